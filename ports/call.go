@@ -7,8 +7,8 @@ import (
 	"phonebill/core/quota"
 )
 
-// Call says what one call to KOS may spend and whom it is made for. It is an argument of every KOS port; the context
-// carries cancellation and trace only.
+// Call says what one call to KOS, or to another system behind a product, may spend and whom it is made for. It is an
+// argument of every KOS port; the context carries cancellation and trace only.
 type Call struct {
 	Lane      quota.Lane // of the KOS budget
 	RequestID id.ID      // the inquiry or order that it is made for, also in the call log; zero = none

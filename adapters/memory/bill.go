@@ -118,7 +118,7 @@ func (q *Inquiries) AddAll(ctx context.Context, all []bill.Inquiry) error {
 func (q *Inquiries) put(i bill.Inquiry) {
 	q.m[i.ID] = i
 	if i.Status != bill.Processing {
-		q.out.due(i.ID, i.Line, i.ProcessedAt)
+		q.out.due(i.ID, i.Line.Digits(), i.Line.String(), i.ProcessedAt)
 	}
 }
 

@@ -96,6 +96,14 @@ func TestOrders(t *testing.T) {
 	portstest.Orders(t, func(*testing.T) ports.Orders { return &memory.Orders{} })
 }
 
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	portstest.RequestStore(t, func(*testing.T) (ports.RequestStore, ports.Outbox[ports.RequestResult]) {
+		s := &memory.Requests{}
+		return s, s.Outbox()
+	})
+}
+
 func TestChangeOutbox(t *testing.T) {
 	t.Parallel()
 	portstest.Outbox(t, func(*testing.T) portstest.Mailbag[ports.ChangeResult] {

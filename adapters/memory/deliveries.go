@@ -26,7 +26,7 @@ func (o *outbox) list(kind delivery.Kind, f delivery.Filter) (told []delivery.To
 
 func (e *entry) seen(kind delivery.Kind) delivery.Told {
 	t := delivery.Told{
-		ID: e.id, Kind: kind, Line: e.line.String(), State: e.state, Sequence: e.sequence, Attempts: e.attempts, FinalAt: e.final,
+		ID: e.id, Kind: kind, Line: e.shown, State: e.state, Sequence: e.sequence, Attempts: e.attempts, FinalAt: e.final,
 		DeliveredAt: e.delivered, ReplayedAt: e.replayed, Last: slices.Clone(e.told),
 	}
 	if e.state == delivery.Pending {
@@ -46,8 +46,8 @@ func (o *outbox) replay(event id.ID, now time.Time) error {
 		return fault.New(fault.StateConflict)
 	}
 	next := now
-	for _, pending := range o.lines() {
-		if pending[0].line == e.line && pending[0].next.After(now) {
+	for _, pending := range o.subjects() {
+		if pending[0].subject == e.subject && pending[0].next.After(now) {
 			next = pending[0].next
 		}
 	}

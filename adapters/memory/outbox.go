@@ -9,13 +9,13 @@ import (
 	"phonebill/core/delivery"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/line"
 )
 
 // entry is the delivery half of a row. The stores that own rows embed an outbox of them and lock around it.
 type entry struct {
 	id        id.ID
-	line      line.Number
+	subject   string // events are in order per subject
+	shown     string // the subject as staff see it
 	state     delivery.State
 	sequence  int64
 	attempts  int
@@ -30,29 +30,29 @@ type entry struct {
 
 type outbox struct {
 	entries map[id.ID]*entry
-	last    map[line.Number]int64
+	last    map[string]int64
 }
 
-// due makes the result of a row ready to be told.
-func (o *outbox) due(row id.ID, n line.Number, at time.Time) {
+// due makes the result of a row ready for delivery.
+func (o *outbox) due(row id.ID, subject, shown string, at time.Time) {
 	if o.entries == nil {
-		o.entries, o.last = map[id.ID]*entry{}, map[line.Number]int64{}
+		o.entries, o.last = map[id.ID]*entry{}, map[string]int64{}
 	}
-	o.entries[row] = &entry{id: row, line: n, state: delivery.Pending, created: at, final: at, next: at}
+	o.entries[row] = &entry{id: row, subject: subject, shown: shown, state: delivery.Pending, created: at, final: at, next: at}
 }
 
-// claim leases lines that are due, the longest due first, with their first events.
-func (o *outbox) claim(now, lease time.Time, lines, each int) [][]entry {
+// claim leases subjects that are due, the longest due first, with their first events.
+func (o *outbox) claim(now, lease time.Time, subjects, each int) [][]entry {
 	var claimed [][]entry
-	for _, pending := range o.lines() {
-		if len(claimed) == lines || pending[0].next.After(now) {
+	for _, pending := range o.subjects() {
+		if len(claimed) == subjects || pending[0].next.After(now) {
 			continue
 		}
 		var batch []entry
 		for _, e := range pending[:min(each, len(pending))] {
 			if e.sequence == 0 {
-				o.last[e.line]++
-				e.sequence = o.last[e.line]
+				o.last[e.subject]++
+				e.sequence = o.last[e.subject]
 			}
 			e.fence++
 			e.next = lease
@@ -63,12 +63,12 @@ func (o *outbox) claim(now, lease time.Time, lines, each int) [][]entry {
 	return claimed
 }
 
-// lines answers the pending entries of each line in order, the line that is due longest first.
-func (o *outbox) lines() [][]*entry {
-	of := map[line.Number][]*entry{}
+// subjects returns the pending entries of each subject in order, the subject that is due longest first.
+func (o *outbox) subjects() [][]*entry {
+	of := map[string][]*entry{}
 	for _, e := range o.entries {
 		if e.state == delivery.Pending {
-			of[e.line] = append(of[e.line], e)
+			of[e.subject] = append(of[e.subject], e)
 		}
 	}
 	all := make([][]*entry, 0, len(of))
@@ -80,7 +80,7 @@ func (o *outbox) lines() [][]*entry {
 	return all
 }
 
-// before orders entries of one line: those with a number already given first, then by id, which is by age.
+// before orders entries of one subject: those with a number already given first, then by id, which is by age.
 func before(a, b *entry) int {
 	if (a.sequence == 0) != (b.sequence == 0) {
 		return cmp.Compare(b.sequence, a.sequence) // one of them is 0
@@ -114,7 +114,7 @@ func items[T any](claimed [][]entry, body func(id.ID) (T, *delivery.Attempt)) []
 		batch := make([]delivery.Item[T], len(of))
 		for i, e := range of {
 			batch[i] = delivery.Item[T]{
-				ID: e.id, Subject: e.line.Digits(), Sequence: e.sequence, Attempts: e.attempts, CreatedAt: e.created, Fence: e.fence,
+				ID: e.id, Subject: e.subject, Sequence: e.sequence, Attempts: e.attempts, CreatedAt: e.created, Fence: e.fence,
 			}
 			batch[i].Body, batch[i].Verdict = body(e.id)
 		}

@@ -174,7 +174,7 @@ func (s *Orders) save(o product.Order) (product.Order, error) {
 	s.put(o)
 	s.after.saved(o)
 	if o.State.Final() {
-		s.out.due(o.ID, o.Line, o.ProcessedAt)
+		s.out.due(o.ID, o.Line.Digits(), o.Line.String(), o.ProcessedAt)
 	}
 	return o, nil
 }

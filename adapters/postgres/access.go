@@ -33,7 +33,7 @@ func DerivePasswords(secret string) Passwords {
 		return hex.EncodeToString(mac.Sum(nil)[:20])
 	}
 	all := Passwords{}
-	for _, db := range migrations.All() {
+	for _, db := range append(migrations.All(), migrations.Request) { // the last one for a product that has no tables of its own
 		all[db] = Password{Owner: derive(OwnerRole(db)), App: derive(AppRole(db))}
 	}
 	return all

@@ -40,6 +40,7 @@ func NewSealingForm(db migrations.Database, pool *pgxpool.Pool) SealingForm {
 	case migrations.KOS:
 		q := kosdb.New(pool)
 		return SealingForm{q.SealingForm, q.RaiseSealing}
+	case migrations.Request: // a part of a product's database
 	}
 	panic(fmt.Sprintf("postgres: no database %q", db))
 }

@@ -47,6 +47,15 @@ func sessions(t *testing.T) *postgres.Sessions {
 	return postgres.NewSessions(pool)
 }
 
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	portstest.RequestStore(t, func(t *testing.T) (ports.RequestStore, ports.Outbox[ports.RequestResult]) {
+		t.Helper()
+		s := postgres.NewRequests(pgtest.New(t, migrations.Request).Pool, keyring(t), &memory.Alerts{})
+		return s, s.Outbox("sample", func(request.Subject) string { return "member-*" })
+	})
+}
+
 func TestUsers(t *testing.T) {
 	t.Parallel()
 	portstest.Users(t, func(t *testing.T) ports.Users {

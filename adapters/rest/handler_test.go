@@ -47,13 +47,19 @@ type bills struct {
 	inquire func(context.Context, billgen.InquireBillRequestObject) (billgen.InquireBillResponseObject, error)
 }
 
-func (b bills) InquireBill(ctx context.Context, r billgen.InquireBillRequestObject) (billgen.InquireBillResponseObject, error) {
+func (b bills) InquireBill(
+	ctx context.Context, r billgen.InquireBillRequestObject,
+) (billgen.InquireBillResponseObject, error) {
 	return b.inquire(ctx, r)
 }
 
-func (bills) GetBillInquiry(_ context.Context, r billgen.GetBillInquiryRequestObject) (billgen.GetBillInquiryResponseObject, error) {
-	return billgen.GetBillInquiry200JSONResponse{Success: true, Message: "요금조회를 처리하고 있습니다", Data: billgen.BillInquiryStatusData{
-		RequestID: r.RequestID, Status: billgen.InquiryStatusPROCESSING, Progress: 50, LineNumber: "010-1234-5678", InquiryMonth: "2026-03",
+func (bills) GetBillInquiry(
+	_ context.Context, r billgen.GetBillInquiryRequestObject,
+) (billgen.GetBillInquiryResponseObject, error) {
+	const message = "요금조회를 처리하고 있습니다"
+	return billgen.GetBillInquiry200JSONResponse{Success: true, Message: message, Data: billgen.BillInquiryStatusData{
+		RequestID: r.RequestID, Status: billgen.InquiryStatusPROCESSING, Progress: 50, LineNumber: "010-1234-5678",
+		InquiryMonth: "2026-03",
 	}}, nil
 }
 
@@ -61,16 +67,19 @@ func (bills) GetBillMenu(context.Context, billgen.GetBillMenuRequestObject) (bil
 	return nil, fault.New(fault.ServiceUnavailable).RetryIn(1500 * time.Millisecond).Because(errors.New("secret cause"))
 }
 
-func (bills) ListBillHistory(context.Context, billgen.ListBillHistoryRequestObject) (billgen.ListBillHistoryResponseObject, error) {
+func (bills) ListBillHistory(
+	context.Context, billgen.ListBillHistoryRequestObject,
+) (billgen.ListBillHistoryResponseObject, error) {
 	data := billgen.BillHistoryData{Items: []billgen.BillHistoryItem{}}
 	data.Pagination.Page, data.Pagination.Size = 1, 20
 	return billgen.ListBillHistory200JSONResponse{Success: true, Message: "요금조회 이력을 조회하였습니다", Data: data}, nil
 }
 
 func accepted(_ context.Context, _ billgen.InquireBillRequestObject) (billgen.InquireBillResponseObject, error) {
+	const message = "요금조회 요청이 접수되었습니다"
 	return billgen.InquireBill202JSONResponse{
 		Headers: billgen.InquireBill202ResponseHeaders{Location: "/api/v1/bills/inquiry/x", RetryAfter: 3},
-		Body: billgen.BillInquiryAcceptedEnvelope{Success: true, Message: "요금조회 요청이 접수되었습니다", Data: billgen.BillInquiryAcceptedData{
+		Body: billgen.BillInquiryAcceptedEnvelope{Success: true, Message: message, Data: billgen.BillInquiryAcceptedData{
 			Status: billgen.BillInquiryAcceptedDataStatusPROCESSING, EstimatedSeconds: 5,
 		}},
 	}, nil
@@ -92,7 +101,7 @@ func newHandler(t testing.TB, log io.Writer, registry *prometheus.Registry, inqu
 ) http.Handler {
 	t.Helper()
 	h, err := rest.NewHandler(rest.Service{
-		Spec: resttest.Bill(t), Mount: mount(bills{inquire}), Gate: gate{}, Registry: registry,
+		Spec: resttest.Bill(t), Mount: mount(bills{inquire}), Authenticator: gate{}, Registry: registry,
 		Log:   slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Clock: func() time.Time { return epoch },
 		Unspecified: map[string]http.Handler{"/health": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -255,19 +264,29 @@ func TestRoutingAndCallersAreCheckedBeforeAnythingElse(t *testing.T) {
 		"double slash":   {request("GET", "/api/v1//bills/menu", ""), 404, "NOT_FOUND", [2]string{}},
 		"dots":           {request("GET", "/api/v1/x/../bills/menu", ""), 404, "NOT_FOUND", [2]string{}},
 		"wrong method":   {request("GET", inquiryPath, ""), 405, "METHOD_NOT_ALLOWED", [2]string{"Allow", "POST"}},
-		"get and head":   {request("DELETE", "/api/v1/bills/menu", ""), 405, "METHOD_NOT_ALLOWED", [2]string{"Allow", "GET, HEAD"}},
+		"get and head": {request("DELETE", "/api/v1/bills/menu", ""), 405, "METHOD_NOT_ALLOWED", [2]string{
+			"Allow", "GET, HEAD",
+		}},
 		"unheard method": {request("BREW", inquiryPath, ""), 405, "METHOD_NOT_ALLOWED", [2]string{"Allow", "POST"}},
 		"no token":       {noToken, 401, "UNAUTHORIZED", [2]string{"WWW-Authenticate", `Bearer realm="phonebill"`}},
-		"basic":          {request("POST", inquiryPath, `{`, "Authorization", "Basic eA=="), 401, "UNAUTHORIZED", [2]string{}},
-		"empty token":    {request("POST", inquiryPath, `{`, "Authorization", "Bearer "), 401, "TOKEN_INVALID", [2]string{}},
-		"two tokens":     {twice, 401, "TOKEN_INVALID", [2]string{}},
+		"basic": {request(
+			"POST", inquiryPath, `{`, "Authorization", "Basic eA==",
+		), 401, "UNAUTHORIZED", [2]string{}},
+		"empty token": {request("POST", inquiryPath, `{`, "Authorization", "Bearer "), 401, "TOKEN_INVALID", [2]string{}},
+		"two tokens":  {twice, 401, "TOKEN_INVALID", [2]string{}},
 		"expired": {
 			request("POST", inquiryPath, `{`, "Authorization", "bearer old"), 401, "TOKEN_EXPIRED",
 			[2]string{"WWW-Authenticate", `Bearer realm="phonebill", error="invalid_token"`},
 		},
-		"no permission":   {request("POST", inquiryPath, `{`, "Authorization", "Bearer billless"), 403, "FORBIDDEN", [2]string{}},
-		"backend away":    {request("GET", "/api/v1/bills/menu", ""), 503, "SERVICE_UNAVAILABLE", [2]string{"Retry-After", "2"}},
-		"body over limit": {request("POST", inquiryPath, strings.Repeat(" ", 64<<10+1)), 413, "PAYLOAD_TOO_LARGE", [2]string{}},
+		"no permission": {request(
+			"POST", inquiryPath, `{`, "Authorization", "Bearer billless",
+		), 403, "FORBIDDEN", [2]string{}},
+		"backend away": {request("GET", "/api/v1/bills/menu", ""), 503, "SERVICE_UNAVAILABLE", [2]string{
+			"Retry-After", "2",
+		}},
+		"body over limit": {request(
+			"POST", inquiryPath, strings.Repeat(" ", 64<<10+1),
+		), 413, "PAYLOAD_TOO_LARGE", [2]string{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -297,7 +316,9 @@ func TestChunkedBodyOverTheLimit(t *testing.T) {
 func TestGoodRequestReachesTheHandler(t *testing.T) {
 	t.Parallel()
 	var got billgen.BillInquiryRequest
-	h := newHandler(t, io.Discard, prometheus.NewRegistry(), func(ctx context.Context, r billgen.InquireBillRequestObject) (
+	h := newHandler(t, io.Discard, prometheus.NewRegistry(), func(
+		ctx context.Context, r billgen.InquireBillRequestObject,
+	) (
 		billgen.InquireBillResponseObject, error,
 	) {
 		got = *r.Body
@@ -309,7 +330,9 @@ func TestGoodRequestReachesTheHandler(t *testing.T) {
 	require.Equal(t, "3", res.Header.Get("Retry-After"))
 	require.Equal(t, "010-1234-5678", got.LineNumber)
 	require.Equal(t, "2026-02", *got.InquiryMonth)
-	for _, path := range []string{"/history?page=2&size=100&status=FAILED", "/inquiry/01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b?wait=25"} {
+	for _, path := range []string{
+		"/history?page=2&size=100&status=FAILED", "/inquiry/01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b?wait=25",
+	} {
 		res, _ = send(t, h, request("GET", "/api/v1/bills"+path, ""))
 		require.Equal(t, http.StatusOK, res.StatusCode)
 	}
@@ -339,7 +362,9 @@ func TestPanicIsAPlain500AndLogged(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	registry := prometheus.NewRegistry()
-	h := newHandler(t, &log, registry, func(context.Context, billgen.InquireBillRequestObject) (billgen.InquireBillResponseObject, error) {
+	h := newHandler(t, &log, registry, func(context.Context, billgen.InquireBillRequestObject) (
+		billgen.InquireBillResponseObject, error,
+	) {
 		panic("secret state")
 	})
 	req := request("POST", inquiryPath, `{"lineNumber":"01012345678"}`, "X-Request-Id", "my-id.1")
@@ -360,12 +385,12 @@ func TestPanicIsAPlain500AndLogged(t *testing.T) {
 func TestHandlersAndSpecificationMustMatch(t *testing.T) {
 	t.Parallel()
 	service := rest.Service{
-		Spec: resttest.Bill(t), Gate: gate{}, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
+		Spec: resttest.Bill(t), Authenticator: gate{}, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
 		Mount: func(to *contract.Router, _ rest.Hooks) { to.HandleFunc("GET /api/v1/bills/secret", nil) },
 	}
 	_, err := rest.NewHandler(service)
 	require.ErrorContains(t, err, "GET /api/v1/bills/secret is not in the specification")
-	require.ErrorContains(t, err, "nobody handles POST /bills/inquiry")
+	require.ErrorContains(t, err, "no handler for POST /bills/inquiry")
 
 	service.Mount = mount(bills{accepted})
 	_, err = rest.NewHandler(service)

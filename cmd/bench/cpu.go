@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// tick is what the kernel counts CPU time in.
+// tick is the kernel's unit of CPU time.
 const tick = 10 * time.Millisecond
 
-// spending is who had used how much CPU time at a moment: ours by program, and the whole machine.
-type spending struct {
-	at      time.Time
-	ours    map[string]int
-	machine int // ticks, of all cores
+// cpuTimes is the CPU time used up to a moment, in ticks.
+type cpuTimes struct {
+	at       time.Time
+	programs map[string]int // of this process and its descendants, by program
+	machine  int            // ticks, of all cores
 }
 
-// spent looks at this process and everything below it.
-func spent() (spending, error) {
-	s := spending{at: time.Now(), ours: map[string]int{}}
+// cpuSnapshot reads the CPU times of this process and its descendants, and of the machine.
+func cpuSnapshot() (cpuTimes, error) {
+	s := cpuTimes{at: time.Now(), programs: map[string]int{}}
 	all, err := processes()
 	if err != nil {
 		return s, err
@@ -39,15 +39,15 @@ func spent() (spending, error) {
 	}
 	for _, p := range all {
 		if below[p.pid] {
-			s.ours[p.name] += p.ticks
+			s.programs[p.name] += p.ticks
 		}
 	}
-	s.machine, err = busy()
+	s.machine, err = machineTicks()
 	return s, err
 }
 
-// busy is how long the machine's cores have worked, for anybody.
-func busy() (ticks int, err error) {
+// machineTicks returns how long the machine's cores have worked.
+func machineTicks() (ticks int, err error) {
 	raw, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0, fmt.Errorf("bench: %w", err)
@@ -63,16 +63,17 @@ func busy() (ticks int, err error) {
 	return ticks, nil
 }
 
-// since tells who used how much of a core since then, on average, the busiest first; and those that are not ours.
-func since(then spending) (string, error) {
-	now, err := spent()
+// cpuUsedSince describes how many cores each program has used since before, on average, the busiest first, and how many
+// everything else on the machine has used.
+func cpuUsedSince(before cpuTimes) (string, error) {
+	now, err := cpuSnapshot()
 	if err != nil {
 		return "", err
 	}
-	cores := func(ticks int) float64 { return float64(time.Duration(ticks)*tick) / float64(now.at.Sub(then.at)) }
+	cores := func(ticks int) float64 { return float64(time.Duration(ticks)*tick) / float64(now.at.Sub(before.at)) }
 	used, mine := map[string]int{}, 0
-	for name, ticks := range now.ours {
-		used[name] = max(0, ticks-then.ours[name])
+	for name, ticks := range now.programs {
+		used[name] = max(0, ticks-before.programs[name])
 		mine += used[name]
 	}
 	names := slices.SortedFunc(maps.Keys(used), func(a, b string) int { return cmp.Compare(used[b], used[a]) })
@@ -82,6 +83,10 @@ func since(then spending) (string, error) {
 			parts = append(parts, fmt.Sprintf("%s %.2f", name, cores(used[name])))
 		}
 	}
-	others := max(0, now.machine-then.machine-mine)
-	return fmt.Sprintf("cores used: %s; by others on this machine and the kernel: %.2f", strings.Join(parts, ", "), cores(others)), nil
+	others := max(0, now.machine-before.machine-mine)
+	return fmt.Sprintf(
+		"cores used: %s; by others on this machine and the kernel: %.2f",
+		strings.Join(parts, ", "),
+		cores(others),
+	), nil
 }

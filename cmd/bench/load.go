@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// request is one HTTP/1.1 request, ready to be written. The generator speaks HTTP by hand, so that it costs the machine as little
-// as possible beside what is measured.
+// request is one HTTP/1.1 request, ready to be written. The load client writes and reads HTTP itself, because it shares
+// the machine with what is measured (docs/bench.md says what vegeta would cost).
 type request struct {
 	addr string // host:port
 	raw  []byte
@@ -51,7 +51,7 @@ func dial(ctx context.Context, addr string) (*connection, error) {
 	return &connection{c, bufio.NewReaderSize(c, 16<<10)}, nil
 }
 
-// do sends the request, reads the whole answer and checks the status.
+// do sends the request, reads the complete answer and returns an error unless its status is 200.
 func (c *connection) do(r request) error {
 	status, err := c.exchange(r)
 	if err == nil && status != http.StatusOK {
@@ -60,7 +60,7 @@ func (c *connection) do(r request) error {
 	return err
 }
 
-// exchange sends the request, reads the whole answer and tells its status.
+// exchange sends the request, reads the complete answer and returns its status.
 func (c *connection) exchange(r request) (status int, err error) {
 	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		return 0, err
@@ -109,7 +109,7 @@ func (c *connection) discardBody(header textproto.MIMEHeader) error {
 	}
 }
 
-// result is what a load came to.
+// result is what a load measured.
 type result struct {
 	Requests  int           `json:"requests"`
 	Errors    int           `json:"errors"`
@@ -119,14 +119,14 @@ type result struct {
 	FirstErr  string        `json:"firstError,omitempty"`
 }
 
-// closed keeps n connections busy for d: each sends its next request when the last is answered. next picks the request of a
-// connection. What is measured is throughput.
+// closed keeps n connections busy for d: each sends its next request when the last is answered. next picks the request
+// of a connection. What is measured is throughput.
 func closed(ctx context.Context, n int, d time.Duration, next func(connection int) request) result {
 	return load(ctx, n, d, next, 0)
 }
 
-// open sends at a fixed rate over n connections whatever the answers take; a request's time counts from when it was due, so that
-// a stall is not hidden. What is measured is latency.
+// open sends at a fixed rate over n connections, however long the answers take; a request's time counts from when it
+// was due, so that a stall is not hidden. What is measured is latency.
 func open(ctx context.Context, n int, d time.Duration, rate float64, next func(connection int) request) result {
 	return load(ctx, n, d, next, rate)
 }

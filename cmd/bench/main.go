@@ -1,12 +1,12 @@
 // Command bench measures phonebill against bare baselines, everything in one run on one machine: what counts are ratios
-// (docs/bench.md). It starts its own servers on loopback, each as a process of its own, prints a table and writes JSON.
+// (docs/bench.md). It starts its own servers on loopback, each as a process of its own. It prints the rows of a
+// scenario and writes the JSON report as soon as the scenario has ended, and shows its progress on stderr.
 //
 //	bench [-d 10s] [-c 64] [-only S1,S2] [-out bench/out]
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"phonebill/cmd/internal/boot"
@@ -31,34 +30,10 @@ type options struct {
 	only        string
 	out         string
 	crowd       time.Duration // how long the thousand customers of S3 stay
-	think       time.Duration // of each of them between two requests, on average
+	think       time.Duration // mean time of each of them between two requests
 	rows        int           // of history that lookups are measured with
-	towns       *towns
-}
-
-// row is one line of the table.
-type row struct {
-	Scenario string `json:"scenario"`
-	Subject  string `json:"subject"`
-	Closed   result `json:"closed"` // throughput
-	Open     result `json:"open"`   // latency at half the slowest throughput
-	warmUp   int    // requests answered before what is measured
-}
-
-// bar is a figure of the quality bars with what was seen.
-type bar struct {
-	Name string  `json:"name"`
-	Want string  `json:"want"`
-	Seen float64 `json:"seen"`
-	Met  bool    `json:"met"`
-}
-
-// report is what is written as JSON.
-type report struct {
-	At   time.Time `json:"at"`
-	Rows []row     `json:"rows"`
-	Bars []bar     `json:"bars"`
-	Note []string  `json:"notes,omitempty"`
+	datasets    *datasets
+	progress    *progress
 }
 
 // scenario measures its subjects; the first is the baseline.
@@ -67,11 +42,11 @@ type scenario struct {
 	run  func(ctx context.Context, o options, r *report) error
 }
 
-// scenarios are in an order in which S3 need not wait long for the budget that warming up has spent.
+// scenarios are in an order in which S3 need not wait long for the budget that filling the copies has spent.
 func scenarios() []scenario {
 	return []scenario{
-		{"S1", gatewayScenario}, {"S2", billScenario}, {"S5", startScenario}, {"S6", loginScenario}, {"S3", customersScenario},
-		{"S4", growthScenario}, {"S7", carrierScenario}, {"S8", offloadScenario},
+		{"S1", gatewayScenario}, {"S2", billScenario}, {"S5", startScenario}, {"S6", loginScenario},
+		{"S3", customersScenario}, {"S4", growthScenario}, {"S7", carrierScenario}, {"S8", offloadScenario},
 	}
 }
 
@@ -82,6 +57,19 @@ func run(ctx context.Context, _ boot.Env, out io.Writer, _ *slog.Logger) error {
 	if len(os.Args) > 1 && os.Args[1] == "gateway" {
 		return serveGateway(ctx, out, os.Args[2:])
 	}
+	o, err := parse(os.Args[1:])
+	if err != nil {
+		return err
+	}
+	o.datasets = &datasets{}
+	defer o.datasets.close()
+	o.progress = newProgress(os.Stderr, progressInterval)
+	defer o.progress.close()
+	return measure(ctx, o, scenarios(), newReport(time.Now()), out)
+}
+
+// parse reads the command line. It refuses what would look like a measurement and measure nothing.
+func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.DurationVar(&o.duration, "d", 8*time.Second, "duration of each load")
@@ -92,37 +80,26 @@ func run(ctx context.Context, _ boot.Env, out io.Writer, _ *slog.Logger) error {
 	flags.DurationVar(&o.think, "think", 2500*time.Millisecond, "think time of the 1,000 customers of S3")
 	flags.IntVar(&o.rows, "rows", 1_000_000, "rows of history that lookups are measured with")
 	profile := flags.Bool("profile", false, "write a CPU profile of every process of ours into the folder of the report")
-	if err := flags.Parse(os.Args[1:]); err != nil {
-		return fmt.Errorf("bench: %w", err)
+	if err := flags.Parse(args); err != nil {
+		return o, fmt.Errorf("bench: %w", err)
 	}
-	if err := known(flags.Args(), o.only); err != nil {
-		return err
+	if err := validate(flags.Args(), o.only); err != nil {
+		return o, err
 	}
 	if *profile {
 		dir, err := filepath.Abs(o.out)
 		if err == nil {
-			err = os.Setenv(boot.CPUProfile, dir) // for everything that is started
+			err = os.Setenv(boot.CPUProfile, dir) // for every process that is started
 		}
 		if err != nil {
-			return fmt.Errorf("bench: %w", err)
+			return o, fmt.Errorf("bench: %w", err)
 		}
 	}
-	o.towns = &towns{}
-	defer o.towns.close()
-	r := &report{At: time.Now().UTC()}
-	for _, s := range scenarios() {
-		if o.only != "" && !strings.Contains(","+o.only+",", ","+s.name+",") {
-			continue
-		}
-		if err := s.run(ctx, o, r); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
-	}
-	return errors.Join(r.print(out), r.write(o.out))
+	return o, nil
 }
 
-// known refuses arguments and scenarios that there are not: a measurement of nothing must not look like one that was done.
-func known(surplus []string, only string) error {
+// validate returns an error for surplus arguments and unknown scenarios.
+func validate(surplus []string, only string) error {
 	if len(surplus) > 0 {
 		return fmt.Errorf("bench: %q is no option", surplus[0])
 	}
@@ -141,80 +118,76 @@ func known(surplus []string, only string) error {
 	return nil
 }
 
+// measure runs the scenarios one after the other. After each it prints its rows, bars and notes and writes the report,
+// so that an interrupted run keeps what was measured. A scenario that fails is reported and does not stop the others.
+func measure(ctx context.Context, o options, all []scenario, r *report, out io.Writer) error {
+	var failures error
+	for _, s := range all {
+		if o.only != "" && !strings.Contains(","+o.only+",", ","+s.name+",") {
+			continue
+		}
+		part, began := &report{}, time.Now()
+		o.progress.begin(s.name)
+		err := s.run(ctx, o, part)
+		o.progress.end()
+		if ctx.Err() != nil {
+			err = errInterrupted
+		}
+		if err != nil {
+			err = fmt.Errorf("%s: %w", s.name, err)
+			failures = errors.Join(failures, err)
+		}
+		r.add(s.name, part, time.Since(began), err)
+		if err := errors.Join(part.print(out, s.name, time.Since(began)), r.write(o.out)); err != nil {
+			return errors.Join(failures, err)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(failures, r.summarize(out, o.out))
+}
+
+// errInterrupted is the error of a scenario that a signal ended. It does not wrap context.Canceled, so that the process
+// exits with an error.
+var errInterrupted = errors.New("interrupted")
+
 // subject is something that can be put under load.
 type subject struct {
 	name string
 	next func(connection int) request
 }
 
-// compare loads the subjects one after the other: first closed for their throughput, then all at the same open rate, half the
-// slowest throughput, for their latency.
+// compare loads the subjects one after the other: first closed for their throughput, then all at the same open rate,
+// half the slowest throughput, for their latency.
 func compare(ctx context.Context, o options, r *report, name string, subjects ...subject) ([]row, error) {
 	rows := make([]row, len(subjects))
 	slowest := 0.0
 	for i, s := range subjects {
-		warm := closed(ctx, o.connections, time.Second, s.next)
-		rows[i] = row{Scenario: name, Subject: s.name, Closed: closed(ctx, o.connections, o.duration, s.next), warmUp: warm.Requests}
-		if rows[i].Closed.Requests == 0 {
-			return nil, errors.New(s.name + " answered nothing: " + rows[i].Closed.FirstErr)
+		o.progress.step("closed load: " + s.name)
+		warmUp := closed(ctx, o.connections, time.Second, s.next)
+		load := closed(ctx, o.connections, o.duration, s.next)
+		rows[i] = row{Scenario: name, Subject: s.name, Closed: load, warmUp: warmUp.Requests}
+		if load.Requests == 0 {
+			return nil, errors.New(s.name + " answered nothing: " + load.FirstErr)
 		}
-		if slowest == 0 || rows[i].Closed.PerSecond < slowest {
-			slowest = rows[i].Closed.PerSecond
+		if slowest == 0 || load.PerSecond < slowest {
+			slowest = load.PerSecond
 		}
 	}
-	then, err := spent() // Linux only: not told elsewhere
+	before, err := cpuSnapshot() // works on Linux only; elsewhere there is no note about it
 	for i, s := range subjects {
+		o.progress.step(fmt.Sprintf("open load, %.0f requests/s: %s", slowest/2, s.name))
 		rows[i].Open = open(ctx, o.connections, o.duration, slowest/2, s.next)
 	}
 	if err == nil {
-		if who, err := since(then); err == nil {
-			r.Note = append(r.Note, name+" at the open rate, "+who)
+		if used, err := cpuUsedSince(before); err == nil {
+			r.Notes = append(r.Notes, name+" at the open rate, "+used)
 		}
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // rows of a load that was cut short would mislead
 	}
 	r.Rows = append(r.Rows, rows...)
-	return rows, ctx.Err()
-}
-
-func (r *report) print(out io.Writer) error {
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, err := fmt.Fprintln(t, "scenario\tsubject\treq/s\tp50 ms\tp99 ms\topen rate\tp50 ms\tp99 ms\terrors\t")
-	for _, x := range r.Rows {
-		_, err2 := fmt.Fprintf(t, "%s\t%s\t%.0f\t%.2f\t%.2f\t%.0f\t%.2f\t%.2f\t%d\t\n", x.Scenario, x.Subject,
-			x.Closed.PerSecond, ms(x.Closed.P50), ms(x.Closed.P99), x.Open.PerSecond, ms(x.Open.P50), ms(x.Open.P99),
-			x.Closed.Errors+x.Open.Errors)
-		err = errors.Join(err, err2)
-	}
-	err = errors.Join(err, t.Flush())
-	_, err2 := fmt.Fprintln(out)
-	err = errors.Join(err, err2)
-	for _, b := range r.Bars {
-		mark := "missed"
-		if b.Met {
-			mark = "met"
-		}
-		_, err2 := fmt.Fprintf(out, "%-46s %s, seen %.2f: %s\n", b.Name, b.Want, b.Seen, mark)
-		err = errors.Join(err, err2)
-	}
-	for _, n := range r.Note {
-		_, err2 := fmt.Fprintln(out, "note:", n)
-		err = errors.Join(err, err2)
-	}
-	return err
-}
-
-func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-func (r *report) write(dir string) error {
-	raw, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("bench: %w", err)
-	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("bench: %w", err)
-	}
-	path := filepath.Join(dir, r.At.Format("20060102T150405Z")+".json")
-	if err := os.WriteFile(path, append(raw, '\n'), 0o600); err != nil {
-		return fmt.Errorf("bench: %w", err)
-	}
-	return nil
+	return rows, nil
 }

@@ -8,8 +8,8 @@ import (
 
 func TestUnknownScenariosAndArgumentsAreRefused(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, known(nil, ""))
-	require.NoError(t, known(nil, "S1,S8"))
-	require.ErrorContains(t, known(nil, "S1,X1"), `no scenario "X1"`)
-	require.ErrorContains(t, known([]string{"S1"}, ""), `"S1" is no option`)
+	require.NoError(t, validate(nil, ""))
+	require.NoError(t, validate(nil, "S1,S8"))
+	require.ErrorContains(t, validate(nil, "S1,X1"), `no scenario "X1"`)
+	require.ErrorContains(t, validate([]string{"S1"}, ""), `"S1" is no option`)
 }

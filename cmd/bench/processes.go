@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What Linux tells of processes under /proc. Elsewhere there is nothing to read, and what is measured with it fails.
+// This file reads /proc, so it works on Linux only; elsewhere measurements that need it fail.
 
 // process is one of a system's. CPU is in ticks of 10 ms.
 type process struct {
@@ -22,10 +22,10 @@ type process struct {
 	rss, anon   int // KiB; anon is what is not the program's file, which processes of one program share
 }
 
-// ours are the programs of the services; simulators, PostgreSQL and the cache are not.
-var ours = []string{"auth", "bill-inquiry", "product-change", "gateway"}
+// serviceNames are the programs of the services; simulators, PostgreSQL and the cache are not among them.
+var serviceNames = []string{"auth", "bill-inquiry", "product-change", "gateway"}
 
-// services answers the service processes below the process pid, and what they started themselves (who hashes passwords).
+// services returns the service processes below the process pid, with their own children (the password hashers).
 func services(pid int) ([]process, error) {
 	all, err := processes()
 	if err != nil {
@@ -36,14 +36,14 @@ func services(pid int) ([]process, error) {
 	for grew := true; grew; {
 		grew = false
 		for _, p := range all {
-			if below[p.pid] || p.parent != pid && !below[p.parent] || !slices.Contains(ours, p.name) {
+			if below[p.pid] || p.parent != pid && !below[p.parent] || !slices.Contains(serviceNames, p.name) {
 				continue
 			}
 			below[p.pid], grew = true, true
 			found = append(found, p)
 		}
 	}
-	if len(found) < len(ours) {
+	if len(found) < len(serviceNames) {
 		return nil, fmt.Errorf("bench: found %d service processes below %d", len(found), pid)
 	}
 	return found, nil
@@ -94,7 +94,7 @@ func readProcess(dir string) (p process, ok bool) {
 	return p, true
 }
 
-// cpuOf is how much CPU time the services have used.
+// cpuOf returns how much CPU time the services have used.
 func cpuOf(pid int) (time.Duration, error) {
 	all, err := services(pid)
 	ticks := 0
@@ -104,7 +104,7 @@ func cpuOf(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * 10 * time.Millisecond, err
 }
 
-// footprint is the most that the services took together, and what each took then. In MiB.
+// footprint is the peak memory of all services together, and of each at that moment, in MiB.
 type footprint struct {
 	most float64
 	anon float64
@@ -112,14 +112,14 @@ type footprint struct {
 	err  error
 }
 
-// watchMemory looks every second until the returned function is called.
+// watchMemory samples every second until the returned function is called, which returns the peak.
 func watchMemory(ctx context.Context, pid int) func() footprint {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan footprint)
 	go func() {
 		var m footprint
 		for m.err == nil {
-			m.err = m.look(pid)
+			m.err = m.sample(pid)
 			select {
 			case <-ctx.Done():
 				done <- m
@@ -132,7 +132,8 @@ func watchMemory(ctx context.Context, pid int) func() footprint {
 	return func() footprint { cancel(); return <-done }
 }
 
-func (m *footprint) look(pid int) error {
+// sample reads the memory of the services and keeps the peak.
+func (m *footprint) sample(pid int) error {
 	all, err := services(pid)
 	if err != nil {
 		return err
@@ -150,7 +151,8 @@ func (m *footprint) look(pid int) error {
 	return nil
 }
 
-func (m *footprint) told() string {
+// summary describes the peak by program.
+func (m *footprint) summary() string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(m.each)) {
 		parts = append(parts, fmt.Sprintf("%s %.0f", name, m.each[name]))

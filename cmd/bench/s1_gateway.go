@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-
 	"net"
 	"net/http"
 	"os"
@@ -13,15 +12,15 @@ import (
 
 	"phonebill/adapters/jose"
 	"phonebill/adapters/memory"
-	"phonebill/adapters/rest/feed"
+	"phonebill/adapters/rest/internalapi"
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose"
 	"phonebill/core/auth"
 	"phonebill/core/line"
 )
 
-// gatewayScenario is S1: an authenticated, routed GET through our gateway against a bare httputil.ReverseProxy without any check, in
-// front of the same backend.
+// gatewayScenario is S1: an authenticated, routed GET through our gateway against a bare httputil.ReverseProxy without
+// any check, in front of the same backend.
 func gatewayScenario(ctx context.Context, o options, r *report) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -37,13 +36,13 @@ func gatewayScenario(ctx context.Context, o options, r *report) error {
 		return err
 	}
 	defer stop()
-	ours, stop, err := spawn(ctx, []string{"LOG_LEVEL=info"}, self, "gateway", "http://"+backend)
+	printed, stop, err := spawn(ctx, []string{"LOG_LEVEL=info"}, self, "gateway", "http://"+backend)
 	if err != nil {
 		return err
 	}
 	defer stop()
 	var g gatewayInfo
-	if err := json.Unmarshal([]byte(ours), &g); err != nil {
+	if err := json.Unmarshal([]byte(printed), &g); err != nil {
 		return fmt.Errorf("bench: gateway: %w", err)
 	}
 	if err := awaitReady(ctx, g.Internal+"/readyz"); err != nil {
@@ -70,15 +69,15 @@ func gatewayScenario(ctx context.Context, o options, r *report) error {
 	return nil
 }
 
-// gatewayInfo is what the gateway process prints: where it is and a token it will take.
+// gatewayInfo is what the gateway process prints: its addresses and a token that it accepts.
 type gatewayInfo struct {
 	Addr     string `json:"addr"`
 	Internal string `json:"internal"`
 	Token    string `json:"token"`
 }
 
-// serveGateway runs our gateway as it is deployed, in front of any backend, beside a little auth service that publishes one key and
-// no revocations.
+// serveGateway runs our gateway as it is deployed, in front of any backend, beside a little auth service that publishes
+// one key and no revocations.
 func serveGateway(ctx context.Context, out io.Writer, args []string) error {
 	tools := compose.RealTools(boot.Logger(io.Discard, "info", "json")) // formats each access-log line, writes none
 	issuer, err := jose.NewIssuer(ctx, &memory.SigningKeys{}, auth.DefaultKeys(), tools.Now, tools.NewID)
@@ -87,7 +86,8 @@ func serveGateway(ctx context.Context, out io.Writer, args []string) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/jwks.json", func(w http.ResponseWriter, _ *http.Request) { write(w, issuer.JWKS()) })
-	mux.Handle("GET "+feed.Path, feed.Handler(&memory.Revocations{}, tools.Log))
+	internal := &internalapi.Handlers{Revocations: &memory.Revocations{}, Log: tools.Log}
+	mux.Handle(internalapi.Base, internal.Handler())
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
@@ -119,8 +119,15 @@ func serveGateway(ctx context.Context, out io.Writer, args []string) error {
 	}
 	now := tools.Now()
 	token, err := issuer.Issue(ctx, auth.Principal{
-		UserID: "bench", SessionID: tools.NewID(), CustomerID: "CUST-00000001", Lines: []line.Number{n},
-		Roles: []auth.Role{auth.Customer}, Permissions: []auth.Permission{auth.BillInquiry}, ExpiresAt: now.Add(30 * time.Minute),
+		UserID:     "bench",
+		SessionID:  tools.NewID(),
+		CustomerID: "CUST-00000001",
+		Lines:      []line.Number{n},
+		Roles: []auth.Role{
+			auth.Customer,
+		},
+		Permissions: []auth.Permission{auth.BillInquiry},
+		ExpiresAt:   now.Add(30 * time.Minute),
 	}, now)
 	if err != nil {
 		return err

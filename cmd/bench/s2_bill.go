@@ -17,15 +17,15 @@ import (
 	"phonebill/cmd/internal/demo"
 )
 
-// billScenario is S2: a cached bill inquiry through gateway and service, with its durable history row, against a bare Go handler
-// that does one cache GET, behind a bare httputil.ReverseProxy.
+// billScenario is S2: a cached bill inquiry through gateway and service, with its durable history row, against a bare
+// Go handler that does one cache GET, behind a bare httputil.ReverseProxy.
 func billScenario(ctx context.Context, o options, r *report) error {
 	dir, err := pgserver.TempDir("phonebill-bench-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	f, err := startIn(ctx, dir, fmt.Sprintf("MVNOAP_RATE=%d", heldTo))
+	f, err := startIn(ctx, dir, fmt.Sprintf("MVNOAP_RATE=%d", deliveryRate))
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func billScenario(ctx context.Context, o options, r *report) error {
 		return err
 	}
 	defer stop()
-	asks, err := customers(ctx, f.File)
+	asks, err := inquiries(ctx, f.File)
 	if err != nil {
 		return err
 	}
@@ -59,22 +59,24 @@ func billScenario(ctx context.Context, o options, r *report) error {
 	ratio := rows[1].Closed.PerSecond / rows[0].Closed.PerSecond
 	r.Bars = append(r.Bars, bar{"S2 throughput / bare handler, proxy, cache GET", ">= 0.50", ratio, ratio >= 0.50})
 	acknowledged := len(asks) + rows[1].warmUp + rows[1].Closed.Requests + rows[1].Open.Requests
-	if err := recorded(ctx, f.Databases["bill"], r, acknowledged); err != nil {
+	if err := checkRecorded(ctx, f.Databases["bill"], r, acknowledged); err != nil {
 		return err
 	}
+	o.progress.step("draining the backlog of deliveries")
 	f.stop()
 	if f, err = startIn(ctx, dir); err != nil { // the same data, no limit
 		f = &running{stop: func() {}}
 		return err
 	}
-	return drained(ctx, f.Databases["bill"], r)
+	return measureDrain(ctx, f.Databases["bill"], r)
 }
 
-// heldTo is how many results a second the MVNO AP server is told at most while the inquiries are under load.
-const heldTo = 500
+// deliveryRate is how many results a second are delivered to the MVNO AP server at most during the load.
+const deliveryRate = 500
 
-// customers logs the normal demo customers in and asks for their bills once, so that the next time they come from the cache.
-func customers(ctx context.Context, f demo.File) ([]request, error) {
+// inquiries logs the normal demo customers in, asks for their bills once, so that the next time they come from the
+// cache, and returns the requests for the next time.
+func inquiries(ctx context.Context, f demo.File) ([]request, error) {
 	addr := strings.TrimPrefix(f.BaseURL, "http://")
 	var asks []request
 	for _, c := range f.Customers {
@@ -130,32 +132,33 @@ func post(ctx context.Context, url, token string, body, into any) error {
 	return json.NewDecoder(res.Body).Decode(into)
 }
 
-// recorded checks that every acknowledged inquiry has its row, and says how fast the MVNO AP server was told meanwhile. There may be a few
-// rows more: of requests whose answer was not waited for when a phase ended.
-func recorded(ctx context.Context, bills string, r *report, acknowledged int) error {
+// checkRecorded returns an error unless every acknowledged inquiry has its row, and notes how fast results were
+// delivered meanwhile. There may be a few rows more: of requests whose answer was not read when a load ended.
+func checkRecorded(ctx context.Context, bills string, r *report, acknowledged int) error {
 	db, err := pgx.Connect(ctx, bills)
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
 	defer func() { _ = db.Close(ctx) }()
-	var rows, told, most int
+	var rows, delivered, most int
 	const count = `SELECT count(*), count(*) FILTER (WHERE delivery_state = 'DELIVERED'),
 		(SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM inquiries GROUP BY date_trunc('second', delivered_at)
 			HAVING date_trunc('second', delivered_at) IS NOT NULL) AS each) FROM inquiries`
-	if err := db.QueryRow(ctx, count).Scan(&rows, &told, &most); err != nil {
+	if err := db.QueryRow(ctx, count).Scan(&rows, &delivered, &most); err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
 	if rows < acknowledged {
 		return fmt.Errorf("bench: %d inquiries were acknowledged, %d have a row", acknowledged, rows)
 	}
-	r.Note = append(r.Note, fmt.Sprintf("S2: %d inquiries were acknowledged, %d have a row; %d results were told, at most %d in a second "+
-		"(held to %d/s); %d wait", acknowledged, rows, told, most, heldTo, rows-told))
+	r.Notes = append(r.Notes, fmt.Sprintf("S2: %d inquiries were acknowledged, %d have a row; %d results were delivered, "+
+		"at most %d in a second (limited to %d/s); %d wait",
+		acknowledged, rows, delivered, most, deliveryRate, rows-delivered))
 	return nil
 }
 
-// drained measures how fast the backlog is told once nothing holds it back. All results are of the few lines of the demo customers, so
-// order is what limits it.
-func drained(ctx context.Context, bills string, r *report) error {
+// measureDrain measures how fast the backlog is delivered once its rate is not limited. All results are of the few
+// lines of the demo customers, so it is the order per line that limits it.
+func measureDrain(ctx context.Context, bills string, r *report) error {
 	db, err := pgx.Connect(ctx, bills)
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
@@ -163,7 +166,8 @@ func drained(ctx context.Context, bills string, r *report) error {
 	defer func() { _ = db.Close(ctx) }()
 	backlog, left, begun := 0, 1, time.Now()
 	for left > 0 {
-		if err := db.QueryRow(ctx, `SELECT count(*) FROM inquiries WHERE delivery_state = 'PENDING'`).Scan(&left); err != nil {
+		if err := db.QueryRow(ctx, `SELECT count(*) FROM inquiries WHERE delivery_state = 'PENDING'`).
+			Scan(&left); err != nil {
 			return fmt.Errorf("bench: %w", err)
 		}
 		backlog = max(backlog, left)
@@ -176,8 +180,11 @@ func drained(ctx context.Context, bills string, r *report) error {
 	took := time.Since(begun)
 	rate := float64(backlog) / took.Seconds()
 	r.Bars = append(r.Bars, bar{"S2 backlog of the MVNO AP drained, per second", ">= 2,000", rate, rate >= 2000})
-	r.Note = append(r.Note, fmt.Sprintf("S2: %d results waited for the MVNO AP after a restart without the limit, drained in %s",
-		backlog, took.Round(time.Millisecond)))
+	r.Notes = append(
+		r.Notes,
+		fmt.Sprintf("S2: %d results waited for the MVNO AP after a restart without the limit, drained in %s",
+			backlog, took.Round(time.Millisecond)),
+	)
 	return nil
 }
 

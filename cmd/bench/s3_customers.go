@@ -8,18 +8,23 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"phonebill/core/freshness"
 )
 
-// customersScenario is S3 and the memory of S4: a thousand customers who are logged in read, each with think time, some of them check
-// and change plans, staff log in; KOS allows its 100 calls a minute, and the services are processes of their own.
+// customersScenario is S3 and the memory of S4: a thousand customers who are logged in read, each with think time, some
+// of them check and change plans, staff log in; KOS allows its 100 calls a minute, and the services are processes of
+// their own.
 func customersScenario(ctx context.Context, o options, r *report) error {
-	t, err := o.towns.get(ctx)
+	t, err := o.datasets.get(ctx, o.progress)
 	if err != nil {
 		return err
 	}
-	if err := t.awaitBudget(ctx); err != nil {
+	o.progress.step("waiting until the ledger has a full budget")
+	if err := t.waitForBudget(ctx); err != nil {
 		return err
 	}
+	o.progress.step("starting the services and filling the cache")
 	began := time.Now()
 	s, err := startSplit(ctx, t.dir)
 	if err != nil {
@@ -37,15 +42,16 @@ func customersScenario(ctx context.Context, o options, r *report) error {
 	if err != nil {
 		return err
 	}
-	then, err := spent()
+	cpuBefore, err := cpuSnapshot()
 	if err != nil {
 		return err
 	}
+	o.progress.step(fmt.Sprintf("%d customers for %s", customerCount, o.crowd))
 	a, used, err := t.day(ctx, s, o)
 	if err != nil {
 		return err
 	}
-	who, err := since(then)
+	who, err := cpuUsedSince(cpuBefore)
 	if err != nil {
 		return err
 	}
@@ -58,9 +64,10 @@ func customersScenario(ctx context.Context, o options, r *report) error {
 		return err
 	}
 	reads, writes := a.result("read"), a.result("write")
-	all := after.Hits + after.Stale + after.Misses + after.Coalesced - before.Hits - before.Stale - before.Misses - before.Coalesced
+	sum := func(c freshness.Counts) int64 { return c.Hits + c.Stale + c.Misses + c.Coalesced }
+	all := sum(after) - sum(before)
 	hits, most := float64(after.Hits-before.Hits)/float64(max(all, 1)), busiest(calls, time.Minute)
-	r.Rows = append(r.Rows, row{Scenario: "S3", Subject: fmt.Sprintf("%d customers, reads", inhabitants), Open: reads},
+	r.Rows = append(r.Rows, row{Scenario: "S3", Subject: fmt.Sprintf("%d customers, reads", customerCount), Open: reads},
 		row{Scenario: "S3", Subject: "checks, changes, logins", Open: writes})
 	share := float64(reads.Requests) / float64(reads.Requests+writes.Requests)
 	r.Bars = append(r.Bars,
@@ -70,28 +77,38 @@ func customersScenario(ctx context.Context, o options, r *report) error {
 		bar{"S3 warm hit rate", ">= 0.99", hits, hits >= 0.99},
 		bar{"S3 share of reads", ">= 0.90", share, share >= 0.9},
 		bar{"S4 memory of all services under S3, MiB", "<= 200", used.most, used.most <= 200})
-	r.Note = append(r.Note, "S3: "+t.cost,
-		fmt.Sprintf("S3: %.0f reads/s for %s; %d lookups of copies; KOS was called %d times, %d of them to fill a new cache server",
-			reads.PerSecond, o.crowd, all, len(calls), len(refill)),
-		"S3: "+who, "S4: MiB of each: "+used.told())
-	for _, line := range a.told() {
-		r.Note = append(r.Note, "S3: "+line)
+	r.Notes = append(
+		r.Notes,
+		"S3: "+t.cost,
+		fmt.Sprintf(
+			"S3: %.0f reads/s for %s; %d lookups of copies; KOS was called %d times, %d of them to fill a new cache server",
+			reads.PerSecond,
+			o.crowd,
+			all,
+			len(calls),
+			len(refill),
+		),
+		"S3: "+who,
+		"S4: MiB of each: "+used.summary(),
+	)
+	for _, line := range a.summary() {
+		r.Notes = append(r.Notes, "S3: "+line)
 	}
 	if a.firstErr != "" {
-		r.Note = append(r.Note, "S3: the first that failed: "+a.firstErr)
+		r.Notes = append(r.Notes, "S3: the first that failed: "+a.firstErr)
 	}
 	return nil
 }
 
-// A plan is checked, a plan is changed, and somebody logs in that often. A check is one call of KOS, a change two, and one more when the
-// line is looked at afterwards: about 50 of 100 calls a minute.
+// writeEvery is how often a plan is checked, a plan is changed, and a customer logs in. A check is one call of KOS, a
+// change two, and one more when the line is read afterwards: about 50 of 100 calls a minute.
 const writeEvery = 5 * time.Second
 
-// day is what the customers do, and the most memory that the services took meanwhile.
-func (t *town) day(ctx context.Context, s *running, o options) (*answers, footprint, error) {
+// day runs the customers' requests and returns their outcomes and the peak memory of the services.
+func (t *dataset) day(ctx context.Context, s *running, o options) (*outcomes, footprint, error) {
 	reads := t.requests(s.addr())
-	look := watchMemory(ctx, s.pid)
-	a := newAnswers()
+	peak := watchMemory(ctx, s.pid)
+	a := newOutcomes()
 	busy, end := context.WithTimeout(ctx, o.crowd)
 	defer end()
 	var writers sync.WaitGroup
@@ -99,8 +116,8 @@ func (t *town) day(ctx context.Context, s *running, o options) (*answers, footpr
 	writers.Go(func() {
 		repeat(busy, writeEvery, func() {
 			next++
-			a.write(ctx, s, "write check", "/api/v1/products/change/validation", t.people[2*next])
-			a.write(ctx, s, "write change", "/api/v1/products/change", t.people[2*next+1])
+			a.write(ctx, s, "write check", "/api/v1/products/change/validation", t.customers[2*next])
+			a.write(ctx, s, "write change", "/api/v1/products/change", t.customers[2*next+1])
 		})
 	})
 	writers.Go(func() {
@@ -111,7 +128,7 @@ func (t *town) day(ctx context.Context, s *running, o options) (*answers, footpr
 			a.add("write login", statusOf(err), time.Since(begun), err)
 		})
 	})
-	read := crowd(ctx, len(t.people), o.crowd, o.think, func(user, _ int) ask { return pick(reads[user]) })
+	read := crowd(ctx, len(t.customers), o.crowd, o.think, func(user, _ int) namedRequest { return pick(reads[user]) })
 	writers.Wait()
 	for kind, took := range a.took {
 		read.took[kind], read.statuses[kind] = took, a.statuses[kind]
@@ -119,7 +136,7 @@ func (t *town) day(ctx context.Context, s *running, o options) (*answers, footpr
 	if read.firstErr == "" {
 		read.firstErr = a.firstErr
 	}
-	used := look()
+	used := peak()
 	return read, used, used.err
 }
 
@@ -130,17 +147,17 @@ func statusOf(err error) int {
 	return http.StatusOK
 }
 
-// requests are the reads of everybody.
-func (t *town) requests(addr string) [][]ask {
-	all := make([][]ask, len(t.people))
-	for i, p := range t.people {
+// requests returns the reads of every customer.
+func (t *dataset) requests(addr string) [][]namedRequest {
+	all := make([][]namedRequest, len(t.customers))
+	for i, p := range t.customers {
 		all[i] = p.reads(addr)
 	}
 	return all
 }
 
 // pick chooses one of a customer's reads: of a hundred, so many of each.
-func pick(reads []ask) ask {
+func pick(reads []namedRequest) namedRequest {
 	n := rand.N(100) //nolint:gosec // chance is all it needs
 	for i, share := range []int{40, 10, 10, 15, 10, 10} {
 		if n -= share; n < 0 {
@@ -150,8 +167,8 @@ func pick(reads []ask) ask {
 	return reads[len(reads)-1]
 }
 
-// write asks for another plan than the line has.
-func (a *answers) write(ctx context.Context, s *running, kind, path string, p person) {
+// write sends a POST for another plan than the line has and records the answer.
+func (a *outcomes) write(ctx context.Context, s *running, kind, path string, p customer) {
 	begun := time.Now()
 	status, err := call(ctx, s.BaseURL+path, p.token, map[string]string{
 		"lineNumber": p.line, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-STANDARD-001",
@@ -159,9 +176,9 @@ func (a *answers) write(ctx context.Context, s *running, kind, path string, p pe
 	a.add(kind, status, time.Since(begun), err)
 }
 
-// repeat does something at once and then every so often until ctx ends.
-func repeat(ctx context.Context, every time.Duration, do func()) {
-	tick := time.NewTicker(every)
+// repeat calls do at once and then at each interval until ctx ends.
+func repeat(ctx context.Context, interval time.Duration, do func()) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		do()
@@ -173,7 +190,7 @@ func repeat(ctx context.Context, every time.Duration, do func()) {
 	}
 }
 
-// calls are the times at which KOS was called since then, as its simulator saw it.
+// calls returns the times at which KOS was called since then, from its simulator's log.
 func (s *running) calls(ctx context.Context, since time.Time) ([]time.Time, error) {
 	var log []struct {
 		At time.Time `json:"at"`
@@ -189,7 +206,7 @@ func (s *running) calls(ctx context.Context, since time.Time) ([]time.Time, erro
 	return at, nil
 }
 
-// busiest is the most that there were in any window.
+// busiest returns the largest number of instants in any window.
 func busiest(at []time.Time, window time.Duration) (most int) {
 	first := 0
 	for i := range at {

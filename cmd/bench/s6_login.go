@@ -21,10 +21,13 @@ const (
 	readers      = 2   // customers who read; the others log in, since a new session ends a customer's oldest
 )
 
-// loginScenario is S6: a plain read at a fixed rate through gateway and service, alone and then while 200 clients log in all the time
-// with right passwords, coming again as Retry-After says. The baseline is the same with hashing in the service's own process.
+// loginScenario is S6: a plain read at a fixed rate through gateway and service, alone and then while 200 clients log
+// in continuously with right passwords, retrying as Retry-After says. The baseline is the same with hashing in the
+// service's own process.
 func loginScenario(ctx context.Context, o options, r *report) error {
-	for _, c := range []struct{ name, worker string }{{"hashing in the process", "off"}, {"hashing in a child of low priority", ""}} {
+	for _, c := range []struct{ name, worker string }{
+		{"hashing in the process", "off"}, {"hashing in a child of low priority", ""},
+	} {
 		alone, during, outcomes, err := readsDuringLogins(ctx, o, c.worker)
 		if err != nil {
 			return err
@@ -32,7 +35,7 @@ func loginScenario(ctx context.Context, o options, r *report) error {
 		r.Rows = append(r.Rows,
 			row{Scenario: "S6", Subject: "reads alone, " + c.name, Open: alone},
 			row{Scenario: "S6", Subject: "reads during logins, " + c.name, Open: during})
-		r.Note = append(r.Note, fmt.Sprintf("S6 %s: %d clients logging in: %v", c.name, loginClients, outcomes))
+		r.Notes = append(r.Notes, fmt.Sprintf("S6 %s: %d clients logging in: %v", c.name, loginClients, outcomes))
 		for status := range outcomes {
 			if status != http.StatusOK && status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests {
 				return fmt.Errorf("bench: a right password was answered with %d", status)
@@ -42,13 +45,17 @@ func loginScenario(ctx context.Context, o options, r *report) error {
 		if c.worker == "" {
 			r.Bars = append(r.Bars, bar{"S6 read p99 during 200 parallel logins / alone", "< 4", ratio, ratio < 4})
 		} else {
-			r.Note = append(r.Note, fmt.Sprintf("S6 %s: p99 ratio %.2f", c.name, ratio))
+			r.Notes = append(r.Notes, fmt.Sprintf("S6 %s: p99 ratio %.2f", c.name, ratio))
 		}
 	}
 	return nil
 }
 
-func readsDuringLogins(ctx context.Context, o options, worker string) (alone, during result, outcomes map[int]int, err error) {
+func readsDuringLogins(
+	ctx context.Context,
+	o options,
+	worker string,
+) (alone, during result, outcomes map[int]int, err error) {
 	f, stop, err := startSystem(ctx, "HASH_WORKER="+worker, "LOGIN_THROTTLE_PER_MINUTE=0")
 	if err != nil {
 		return alone, during, nil, err
@@ -59,15 +66,17 @@ func readsDuringLogins(ctx context.Context, o options, worker string) (alone, du
 		return alone, during, nil, err
 	}
 	next := func(c int) request { return asks[c%len(asks)] }
+	o.progress.step("reads alone")
 	open(ctx, o.connections, time.Second, readRate, next) // warm up
 	alone = open(ctx, o.connections, o.duration, readRate, next)
+	o.progress.step("reads during logins")
 	logins := begin(ctx, f)
 	during = open(ctx, o.connections, o.duration, readRate, next)
 	outcomes = logins.end()
 	return alone, during, outcomes, ctx.Err()
 }
 
-// menus logs the readers in and answers their requests of the bill menu, which asks neither KOS nor a database.
+// menus logs the readers in and returns their requests of the bill menu, which needs neither KOS nor a database.
 func menus(ctx context.Context, f demo.File) ([]request, error) {
 	addr := strings.TrimPrefix(f.BaseURL, "http://")
 	var asks []request
@@ -86,7 +95,7 @@ func menus(ctx context.Context, f demo.File) ([]request, error) {
 	return asks, nil
 }
 
-// logins are clients that log in until they are told to end.
+// logins are clients that log in until end is called.
 type logins struct {
 	stop     context.CancelFunc
 	all      sync.WaitGroup
@@ -129,7 +138,12 @@ func (l *logins) run(ctx context.Context, client *http.Client, url string, who d
 	}
 }
 
-func logIn(ctx context.Context, client *http.Client, url string, body []byte) (status int, wait time.Duration, err error) {
+func logIn(
+	ctx context.Context,
+	client *http.Client,
+	url string,
+	body []byte,
+) (status int, wait time.Duration, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return 0, 0, fmt.Errorf("bench: %w", err)

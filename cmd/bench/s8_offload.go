@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// offload is what a thousand inquiries, one of each customer, came to.
+// offload is what a thousand inquiries, one of each customer, cost.
 type offload struct {
 	reads, writes, batches int    // statements beyond those of an idle system; batches are those that add inquiries
 	calls                  int    // of KOS
@@ -17,29 +17,31 @@ type offload struct {
 const (
 	idleFor     = 6 * time.Second
 	offloadAt   = 16 // inquiries at once
-	passes      = 3  // of the same: the one in the middle counts, since a cache that is slow for 40 ms is done without
+	passes      = 3  // the median counts, since a cache that is slow for 40 ms is bypassed
 	addsInquiry = "bill.AddInquiries"
 )
 
-// offloadScenario is S8: what a warm cached inquiry costs PostgreSQL and KOS, and what the same costs without copies. Deliveries are held
-// back both times (the AP server refuses, and its breaker stays open), since they are the same with and without; KOS answers at once,
-// since calls are counted and not timed.
+// offloadScenario is S8: what a warm cached inquiry costs PostgreSQL and KOS, and what the same costs without copies.
+// Deliveries are held back both times (the AP server refuses, and its breaker stays open), since they are the same with
+// and without; KOS answers at once, since calls are counted and not timed.
 func offloadScenario(ctx context.Context, o options, r *report) error {
-	t, err := o.towns.get(ctx)
+	t, err := o.datasets.get(ctx, o.progress)
 	if err != nil {
 		return err
 	}
+	o.progress.step("inquiries answered from copies")
 	warm, err := t.offload(ctx, r, "warm")
 	if err != nil {
 		return err
 	}
+	o.progress.step("the same inquiries without copies")
 	off, err := t.offload(ctx, r, "cache off",
 		"CACHE_BILL=1ns/1ns", "CACHE_CUSTOMER=1ns/1ns", "CACHE_LINE_STATUS=1ns/1ns", "CACHE_PLANS=1ns/1ns")
 	if err != nil {
 		return err
 	}
 	per := func(a, b int) float64 { return float64(a) / float64(max(b, 1)) }
-	reads, writes := per(warm.reads, inhabitants), per(warm.writes, warm.batches)
+	reads, writes := per(warm.reads, customerCount), per(warm.writes, warm.batches)
 	kos, db := 1-per(warm.calls, off.calls), 1-per(warm.reads+warm.writes, off.reads+off.writes)
 	r.Bars = append(r.Bars,
 		bar{"S8 PostgreSQL reads per warm cached inquiry", "0", reads, warm.reads == 0},
@@ -49,24 +51,24 @@ func offloadScenario(ctx context.Context, o options, r *report) error {
 	return nil
 }
 
-// offload starts a system, has everybody ask once for his bill, and then counts while everybody asks again.
-func (t *town) offload(ctx context.Context, r *report, name string, more ...string) (middle offload, err error) {
+// offload starts a system, asks once for every customer's bill, and then counts while the same is asked again.
+func (t *dataset) offload(ctx context.Context, r *report, name string, more ...string) (middle offload, err error) {
 	s, err := startIn(ctx, t.dir, append(more, "KOS_DELAY_PERCENT=0", "MVNOAP_BREAKER=1/1h/1")...)
 	if err != nil {
 		return middle, err
 	}
 	defer s.stop()
-	defer t.spent()
+	defer t.markBudgetSpent()
 	if err := control(ctx, "POST", s.MVNOAP.Control+"/control/faults", `{"mode":"fail","status":503}`); err != nil {
 		return middle, err
 	}
-	everybody := func() error {
-		return together(inhabitants, offloadAt, func(i int) error { return once(ctx, t.people[i].reads(s.addr())[0]) })
+	askAll := func() error {
+		return parallel(customerCount, offloadAt, func(i int) error { return once(ctx, t.customers[i].reads(s.addr())[0]) })
 	}
-	if err := everybody(); err != nil {
+	if err := askAll(); err != nil {
 		return middle, err
 	}
-	w, err := watchStatements(ctx, s)
+	w, err := logStatements(ctx, s)
 	if err != nil {
 		return middle, err
 	}
@@ -84,7 +86,7 @@ func (t *town) offload(ctx context.Context, r *report, name string, more ...stri
 	var all []offload
 	for range passes {
 		begun := time.Now()
-		reads, writes, err := w.during(ctx, everybody)
+		reads, writes, err := w.during(ctx, askAll)
 		if err != nil {
 			return middle, err
 		}
@@ -94,12 +96,23 @@ func (t *town) offload(ctx context.Context, r *report, name string, more ...stri
 			return middle, err
 		}
 		x := offload{
-			reads: reads.beyond(idleReads, share, "bill.", "kos.", "auth."), writes: writes.beyond(idleWrites, share, "bill.", "kos."),
-			batches: writes[addsInquiry], calls: len(calls),
-			most: "reads " + reads.told() + "; writes " + writes.told(),
+			reads: reads.beyond(
+				idleReads,
+				share,
+				"bill.",
+				"kos.",
+				"auth.",
+			),
+			writes:  writes.beyond(idleWrites, share, "bill.", "kos."),
+			batches: writes[addsInquiry],
+			calls:   len(calls),
+			most:    "reads " + reads.summary() + "; writes " + writes.summary(),
 		}
-		r.Note = append(r.Note, fmt.Sprintf("S8 %s: %d inquiries, %d reads, %d writes, %d of them batches of inquiries, %d KOS calls; %s",
-			name, inhabitants, x.reads, x.writes, x.batches, x.calls, x.most))
+		r.Notes = append(
+			r.Notes,
+			fmt.Sprintf("S8 %s: %d inquiries, %d reads, %d writes, %d of them batches of inquiries, %d KOS calls; %s",
+				name, customerCount, x.reads, x.writes, x.batches, x.calls, x.most),
+		)
 		all = append(all, x)
 	}
 	slices.SortFunc(all, func(a, b offload) int { return a.reads - b.reads })

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"phonebill/adapters/opslink"
+	"phonebill/adapters/internalclient"
 	"phonebill/adapters/postgres/pgserver"
 	"phonebill/cmd/internal/allinone"
 	"phonebill/cmd/internal/demo"
@@ -20,7 +20,7 @@ import (
 	"phonebill/core/personal"
 )
 
-// running is a system of ours that runs: where everything is, its data folder, and its process.
+// running is a phonebill system that runs: its addresses, its data folder and its process.
 type running struct {
 	demo.File
 	dir  string
@@ -28,8 +28,8 @@ type running struct {
 	stop func() // ends it and leaves its data
 }
 
-// startSystem runs the all-in-one as its own process with its own data, no limit on KOS calls, any free ports, and what more it is told.
-// stop removes the data.
+// startSystem runs the all-in-one as a process with data of its own, without a limit on KOS calls, on free ports, with
+// additional environment variables. stop ends it and removes the data.
 func startSystem(ctx context.Context, more ...string) (demo.File, func(), error) {
 	dir, err := pgserver.TempDir("phonebill-bench-")
 	if err != nil {
@@ -77,7 +77,7 @@ func addresses() []string {
 }
 
 func startProgram(ctx context.Context, dir string, env []string, args ...string) (*running, error) {
-	path, err := beside("phonebill")
+	path, err := siblingBinary("phonebill")
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func startProgram(ctx context.Context, dir string, env []string, args ...string)
 	env = append([]string{"PHONEBILL_DATA=" + dir, "LOG_LEVEL=error"}, env...)
 	_, stop, err := spawnAs(ctx, env, func(p *os.Process) { pid = p.Pid }, path, args...)
 	if err != nil {
-		return nil, fmt.Errorf("%w (make build first)", err)
+		return nil, fmt.Errorf("%w (run go build -o bin/ ./cmd/...)", err)
 	}
 	f, err := demo.Read(filepath.Join(dir, allinone.DemoFile))
 	if err != nil {
@@ -95,15 +95,15 @@ func startProgram(ctx context.Context, dir string, env []string, args ...string)
 	return &running{File: f, dir: dir, pid: pid, stop: stop}, nil
 }
 
-// beside answers a program that lies beside ours.
-func beside(name string) (string, error) {
+// siblingBinary returns the path of a program in the folder of this one.
+func siblingBinary(name string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", fmt.Errorf("bench: %w", err)
 	}
 	path := filepath.Join(filepath.Dir(self), name)
 	if _, err := exec.LookPath(path); err != nil {
-		return "", fmt.Errorf("bench: %w (make build first)", err)
+		return "", fmt.Errorf("bench: %w (run go build -o bin/ ./cmd/...)", err)
 	}
 	return path, nil
 }
@@ -116,10 +116,10 @@ func freeAddr(ctx context.Context) (string, error) {
 	return ln.Addr().String(), ln.Close()
 }
 
-// addr is the gateway's.
+// addr returns the gateway's address.
 func (s *running) addr() string { return strings.TrimPrefix(s.BaseURL, "http://") }
 
-// secret answers one of the secrets of the data folder.
+// secret returns one of the secrets of the data folder.
 func (s *running) secret(name string) (string, error) {
 	secrets, err := devstack.OpenSecrets(filepath.Join(s.dir, "secrets.json"))
 	if err != nil {
@@ -128,7 +128,7 @@ func (s *running) secret(name string) (string, error) {
 	return secrets.Get(name, func() string { return "" })
 }
 
-// lookups are the counts of all copies asked for since the services started, as /ops/cache shows them.
+// lookups returns the counts of all lookups of copies since the services started, as /ops/cache shows them.
 func (s *running) lookups(ctx context.Context) (freshness.Counts, error) {
 	var sum freshness.Counts
 	token, err := s.secret(devstack.InternalToken)
@@ -136,8 +136,9 @@ func (s *running) lookups(ctx context.Context) (freshness.Counts, error) {
 		return sum, err
 	}
 	internal := func(name string) []string { return []string{strings.TrimSuffix(s.Metrics[name], "/metrics")} }
-	link, err := opslink.New(personal.NewSecret(token),
-		opslink.Service{Name: "bill-inquiry", Origins: internal("bill")}, opslink.Service{Name: "product-change", Origins: internal("product")})
+	link, err := internalclient.NewServices(personal.NewSecret(token),
+		internalclient.Service{Name: "bill-inquiry", Origins: internal("bill")},
+		internalclient.Service{Name: "product-change", Origins: internal("product")})
 	if err != nil {
 		return sum, err
 	}

@@ -20,6 +20,7 @@ func main() {
 		if split {
 			return allinone.RunSplit(ctx, env, out, log)
 		}
+		boot.CollectForAllInOne(env)
 		return allinone.Run(ctx, env, out, log)
 	}
 	os.Exit(boot.Service(logged(run), func(f *flag.FlagSet) {

@@ -10,7 +10,7 @@ import (
 
 // Item is one event to deliver. Body is the result that it reports.
 type Item[T any] struct {
-	ID        id.ID // webhook-id; the same in every attempt
+	ID        id.ID     // webhook-id; the same in every attempt
 	Subject   string    // opaque key of what the event is about (a line, for instance); events are ordered by it
 	Sequence  int64     // counts from 1 per subject and event type, without gaps
 	Attempts  int       // attempts made before this one

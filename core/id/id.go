@@ -58,5 +58,11 @@ func (i ID) String() string {
 // MarshalText is the canonical form.
 func (i ID) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
 
+// UnmarshalText implements encoding.TextUnmarshaler: it reads what Parse accepts.
+func (i *ID) UnmarshalText(text []byte) (err error) {
+	*i, err = Parse(string(text))
+	return err
+}
+
 // IsZero tells that there is no id.
 func (i ID) IsZero() bool { return i == ID{} }

@@ -4,26 +4,28 @@ import (
 	"context"
 	"time"
 
-	"phonebill/adapters/rest/edge"
-	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest"
+	"phonebill/adapters/rest/contract"
 	gen "phonebill/adapters/rest/internal/authgen"
-	"phonebill/adapters/rest/paging"
+	"phonebill/adapters/rest/middleware"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/id"
 )
 
 func acting(ctx context.Context) admin.Caller {
-	return admin.By(gate.Principal(ctx), edge.ClientOf(ctx))
+	return admin.By(contract.Principal(ctx), middleware.ClientOf(ctx))
 }
 
-// ListOwnLogins answers the caller's own login history.
-func (h *Handlers) ListOwnLogins(ctx context.Context, r gen.ListOwnLoginsRequestObject) (gen.ListOwnLoginsResponseObject, error) {
-	at, err := paging.Parse(nil, nil, nil, r.Params.Page, r.Params.Size)
+// ListOwnLogins returns the caller's own login history.
+func (h *Handlers) ListOwnLogins(
+	ctx context.Context, r gen.ListOwnLoginsRequestObject,
+) (gen.ListOwnLoginsResponseObject, error) {
+	at, err := rest.ParsePage(nil, nil, nil, r.Params.Page, r.Params.Size)
 	if err != nil {
 		return nil, err
 	}
-	events, total, err := h.History.Own(ctx, gate.Principal(ctx).UserID, at.Page, at.Size)
+	events, total, err := h.History.Own(ctx, contract.Principal(ctx).UserID, at.Page, at.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -42,15 +44,19 @@ func (h *Handlers) ListUsers(ctx context.Context, r gen.ListUsersRequestObject) 
 	if err != nil {
 		return nil, err
 	}
-	data := gen.AdminUsersData{Items: make([]gen.AdminUser, len(found)), Pagination: paging.Of(at.Page, at.Size, total)}
+	data := gen.AdminUsersData{
+		Items: make([]gen.AdminUser, len(found)), Pagination: rest.Pagination(at.Page, at.Size, total),
+	}
 	for i, a := range found {
 		data.Items[i] = toMasked(a, h.Now())
 	}
 	return gen.ListUsers200JSONResponse{Success: true, Message: "사용자 목록을 조회하였습니다", Data: data}, nil
 }
 
-// CreateUser makes an account.
-func (h *Handlers) CreateUser(ctx context.Context, r gen.CreateUserRequestObject) (gen.CreateUserResponseObject, error) {
+// CreateUser creates an account.
+func (h *Handlers) CreateUser(
+	ctx context.Context, r gen.CreateUserRequestObject,
+) (gen.CreateUserResponseObject, error) {
 	wish, err := toNew(*r.Body)
 	if err != nil {
 		return nil, err
@@ -62,7 +68,7 @@ func (h *Handlers) CreateUser(ctx context.Context, r gen.CreateUserRequestObject
 	return gen.CreateUser201JSONResponse{Success: true, Message: "사용자를 생성하였습니다", Data: toCreated(made, h.Now())}, nil
 }
 
-// GetUser answers an account, masked.
+// GetUser returns an account with its personal data masked.
 func (h *Handlers) GetUser(ctx context.Context, r gen.GetUserRequestObject) (gen.GetUserResponseObject, error) {
 	a, err := h.Admin.Show(ctx, acting(ctx), auth.UserID(r.UserID))
 	if err != nil {
@@ -71,8 +77,10 @@ func (h *Handlers) GetUser(ctx context.Context, r gen.GetUserRequestObject) (gen
 	return gen.GetUser200JSONResponse{Success: true, Message: "사용자를 조회하였습니다", Data: toMasked(a, h.Now())}, nil
 }
 
-// RevealUser answers an account in clear.
-func (h *Handlers) RevealUser(ctx context.Context, r gen.RevealUserRequestObject) (gen.RevealUserResponseObject, error) {
+// RevealUser returns an account with its personal data in clear text.
+func (h *Handlers) RevealUser(
+	ctx context.Context, r gen.RevealUserRequestObject,
+) (gen.RevealUserResponseObject, error) {
 	a, err := h.Admin.Reveal(ctx, acting(ctx), auth.UserID(r.UserID), r.Body.Reason)
 	if err != nil {
 		return nil, err
@@ -81,7 +89,9 @@ func (h *Handlers) RevealUser(ctx context.Context, r gen.RevealUserRequestObject
 }
 
 // UpdateUser changes status, roles or lines.
-func (h *Handlers) UpdateUser(ctx context.Context, r gen.UpdateUserRequestObject) (gen.UpdateUserResponseObject, error) {
+func (h *Handlers) UpdateUser(
+	ctx context.Context, r gen.UpdateUserRequestObject,
+) (gen.UpdateUserResponseObject, error) {
 	wish, err := toUpdate(*r.Body)
 	if err != nil {
 		return nil, err
@@ -93,8 +103,10 @@ func (h *Handlers) UpdateUser(ctx context.Context, r gen.UpdateUserRequestObject
 	return gen.UpdateUser200JSONResponse{Success: true, Message: "사용자를 변경하였습니다", Data: toMasked(a, h.Now())}, nil
 }
 
-// UnlockUser forgets wrong passwords.
-func (h *Handlers) UnlockUser(ctx context.Context, r gen.UnlockUserRequestObject) (gen.UnlockUserResponseObject, error) {
+// UnlockUser clears the wrong passwords that locked an account.
+func (h *Handlers) UnlockUser(
+	ctx context.Context, r gen.UnlockUserRequestObject,
+) (gen.UnlockUserResponseObject, error) {
 	a, err := h.Admin.Unlock(ctx, acting(ctx), auth.UserID(r.UserID), r.Body.Reason)
 	if err != nil {
 		return nil, err
@@ -102,8 +114,10 @@ func (h *Handlers) UnlockUser(ctx context.Context, r gen.UnlockUserRequestObject
 	return gen.UnlockUser200JSONResponse{Success: true, Message: "계정 잠금을 해제하였습니다", Data: toMasked(a, h.Now())}, nil
 }
 
-// GrantPermission gives a permission.
-func (h *Handlers) GrantPermission(ctx context.Context, r gen.GrantPermissionRequestObject) (gen.GrantPermissionResponseObject, error) {
+// GrantPermission grants a permission, for ever or until a time.
+func (h *Handlers) GrantPermission(
+	ctx context.Context, r gen.GrantPermissionRequestObject,
+) (gen.GrantPermissionResponseObject, error) {
 	var until time.Time
 	if r.Body.ExpiresAt != nil {
 		until = *r.Body.ExpiresAt
@@ -115,8 +129,10 @@ func (h *Handlers) GrantPermission(ctx context.Context, r gen.GrantPermissionReq
 	return gen.GrantPermission200JSONResponse{Success: true, Message: "권한을 부여하였습니다", Data: toMasked(a, h.Now())}, nil
 }
 
-// RevokePermission takes a permission away.
-func (h *Handlers) RevokePermission(ctx context.Context, r gen.RevokePermissionRequestObject) (gen.RevokePermissionResponseObject, error) {
+// RevokePermission revokes a permission.
+func (h *Handlers) RevokePermission(
+	ctx context.Context, r gen.RevokePermissionRequestObject,
+) (gen.RevokePermissionResponseObject, error) {
 	a, err := h.Admin.Revoke(ctx, acting(ctx), auth.UserID(r.UserID), auth.Permission(r.Permission), r.Params.Reason)
 	if err != nil {
 		return nil, err
@@ -124,9 +140,11 @@ func (h *Handlers) RevokePermission(ctx context.Context, r gen.RevokePermissionR
 	return gen.RevokePermission200JSONResponse{Success: true, Message: "권한을 회수하였습니다", Data: toMasked(a, h.Now())}, nil
 }
 
-// ListUserLogins answers an account's login history.
-func (h *Handlers) ListUserLogins(ctx context.Context, r gen.ListUserLoginsRequestObject) (gen.ListUserLoginsResponseObject, error) {
-	at, err := paging.Parse(nil, nil, nil, r.Params.Page, r.Params.Size)
+// ListUserLogins returns an account's login history.
+func (h *Handlers) ListUserLogins(
+	ctx context.Context, r gen.ListUserLoginsRequestObject,
+) (gen.ListUserLoginsResponseObject, error) {
+	at, err := rest.ParsePage(nil, nil, nil, r.Params.Page, r.Params.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -134,14 +152,16 @@ func (h *Handlers) ListUserLogins(ctx context.Context, r gen.ListUserLoginsReque
 	if err != nil {
 		return nil, err
 	}
-	inClear := func(c auth.Client) string { return c.IP }
+	unmasked := func(c auth.Client) string { return c.IP }
 	return gen.ListUserLogins200JSONResponse{
-		Success: true, Message: "로그인 이력을 조회하였습니다", Data: toLogins(events, at, total, inClear),
+		Success: true, Message: "로그인 이력을 조회하였습니다", Data: toLogins(events, at, total, unmasked),
 	}, nil
 }
 
 // EndUserSessions ends all sessions of an account.
-func (h *Handlers) EndUserSessions(ctx context.Context, r gen.EndUserSessionsRequestObject) (gen.EndUserSessionsResponseObject, error) {
+func (h *Handlers) EndUserSessions(
+	ctx context.Context, r gen.EndUserSessionsRequestObject,
+) (gen.EndUserSessionsResponseObject, error) {
 	ended, err := h.Admin.EndSessions(ctx, acting(ctx), auth.UserID(r.UserID), r.Params.Reason)
 	if err != nil {
 		return nil, err

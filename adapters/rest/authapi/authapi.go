@@ -1,4 +1,4 @@
-// Package authapi serves openapi/auth.yaml: it translates between the wire and the verbs login and access.
+// Package authapi serves openapi/auth.yaml: it translates between the wire and the use cases of core/auth.
 package authapi
 
 import (
@@ -8,9 +8,10 @@ import (
 	"slices"
 	"time"
 
-	"phonebill/adapters/rest/edge"
-	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest"
+	"phonebill/adapters/rest/contract"
 	gen "phonebill/adapters/rest/internal/authgen"
+	"phonebill/adapters/rest/middleware"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
 	"phonebill/core/auth/admin"
@@ -34,11 +35,11 @@ type Handlers struct {
 	Callers   *servicekeys.Registry
 	JWKS      func() []byte // RFC 7517 JSON
 	Now       ports.Clock
-	// PlainCookies lets the device cookie travel over plain HTTP; for a machine of one's own only.
+	// PlainCookies lets the device cookie travel over plain HTTP; for development only.
 	PlainCookies bool
 }
 
-// GetJwks answers the public keys.
+// GetJwks returns the public signing keys.
 func (h *Handlers) GetJwks(context.Context, gen.GetJwksRequestObject) (gen.GetJwksResponseObject, error) {
 	var set gen.JSONWebKeySet
 	if err := json.Unmarshal(h.JWKS(), &set); err != nil {
@@ -49,7 +50,7 @@ func (h *Handlers) GetJwks(context.Context, gen.GetJwksRequestObject) (gen.GetJw
 	}, nil
 }
 
-// Login logs in.
+// Login checks user id, password and second factor, and returns the tokens of a new session.
 func (h *Handlers) Login(ctx context.Context, r gen.LoginRequestObject) (gen.LoginResponseObject, error) {
 	user, err := auth.ParseUserID(r.Body.UserID)
 	if err != nil {
@@ -64,8 +65,8 @@ func (h *Handlers) Login(ctx context.Context, r gen.LoginRequestObject) (gen.Log
 		return nil, err
 	}
 	tokens, err := h.Logins.Login(ctx, login.Request{
-		UserID: user, Password: password, AutoLogin: value(r.Body.AutoLogin),
-		Code: personal.NewSecret(value(r.Body.Otp)), Devices: devicesOf(ctx), From: from,
+		UserID: user, Password: password, AutoLogin: rest.Value(r.Body.AutoLogin),
+		Code: personal.NewSecret(rest.Value(r.Body.Otp)), Devices: devicesOf(ctx), From: from,
 	})
 	if err != nil {
 		return nil, err
@@ -76,7 +77,7 @@ func (h *Handlers) Login(ctx context.Context, r gen.LoginRequestObject) (gen.Log
 	}, nil
 }
 
-// Refresh exchanges a refresh token.
+// Refresh exchanges a refresh token for new tokens.
 func (h *Handlers) Refresh(ctx context.Context, r gen.RefreshRequestObject) (gen.RefreshResponseObject, error) {
 	from, err := h.from(ctx, r.Params)
 	if err != nil {
@@ -91,15 +92,15 @@ func (h *Handlers) Refresh(ctx context.Context, r gen.RefreshRequestObject) (gen
 
 // Logout ends the caller's session.
 func (h *Handlers) Logout(ctx context.Context, _ gen.LogoutRequestObject) (gen.LogoutResponseObject, error) {
-	if err := h.Logins.Logout(ctx, gate.Principal(ctx).SessionID, edge.ClientOf(ctx)); err != nil {
+	if err := h.Logins.Logout(ctx, contract.Principal(ctx).SessionID, middleware.ClientOf(ctx)); err != nil {
 		return nil, err
 	}
 	return gen.Logout200JSONResponse{Success: true, Message: "로그아웃되었습니다"}, nil
 }
 
-// Verify answers whom the token speaks for; a token that does not is refused before.
+// Verify returns the account that the access token belongs to. An invalid token has been refused before.
 func (h *Handlers) Verify(ctx context.Context, _ gen.VerifyRequestObject) (gen.VerifyResponseObject, error) {
-	p := gate.Principal(ctx)
+	p := contract.Principal(ctx)
 	user, _, err := h.Access.Account(ctx, p.UserID)
 	if err != nil {
 		return nil, err
@@ -109,19 +110,25 @@ func (h *Handlers) Verify(ctx context.Context, _ gen.VerifyRequestObject) (gen.V
 	}}, nil
 }
 
-// ListPermissions answers every permission and whether the caller has it now.
-func (h *Handlers) ListPermissions(ctx context.Context, _ gen.ListPermissionsRequestObject) (gen.ListPermissionsResponseObject, error) {
-	p := gate.Principal(ctx)
+// ListPermissions returns every permission and whether the caller has it now.
+func (h *Handlers) ListPermissions(
+	ctx context.Context, _ gen.ListPermissionsRequestObject,
+) (gen.ListPermissionsResponseObject, error) {
+	p := contract.Principal(ctx)
 	held, err := h.Access.Permissions(ctx, p.UserID)
 	if err != nil {
 		return nil, err
 	}
-	return gen.ListPermissions200JSONResponse{Success: true, Message: "권한을 조회하였습니다", Data: toPermissions(p.UserID, held)}, nil
+	return gen.ListPermissions200JSONResponse{
+		Success: true, Message: "권한을 조회하였습니다", Data: toPermissions(p.UserID, held),
+	}, nil
 }
 
-// CheckPermission answers whether the caller may use a service.
-func (h *Handlers) CheckPermission(ctx context.Context, r gen.CheckPermissionRequestObject) (gen.CheckPermissionResponseObject, error) {
-	held, err := h.Access.Permissions(ctx, gate.Principal(ctx).UserID)
+// CheckPermission reports whether the caller may use a service.
+func (h *Handlers) CheckPermission(
+	ctx context.Context, r gen.CheckPermissionRequestObject,
+) (gen.CheckPermissionResponseObject, error) {
+	held, err := h.Access.Permissions(ctx, contract.Principal(ctx).UserID)
 	if err != nil {
 		return nil, err
 	}
@@ -136,13 +143,25 @@ func (h *Handlers) CheckPermission(ctx context.Context, r gen.CheckPermissionReq
 	}}, nil
 }
 
-// GetUserInfo answers the caller's account.
-func (h *Handlers) GetUserInfo(ctx context.Context, _ gen.GetUserInfoRequestObject) (gen.GetUserInfoResponseObject, error) {
-	user, status, err := h.Access.Account(ctx, gate.Principal(ctx).UserID)
+// GetUserInfo returns the caller's account.
+func (h *Handlers) GetUserInfo(
+	ctx context.Context, _ gen.GetUserInfoRequestObject,
+) (gen.GetUserInfoResponseObject, error) {
+	user, status, err := h.Access.Account(ctx, contract.Principal(ctx).UserID)
 	if err != nil {
 		return nil, err
 	}
 	return gen.GetUserInfo200JSONResponse{
 		Success: true, Message: "사용자 정보를 조회하였습니다", Data: toUserInfo(user, status, user.Permissions(h.Now())),
 	}, nil
+}
+
+// Mount registers the operations on a router.
+func (h *Handlers) Mount(to *contract.Router, hooks rest.Hooks) {
+	strict := gen.NewStrictHandlerWithOptions(h, []gen.StrictMiddlewareFunc{withDevices}, gen.StrictHTTPServerOptions{
+		RequestErrorHandlerFunc: hooks.Request, ResponseErrorHandlerFunc: hooks.Response,
+	})
+	gen.HandlerWithOptions(strict, gen.StdHTTPServerOptions{
+		BaseURL: to.Base(), BaseRouter: to, ErrorHandlerFunc: hooks.Request,
+	})
 }

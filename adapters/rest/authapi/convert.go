@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"phonebill/adapters/rest"
 	gen "phonebill/adapters/rest/internal/authgen"
 	"phonebill/core/auth"
 	"phonebill/core/auth/login"
@@ -45,14 +46,16 @@ func toUser(u auth.User, held []auth.Permission) gen.User {
 		roles[i] = gen.Role(r)
 	}
 	return gen.User{
-		UserID: string(u.UserID), UserName: optional(u.Name.Reveal()), PhoneNumber: phone(u.Phone), CustomerID: optional(u.CustomerID),
-		Lines: lines, Roles: roles, Permissions: names(held),
+		UserID: string(u.UserID), UserName: rest.Optional(u.Name.Reveal()), PhoneNumber: phone(u.Phone),
+		CustomerID: rest.Optional(u.CustomerID),
+		Lines:      lines, Roles: roles, Permissions: names(held),
 	}
 }
 
 func toUserInfo(u auth.User, status auth.Status, held []auth.Permission) gen.UserInfoData {
 	info := gen.UserInfoData{
-		UserID: string(u.UserID), UserName: optional(u.Name.Reveal()), PhoneNumber: phone(u.Phone), Email: optional(u.Email.Reveal()),
+		UserID: string(u.UserID), UserName: rest.Optional(u.Name.Reveal()), PhoneNumber: phone(u.Phone),
+		Email:  rest.Optional(u.Email.Reveal()),
 		Status: gen.UserStatus(status), Permissions: names(held),
 	}
 	if !u.LastLoginAt.IsZero() {
@@ -81,20 +84,4 @@ func names(held []auth.Permission) []gen.Permission {
 	return out
 }
 
-func phone(n line.Number) *string { return optional(n.Hyphenated()) }
-
-// optional leaves an empty text out.
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-// value is the zero value for a field that was not sent.
-func value[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
-}
+func phone(n line.Number) *string { return rest.Optional(n.Hyphenated()) }

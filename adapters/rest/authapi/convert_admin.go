@@ -4,19 +4,21 @@ import (
 	"errors"
 	"time"
 
+	"phonebill/adapters/rest"
 	gen "phonebill/adapters/rest/internal/authgen"
-	"phonebill/adapters/rest/paging"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/line"
 	"phonebill/core/personal"
 )
 
-// toFilter reads the search. What the contract has checked already is taken as it is.
-func toFilter(p gen.ListUsersParams) (auth.AccountFilter, paging.Range, error) {
-	at, err := paging.Parse(p.LineNumber, nil, nil, p.Page, p.Size)
+// toFilter converts the search parameters. What the contract has checked already is not checked again.
+func toFilter(p gen.ListUsersParams) (auth.AccountFilter, rest.PageQuery, error) {
+	at, err := rest.ParsePage(p.LineNumber, nil, nil, p.Page, p.Size)
 	f := auth.AccountFilter{
-		UserID: auth.UserID(deref(p.UserID)), CustomerID: deref(p.CustomerID), Status: auth.Status(deref(p.Status)), Page: at.Page, Size: at.Size,
+		UserID: auth.UserID(rest.Value(p.UserID)), CustomerID: rest.Value(p.CustomerID),
+		Status: auth.Status(rest.Value(p.Status)),
+		Page:   at.Page, Size: at.Size,
 	}
 	if len(at.Lines) == 1 {
 		f.Line = at.Lines[0]
@@ -27,12 +29,13 @@ func toFilter(p gen.ListUsersParams) (auth.AccountFilter, paging.Range, error) {
 func toNew(b gen.CreateUserRequest) (admin.New, error) {
 	user, err1 := auth.ParseUserID(b.UserID)
 	name, err2 := auth.ParseName(b.UserName)
-	phone, err3 := auth.ParsePhone(deref(b.PhoneNumber))
-	email, err4 := auth.ParseEmail(deref(b.Email))
+	phone, err3 := auth.ParsePhone(rest.Value(b.PhoneNumber))
+	email, err4 := auth.ParseEmail(rest.Value(b.Email))
 	lines, err5 := toLines(b.Lines)
 	n := admin.New{
-		UserID: user, Password: personal.NewSecret(b.Password), Name: name, Phone: phone, Email: email, CustomerID: deref(b.CustomerID),
-		Lines: lines, Roles: toRoles(b.Roles), Reason: b.Reason,
+		UserID: user, Password: personal.NewSecret(b.Password), Name: name, Phone: phone, Email: email,
+		CustomerID: rest.Value(b.CustomerID),
+		Lines:      lines, Roles: toRoles(b.Roles), Reason: b.Reason,
 	}
 	for _, p := range b.Permissions {
 		n.Grants = append(n.Grants, auth.Permission(p))
@@ -81,22 +84,25 @@ func toLines(texts []string) ([]line.Number, error) {
 	return lines, nil
 }
 
-// toMasked shows an account with what is personal masked by its own types.
+// toMasked converts an account with its personal data masked.
 func toMasked(a auth.Account, now time.Time) gen.AdminUser {
 	return toRow(a, now, a.Name.String(), a.Email.String(), line.Number.String)
 }
 
-// toClear shows it in clear.
+// toClear converts an account with its personal data in clear text.
 func toClear(a auth.Account, now time.Time) gen.AdminUser {
 	return toRow(a, now, a.Name.Reveal(), a.Email.Reveal(), line.Number.Hyphenated)
 }
 
 func toRow(a auth.Account, now time.Time, name, email string, show func(line.Number) string) gen.AdminUser {
 	row := gen.AdminUser{
-		UserID: string(a.UserID), UserName: optional(name), PhoneNumber: optional(show(a.Phone)), Email: optional(email),
-		CustomerID: optional(a.CustomerID), Lines: make([]string, len(a.Lines)), Status: gen.UserStatus(a.StatusNow(now)),
-		Roles: make([]gen.Role, len(a.Roles)), Permissions: make([]gen.AdminGrant, len(a.Grants)), SecondFactor: a.SecondFactor,
-		Version: a.Version, CreatedAt: a.CreatedAt, LastLoginAt: moment(a.LastLoginAt),
+		UserID: string(a.UserID), UserName: rest.Optional(name), PhoneNumber: rest.Optional(show(a.Phone)),
+		Email:      rest.Optional(email),
+		CustomerID: rest.Optional(a.CustomerID), Lines: make([]string, len(a.Lines)),
+		Status: gen.UserStatus(a.StatusNow(now)),
+		Roles:  make([]gen.Role, len(a.Roles)), Permissions: make([]gen.AdminGrant, len(a.Grants)),
+		SecondFactor: a.SecondFactor,
+		Version:      a.Version, CreatedAt: a.CreatedAt, LastLoginAt: rest.OptionalTime(a.LastLoginAt),
 	}
 	if now.Before(a.LockedUntil) {
 		row.LockedUntil = &a.LockedUntil
@@ -116,7 +122,9 @@ func toRow(a auth.Account, now time.Time, name, email string, show func(line.Num
 	}
 	for i, g := range a.Grants {
 		row.Permissions[i] = gen.AdminGrant{
-			Permission: gen.Permission(g.Permission), ExpiresAt: moment(g.ExpiresAt), GivenBy: optional(g.GrantedBy), GivenAt: moment(g.GrantedAt),
+			Permission: gen.Permission(g.Permission), ExpiresAt: rest.OptionalTime(g.ExpiresAt),
+			GivenBy: rest.Optional(g.GrantedBy),
+			GivenAt: rest.OptionalTime(g.GrantedAt),
 		}
 	}
 	return row
@@ -133,36 +141,25 @@ func toCreated(c admin.Created, now time.Time) gen.AdminUser {
 	return row
 }
 
-func toLogins(events []auth.LoginEvent, at paging.Range, total int, ip func(auth.Client) string) gen.LoginHistoryData {
-	data := gen.LoginHistoryData{Items: make([]gen.LoginEvent, len(events)), Pagination: paging.Of(at.Page, at.Size, total)}
+func toLogins(
+	events []auth.LoginEvent, at rest.PageQuery, total int, ip func(auth.Client) string,
+) gen.LoginHistoryData {
+	data := gen.LoginHistoryData{
+		Items: make([]gen.LoginEvent, len(events)), Pagination: rest.Pagination(at.Page, at.Size, total),
+	}
 	for i, e := range events {
 		data.Items[i] = gen.LoginEvent{
-			At: e.At, Type: string(e.Type), Success: e.Success, Reason: optional(e.Reason), IP: optional(ip(e.Client)),
-			UserAgent: optional(e.Client.UserAgent), Service: optional(e.Client.Service),
+			At: e.At, Type: string(e.Type), Success: e.Success, Reason: rest.Optional(e.Reason), IP: rest.Optional(ip(e.Client)),
+			UserAgent: rest.Optional(e.Client.UserAgent), Service: rest.Optional(e.Client.Service),
 		}
 	}
 	return data
 }
 
-// moment leaves the zero time out.
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
-func deref[T any](p *T) T {
-	var zero T
-	if p == nil {
-		return zero
-	}
-	return *p
-}
-
 func toTransfer(t auth.LineTransfer) gen.LineTransfer {
 	return gen.LineTransfer{
 		TransferID: [16]byte(t.ID), LineNumber: t.Line, UserID: string(t.To), ProposedBy: t.ProposedBy, Reason: t.Reason,
-		ProposedAt: t.ProposedAt, ExpiresAt: t.ExpiresAt, ConfirmedBy: optional(t.ConfirmedBy), ConfirmedAt: moment(t.ConfirmedAt),
+		ProposedAt: t.ProposedAt, ExpiresAt: t.ExpiresAt, ConfirmedBy: rest.Optional(t.ConfirmedBy),
+		ConfirmedAt: rest.OptionalTime(t.ConfirmedAt),
 	}
 }

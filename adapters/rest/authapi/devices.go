@@ -6,21 +6,23 @@ import (
 	"strings"
 	"time"
 
-	"phonebill/adapters/rest/edge"
+	"phonebill/adapters/rest"
 	gen "phonebill/adapters/rest/internal/authgen"
+	"phonebill/adapters/rest/middleware"
 	"phonebill/core/auth"
 	"phonebill/core/auth/servicekeys"
 	"phonebill/core/personal"
 )
 
 const (
-	// cookiePrefix begins the name of a device cookie; the user's tag ends it, so that several users of one browser do not evict each
-	// other.
+	// cookiePrefix begins the name of a device cookie; the user's tag ends it, so that several users of one browser do
+	// not evict each other.
 	cookiePrefix = "phonebill_device_"
 	cookiePath   = "/api/v1/auth"
 )
 
-// cookie is the Set-Cookie header of a device. SameSite=Lax: it says who guesses, not who may; no request is allowed because of it.
+// cookie returns the Set-Cookie header of a device. SameSite=Lax suffices: the cookie tells devices apart when
+// passwords are guessed, and admits no request.
 func (h *Handlers) cookie(d auth.DeviceCookie) string {
 	c := http.Cookie{ //nolint:gosec // Secure by default
 		Name: cookiePrefix + d.Tag, Value: d.Value.Reveal(), Path: cookiePath, MaxAge: int(auth.DeviceLifetime / time.Second),
@@ -49,9 +51,10 @@ func devicesOf(ctx context.Context) []personal.Secret {
 	return devices
 }
 
-// from is where a login or refresh came from: as seen, or as a service with a good credential tells (ADR 29).
+// from returns where a login or refresh came from: the peer, or what a service with a valid credential reports.
 func (h *Handlers) from(ctx context.Context, p gen.RefreshParams) (auth.Client, error) {
-	return h.Callers.Identify(ctx, edge.ClientOf(ctx), servicekeys.Request{
-		Credential: personal.NewSecret(value(p.XServiceCredential)), Address: value(p.XEndUserAddress), UserAgent: value(p.XEndUserAgent),
+	return h.Callers.Identify(ctx, middleware.ClientOf(ctx), servicekeys.Request{
+		Credential: personal.NewSecret(rest.Value(p.XServiceCredential)), Address: rest.Value(p.XEndUserAddress),
+		UserAgent: rest.Value(p.XEndUserAgent),
 	})
 }

@@ -3,14 +3,15 @@ package authapi
 import (
 	"context"
 
-	"phonebill/adapters/rest/edge"
-	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest"
+	"phonebill/adapters/rest/contract"
 	gen "phonebill/adapters/rest/internal/authgen"
+	"phonebill/adapters/rest/middleware"
 	"phonebill/core/auth/selfservice"
 	"phonebill/core/personal"
 )
 
-// BeginTotp makes a secret that counts once it is confirmed.
+// BeginTotp creates a second factor, which takes effect once it is confirmed.
 func (h *Handlers) BeginTotp(ctx context.Context, r gen.BeginTotpRequestObject) (gen.BeginTotpResponseObject, error) {
 	e, err := h.MFA.Begin(ctx, proof(ctx, r.Body.Password, r.Body.Otp))
 	if err != nil {
@@ -22,12 +23,15 @@ func (h *Handlers) BeginTotp(ctx context.Context, r gen.BeginTotpRequestObject) 
 	}, nil
 }
 
-// ConfirmTotp makes the second factor count.
-func (h *Handlers) ConfirmTotp(ctx context.Context, r gen.ConfirmTotpRequestObject) (gen.ConfirmTotpResponseObject, error) {
-	p := gate.Principal(ctx)
+// ConfirmTotp puts the second factor into effect and returns its recovery codes.
+func (h *Handlers) ConfirmTotp(
+	ctx context.Context, r gen.ConfirmTotpRequestObject,
+) (gen.ConfirmTotpResponseObject, error) {
+	p := contract.Principal(ctx)
 	codes, err := h.MFA.Confirm(ctx, selfservice.Confirmation{
-		UserID: p.UserID, Session: p.SessionID, Code: personal.NewSecret(r.Body.Otp), EndOthers: value(r.Body.EndOtherSessions),
-		Devices: devicesOf(ctx), From: edge.ClientOf(ctx),
+		UserID: p.UserID, Session: p.SessionID, Code: personal.NewSecret(r.Body.Otp),
+		EndOthers: rest.Value(r.Body.EndOtherSessions),
+		Devices:   devicesOf(ctx), From: middleware.ClientOf(ctx),
 	})
 	if err != nil {
 		return nil, err
@@ -38,8 +42,10 @@ func (h *Handlers) ConfirmTotp(ctx context.Context, r gen.ConfirmTotpRequestObje
 	}, nil
 }
 
-// RemoveTotp forgets the second factor.
-func (h *Handlers) RemoveTotp(ctx context.Context, r gen.RemoveTotpRequestObject) (gen.RemoveTotpResponseObject, error) {
+// RemoveTotp removes the second factor.
+func (h *Handlers) RemoveTotp(
+	ctx context.Context, r gen.RemoveTotpRequestObject,
+) (gen.RemoveTotpResponseObject, error) {
 	if err := h.MFA.Remove(ctx, proof(ctx, r.Body.Password, r.Body.Otp)); err != nil {
 		return nil, err
 	}

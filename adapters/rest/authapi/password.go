@@ -3,25 +3,29 @@ package authapi
 import (
 	"context"
 
-	"phonebill/adapters/rest/edge"
-	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest"
+	"phonebill/adapters/rest/contract"
 	gen "phonebill/adapters/rest/internal/authgen"
 	common "phonebill/adapters/rest/internal/commongen"
+	"phonebill/adapters/rest/middleware"
 	"phonebill/core/auth/selfservice"
 	"phonebill/core/personal"
 )
 
-// proof is the caller with the password, and a code if there is one, that were typed once more.
+// proof returns the request of a caller who entered the password, and a code if there is one, once more.
 func proof(ctx context.Context, current string, otp *string) selfservice.PasswordRequest {
-	p := gate.Principal(ctx)
+	p := contract.Principal(ctx)
 	return selfservice.PasswordRequest{
-		UserID: p.UserID, Session: p.SessionID, Current: personal.NewSecret(current), Code: personal.NewSecret(value(otp)),
-		Devices: devicesOf(ctx), From: edge.ClientOf(ctx),
+		UserID: p.UserID, Session: p.SessionID, Current: personal.NewSecret(current),
+		Code:    personal.NewSecret(rest.Value(otp)),
+		Devices: devicesOf(ctx), From: middleware.ClientOf(ctx),
 	}
 }
 
 // ChangePassword changes the caller's own password.
-func (h *Handlers) ChangePassword(ctx context.Context, r gen.ChangePasswordRequestObject) (gen.ChangePasswordResponseObject, error) {
+func (h *Handlers) ChangePassword(
+	ctx context.Context, r gen.ChangePasswordRequestObject,
+) (gen.ChangePasswordResponseObject, error) {
 	change := proof(ctx, r.Body.CurrentPassword, r.Body.Otp)
 	change.New = personal.NewSecret(r.Body.NewPassword)
 	device, err := h.Passwords.Change(ctx, change)

@@ -3,16 +3,18 @@ package authapi
 import (
 	"context"
 
-	"phonebill/adapters/rest/edge"
-	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest/contract"
 	gen "phonebill/adapters/rest/internal/authgen"
+	"phonebill/adapters/rest/middleware"
 	"phonebill/core/auth"
 	"phonebill/core/id"
 )
 
-// ListSessions answers the devices on which the caller is logged in.
-func (h *Handlers) ListSessions(ctx context.Context, _ gen.ListSessionsRequestObject) (gen.ListSessionsResponseObject, error) {
-	p := gate.Principal(ctx)
+// ListSessions returns the devices on which the caller is logged in.
+func (h *Handlers) ListSessions(
+	ctx context.Context, _ gen.ListSessionsRequestObject,
+) (gen.ListSessionsResponseObject, error) {
+	p := contract.Principal(ctx)
 	live, err := h.Sessions.List(ctx, p.UserID)
 	if err != nil {
 		return nil, err
@@ -25,8 +27,10 @@ func (h *Handlers) ListSessions(ctx context.Context, _ gen.ListSessionsRequestOb
 }
 
 // EndSession ends one of the caller's sessions.
-func (h *Handlers) EndSession(ctx context.Context, r gen.EndSessionRequestObject) (gen.EndSessionResponseObject, error) {
-	if err := h.Sessions.End(ctx, gate.Principal(ctx), id.ID(r.Sid), edge.ClientOf(ctx)); err != nil {
+func (h *Handlers) EndSession(
+	ctx context.Context, r gen.EndSessionRequestObject,
+) (gen.EndSessionResponseObject, error) {
+	if err := h.Sessions.End(ctx, contract.Principal(ctx), id.ID(r.Sid), middleware.ClientOf(ctx)); err != nil {
 		return nil, err
 	}
 	return gen.EndSession200JSONResponse{Success: true, Message: "해당 기기에서 로그아웃되었습니다"}, nil
@@ -36,7 +40,7 @@ func (h *Handlers) EndSession(ctx context.Context, r gen.EndSessionRequestObject
 func (h *Handlers) EndOtherSessions(
 	ctx context.Context, _ gen.EndOtherSessionsRequestObject,
 ) (gen.EndOtherSessionsResponseObject, error) {
-	if _, err := h.Sessions.EndOthers(ctx, gate.Principal(ctx), edge.ClientOf(ctx)); err != nil {
+	if _, err := h.Sessions.EndOthers(ctx, contract.Principal(ctx), middleware.ClientOf(ctx)); err != nil {
 		return nil, err
 	}
 	return gen.EndOtherSessions200JSONResponse{Success: true, Message: "다른 모든 기기에서 로그아웃되었습니다"}, nil

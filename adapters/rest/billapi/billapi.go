@@ -5,7 +5,8 @@ import (
 	"context"
 	"time"
 
-	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest"
+	"phonebill/adapters/rest/contract"
 	gen "phonebill/adapters/rest/internal/billgen"
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
@@ -21,21 +22,25 @@ type Handlers struct {
 	Now       ports.Clock
 }
 
-// GetBillMenu answers what the bill screen needs.
-func (h *Handlers) GetBillMenu(ctx context.Context, r gen.GetBillMenuRequestObject) (gen.GetBillMenuResponseObject, error) {
+// GetBillMenu returns what the bill screen needs: lines and months to choose from.
+func (h *Handlers) GetBillMenu(
+	ctx context.Context, r gen.GetBillMenuRequestObject,
+) (gen.GetBillMenuResponseObject, error) {
 	asked, err := line.Optional(r.Params.LineNumber)
 	if err != nil {
 		return nil, err
 	}
-	menu, err := h.Inquiries.Menu(gate.Principal(ctx), asked)
+	menu, err := h.Inquiries.Menu(contract.Principal(ctx), asked)
 	if err != nil {
 		return nil, err
 	}
 	return gen.GetBillMenu200JSONResponse{Success: true, Message: "요금 조회 메뉴를 조회하였습니다", Data: toMenu(menu)}, nil
 }
 
-// InquireBill asks for a bill.
-func (h *Handlers) InquireBill(ctx context.Context, r gen.InquireBillRequestObject) (gen.InquireBillResponseObject, error) {
+// InquireBill returns the bill of a line and month, or a request id when the bill takes longer (202).
+func (h *Handlers) InquireBill(
+	ctx context.Context, r gen.InquireBillRequestObject,
+) (gen.InquireBillResponseObject, error) {
 	n, err := line.Parse(r.Body.LineNumber)
 	if err != nil {
 		return nil, err
@@ -48,7 +53,7 @@ func (h *Handlers) InquireBill(ctx context.Context, r gen.InquireBillRequestObje
 	if err != nil {
 		return nil, err
 	}
-	result, err := h.Inquiries.AskOnce(ctx, gate.Principal(ctx), n, month, key)
+	result, err := h.Inquiries.AskOnce(ctx, contract.Principal(ctx), n, month, key)
 	if err != nil {
 		return nil, err
 	}
@@ -61,26 +66,32 @@ func (h *Handlers) InquireBill(ctx context.Context, r gen.InquireBillRequestObje
 	}, nil
 }
 
-// GetBillInquiry answers what became of an inquiry.
-func (h *Handlers) GetBillInquiry(ctx context.Context, r gen.GetBillInquiryRequestObject) (gen.GetBillInquiryResponseObject, error) {
+// GetBillInquiry returns the state of an inquiry, after waiting for its end if the caller asks for that.
+func (h *Handlers) GetBillInquiry(
+	ctx context.Context, r gen.GetBillInquiryRequestObject,
+) (gen.GetBillInquiryResponseObject, error) {
 	var wait time.Duration
 	if r.Params.Wait != nil {
 		wait = time.Duration(*r.Params.Wait) * time.Second
 	}
-	result, err := h.Inquiries.Get(ctx, gate.Principal(ctx), id.ID(r.RequestID), wait)
+	result, err := h.Inquiries.Get(ctx, contract.Principal(ctx), id.ID(r.RequestID), wait)
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetBillInquiry200JSONResponse{Success: true, Message: statusMessage(result.Inquiry.Status), Data: toStatus(result)}, nil
+	return gen.GetBillInquiry200JSONResponse{
+		Success: true, Message: statusMessage(result.Inquiry.Status), Data: toStatus(result),
+	}, nil
 }
 
-// ListBillHistory answers one page of the caller's inquiries.
-func (h *Handlers) ListBillHistory(ctx context.Context, r gen.ListBillHistoryRequestObject) (gen.ListBillHistoryResponseObject, error) {
+// ListBillHistory returns one page of the caller's inquiries.
+func (h *Handlers) ListBillHistory(
+	ctx context.Context, r gen.ListBillHistoryRequestObject,
+) (gen.ListBillHistoryResponseObject, error) {
 	filter, err := toFilter(r.Params)
 	if err != nil {
 		return nil, err
 	}
-	rows, total, err := h.Inquiries.History(ctx, gate.Principal(ctx), filter)
+	rows, total, err := h.Inquiries.History(ctx, contract.Principal(ctx), filter)
 	if err != nil {
 		return nil, err
 	}
@@ -100,4 +111,14 @@ func statusMessage(s bill.Status) string {
 	default:
 		return ""
 	}
+}
+
+// Mount registers the operations on a router.
+func (h *Handlers) Mount(to *contract.Router, hooks rest.Hooks) {
+	strict := gen.NewStrictHandlerWithOptions(h, nil, gen.StrictHTTPServerOptions{
+		RequestErrorHandlerFunc: hooks.Request, ResponseErrorHandlerFunc: hooks.Response,
+	})
+	gen.HandlerWithOptions(strict, gen.StdHTTPServerOptions{
+		BaseURL: to.Base(), BaseRouter: to, ErrorHandlerFunc: hooks.Request,
+	})
 }

@@ -4,9 +4,9 @@ import (
 	"math"
 	"time"
 
+	"phonebill/adapters/rest"
 	gen "phonebill/adapters/rest/internal/billgen"
 	"phonebill/adapters/rest/internal/commongen"
-	"phonebill/adapters/rest/paging"
 	"phonebill/adapters/rest/problem"
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
@@ -28,7 +28,7 @@ func toMenu(m inquiry.Menu) gen.BillMenuData {
 	return data
 }
 
-// accepted is the 202: when to look again and where.
+// accepted returns the 202, which says when and where to ask again.
 func accepted(r inquiry.Result, now time.Time) gen.InquireBill202JSONResponse {
 	q := r.Inquiry
 	seconds := max(1, int(math.Ceil(q.NextAttemptAt.Sub(now).Seconds())))
@@ -57,7 +57,8 @@ func toStatus(r inquiry.Result) gen.BillInquiryStatusData {
 	data := gen.BillInquiryStatusData{
 		RequestID: [16]byte(q.ID), Status: gen.InquiryStatus(q.Status.Public()), Progress: progress(q),
 		LineNumber: q.Line.Hyphenated(), InquiryMonth: q.Month.String(), RequestedAt: q.RequestedAt,
-		FailureCode: problem.FailureCode(q.PublicFailure()), FailureReason: text(q.Reason()), ErrorMessage: text(q.Reason()),
+		FailureCode: problem.FailureCode(q.PublicFailure()), FailureReason: rest.Optional(q.Reason()),
+		ErrorMessage: rest.Optional(q.Reason()),
 	}
 	if q.Status != bill.Processing {
 		data.ProcessedAt = &q.ProcessedAt
@@ -69,7 +70,7 @@ func toStatus(r inquiry.Result) gen.BillInquiryStatusData {
 	return data
 }
 
-// progress is a percentage: each attempt at KOS is a step, that under way too.
+// progress returns a percentage: each attempt at KOS counts as one step, the one under way too.
 func progress(q bill.Inquiry) int {
 	if q.Status != bill.Processing {
 		return 100
@@ -80,8 +81,10 @@ func progress(q bill.Inquiry) int {
 // toBill leaves out what KOS does not state.
 func toBill(b bill.Bill) gen.BillInfo {
 	info := gen.BillInfo{
-		ProductCode: b.ProductCode, ProductName: b.ProductName, ContractInfo: text(b.ContractInfo), BillingMonth: b.Month.String(),
-		TotalAmount: int64(b.Total), Charges: amounts(b.Charges), DiscountInfo: amounts(b.Discounts), Usage: toUsage(b.Usage),
+		ProductCode: b.ProductCode, ProductName: b.ProductName, ContractInfo: rest.Optional(b.ContractInfo),
+		BillingMonth: b.Month.String(),
+		TotalAmount:  int64(b.Total), Charges: amounts(b.Charges), DiscountInfo: amounts(b.Discounts),
+		Usage:          toUsage(b.Usage),
 		TerminationFee: won(b.TerminationFee), DeviceInstallment: won(b.DeviceInstallment),
 		DeviceInstallmentMonthly: won(b.DeviceInstallmentMonthly), PaymentInfo: toPayment(b.Payment),
 	}
@@ -99,16 +102,16 @@ func toUsage(u bill.Usage) *gen.Usage {
 		return nil
 	}
 	return &gen.Usage{
-		Voice: text(u.Voice), Sms: text(u.SMS), Data: text(u.Data),
+		Voice: rest.Optional(u.Voice), Sms: rest.Optional(u.SMS), Data: rest.Optional(u.Data),
 		VoiceMinutes: u.VoiceMinutes, SmsCount: u.SMSCount, DataMegabytes: u.DataMegabytes,
 		VoiceUnlimited: unlimited(u.Voice, u.VoiceUnlimited), SmsUnlimited: unlimited(u.SMS, u.SMSUnlimited),
 		DataUnlimited: unlimited(u.Data, u.DataUnlimited),
 	}
 }
 
-// unlimited is not known where there is no text.
-func unlimited(said string, is bool) *bool {
-	if said == "" {
+// unlimited returns whether an allowance is unlimited, or nil where KOS states no allowance.
+func unlimited(allowance string, is bool) *bool {
+	if allowance == "" {
 		return nil
 	}
 	return &is
@@ -119,7 +122,8 @@ func toPayment(p bill.Payment) *gen.PaymentInfo {
 		return nil
 	}
 	return &gen.PaymentInfo{
-		BillingDate: date(p.BillingDate), DueDate: date(p.DueDate), PaymentStatus: paymentStatus(p.Status), PaymentMethod: text(p.Method),
+		BillingDate: date(p.BillingDate), DueDate: date(p.DueDate), PaymentStatus: paymentStatus(p.Status),
+		PaymentMethod: rest.Optional(p.Method),
 	}
 }
 
@@ -130,13 +134,13 @@ func amounts(items []bill.Item) *[]gen.Amount {
 	}
 	out := make([]gen.Amount, len(items))
 	for i, item := range items {
-		out[i] = gen.Amount{Name: text(item.Name), Amount: won(item.Amount)}
+		out[i] = gen.Amount{Name: rest.Optional(item.Name), Amount: won(item.Amount)}
 	}
 	return &out
 }
 
 func toFilter(p gen.ListBillHistoryParams) (bill.HistoryFilter, error) {
-	r, err := paging.Parse(p.LineNumber, p.StartDate, p.EndDate, p.Page, p.Size)
+	r, err := rest.ParsePage(p.LineNumber, p.StartDate, p.EndDate, p.Page, p.Size)
 	if err != nil {
 		return bill.HistoryFilter{}, err
 	}
@@ -148,18 +152,21 @@ func toFilter(p gen.ListBillHistoryParams) (bill.HistoryFilter, error) {
 }
 
 func toHistory(rows []bill.Inquiry, page, size, total int) gen.BillHistoryData {
-	data := gen.BillHistoryData{Items: make([]gen.BillHistoryItem, len(rows)), Pagination: paging.Of(page, size, total)}
+	data := gen.BillHistoryData{
+		Items: make([]gen.BillHistoryItem, len(rows)), Pagination: rest.Pagination(page, size, total),
+	}
 	for i, q := range rows {
 		item := gen.BillHistoryItem{
 			RequestID: [16]byte(q.ID), LineNumber: q.Line.Hyphenated(), InquiryMonth: q.Month.String(),
 			RequestedAt: q.RequestedAt, RequestTime: q.RequestedAt,
-			Status: gen.InquiryStatus(q.Status.Public()), ResultSummary: text(q.Summary),
+			Status: gen.InquiryStatus(q.Status.Public()), ResultSummary: rest.Optional(q.Summary),
 		}
 		if q.Status != bill.Processing {
 			item.ProcessedAt, item.ProcessTime = &q.ProcessedAt, &q.ProcessedAt
 		}
 		if q.Status.Failure() {
-			item.ResultSummary, item.FailureReason, item.FailureCode = text(q.Reason()), text(q.Reason()), problem.FailureCode(q.PublicFailure())
+			item.ResultSummary, item.FailureReason = rest.Optional(q.Reason()), rest.Optional(q.Reason())
+			item.FailureCode = problem.FailureCode(q.PublicFailure())
 		}
 		if q.Source != "" {
 			source := commongen.DataSource(q.Source)
@@ -170,19 +177,11 @@ func toHistory(rows []bill.Inquiry, page, size, total int) gen.BillHistoryData {
 	return data
 }
 
-// text leaves an empty text out.
-func text(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
 func date(d calendar.Date) *string {
 	if d.IsZero() {
 		return nil
 	}
-	return text(d.String())
+	return rest.Optional(d.String())
 }
 
 func paymentStatus(s bill.PaymentStatus) *gen.PaymentStatus {

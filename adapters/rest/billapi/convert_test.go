@@ -26,13 +26,19 @@ func TestWhatKOSDoesNotTellIsAbsent(t *testing.T) {
 		"a contract without an end": {
 			func(b *bill.Bill) { b.Contract = &bill.Contract{Start: m.First()} }, `,"contract":{"startDate":"2026-11-01"}`,
 		},
-		"a term without dates": {func(b *bill.Bill) { b.Contract = &bill.Contract{Months: new(24)} }, `,"contract":{"months":24}`},
+		"a term without dates": {func(b *bill.Bill) {
+			b.Contract = &bill.Contract{
+				Months: new(24),
+			}
+		}, `,"contract":{"months":24}`},
 		"a charge without an amount": {
-			func(b *bill.Bill) { b.Charges = []bill.Item{{Name: "월정액"}, {Amount: won(5)}, {}} }, `,"charges":[{"name":"월정액"},{"amount":5},{}]`,
+			func(b *bill.Bill) { b.Charges = []bill.Item{{Name: "월정액"}, {Amount: won(5)}, {}} },
+			`,"charges":[{"name":"월정액"},{"amount":5},{}]`,
 		},
 		"no discounts, it says": {func(b *bill.Bill) { b.Discounts = []bill.Item{} }, `,"discountInfo":[]`},
 		"0 won, it says": {
-			func(b *bill.Bill) { b.TerminationFee, b.DeviceInstallment = won(0), won(0) }, `,"terminationFee":0,"deviceInstallment":0`,
+			func(b *bill.Bill) { b.TerminationFee, b.DeviceInstallment = won(0), won(0) },
+			`,"terminationFee":0,"deviceInstallment":0`,
 		},
 		"voice alone": {
 			func(b *bill.Bill) { b.Usage = bill.Usage{Voice: "무제한", VoiceUnlimited: true} },
@@ -50,6 +56,8 @@ func TestWhatKOSDoesNotTellIsAbsent(t *testing.T) {
 		c.change(&b)
 		got, err := json.Marshal(toBill(b))
 		require.NoError(t, err)
-		require.JSONEq(t, `{"productCode":"P","productName":"N","billingMonth":"2026-11","totalAmount":1`+c.want+`}`, string(got), name)
+		require.JSONEq(
+			t, `{"productCode":"P","productName":"N","billingMonth":"2026-11","totalAmount":1`+c.want+`}`, string(got), name,
+		)
 	}
 }

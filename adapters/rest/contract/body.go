@@ -28,7 +28,8 @@ const (
 	reasonBadJSON  = "올바른 JSON 형식이 아닙니다"
 )
 
-// checkBody reads the body, judges it, and puts it back for the handler. A body that cannot be read is an error of its own.
+// checkBody reads the body, checks it, and makes it readable again for the handler. It fails with BodyFault when the
+// body cannot be read; what is wrong with its content is added to found.
 func (o *operation) checkBody(r *http.Request, found *findings) error {
 	data, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -58,8 +59,8 @@ func (o *operation) checkBody(r *http.Request, found *findings) error {
 	return nil
 }
 
-// asTyped is nil when the value is right as it was sent, or would be in Unicode's NFC: a text may be as long as it looks, however a device
-// spells it. What a text holds is judged in the core, which counts in NFC alone.
+// asTyped returns nil when the value is right as it was sent, or would be in Unicode's NFC: a text may be as long as it
+// looks, however a device encodes it. The core counts in NFC alone.
 func asTyped(value any, check func(any) error) error {
 	err := check(value)
 	if err == nil {
@@ -71,7 +72,7 @@ func asTyped(value any, check func(any) error) error {
 	return err
 }
 
-// nfc is the value with all its texts in NFC, and whether one of them was not.
+// nfc returns the value with all its texts in NFC, and whether one of them changed.
 func nfc(value any) (composed any, changed bool) {
 	switch v := value.(type) {
 	case string:
@@ -98,8 +99,8 @@ func nfc(value any) (composed any, changed bool) {
 	}
 }
 
-// BodyFault returns what an error of reading a request's body means to its sender: it is too large, took too long, or is broken off or
-// malformed.
+// BodyFault returns the error for a client whose request body could not be read: PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT, or
+// VALIDATION_ERROR when it ends early or is malformed.
 func BodyFault(err error) error {
 	var tooLarge *http.MaxBytesError
 	var network net.Error
@@ -112,7 +113,7 @@ func BodyFault(err error) error {
 	return fault.InvalidField("body", "요청 본문을 읽을 수 없습니다").Because(err)
 }
 
-// isJSON accepts application/json in UTF-8, said once.
+// isJSON reports whether the one Content-Type is application/json in UTF-8.
 func isJSON(contentType []string) bool {
 	if len(contentType) != 1 {
 		return false
@@ -121,12 +122,12 @@ func isJSON(contentType []string) bool {
 	if err != nil || media != "application/json" {
 		return false
 	}
-	charset, said := params["charset"]
-	return !said || strings.EqualFold(charset, "utf-8")
+	charset, given := params["charset"]
+	return !given || strings.EqualFold(charset, "utf-8")
 }
 
-// parse reads exactly one JSON value, more strictly than encoding/json: UTF-8 only, no NUL, no key twice, not too deep,
-// nothing after it. reason is empty when all is well; else field names the place.
+// parse reads exactly one JSON value, more strictly than encoding/json: UTF-8 only, no NUL, no duplicate key, a limited
+// depth, nothing after it. reason is empty when the value is right; else field names the place.
 func parse(data []byte) (value any, field, reason string) {
 	if !utf8.Valid(data) {
 		return nil, "body", "UTF-8이 아닌 문자가 있습니다"
@@ -177,8 +178,8 @@ func (p *parser) value(at []string) (any, bool) {
 	}
 }
 
-// counted is the text as it is judged, not as it is passed on: kin-openapi counts UTF-16 units, the specification counts characters
-// (RFC 8259), so a character that takes two units is judged as U+FFFD, which takes one.
+// counted returns a text for checking lengths, not for passing on: kin-openapi counts UTF-16 units, the specification
+// counts characters (RFC 8259), so a character of two units becomes U+FFFD, which has one.
 func counted(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r > 0xffff {
@@ -228,8 +229,8 @@ func (p *parser) end(value any) (any, bool) {
 	return value, true
 }
 
-// dotted names a place in the body: items.0.name; the body itself is "body". What the client wrote is cut to a length that
-// is fit to be sent back.
+// dotted names a place in the body: items.0.name; the body itself is "body". A name that the client chose is cut to a
+// length that is fit to be sent back.
 func dotted(at []string) string {
 	if len(at) == 0 {
 		return "body"

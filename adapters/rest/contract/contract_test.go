@@ -75,7 +75,9 @@ paths:
             schema:
               type: object
               properties:
-                list: {type: array, items: {type: object, additionalProperties: false, properties: {n: {type: number, maximum: 2}}}}
+                list:
+                  type: array
+                  items: {type: object, additionalProperties: false, properties: {n: {type: number, maximum: 2}}}
                 flag: {type: boolean}
                 text: {type: string, format: email, nullable: false}
                 odd: {type: string, pattern: '^a+$'}
@@ -98,7 +100,9 @@ func (closed) Authenticate(context.Context, string, string, ...string) (context.
 func serveMini(t *testing.T, method, target, body string, headers ...string) (int, string, *fault.Error) {
 	t.Helper()
 	var failed *fault.Error
-	router, err := NewRouter(load(t, mini), closed{}, func(_ http.ResponseWriter, _ *http.Request, err error) { failed = fault.From(err) })
+	router, err := NewRouter(
+		load(t, mini), closed{}, func(_ http.ResponseWriter, _ *http.Request, err error) { failed = fault.From(err) },
+	)
 	require.NoError(t, err)
 	require.Equal(t, "/base", router.Base())
 	for _, pattern := range []string{"GET /base/things/{name}", "POST /base/things/fixed"} {
@@ -129,7 +133,9 @@ func TestFixedPathGoesBeforeTheTemplatedOne(t *testing.T) {
 func TestParametersAndBodiesOfEveryKind(t *testing.T) {
 	t.Parallel()
 	_, _, failed := serveMini(t, "GET", "/base/things/a", "")
-	require.Equal(t, []fault.Field{{Name: "name", Reason: "3자 이상이어야 합니다"}, {Name: "X-Kind", Reason: reasonRequired}}, failed.Fields())
+	require.Equal(t, []fault.Field{
+		{Name: "name", Reason: "3자 이상이어야 합니다"}, {Name: "X-Kind", Reason: reasonRequired},
+	}, failed.Fields())
 	_, _, failed = serveMini(t, "GET", "/base/things/abcde", "", "X-Kind", "yes")
 	require.Equal(t, []fault.Field{
 		{Name: "name", Reason: "4자 이하여야 합니다"}, {Name: "X-Kind", Reason: "true 또는 false여야 합니다"},
@@ -182,12 +188,14 @@ func TestSpecificationsThatCannotBeEnforcedAreRefused(t *testing.T) {
 		"x-permission: ''\n      x-for-duty: [1]":       "x-for-duty is a list of names",
 		"x-permission: BILL":                            "x-permission without bearer security",
 		"x-permission: ''\n      security: [{key: []}]": `security scheme "key" is not bearer`,
-		"x-permission: ''\n      parameters: [{name: c, in: cookie, schema: {type: string}}]":    `parameter "c"`,
-		"x-permission: ''\n      requestBody: {content: {text/plain: {schema: {type: string}}}}": "only application/json bodies",
+		"x-permission: ''\n      parameters: [{name: c, in: cookie, schema: {type: string}}]": `parameter "c"`,
+		"x-permission: ''\n      requestBody: {content: {text/plain: {schema: {type: string}}}}": "" +
+			"only application/json bodies",
 	} {
 		spec := load(t, "openapi: 3.0.3\ninfo: {title: t, version: '1'}\nservers: [{url: /base}]\n"+
 			"components:\n  securitySchemes:\n"+
-			"    key: {type: apiKey, in: header, name: K}\npaths:\n  /x:\n    get:\n      "+text+"\n      responses: {'200': {description: ok}}\n")
+			"    key: {type: apiKey, in: header, name: K}\npaths:\n  /x:\n    get:\n      "+text+
+			"\n      responses: {'200': {description: ok}}\n")
 		router, err := NewRouter(spec, closed{}, nil)
 		require.NoError(t, err)
 		router.HandleFunc("GET /base/x", nil)
@@ -200,7 +208,9 @@ func TestUnknownQueryParametersAreNamed(t *testing.T) {
 	t.Parallel()
 	_, _, failed := serveMini(t, "GET", "/base/things/able?nam=x&kind=y", "", "X-Kind", "true")
 	require.Equal(t, fault.ValidationError, failed.Code())
-	require.Equal(t, []fault.Field{{Name: "kind", Reason: reasonUnknown}, {Name: "nam", Reason: reasonUnknown}}, failed.Fields())
+	require.Equal(t, []fault.Field{
+		{Name: "kind", Reason: reasonUnknown}, {Name: "nam", Reason: reasonUnknown},
+	}, failed.Fields())
 	_, _, failed = serveMini(t, "POST", "/base/things/fixed?dryRun=true", "{}")
 	require.Equal(t, []fault.Field{{Name: "dryRun", Reason: reasonUnknown}}, failed.Fields(), "an operation without any")
 }
@@ -217,6 +227,8 @@ func TestWhatIsWrongWithAWholeNumber(t *testing.T) {
 		require.Equal(t, []fault.Field{{Name: "page", Reason: want}}, found.fault.Fields(), text)
 	}
 	found := &findings{}
-	checkParam(&openapi3.Parameter{Name: "n", Schema: openapi3.NewIntegerSchema().NewRef()}, []string{"100000000000000000000"}, found)
+	checkParam(&openapi3.Parameter{Name: "n", Schema: openapi3.NewIntegerSchema().NewRef()}, []string{
+		"100000000000000000000",
+	}, found)
 	require.Equal(t, "너무 큰 수입니다", found.fault.Fields()[0].Reason)
 }

@@ -16,13 +16,13 @@ import (
 	"phonebill/core/fault"
 )
 
-// operation is what the specification says about one method of one path, made ready for checking requests.
+// operation holds what requests are checked for: the specification of one method of one path.
 type operation struct {
 	bearer       bool
 	permission   string
-	isFor        []string
+	duties       []string
 	alsoAtRoot   bool
-	forwarded    bool // the service behind checks the request
+	forwarded    bool // the service behind the gateway checks the request
 	params       []*openapi3.Parameter
 	body         *openapi3.Schema
 	bodyRequired bool
@@ -57,14 +57,16 @@ func newOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Operat
 		if !ok || !out.bearer {
 			return nil, errors.New("x-for-duty is a list of names, of an operation with bearer security")
 		}
-		out.isFor = append(out.isFor, name)
+		out.duties = append(out.duties, name)
 	}
 	out.alsoAtRoot, _ = op.Extensions["x-also-at-root"].(bool)
 	for _, list := range []openapi3.Parameters{item.Parameters, op.Parameters} {
 		for _, ref := range list {
-			if ref.Value.Schema == nil || (ref.Value.In != openapi3.ParameterInPath && ref.Value.In != openapi3.ParameterInQuery &&
-				ref.Value.In != openapi3.ParameterInHeader) {
-				return nil, fmt.Errorf("parameter %q: only path, query and header parameters with a schema are understood", ref.Value.Name)
+			places := []string{openapi3.ParameterInPath, openapi3.ParameterInQuery, openapi3.ParameterInHeader}
+			if ref.Value.Schema == nil || !slices.Contains(places, ref.Value.In) {
+				return nil, fmt.Errorf(
+					"parameter %q: only path, query and header parameters with a schema are understood", ref.Value.Name,
+				)
 			}
 			out.params = append(out.params, ref.Value)
 		}
@@ -79,8 +81,8 @@ func newOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Operat
 	return out, nil
 }
 
-// validate is nil or a VALIDATION_ERROR that names every bad input (PAYLOAD_TOO_LARGE for a body over the limit). It leaves a
-// body that can be read once more. A body that the operation does not have is not looked at.
+// validate returns nil or a VALIDATION_ERROR that names every bad input (PAYLOAD_TOO_LARGE for a body over the limit).
+// The body can be read again afterwards. A body that the operation does not have is ignored.
 func (o *operation) validate(r *http.Request) error {
 	if o.forwarded {
 		return nil
@@ -105,7 +107,9 @@ func (o *operation) checkParams(r *http.Request, found *findings) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
-		if !slices.ContainsFunc(o.params, func(p *openapi3.Parameter) bool { return p.In == openapi3.ParameterInQuery && p.Name == name }) {
+		if !slices.ContainsFunc(o.params, func(p *openapi3.Parameter) bool {
+			return p.In == openapi3.ParameterInQuery && p.Name == name
+		}) {
 			found.add(dotted([]string{name}), reasonUnknown)
 		}
 	}
@@ -144,7 +148,7 @@ func checkParam(p *openapi3.Parameter, values []string, found *findings) {
 	}
 }
 
-// typed reads the text of a parameter as the type its schema asks for.
+// typed reads the text of a parameter as the type of its schema; ok is false when it is not of that type.
 func typed(schema *openapi3.Schema, text string) (any, bool) {
 	switch {
 	case schema.Type.Is(openapi3.TypeInteger):
@@ -158,7 +162,7 @@ func typed(schema *openapi3.Schema, text string) (any, bool) {
 	}
 }
 
-// findings collects bad inputs, one reason per field, the first found.
+// findings collects bad inputs, one reason per field: the first one found.
 type findings struct{ fault *fault.Error }
 
 func (f *findings) add(name, reason string) {

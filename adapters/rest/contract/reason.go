@@ -13,7 +13,7 @@ import (
 	"phonebill/core/id"
 )
 
-// visit are the options under which values are held against schemas: find everything, check formats, keep no details.
+// visit are the options for checking a value against a schema: report all errors, check formats.
 var visit = []openapi3.SchemaValidationOption{
 	openapi3.MultiErrors(),
 	openapi3.EnableFormatValidation(),
@@ -29,7 +29,7 @@ var visit = []openapi3.SchemaValidationOption{
 
 var visitBody = append([]openapi3.SchemaValidationOption{openapi3.VisitAsRequest()}, visit...)
 
-// schema adds what the schema found. at names the parameter, empty for the body.
+// schema adds what a schema check found. at names the parameter; it is empty for the body.
 func (f *findings) schema(at string, err error) {
 	if err == nil {
 		return
@@ -59,7 +59,7 @@ func (f *findings) schema(at string, err error) {
 	f.add(name, reason(one))
 }
 
-// unknown names the keys of object that its schema does not know; the schema's error tells only where the object is.
+// unknown adds the keys of object that its schema does not have; the schema's error names the object only.
 func (f *findings) unknown(e *openapi3.SchemaError, object map[string]any) {
 	for _, key := range slices.Sorted(maps.Keys(object)) {
 		if _, known := e.Schema.Properties[key]; !known {
@@ -68,8 +68,8 @@ func (f *findings) unknown(e *openapi3.SchemaError, object map[string]any) {
 	}
 }
 
-// reason says in Korean what a schema asks for; never the validator's own text, which quotes schemas and values. A schema
-// that knows better says so in x-reason.
+// reason returns in Korean what a schema asks for, never the validator's own text, which quotes schemas and values. A
+// schema can state its own reason in x-reason.
 func reason(e *openapi3.SchemaError) string {
 	switch e.SchemaField {
 	case "required":
@@ -115,8 +115,8 @@ func typeReason(s *openapi3.Schema) string {
 	}
 }
 
-// untypedReason says why the text of a parameter is not of the type that its schema asks for. For whole numbers of digits alone it says
-// what is wrong with them: how they are written, or their size.
+// untypedReason returns why the text of a parameter is not of the type of its schema. For a whole number it names what
+// is wrong with it: how it is written, or its size.
 func untypedReason(s *openapi3.Schema, text string) string {
 	digits := strings.TrimPrefix(text, "-")
 	if !s.Type.Is(openapi3.TypeInteger) || digits == "" || strings.Trim(digits, "0123456789") != "" {

@@ -1,6 +1,6 @@
-// Package contract makes the OpenAPI file the law of a service: a route that the file does not know cannot be registered,
-// one that the file promises cannot be forgotten, and no request reaches a handler before the file's security, parameters
-// and body have been enforced.
+// Package contract enforces a service's OpenAPI file: only the routes of the file can be registered, each of them must
+// be, and no request reaches a handler before the file's security, parameters and body have been checked. Begin with
+// Router.
 package contract
 
 import (
@@ -17,46 +17,46 @@ import (
 	"phonebill/core/fault"
 )
 
-// Gate decides who may pass. It is called for every operation with bearer security, before the request is looked at any
-// further, so that an anonymous caller learns nothing.
-type Gate interface {
-	// Authenticate answers a context that carries the caller, or a fault: UNAUTHORIZED, TOKEN_*, FORBIDDEN. bearer is the
-	// token without its scheme, never empty. permission is the operation's x-permission, "" for any logged-in user. isFor is the
-	// operation's x-for-duty: what callers may come for who have to do that before anything else.
-	Authenticate(ctx context.Context, bearer, permission string, isFor ...string) (context.Context, error)
+// Authenticator decides which callers an operation admits. It is asked for every operation with bearer security, before
+// the request is looked at any further, so that an anonymous caller learns nothing.
+type Authenticator interface {
+	// Authenticate returns a context that carries the caller, or UNAUTHORIZED, TOKEN_* or FORBIDDEN. bearer is the token
+	// without its scheme, never empty. permission is the operation's x-permission, "" for any logged-in user. duties are
+	// the operation's x-for-duty: a caller who must fulfil one of them before anything else is admitted all the same.
+	Authenticate(ctx context.Context, bearer, permission string, duties ...string) (context.Context, error)
 }
 
-// Fail answers an error; problem.Writer.Write is one.
+// Fail writes an error as the answer; problem.Writer.Write is one.
 type Fail func(w http.ResponseWriter, r *http.Request, err error)
 
-// Router is an http.ServeMux that knows the specification. Use: NewRouter, give it to oapi-codegen's HandlerWithOptions as
-// BaseRouter, Complete, serve. Registering is not safe for concurrent use, serving is.
+// Router is an http.ServeMux that knows the specification. Use: NewRouter, give it to oapi-codegen's
+// HandlerWithOptions as BaseRouter, Complete, serve. Registering is not safe for concurrent use, serving is.
 type Router struct {
 	spec    *openapi3.T
 	base    string
-	gate    Gate
+	auth    Authenticator
 	fail    Fail
 	mux     *http.ServeMux
 	allowed map[string][]string // methods by full path template
 	faults  []error
 }
 
-// NewRouter answers an empty router for the specification, whose first server URL is the base path.
-func NewRouter(spec *openapi3.T, gate Gate, fail Fail) (*Router, error) {
+// NewRouter returns an empty router for the specification, whose first server URL is the base path.
+func NewRouter(spec *openapi3.T, auth Authenticator, fail Fail) (*Router, error) {
 	if len(spec.Servers) == 0 || !strings.HasPrefix(spec.Servers[0].URL, "/") {
 		return nil, errors.New("contract: the specification names no base path as its first server")
 	}
 	return &Router{
-		spec: spec, base: strings.TrimSuffix(spec.Servers[0].URL, "/"), gate: gate, fail: fail,
+		spec: spec, base: strings.TrimSuffix(spec.Servers[0].URL, "/"), auth: auth, fail: fail,
 		mux: http.NewServeMux(), allowed: map[string][]string{},
 	}, nil
 }
 
-// Base is the path prefix of every operation, /api/v1.
+// Base returns the path prefix of every operation, /api/v1.
 func (c *Router) Base() string { return c.base }
 
-// HandleFunc registers the handler of one operation; pattern is "METHOD /base/path". A pattern that the specification does
-// not know is refused: Complete reports it.
+// HandleFunc registers the handler of one operation; pattern is "METHOD /base/path". Complete reports a pattern that
+// the specification does not have.
 func (c *Router) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
 	method, full, _ := strings.Cut(pattern, " ")
 	template := strings.TrimPrefix(full, c.base)
@@ -77,8 +77,8 @@ func (c *Router) HandleFunc(pattern string, handler func(http.ResponseWriter, *h
 	}
 }
 
-// Forward registers every operation of the specification with one handler behind the gate. Requests are not validated: whoever
-// is behind the handler does that (zero trust). The gateway is built of it.
+// Forward registers every operation of the specification with one handler, behind the authentication. Requests are not
+// checked any further: the service behind the handler does that itself. The gateway is built of it.
 func (c *Router) Forward(to http.Handler) {
 	for template, item := range c.spec.Paths.Map() {
 		for method, spec := range item.Operations() {
@@ -107,7 +107,7 @@ func (c *Router) register(method, full string, handler http.HandlerFunc) {
 	c.allowed[full] = append(c.allowed[full], method)
 }
 
-// guard is the order of things: who calls, is the request well-formed, then the handler.
+// guard authenticates the caller, then checks the request, then calls the handler.
 func (c *Router) guard(op *operation, handler http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if op.bearer {
@@ -116,7 +116,9 @@ func (c *Router) guard(op *operation, handler http.HandlerFunc) http.HandlerFunc
 				c.fail(w, r, err)
 				return
 			}
-			ctx, err := c.gate.Authenticate(context.WithValue(r.Context(), routeKey{}, r.Pattern), token, op.permission, op.isFor...)
+			ctx, err := c.auth.Authenticate(
+				context.WithValue(r.Context(), routeKey{}, r.Pattern), token, op.permission, op.duties...,
+			)
 			if err != nil {
 				c.fail(w, r, err)
 				return
@@ -138,13 +140,14 @@ func (c *Router) guard(op *operation, handler http.HandlerFunc) http.HandlerFunc
 
 type routeKey struct{}
 
-// Route is the method and path template of the request that a Gate is asked about.
+// Route returns the method and path template of the request that an Authenticator is asked about.
 func Route(ctx context.Context) string {
 	pattern, _ := ctx.Value(routeKey{}).(string)
 	return pattern
 }
 
-// bearer reads RFC 6750's header: none or another scheme is UNAUTHORIZED, an unreadable one TOKEN_INVALID.
+// bearer reads the header of RFC 6750. It fails with UNAUTHORIZED without a bearer token, and with TOKEN_INVALID for a
+// malformed one.
 func bearer(r *http.Request) (string, error) {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
@@ -161,19 +164,20 @@ func bearer(r *http.Request) (string, error) {
 	return token, nil
 }
 
-// standardMethods are answered with 405 where a path does not have them.
+// standardMethods are the methods that get a 405 on a path that does not have them.
 var standardMethods = []string{
-	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+	http.MethodOptions,
 	http.MethodTrace, http.MethodConnect,
 }
 
-// Complete closes the router: it reports routes the specification does not know and operations nobody registered, and
-// answers every other method with 405 and every other path with 404.
+// Complete closes the router: it reports routes that the specification does not have and operations without a handler,
+// and registers a 405 for every other method and a 404 for every other path.
 func (c *Router) Complete() error {
 	for template, item := range c.spec.Paths.Map() {
 		for method := range item.Operations() {
 			if !slices.Contains(c.allowed[c.base+template], method) {
-				c.faults = append(c.faults, fmt.Errorf("contract: nobody handles %s %s", method, template))
+				c.faults = append(c.faults, fmt.Errorf("contract: no handler for %s %s", method, template))
 			}
 		}
 	}
@@ -203,7 +207,7 @@ func (c *Router) deny(allowed []string) http.HandlerFunc {
 	}
 }
 
-// unmatched is 405 for a method nobody ever heard of on a known path, else 404.
+// unmatched answers 405 to an unknown method on a known path, and 404 to everything else.
 func (c *Router) unmatched(w http.ResponseWriter, r *http.Request) {
 	probe := r.Clone(r.Context())
 	probe.Method = http.MethodGet
@@ -216,7 +220,8 @@ func (c *Router) unmatched(w http.ResponseWriter, r *http.Request) {
 	c.fail(w, r, fault.New(fault.ResourceNotFound))
 }
 
-// ServeHTTP routes the request. A path that is not clean is a 404, where http.ServeMux would redirect with a page of HTML.
+// ServeHTTP routes the request. A path that is not clean gets a 404, where http.ServeMux would redirect with an HTML
+// page.
 func (c *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := r.URL.Path
 	if !strings.HasPrefix(p, "/") || path.Clean(p) != strings.TrimSuffix(p, "/") && p != "/" || r.RequestURI == "*" {

@@ -1,6 +1,6 @@
-// Package gateway is the single entry (:8080): it routes by the services' specifications, lets only good tokens through, and
-// answers for itself in the one envelope. What staff see of the running system (openapi/operations.yaml) is its own as well. KOS is behind
-// no route (ADR 2).
+// Package gateway is the single entry (:8080): it routes by the services' specifications, admits only valid tokens, and
+// writes its own errors in the API's envelope. It serves openapi/operations.yaml, the pages of staff, itself. No route
+// leads to KOS or to an internal API.
 package gateway
 
 import (
@@ -16,72 +16,71 @@ import (
 
 	"phonebill/adapters/rest"
 	"phonebill/adapters/rest/contract"
-	"phonebill/adapters/rest/edge"
-	"phonebill/adapters/rest/internal/authgen"
-	"phonebill/adapters/rest/internal/billgen"
-	"phonebill/adapters/rest/internal/opsgen"
-	"phonebill/adapters/rest/internal/productgen"
+	"phonebill/adapters/rest/middleware"
 	"phonebill/adapters/rest/problem"
 	"phonebill/core/fault"
+	"phonebill/openapi"
 	"phonebill/ports"
 )
 
-// Config is what a gateway consists of. An upstream is a Proxy when deployed, the service's own handler in the all-in-one.
+// Config is the configuration of a gateway. An upstream is a proxy when deployed, the service's own handler in the
+// all-in-one.
 type Config struct {
 	Auth, Bill, Product http.Handler
 	// Operations registers openapi/operations.yaml: opsapi.Handlers.Mount.
-	Operations func(to *contract.Router, hooks rest.Hooks)
-	Health     map[string]http.Handler // GET handlers: /health, /livez, /readyz
-	Gate       contract.Gate
-	Log        *slog.Logger
-	Registry   prometheus.Registerer
-	Clock      ports.Clock
-	Trusted    []netip.Prefix // proxies and load balancers whose X-Forwarded-For is believed; none by default
+	Operations    func(to *contract.Router, hooks rest.Hooks)
+	Health        map[string]http.Handler // GET handlers: /health, /livez, /readyz
+	Authenticator contract.Authenticator
+	Log           *slog.Logger
+	Registry      prometheus.Registerer
+	Clock         ports.Clock
+	Trusted       []netip.Prefix // proxies and load balancers whose X-Forwarded-For is believed; none by default
 }
 
-// New answers the gateway's handler.
+// New returns the gateway's handler. It fails when two services claim the same paths, when an operation has no handler,
+// or when the registry has the metrics already.
 func New(c Config) (http.Handler, error) {
 	errs := problem.NewWriter(c.Log, c.Clock)
 	routes := routes{first: map[string]http.Handler{}, fail: errs.Write}
 	hooks := rest.Hooks{Request: errs.WriteMalformed, Response: errs.Write}
 	for _, service := range []struct {
-		spec  func() (*openapi3.T, error)
+		spec  string
 		mount func(to *contract.Router)
 	}{
-		{authgen.GetSpec, forward(c.Auth)}, {billgen.GetSpec, forward(c.Bill)}, {productgen.GetSpec, forward(c.Product)},
-		{opsgen.GetSpec, func(to *contract.Router) { c.Operations(to, hooks) }},
+		{openapi.Auth, forward(c.Auth)}, {openapi.Bill, forward(c.Bill)}, {openapi.Product, forward(c.Product)},
+		{openapi.Operations, func(to *contract.Router) { c.Operations(to, hooks) }},
 	} {
-		spec, err := service.spec()
+		spec, err := contract.Load(service.spec)
 		if err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
-		if err := routes.add(spec, c.Gate, service.mount); err != nil {
+		if err := routes.add(spec, c.Authenticator, service.mount); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
 	}
 	for path, handler := range c.Health {
 		routes.first[firstSegment(path)] = probe(path, handler, errs.Write)
 	}
-	metrics, err := edge.NewMetrics(c.Registry)
+	metrics, err := middleware.NewMetrics(c.Registry)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	return rest.Chain(routes, edge.GatewayDeadline, errs.Write, metrics, c.Log, c.Clock, c.Trusted), nil
+	return rest.Chain(routes, middleware.GatewayDeadline, errs.Write, metrics, c.Log, c.Clock, c.Trusted), nil
 }
 
 func forward(upstream http.Handler) func(to *contract.Router) {
 	return func(to *contract.Router) { to.Forward(upstream) }
 }
 
-// routes picks a service's router by the first segment of the path, with or without the base path.
+// routes chooses a service's router by the first segment of the path, with or without the base path.
 type routes struct {
 	base  string
 	first map[string]http.Handler
 	fail  contract.Fail
 }
 
-func (r *routes) add(spec *openapi3.T, gate contract.Gate, mount func(to *contract.Router)) error {
-	router, err := contract.NewRouter(spec, gate, r.fail)
+func (r *routes) add(spec *openapi3.T, auth contract.Authenticator, mount func(to *contract.Router)) error {
+	router, err := contract.NewRouter(spec, auth, r.fail)
 	if err != nil {
 		return err
 	}
@@ -97,7 +96,7 @@ func (r *routes) add(spec *openapi3.T, gate contract.Gate, mount func(to *contra
 	return router.Complete()
 }
 
-// probe answers GET on exactly that path.
+// probe restricts a health handler to GET and HEAD on exactly its path.
 func probe(path string, h http.Handler, fail contract.Fail) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Pattern = "GET " + path // for the access log
@@ -118,7 +117,7 @@ func firstSegment(path string) string {
 	return segment
 }
 
-// ServeHTTP routes the request, or answers NOT_FOUND.
+// ServeHTTP passes the request to the router of its first segment, or writes NOT_FOUND.
 func (r routes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	router, ok := r.first[firstSegment(strings.TrimPrefix(req.URL.Path, r.base))]
 	if !ok {

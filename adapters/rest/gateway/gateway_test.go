@@ -44,7 +44,7 @@ func named(name string) http.Handler {
 func config() gateway.Config {
 	own := &opsapi.Handlers{Overview: &cases.Overview{Instances: &memory.Instances{}}}
 	return gateway.Config{
-		Auth: named("auth"), Bill: named("bill"), Product: named("product"), Operations: own.Mount, Gate: gate{},
+		Auth: named("auth"), Bill: named("bill"), Product: named("product"), Operations: own.Mount, Authenticator: gate{},
 		Log:    slog.New(slog.DiscardHandler),
 		Health: map[string]http.Handler{"/health": named("health")}, Registry: prometheus.NewRegistry(), Clock: time.Now,
 	}
@@ -98,13 +98,19 @@ func TestTheGatewayAnswersForItselfInTheEnvelope(t *testing.T) {
 		status               int
 		code                 fault.Code
 	}{
-		"no route":       {http.MethodGet, "/api/v1/nothing", "good", http.StatusNotFound, fault.ResourceNotFound},
-		"root":           {http.MethodGet, "/", "", http.StatusNotFound, fault.ResourceNotFound},
-		"no operation":   {http.MethodGet, "/api/v1/bills/nothing", "good", http.StatusNotFound, fault.ResourceNotFound},
-		"kos":            {http.MethodPost, "/kos/bill/inquiry", "good", http.StatusNotFound, fault.ResourceNotFound},
-		"internal feed":  {http.MethodGet, "/internal/v1/revocations", "good", http.StatusNotFound, fault.ResourceNotFound},
-		"status inside":  {http.MethodGet, "/internal/v1/operations/status", "good", http.StatusNotFound, fault.ResourceNotFound},
-		"inside, glued":  {http.MethodGet, "/api/v1/internal/v1/operations/status", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"no route":      {http.MethodGet, "/api/v1/nothing", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"root":          {http.MethodGet, "/", "", http.StatusNotFound, fault.ResourceNotFound},
+		"no operation":  {http.MethodGet, "/api/v1/bills/nothing", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"kos":           {http.MethodPost, "/kos/bill/inquiry", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"internal feed": {http.MethodGet, "/internal/v1/revocations", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"status inside": {
+			http.MethodGet, "/internal/v1/operations/status", "good", http.StatusNotFound,
+			fault.ResourceNotFound,
+		},
+		"inside, glued": {
+			http.MethodGet, "/api/v1/internal/v1/operations/status", "good", http.StatusNotFound,
+			fault.ResourceNotFound,
+		},
 		"no such page":   {http.MethodGet, "/api/v1/ops/nothing", "good", http.StatusNotFound, fault.ResourceNotFound},
 		"ops to a few":   {http.MethodGet, "/api/v1/ops/cache", "BILL_INQUIRY", http.StatusForbidden, fault.PermissionDenied},
 		"ops to nobody":  {http.MethodGet, "/api/v1/ops/cache", "", http.StatusUnauthorized, fault.Unauthorized},
@@ -112,13 +118,22 @@ func TestTheGatewayAnswersForItselfInTheEnvelope(t *testing.T) {
 		"no staff":       {http.MethodGet, "/api/v1/ops/cache", "good", http.StatusForbidden, fault.PermissionDenied},
 		"wrong method":   {http.MethodDelete, "/api/v1/bills/menu", "good", http.StatusMethodNotAllowed, fault.BadMethod},
 		"nobody":         {http.MethodGet, "/api/v1/bills/menu", "", http.StatusUnauthorized, fault.Unauthorized},
-		"wrong rights":   {http.MethodGet, "/api/v1/bills/menu", "PRODUCT_CHANGE", http.StatusForbidden, fault.PermissionDenied},
-		"glued base":     {http.MethodGet, "/api/v1bills/menu", "good", http.StatusNotFound, fault.ResourceNotFound},
-		"two slashes":    {http.MethodGet, "/api/v1//bills/menu", "good", http.StatusNotFound, fault.ResourceNotFound},
-		"dots inside":    {http.MethodGet, "/api/v1/bills/../auth/verify", "good", http.StatusNotFound, fault.ResourceNotFound},
-		"post a probe":   {http.MethodPost, "/health", "", http.StatusMethodNotAllowed, fault.BadMethod},
-		"below a probe":  {http.MethodGet, "/health/x", "", http.StatusNotFound, fault.ResourceNotFound},
-		"dots in a path": {http.MethodGet, "/api/v1/bills/../../kos/customer/1", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"wrong rights": {
+			http.MethodGet, "/api/v1/bills/menu", "PRODUCT_CHANGE", http.StatusForbidden,
+			fault.PermissionDenied,
+		},
+		"glued base":  {http.MethodGet, "/api/v1bills/menu", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"two slashes": {http.MethodGet, "/api/v1//bills/menu", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"dots inside": {
+			http.MethodGet, "/api/v1/bills/../auth/verify", "good", http.StatusNotFound,
+			fault.ResourceNotFound,
+		},
+		"post a probe":  {http.MethodPost, "/health", "", http.StatusMethodNotAllowed, fault.BadMethod},
+		"below a probe": {http.MethodGet, "/health/x", "", http.StatusNotFound, fault.ResourceNotFound},
+		"dots in a path": {
+			http.MethodGet, "/api/v1/bills/../../kos/customer/1", "good", http.StatusNotFound,
+			fault.ResourceNotFound,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -148,7 +163,7 @@ func proxied(t *testing.T, upstream string) http.Handler {
 	return newGateway(t, c)
 }
 
-func TestTheProxyPassesOnWhoCalls(t *testing.T) {
+func TestTheProxyPassesOnResolveClient(t *testing.T) {
 	t.Parallel()
 	seen := make(chan *http.Request, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -179,7 +194,9 @@ func TestTheProxyPassesOnWhoCalls(t *testing.T) {
 
 func TestUpstreamTroubleIsTheGateways(t *testing.T) {
 	t.Parallel()
-	breaks := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	breaks := httptest.NewServer(
+		http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }),
+	)
 	t.Cleanup(breaks.Close)
 	var lc net.ListenConfig
 	gone, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -227,10 +244,14 @@ func TestASlowUpstreamAndAClientWhoHangsUp(t *testing.T) {
 
 func TestABodyOverTheLimitIsRefusedOnItsWay(t *testing.T) {
 	t.Parallel()
-	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	srv := httptest.NewServer(
+		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }),
+	)
 	t.Cleanup(srv.Close)
 	h := proxied(t, srv.URL)
-	req := httptest.NewRequest(http.MethodPost, "/api/v1/bills/inquiry", io.MultiReader(bytes.NewReader(make([]byte, 70<<10))))
+	req := httptest.NewRequest(
+		http.MethodPost, "/api/v1/bills/inquiry", io.MultiReader(bytes.NewReader(make([]byte, 70<<10))),
+	)
 	req.ContentLength = -1 // chunked: it does not say how much
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer good")

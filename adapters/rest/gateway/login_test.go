@@ -11,14 +11,16 @@ import (
 	"phonebill/adapters/rest/gateway"
 )
 
-// TestLoginPassesWhole: device cookies and service credentials reach the auth service, and its cookie the client (ADR 16, ADR 29).
+// TestLoginPassesWhole: device cookies and service credentials reach the auth service, and its cookie the client
+// (ADR 16, ADR 29).
 func TestLoginPassesWhole(t *testing.T) {
 	t.Parallel()
 	const cookie = "phonebill_device_1f2e3d4c=d1.x; Path=/api/v1/auth; HttpOnly; SameSite=Lax"
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, want := range map[string]string{
-			"Cookie": "phonebill_device_a=1; phonebill_device_b=2", "X-Service-Credential": "pbs1.key", "X-End-User-Address": "203.0.113.9",
-			"X-End-User-Agent": "phone", "X-User-Id": "",
+			"Cookie": "phonebill_device_a=1; phonebill_device_b=2", "X-Service-Credential": "pbs1.key",
+			"X-End-User-Address": "203.0.113.9",
+			"X-End-User-Agent":   "phone", "X-User-Id": "",
 		} {
 			if got := r.Header.Get(name); got != want {
 				t.Errorf("%s is %q", name, got)

@@ -7,8 +7,8 @@ import (
 	"phonebill/ports"
 )
 
-// polls lets a gateway leave while customers wait for something to happen: a long poll that is under way then is asked once more, for what
-// is known now. Its first answer, should it come at the same time, is dropped: reading changes nothing.
+// polls lets a gateway shut down during long polls: a poll under way is then repeated once without waiting, for the
+// state at that time. An answer to the first request that arrives meanwhile is dropped, since reading changes nothing.
 type polls struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
@@ -38,7 +38,8 @@ func (p polls) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = res.Body.Close()
 	}
 	now := r.Clone(r.Context())
-	now.Body, now.ContentLength, now.TransferEncoding = http.NoBody, 0, nil // should it have had one, it says nothing, and is read already
+	// A body of a GET means nothing, and it has been read already.
+	now.Body, now.ContentLength, now.TransferEncoding = http.NoBody, 0, nil
 	query := now.URL.Query()
 	query.Del("wait")
 	now.URL.RawQuery = query.Encode()

@@ -14,8 +14,8 @@ import (
 
 const anInquiry = "/api/v1/bills/inquiry/01890000-0000-7000-8000-000000000001"
 
-// TestALeavingGatewayAnswersLongPollsWithWhatIsKnown: a poll that is under way is asked again without waiting, and so is one that comes
-// when the gateway is leaving already.
+// TestALeavingGatewayAnswersLongPollsWithWhatIsKnown: a poll that is under way is asked again without waiting, and so
+// is one that comes when the gateway is leaving already.
 func TestALeavingGatewayAnswersLongPollsWithWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	waits := make(chan struct{}, 2)
@@ -49,7 +49,7 @@ func TestALeavingGatewayAnswersLongPollsWithWhatIsKnown(t *testing.T) {
 	}
 }
 
-// TestALongPollIsAnsweredWhenItsAnswerIsThere, body and all, and nobody is asked twice.
+// TestALongPollIsAnsweredWhenItsAnswerIsThere, with its body, and the service is asked once.
 func TestALongPollIsAnsweredWhenItsAnswerIsThere(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"phonebill/adapters/rest/contract"
-	"phonebill/adapters/rest/edge"
+	"phonebill/adapters/rest/middleware"
 	"phonebill/adapters/rest/problem"
 	"phonebill/core/fault"
 	"phonebill/ports"
@@ -25,9 +25,9 @@ const (
 	bufferSize  = 32 << 10
 )
 
-// NewProxy answers an upstream at the origin. Its own trouble is BAD_GATEWAY or GATEWAY_TIMEOUT in the envelope; a client that
-// hangs up is no trouble of the upstream. It never retries: net/http repeats only what provably did not reach the service, and
-// nothing that carries a body.
+// NewProxy returns a reverse proxy to the origin. Failures of the service become BAD_GATEWAY or GATEWAY_TIMEOUT in the
+// envelope; a client that disconnects is no failure of the service. It never retries: net/http repeats only what
+// certainly did not reach the service, and no request with a body.
 func NewProxy(origin *url.URL, log *slog.Logger, now ports.Clock) http.Handler {
 	errs := problem.NewWriter(log, now)
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
@@ -35,14 +35,15 @@ func NewProxy(origin *url.URL, log *slog.Logger, now ports.Clock) http.Handler {
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(origin)
 			p.Out.Host = p.In.Host
-			p.Out.Header.Set("X-Forwarded-For", edge.ClientOf(p.In.Context()).IP)
+			p.Out.Header.Set("X-Forwarded-For", middleware.ClientOf(p.In.Context()).IP)
 		},
 		Transport: polls{&http.Transport{
-			DialContext: dialer.DialContext, MaxIdleConns: 0, MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: 90 * time.Second,
+			DialContext: dialer.DialContext, MaxIdleConns: 0, MaxIdleConnsPerHost: idlePerHost,
+			IdleConnTimeout:    90 * time.Second,
 			DisableCompression: true, // the request's deadline bounds the wait for an answer
 		}},
 		ModifyResponse: func(res *http.Response) error {
-			edge.Unrepeated(res.Header)
+			middleware.RemoveRepeated(res.Header)
 			return nil
 		},
 		BufferPool: &buffers{},
@@ -52,25 +53,25 @@ func NewProxy(origin *url.URL, log *slog.Logger, now ports.Clock) http.Handler {
 				w.WriteHeader(problem.StatusClientGone)
 				return
 			}
-			body, _ := r.Context().Value(bodyKey{}).(*edge.Body)
+			body, _ := r.Context().Value(bodyKey{}).(*middleware.Body)
 			errs.Write(w, r, proxyFault(body, err))
 		},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Del("Cache-Control") // the service says that itself, and so does an error of ours
-		if body, ok := r.Body.(*edge.Body); ok {
+		w.Header().Del("Cache-Control") // the service sets it, and so do our own errors
+		if body, ok := r.Body.(*middleware.Body); ok {
 			r = r.WithContext(context.WithValue(r.Context(), bodyKey{}, body))
 		}
 		proxy.ServeHTTP(w, r)
 	})
 }
 
-// bodyKey finds the body that the client sends, which the transport wraps, in the context of a request to a service.
+// bodyKey is the context key of the body that the client sends; the transport wraps the body itself.
 type bodyKey struct{}
 
-// proxyFault returns whose trouble an error of the proxy is: the client's, when its body was too large, broken or late, else the
-// service's.
-func proxyFault(sent *edge.Body, err error) error {
+// proxyFault returns the error to write for a failed request: the client's when its body was too large, malformed or
+// late, else the service's.
+func proxyFault(sent *middleware.Body, err error) error {
 	switch failed := sent.Failure(); {
 	case failed != nil:
 		return contract.BodyFault(failed)
@@ -91,7 +92,7 @@ func isTimeout(err error) bool {
 // buffers implements httputil.BufferPool.
 type buffers struct{ pool sync.Pool }
 
-// Get answers a buffer.
+// Get returns a buffer.
 func (b *buffers) Get() []byte {
 	if held, ok := b.pool.Get().(*[]byte); ok {
 		return *held
@@ -99,5 +100,5 @@ func (b *buffers) Get() []byte {
 	return make([]byte, bufferSize)
 }
 
-// Put takes a buffer back.
+// Put returns a buffer to the pool.
 func (b *buffers) Put(buf []byte) { b.pool.Put(&buf) }

@@ -16,14 +16,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/rest/edge"
 	"phonebill/adapters/rest/gateway"
+	"phonebill/adapters/rest/middleware"
 )
 
 // head begins a bill inquiry on the wire.
-const head = "POST /api/v1/bills/inquiry HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good\r\nContent-Type: application/json\r\n"
+const head = "POST /api/v1/bills/inquiry HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good\r\n" +
+	"Content-Type: application/json\r\n"
 
-// post sends a bill inquiry with the body through the proxy to a service that reads it all, and returns the gateway's answer.
+// post sends a bill inquiry with the body through the proxy to a service that reads it all, and returns the gateway's
+// answer.
 func post(ctx context.Context, t *testing.T, body io.Reader, length int64) *httptest.ResponseRecorder {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -55,7 +57,8 @@ func (b broken) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestTroubleWithTheClientsBodyIsTheClients: a body that is broken or late is no trouble of the service behind the gateway.
+// TestTroubleWithTheClientsBodyIsTheClients: a body that is broken or late is no trouble of the service behind the
+// gateway.
 func TestTroubleWithTheClientsBodyIsTheClients(t *testing.T) {
 	t.Parallel()
 	malformed := broken{strings.NewReader(`{"lineNumber"`), errors.New("invalid byte in chunk length")}
@@ -69,30 +72,36 @@ func TestTroubleWithTheClientsBodyIsTheClients(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, post(t.Context(), t, strings.NewReader("{}"), -1).Code)
 }
 
-// TestALateBodyIsTheClients: when the time of a request is over and its body is not there, the answer comes at once and blames the client,
-// at the gateway and at a service.
+// TestALateBodyIsTheClients: when the time of a request is over and its body is not there, the answer comes at once
+// and blames the client, at the gateway and at a service.
 func TestALateBodyIsTheClients(t *testing.T) {
 	t.Parallel()
-	upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	upstream := httptest.NewServer(
+		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }),
+	)
 	t.Cleanup(upstream.Close)
 	door := httptest.NewServer(proxied(t, upstream.URL))
 	t.Cleanup(door.Close)
 	for name, length := range map[string]string{"sized": "Content-Length: 100", "chunked": "Transfer-Encoding: chunked"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, []int{http.StatusRequestTimeout}, converse(t, door.Listener.Addr().String(), head+length+"\r\n\r\n"))
+			require.Equal(t, []int{
+				http.StatusRequestTimeout,
+			}, converse(t, door.Listener.Addr().String(), head+length+"\r\n\r\n"))
 		})
 	}
 }
 
-// TestAServiceThatCannotBeReachedIsNotTheClients: a body whose reading has not begun, or that was read whole, does not make a timeout the
-// client's.
+// TestAServiceThatCannotBeReachedIsNotTheClients: a body whose reading has not begun, or that was read whole, does
+// not make a timeout the client's.
 func TestAServiceThatCannotBeReachedIsNotTheClients(t *testing.T) {
 	t.Parallel()
-	sent := &edge.Body{ReadCloser: io.NopCloser(strings.NewReader("{}"))}
+	sent := &middleware.Body{ReadCloser: io.NopCloser(strings.NewReader("{}"))}
 	require.False(t, sent.Waiting())
 	require.True(t, sent.Incomplete())
-	reading := &edge.Body{ReadCloser: io.NopCloser(reader(func([]byte) (int, error) { return 0, context.DeadlineExceeded }))}
+	reading := &middleware.Body{
+		ReadCloser: io.NopCloser(reader(func([]byte) (int, error) { return 0, context.DeadlineExceeded })),
+	}
 	_, err := reading.Read(nil)
 	require.Error(t, err)
 	require.ErrorIs(t, reading.Failure(), context.DeadlineExceeded)
@@ -128,11 +137,12 @@ func TestARefusalDoesNotWaitForTheBody(t *testing.T) {
 	require.Equal(t, []int{http.StatusForbidden}, converse(t, door.Listener.Addr().String(), refused))
 }
 
-// TestEachHeaderIsSentOnce: the service behind the gateway sets the same security headers, since it may be reached without a gateway too.
+// TestEachHeaderIsSentOnce: the service behind the gateway sets the same security headers, since it may be reached
+// without a gateway too.
 func TestEachHeaderIsSentOnce(t *testing.T) {
 	t.Parallel()
 	for said, want := range map[string]string{"": "no-store", "public, max-age=300": "public, max-age=300"} {
-		answer := edge.Secure(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		answer := middleware.Secure(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Request-Id", "the service's")
 			if said != "" {
 				w.Header().Set("Cache-Control", said)
@@ -176,8 +186,8 @@ func isReset(err error) bool {
 	return errors.As(err, &op) && !op.Timeout()
 }
 
-// TestAChunkedRequestIsTheLastOfItsConnection: what follows a request with both Content-Length and Transfer-Encoding is never taken for a
-// request, at the gateway and at a service.
+// TestAChunkedRequestIsTheLastOfItsConnection: what follows a request with both Content-Length and Transfer-Encoding
+// is never taken for a request, at the gateway and at a service.
 func TestAChunkedRequestIsTheLastOfItsConnection(t *testing.T) {
 	t.Parallel()
 	const smuggled = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -186,7 +196,7 @@ func TestAChunkedRequestIsTheLastOfItsConnection(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	t.Cleanup(upstream.Close)
-	door := httptest.NewServer(edge.OneAnswer(proxied(t, upstream.URL)))
+	door := httptest.NewServer(middleware.CloseAfterChunked(proxied(t, upstream.URL)))
 	t.Cleanup(door.Close)
 	addr := door.Listener.Addr().String()
 
@@ -199,18 +209,25 @@ func TestAChunkedRequestIsTheLastOfItsConnection(t *testing.T) {
 
 	old := strings.Replace(both, "HTTP/1.1", "HTTP/1.0", 1)
 	old = strings.Replace(old, "Host: x", "Host: x\r\nConnection: keep-alive", 1)
-	require.Len(t, converse(t, addr, old+smuggled), 1, "HTTP/1.0 knows no chunks, and net/http does not tell that there were any")
+	require.Len(
+		t, converse(t, addr, old+smuggled), 1, "HTTP/1.0 knows no chunks, and net/http does not tell that there were any",
+	)
 
 	sized := head + "Content-Length: 2\r\n\r\n{}"
 	last := strings.Replace(smuggled, "Host", "Connection: close\r\nHost", 1)
-	require.Equal(t, []int{http.StatusNoContent, http.StatusOK}, converse(t, addr, sized+last), "other connections are kept")
+	require.Equal(t, []int{
+		http.StatusNoContent, http.StatusOK,
+	}, converse(t, addr, sized+last), "other connections are kept")
 }
 
-// TestTheClientBehindABalancer: the services hear the address that the balancer saw, and nothing of what the client claims.
+// TestTheClientBehindABalancer: the services hear the address that the balancer saw, and nothing of what the client
+// claims.
 func TestTheClientBehindABalancer(t *testing.T) {
 	t.Parallel()
 	seen := make(chan string, 1)
-	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header.Get("X-Forwarded-For") }))
+	srv := httptest.NewServer(
+		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header.Get("X-Forwarded-For") }),
+	)
 	t.Cleanup(srv.Close)
 	origin, err := url.Parse(srv.URL)
 	require.NoError(t, err)

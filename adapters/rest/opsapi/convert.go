@@ -1,8 +1,7 @@
 package opsapi
 
 import (
-	"time"
-
+	"phonebill/adapters/rest"
 	gen "phonebill/adapters/rest/internal/opsgen"
 	"phonebill/core/operations"
 	"phonebill/core/quota"
@@ -14,7 +13,8 @@ func toBreakers(all []operations.Answer) gen.CircuitBreakersData {
 		row := gen.InstanceBreakers{Service: a.Service, Instance: a.Name, Breakers: []gen.Breaker{}}
 		for _, b := range a.Status.Breakers {
 			row.Breakers = append(row.Breakers, gen.Breaker{
-				Name: b.Name, State: gen.BreakerState(b.State), Failures: b.Failures, Since: b.Since, RetryAt: moment(b.RetryAt),
+				Name: b.Name, State: gen.BreakerState(b.State), Failures: b.Failures, Since: b.Since,
+				RetryAt: rest.OptionalTime(b.RetryAt),
 			})
 		}
 		data.Instances = append(data.Instances, row)
@@ -52,7 +52,7 @@ func toLedger(q operations.Quota) *gen.KosLedger {
 	if out.Limited {
 		out.Budget = new(q.Budget)
 	}
-	out.Used, out.SqueezedUntil = new(q.Used()), moment(q.Squeezed)
+	out.Used, out.SqueezedUntil = new(q.Used()), rest.OptionalTime(q.Squeezed)
 	for _, lane := range quota.Lanes() {
 		out.Lanes = append(out.Lanes, gen.LaneUse{
 			Lane: gen.Lane(lane.String()), Used: q.Spent[lane], Reserved: q.Window.Reserve[lane],
@@ -66,7 +66,9 @@ func toCache(all []operations.Answer) gen.CacheData {
 		Total: toCounts(operations.Total(all)), Instances: []gen.InstanceCache{}, Unreachable: toUnreachable(all),
 	}
 	for _, a := range operations.Heard(all) {
-		data.Instances = append(data.Instances, gen.InstanceCache{Service: a.Service, Instance: a.Name, Kinds: toCounts(a.Status.Caches)})
+		data.Instances = append(data.Instances, gen.InstanceCache{
+			Service: a.Service, Instance: a.Name, Kinds: toCounts(a.Status.Caches),
+		})
 	}
 	return data
 }
@@ -90,12 +92,4 @@ func toUnreachable(all []operations.Answer) []gen.UnreachableInstance {
 		})
 	}
 	return out
-}
-
-// moment leaves the zero time out.
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }

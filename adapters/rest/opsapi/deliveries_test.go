@@ -14,7 +14,7 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/adapters/rest"
-	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/rest/resttest"
 	"phonebill/core/audit"
@@ -26,35 +26,36 @@ import (
 	"phonebill/core/staff/cases"
 )
 
-// told are deliveries of a service.
-type told struct {
+// fakeDeliveries are the deliveries of a service, and an audit trail that keeps nothing.
+type fakeDeliveries struct {
 	asked delivery.Filter
 	page  []delivery.Told
 	err   error
 }
 
-func (d *told) List(_ context.Context, f delivery.Filter) ([]delivery.Told, int, error) {
+func (d *fakeDeliveries) List(_ context.Context, f delivery.Filter) ([]delivery.Told, int, error) {
 	d.asked = f
 	return d.page, 41, d.err
 }
-func (d *told) Replay(context.Context, id.ID, time.Time) error { return d.err }
+func (d *fakeDeliveries) Replay(context.Context, id.ID, time.Time) error { return d.err }
 
-// Append implements ports.AuditLog: nobody reads it here.
-func (*told) Append(context.Context, audit.Entry) error { return nil }
+// Append implements ports.AuditLog.
+func (*fakeDeliveries) Append(context.Context, audit.Entry) error { return nil }
 
-func openDesk(t *testing.T, bills, changes *told) face {
+func openDesk(t *testing.T, bills, changes *fakeDeliveries) face {
 	t.Helper()
 	f := face{tokens: &memory.AccessTokens{}}
 	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
 	require.NoError(t, revoked.Pull(t.Context()))
 	handlers := &opsapi.Handlers{Desk: &cases.Deliveries{
-		Bills: bills, Changes: changes, Audit: bills, Now: clock, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
+		Bills: bills, Changes: changes, Audit: bills, Now: clock, NewID: func() id.ID { return id.ID{} },
+		Report: func(context.Context, error) {},
 	}}
-	spec, err := opsapi.Spec()
-	require.NoError(t, err)
+	var err error
 	f.Handler, err = rest.NewHandler(rest.Service{
-		Spec: spec, Mount: handlers.Mount, Gate: gate.Gate{Guard: &access.Guard{Verifier: f.tokens, Revoked: revoked, Now: clock}},
-		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Clock: clock,
+		Spec: resttest.Operations(t), Mount: handlers.Mount,
+		Authenticator: contract.AccessGuard{Guard: &access.Guard{Verifier: f.tokens, Revoked: revoked, Now: clock}},
+		Log:           slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Clock: clock,
 	})
 	require.NoError(t, err)
 	return f
@@ -62,20 +63,23 @@ func openDesk(t *testing.T, bills, changes *told) face {
 
 func TestDeliveriesArePagedByKind(t *testing.T) {
 	t.Parallel()
-	bills, changes := &told{}, &told{page: []delivery.Told{
+	bills, changes := &fakeDeliveries{}, &fakeDeliveries{page: []delivery.Told{
 		{
-			ID: id.ID{1}, Kind: delivery.ChangeResult, Line: "010-****-5678", State: delivery.Pending, Sequence: 3, Attempts: 1, FinalAt: at,
-			NextAt: at.Add(time.Second), ReplayedAt: at,
+			ID: id.ID{1}, Kind: delivery.ChangeResult, Line: "010-****-5678", State: delivery.Pending, Sequence: 3, Attempts: 1,
+			FinalAt: at,
+			NextAt:  at.Add(time.Second), ReplayedAt: at,
 			Last: []delivery.Made{{At: at, State: delivery.Pending, Note: "HTTP 503"}, {At: at, State: delivery.Delivered}},
 		},
 		{ID: id.ID{2}, Kind: delivery.ChangeResult, State: delivery.Delivered, FinalAt: at, DeliveredAt: at},
 	}}
 	f := openDesk(t, bills, changes)
-	require.JSONEq(t, `{"items":[{"eventId":"01000000-0000-0000-0000-000000000000","kind":"CHANGE","lineNumber":"010-****-5678",
+	require.JSONEq(t, `{"items":[{"eventId":"01000000-0000-0000-0000-000000000000","kind":"CHANGE",
+		"lineNumber":"010-****-5678",
 		"state":"PENDING","sequence":3,"attempts":1,"finalAt":"2026-11-21T03:00:00Z","nextAt":"2026-11-21T03:00:01Z",
 		"replayedAt":"2026-11-21T03:00:00Z","lastAttempts":[{"at":"2026-11-21T03:00:00Z","state":"PENDING","note":"HTTP 503"},
 		{"at":"2026-11-21T03:00:00Z","state":"DELIVERED"}]},{"eventId":"02000000-0000-0000-0000-000000000000","kind":"CHANGE",
-		"state":"DELIVERED","attempts":0,"finalAt":"2026-11-21T03:00:00Z","deliveredAt":"2026-11-21T03:00:00Z","lastAttempts":[]}],
+		"state":"DELIVERED","attempts":0,"finalAt":"2026-11-21T03:00:00Z","deliveredAt":"2026-11-21T03:00:00Z",
+		"lastAttempts":[]}],
 		"pagination":{"page":2,"size":20,"totalElements":41,"totalPages":3,"hasNext":true,"hasPrevious":true}}`,
 		f.data(t, "/ops/deliveries?kind=change&state=PARKED&since=2026-11-20T00:00:00Z&page=2&size=20"))
 	since := at.AddDate(0, 0, -1).Add(-3 * time.Hour)
@@ -102,9 +106,10 @@ func TestReplayAnswers(t *testing.T) {
 		http.StatusConflict:   {fault.New(fault.StateConflict), `{"reason":"수신 오류 수정"}`},
 		http.StatusBadRequest: {nil, `{"reason":"x"}`},
 	} {
-		f := openDesk(t, &told{err: c.err}, &told{err: c.err})
+		f := openDesk(t, &fakeDeliveries{err: c.err}, &fakeDeliveries{err: c.err})
 		token, err := f.tokens.Issue(t.Context(), auth.Principal{
-			UserID: "somebody", Roles: []auth.Role{auth.Operator}, Permissions: []auth.Permission{auth.Operations}, ExpiresAt: at.Add(time.Hour),
+			UserID: "somebody", Roles: []auth.Role{auth.Operator}, Permissions: []auth.Permission{auth.Operations},
+			ExpiresAt: at.Add(time.Hour),
 		}, at)
 		require.NoError(t, err)
 		req := httptest.NewRequest(http.MethodPost,

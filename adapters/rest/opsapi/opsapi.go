@@ -1,11 +1,12 @@
-// Package opsapi serves openapi/operations.yaml, at the gateway itself: it translates between the wire and the verbs
-// overview, desk, parked, look and the desk of requests.
+// Package opsapi serves openapi/operations.yaml at the gateway: it translates between the wire and the use cases of
+// staff.
 package opsapi
 
 import (
 	"context"
 
-	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest"
+	"phonebill/adapters/rest/contract"
 	gen "phonebill/adapters/rest/internal/opsgen"
 	"phonebill/core/staff/cases"
 )
@@ -19,31 +20,45 @@ type Handlers struct {
 	Requests  *cases.Requests
 }
 
-// ListCircuitBreakers answers the breakers of every instance.
+// ListCircuitBreakers returns the circuit breakers of every instance.
 func (h *Handlers) ListCircuitBreakers(
 	ctx context.Context, _ gen.ListCircuitBreakersRequestObject,
 ) (gen.ListCircuitBreakersResponseObject, error) {
-	answers, err := h.Overview.Ask(ctx, gate.Principal(ctx))
+	answers, err := h.Overview.Ask(ctx, contract.Principal(ctx))
 	if err != nil {
 		return nil, err
 	}
-	return gen.ListCircuitBreakers200JSONResponse{Success: true, Message: "회로 차단기 상태를 조회하였습니다", Data: toBreakers(answers)}, nil
+	return gen.ListCircuitBreakers200JSONResponse{
+		Success: true, Message: "회로 차단기 상태를 조회하였습니다", Data: toBreakers(answers),
+	}, nil
 }
 
-// GetKosQuota answers the budget and the queues.
-func (h *Handlers) GetKosQuota(ctx context.Context, _ gen.GetKosQuotaRequestObject) (gen.GetKosQuotaResponseObject, error) {
-	answers, err := h.Overview.Ask(ctx, gate.Principal(ctx))
+// GetKosQuota returns the quota of calls to KOS and how many callers wait in each lane.
+func (h *Handlers) GetKosQuota(
+	ctx context.Context, _ gen.GetKosQuotaRequestObject,
+) (gen.GetKosQuotaResponseObject, error) {
+	answers, err := h.Overview.Ask(ctx, contract.Principal(ctx))
 	if err != nil {
 		return nil, err
 	}
 	return gen.GetKosQuota200JSONResponse{Success: true, Message: "KOS 호출 한도를 조회하였습니다", Data: toQuota(answers)}, nil
 }
 
-// GetCache answers how questions were answered.
+// GetCache returns how many lookups were hits, stale answers and misses.
 func (h *Handlers) GetCache(ctx context.Context, _ gen.GetCacheRequestObject) (gen.GetCacheResponseObject, error) {
-	answers, err := h.Overview.Ask(ctx, gate.Principal(ctx))
+	answers, err := h.Overview.Ask(ctx, contract.Principal(ctx))
 	if err != nil {
 		return nil, err
 	}
 	return gen.GetCache200JSONResponse{Success: true, Message: "캐시 현황을 조회하였습니다", Data: toCache(answers)}, nil
+}
+
+// Mount registers the operations on a router.
+func (h *Handlers) Mount(to *contract.Router, hooks rest.Hooks) {
+	strict := gen.NewStrictHandlerWithOptions(h, nil, gen.StrictHTTPServerOptions{
+		RequestErrorHandlerFunc: hooks.Request, ResponseErrorHandlerFunc: hooks.Response,
+	})
+	gen.HandlerWithOptions(strict, gen.StdHTTPServerOptions{
+		BaseURL: to.Base(), BaseRouter: to, ErrorHandlerFunc: hooks.Request,
+	})
 }

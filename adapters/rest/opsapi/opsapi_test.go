@@ -16,7 +16,7 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/adapters/rest"
-	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/rest/resttest"
 	"phonebill/core/auth"
@@ -43,18 +43,20 @@ func open(t *testing.T, instances *memory.Instances) face {
 	f := face{tokens: &memory.AccessTokens{}}
 	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
 	require.NoError(t, revoked.Pull(t.Context()))
-	handlers := &opsapi.Handlers{Overview: &cases.Overview{Instances: instances, Report: func(context.Context, error) {}}}
-	spec, err := opsapi.Spec()
-	require.NoError(t, err)
+	handlers := &opsapi.Handlers{
+		Overview: &cases.Overview{Instances: instances, Report: func(context.Context, error) {}},
+	}
+	var err error
 	f.Handler, err = rest.NewHandler(rest.Service{
-		Spec: spec, Mount: handlers.Mount, Gate: gate.Gate{Guard: &access.Guard{Verifier: f.tokens, Revoked: revoked, Now: clock}},
-		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Clock: clock,
+		Spec: resttest.Operations(t), Mount: handlers.Mount,
+		Authenticator: contract.AccessGuard{Guard: &access.Guard{Verifier: f.tokens, Revoked: revoked, Now: clock}},
+		Log:           slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Clock: clock,
 	})
 	require.NoError(t, err)
 	return f
 }
 
-// get asks as somebody with the role and permission, and holds the answer against the specification.
+// get sends a request as a user with the role and permission, and holds the answer against the specification.
 func (f face) get(t *testing.T, path string, role auth.Role, has ...auth.Permission) (*http.Response, string) {
 	t.Helper()
 	token, err := f.tokens.Issue(t.Context(), auth.Principal{
@@ -94,7 +96,8 @@ func answering(s operations.Status) func(context.Context) (operations.Status, er
 	return func(context.Context) (operations.Status, error) { return s, nil }
 }
 
-const dead = `"unreachable":[{"service":"product-change","instance":"p:1","reason":"NO_CONNECTION","message":"인스턴스에 연결할 수 없습니다"}]`
+const dead = `"unreachable":[{"service":"product-change","instance":"p:1","reason":"NO_CONNECTION",
+"message":"인스턴스에 연결할 수 없습니다"}]`
 
 // twoAndADead are two instances of one service, and a dead one of another.
 func twoAndADead(one, other operations.Status) *memory.Instances {
@@ -123,7 +126,8 @@ func TestKOSQuota(t *testing.T) {
 	alone := operations.Quota{Window: quota.Default(), Waiting: quota.Shares{quota.Read: 2}}
 	told := operations.Quota{
 		Window: quota.Default(), Budget: 71, Squeezed: at.Add(time.Minute), Spent: quota.Shares{4, 60, 2, 0}, Ledger: true,
-		Waiting: quota.Shares{quota.Change: 1, quota.Prefetch: 9}, ETA: [4]time.Duration{quota.Prefetch: 2600 * time.Millisecond},
+		Waiting: quota.Shares{quota.Change: 1, quota.Prefetch: 9},
+		ETA:     [4]time.Duration{quota.Prefetch: 2600 * time.Millisecond},
 	}
 	queues := `"instances":[
 		{"service":"bill-inquiry","instance":"b:1","ledgerAvailable":false,"waiting":2,"lanes":[
@@ -132,14 +136,16 @@ func TestKOSQuota(t *testing.T) {
 	f := open(t, twoAndADead(operations.Status{Quota: &alone}, operations.Status{Quota: &told}))
 	require.JSONEq(t, `{"ledger":{"available":true,"limited":true,"budget":71,"fullBudget":95,"windowSeconds":62,
 			"squeezedUntil":"2026-11-21T03:01:00Z","used":66,"lanes":[{"lane":"change","used":4,"reserved":20},
-			{"lane":"read","used":60,"reserved":40},{"lane":"refresh","used":2,"reserved":5},{"lane":"prefetch","used":0,"reserved":0}]},
+			{"lane":"read","used":60,"reserved":40},{"lane":"refresh","used":2,"reserved":5},{"lane":"prefetch","used":0,
+			"reserved":0}]},
 		`+queues+`,{"service":"bill-inquiry","instance":"b:2","ledgerAvailable":true,"waiting":10,"lanes":[
 			{"lane":"change","waiting":1,"etaSeconds":0},{"lane":"read","waiting":0,"etaSeconds":0},
 			{"lane":"refresh","waiting":0,"etaSeconds":0},{"lane":"prefetch","waiting":9,"etaSeconds":2.6}]}],`+dead+`}`,
 		f.data(t, "/ops/kos-quota"))
 
 	f = open(t, twoAndADead(operations.Status{Quota: &alone}, operations.Status{}))
-	require.JSONEq(t, `{"ledger":{"available":false,"limited":true,"fullBudget":95,"windowSeconds":62},`+queues+`],`+dead+`}`,
+	require.JSONEq(t, `{"ledger":{"available":false,"limited":true,"fullBudget":95,
+		"windowSeconds":62},`+queues+`],`+dead+`}`,
 		f.data(t, "/ops/kos-quota"), "nobody can ask the ledger, and the second has no link to KOS")
 
 	free := operations.Quota{Window: quota.Unlimited(), Budget: math.MaxInt, Ledger: true}
@@ -154,7 +160,9 @@ func TestKOSQuota(t *testing.T) {
 func TestCache(t *testing.T) {
 	t.Parallel()
 	bills := func(n int64) operations.Cache {
-		return operations.Cache{Kind: freshness.Bills, Counts: freshness.Counts{Hits: 6 * n, Stale: 2 * n, Misses: n, Coalesced: n}}
+		return operations.Cache{
+			Kind: freshness.Bills, Counts: freshness.Counts{Hits: 6 * n, Stale: 2 * n, Misses: n, Coalesced: n},
+		}
 	}
 	f := open(t, twoAndADead(operations.Status{Caches: []operations.Cache{bills(1)}},
 		operations.Status{Caches: []operations.Cache{{Kind: freshness.Plans}, bills(2)}}))

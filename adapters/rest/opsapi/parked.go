@@ -3,18 +3,20 @@ package opsapi
 import (
 	"context"
 
+	"phonebill/adapters/rest"
 	gen "phonebill/adapters/rest/internal/opsgen"
-	"phonebill/adapters/rest/paging"
 	"phonebill/core/id"
 	"phonebill/core/product"
 	"phonebill/core/staff/cases"
 )
 
-// ListParkedChanges answers one page of the orders that wait for a person.
+const parkedMessage = "확인이 필요한 상품 변경을 조회하였습니다"
+
+// ListParkedChanges returns one page of the orders that wait for a decision by staff.
 func (h *Handlers) ListParkedChanges(
 	ctx context.Context, r gen.ListParkedChangesRequestObject,
 ) (gen.ListParkedChangesResponseObject, error) {
-	at, err := paging.Parse(nil, nil, nil, r.Params.Page, r.Params.Size)
+	at, err := rest.ParsePage(nil, nil, nil, r.Params.Page, r.Params.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -22,12 +24,12 @@ func (h *Handlers) ListParkedChanges(
 	if err != nil {
 		return nil, err
 	}
-	return gen.ListParkedChanges200JSONResponse{Success: true, Message: "확인이 필요한 상품 변경을 조회하였습니다", Data: gen.ParkedChangesData{
-		Items: toParked(page), Pagination: paging.Of(at.Page, at.Size, total),
+	return gen.ListParkedChanges200JSONResponse{Success: true, Message: parkedMessage, Data: gen.ParkedChangesData{
+		Items: toParked(page), Pagination: rest.Pagination(at.Page, at.Size, total),
 	}}, nil
 }
 
-// ResolveParkedChange takes one person's word on an order.
+// ResolveParkedChange records how a parked order ended: a first person proposes it, a second one confirms it.
 func (h *Handlers) ResolveParkedChange(
 	ctx context.Context, r gen.ResolveParkedChangeRequestObject,
 ) (gen.ResolveParkedChangeResponseObject, error) {
@@ -37,7 +39,9 @@ func (h *Handlers) ResolveParkedChange(
 	if err != nil {
 		return nil, err
 	}
-	data := gen.ResolvedData{RequestID: r.RequestID, Outcome: r.Body.Outcome, Result: gen.ResolvedDataResult(verdict.String())}
+	data := gen.ResolvedData{
+		RequestID: r.RequestID, Outcome: r.Body.Outcome, Result: gen.ResolvedDataResult(verdict.String()),
+	}
 	if verdict == product.Confirmed {
 		return gen.ResolveParkedChange200JSONResponse{Success: true, Message: "상품 변경 요청을 처리하였습니다", Data: data}, nil
 	}
@@ -52,17 +56,13 @@ func toParked(page []product.ParkedOrder) []gen.ParkedChange {
 	for i, o := range page {
 		out[i] = gen.ParkedChange{
 			RequestID: [16]byte(o.ID), TransactionID: [16]byte(o.TransactionID), FromProductCode: o.From, ToProductCode: o.To,
-			EffectiveDate: o.EffectiveDate.String(), RequestedAt: o.RequestedAt, ParkedAt: o.ParkedAt, Sends: o.Sends, Reconciles: o.Reconciles,
-		}
-		if o.Line != "" {
-			out[i].LineNumber = new(o.Line)
-		}
-		if o.KOSOrder != "" {
-			out[i].KosOrder = new(o.KOSOrder)
+			EffectiveDate: o.EffectiveDate.String(), RequestedAt: o.RequestedAt, ParkedAt: o.ParkedAt, Sends: o.Sends,
+			Reconciles: o.Reconciles, LineNumber: rest.Optional(o.Line), KosOrder: rest.Optional(o.KOSOrder),
 		}
 		if p := o.Proposal; p != (product.Resolution{}) {
 			out[i].Proposal = &gen.Proposal{
-				Outcome: gen.ResolveOutcome(p.Outcome), Reason: p.Reason, By: string(p.By), At: p.At, ExpiresAt: p.At.Add(product.ProposalLife),
+				Outcome: gen.ResolveOutcome(p.Outcome), Reason: p.Reason, By: string(p.By), At: p.At,
+				ExpiresAt: p.At.Add(product.ProposalLife),
 			}
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/adapters/rest"
-	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/rest/resttest"
 	"phonebill/core/auth"
@@ -52,13 +52,13 @@ func openParked(t *testing.T, u *undecided) face {
 	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
 	require.NoError(t, revoked.Pull(t.Context()))
 	handlers := &opsapi.Handlers{Parked: &cases.ParkedChanges{Changes: u, Log: audittrail.Log{
-		Audit: &told{}, Now: clock, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
+		Audit: &fakeDeliveries{}, Now: clock, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
 	}}}
-	spec, err := opsapi.Spec()
-	require.NoError(t, err)
+	var err error
 	f.Handler, err = rest.NewHandler(rest.Service{
-		Spec: spec, Mount: handlers.Mount, Gate: gate.Gate{Guard: &access.Guard{Verifier: f.tokens, Revoked: revoked, Now: clock}},
-		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Clock: clock,
+		Spec: resttest.Operations(t), Mount: handlers.Mount,
+		Authenticator: contract.AccessGuard{Guard: &access.Guard{Verifier: f.tokens, Revoked: revoked, Now: clock}},
+		Log:           slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Clock: clock,
 	})
 	require.NoError(t, err)
 	return f
@@ -68,20 +68,29 @@ func TestParkedChangesArePaged(t *testing.T) {
 	t.Parallel()
 	u := &undecided{page: []product.ParkedOrder{
 		{
-			ID: id.ID{1}, TransactionID: id.ID{2}, Line: "010-****-5678", From: "LTE", To: "5G", EffectiveDate: calendar.DateOf(at),
-			RequestedAt: at, ParkedAt: at.Add(time.Hour), Sends: 1, Reconciles: 9, KOSOrder: "KOS-7",
+			ID: id.ID{1}, TransactionID: id.ID{2}, Line: "010-****-5678", From: "LTE", To: "5G",
+			EffectiveDate: calendar.DateOf(at),
+			RequestedAt:   at, ParkedAt: at.Add(time.Hour), Sends: 1, Reconciles: 9, KOSOrder: "KOS-7",
 			Proposal: product.Resolution{Outcome: product.OutcomeFailed, Reason: "KOS에 없음", By: "kim", At: at},
 		},
-		{ID: id.ID{3}, TransactionID: id.ID{4}, From: "LTE", To: "5G", EffectiveDate: calendar.DateOf(at), RequestedAt: at, ParkedAt: at},
+		{
+			ID: id.ID{3}, TransactionID: id.ID{4}, From: "LTE", To: "5G", EffectiveDate: calendar.DateOf(at),
+			RequestedAt: at, ParkedAt: at,
+		},
 	}}
 	f := openParked(t, u)
-	require.JSONEq(t, `{"items":[{"requestId":"01000000-0000-0000-0000-000000000000","transactionId":"02000000-0000-0000-0000-000000000000",
+	require.JSONEq(t, `{"items":[{"requestId":"01000000-0000-0000-0000-000000000000",
+		"transactionId":"02000000-0000-0000-0000-000000000000",
 		"lineNumber":"010-****-5678","fromProductCode":"LTE","toProductCode":"5G","effectiveDate":"2026-11-21",
 		"requestedAt":"2026-11-21T03:00:00Z","parkedAt":"2026-11-21T04:00:00Z","sends":1,"reconciles":9,"kosOrder":"KOS-7",
-		"proposal":{"outcome":"FAILED","reason":"KOS에 없음","by":"kim","at":"2026-11-21T03:00:00Z","expiresAt":"2026-11-22T03:00:00Z"}},
-		{"requestId":"03000000-0000-0000-0000-000000000000","transactionId":"04000000-0000-0000-0000-000000000000","fromProductCode":"LTE",
-		"toProductCode":"5G","effectiveDate":"2026-11-21","requestedAt":"2026-11-21T03:00:00Z","parkedAt":"2026-11-21T03:00:00Z","sends":0,
-		"reconciles":0}],"pagination":{"page":2,"size":20,"totalElements":41,"totalPages":3,"hasNext":true,"hasPrevious":true}}`,
+		"proposal":{"outcome":"FAILED","reason":"KOS에 없음","by":"kim","at":"2026-11-21T03:00:00Z",
+		"expiresAt":"2026-11-22T03:00:00Z"}},
+		{"requestId":"03000000-0000-0000-0000-000000000000","transactionId":"04000000-0000-0000-0000-000000000000",
+		"fromProductCode":"LTE",
+		"toProductCode":"5G","effectiveDate":"2026-11-21","requestedAt":"2026-11-21T03:00:00Z",
+		"parkedAt":"2026-11-21T03:00:00Z","sends":0,
+		"reconciles":0}],"pagination":{"page":2,"size":20,"totalElements":41,"totalPages":3,"hasNext":true,
+		"hasPrevious":true}}`,
 		f.data(t, "/ops/parked-changes?page=2&size=20"))
 	require.Equal(t, [2]int{2, 20}, u.asked)
 	for path, want := range map[string]int{"": http.StatusForbidden, "?page=200&size=100": http.StatusBadRequest} {
@@ -106,20 +115,28 @@ func TestAnswersToAWord(t *testing.T) {
 		status int
 		has    string
 	}{
-		"proposed":       {undecided{}, good, http.StatusAccepted, `"result":"PROPOSED","waitsFor":"ANOTHER_PERSON"`},
-		"resolved":       {undecided{verdict: product.Confirmed}, good, http.StatusOK, `"result":"RESOLVED"`},
-		"again":          {undecided{err: fault.New(fault.StateConflict).WithMessage("다른 담당자의 확인이 필요합니다")}, good, http.StatusConflict, "다른 담당자"},
-		"unknown":        {undecided{err: fault.New(fault.ResourceNotFound)}, good, http.StatusNotFound, "NOT_FOUND"},
-		"short":          {undecided{}, `{"outcome":"COMPLETED","reason":"네"}`, http.StatusBadRequest, "2자 이상, 500자 이내"},
-		"blank":          {undecided{}, `{"outcome":"COMPLETED","reason":"         "}`, http.StatusBadRequest, `"field":"reason"`},
-		"long":           {undecided{}, `{"outcome":"COMPLETED","reason":"` + strings.Repeat("가", 501) + `"}`, http.StatusBadRequest, "500자 이내"},
-		"no outcome":     {undecided{}, `{"reason":"KOS 화면에서 확인"}`, http.StatusBadRequest, "outcome"},
-		"bad outcome":    {undecided{}, `{"outcome":"PARKED","reason":"KOS 화면에서 확인"}`, http.StatusBadRequest, "outcome"},
-		"somebody's own": {undecided{}, `{"outcome":"FAILED","reason":"KOS 화면에서 확인","by":"lee"}`, http.StatusBadRequest, "by"},
+		"proposed": {undecided{}, good, http.StatusAccepted, `"result":"PROPOSED","waitsFor":"ANOTHER_PERSON"`},
+		"resolved": {undecided{verdict: product.Confirmed}, good, http.StatusOK, `"result":"RESOLVED"`},
+		"again": {undecided{
+			err: fault.New(fault.StateConflict).WithMessage("다른 담당자의 확인이 필요합니다"),
+		}, good, http.StatusConflict, "다른 담당자"},
+		"unknown": {undecided{err: fault.New(fault.ResourceNotFound)}, good, http.StatusNotFound, "NOT_FOUND"},
+		"short":   {undecided{}, `{"outcome":"COMPLETED","reason":"네"}`, http.StatusBadRequest, "2자 이상, 500자 이내"},
+		"blank":   {undecided{}, `{"outcome":"COMPLETED","reason":"         "}`, http.StatusBadRequest, `"field":"reason"`},
+		"long": {
+			undecided{}, `{"outcome":"COMPLETED","reason":"` + strings.Repeat("가", 501) + `"}`, http.StatusBadRequest,
+			"500자 이내",
+		},
+		"no outcome":  {undecided{}, `{"reason":"KOS 화면에서 확인"}`, http.StatusBadRequest, "outcome"},
+		"bad outcome": {undecided{}, `{"outcome":"PARKED","reason":"KOS 화면에서 확인"}`, http.StatusBadRequest, "outcome"},
+		"somebody's own": {
+			undecided{}, `{"outcome":"FAILED","reason":"KOS 화면에서 확인","by":"lee"}`, http.StatusBadRequest, "by",
+		},
 	} {
 		f := openParked(t, &c.u)
 		token, err := f.tokens.Issue(t.Context(), auth.Principal{
-			UserID: "somebody", Roles: []auth.Role{auth.Operator}, Permissions: []auth.Permission{auth.Operations}, ExpiresAt: at.Add(time.Hour),
+			UserID: "somebody", Roles: []auth.Role{auth.Operator}, Permissions: []auth.Permission{auth.Operations},
+			ExpiresAt: at.Add(time.Hour),
 		}, at)
 		require.NoError(t, err)
 		req := httptest.NewRequest(http.MethodPost,
@@ -132,7 +149,9 @@ func TestAnswersToAWord(t *testing.T) {
 		require.Contains(t, rec.Body.String(), c.has, name)
 		resttest.Validate(t, resttest.Operations(t), req, rec.Result())
 		if c.status < http.StatusBadRequest {
-			require.Equal(t, product.Resolution{Outcome: product.OutcomeCompleted, Reason: "KOS 화면에서 확인", By: "somebody", At: at}, c.u.heard)
+			require.Equal(t, product.Resolution{
+				Outcome: product.OutcomeCompleted, Reason: "KOS 화면에서 확인", By: "somebody", At: at,
+			}, c.u.heard)
 		}
 	}
 }

@@ -3,8 +3,8 @@ package opsapi
 import (
 	"context"
 
+	"phonebill/adapters/rest"
 	gen "phonebill/adapters/rest/internal/opsgen"
-	"phonebill/adapters/rest/paging"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
@@ -14,12 +14,14 @@ import (
 const requestsListed = "요청 목록을 조회하였습니다"
 
 // ListRequests returns one page of customers' requests, or those that were made under a trace id.
-func (h *Handlers) ListRequests(ctx context.Context, r gen.ListRequestsRequestObject) (gen.ListRequestsResponseObject, error) {
+func (h *Handlers) ListRequests(
+	ctx context.Context, r gen.ListRequestsRequestObject,
+) (gen.ListRequestsResponseObject, error) {
 	p := r.Params
 	if p.TraceID != nil {
 		return h.findRequests(ctx, p)
 	}
-	at, err := paging.Parse(p.LineNumber, nil, nil, p.Page, p.Size)
+	at, err := rest.ParsePage(p.LineNumber, nil, nil, p.Page, p.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +43,7 @@ func (h *Handlers) ListRequests(ctx context.Context, r gen.ListRequestsRequestOb
 		return nil, err
 	}
 	return gen.ListRequests200JSONResponse{Success: true, Message: requestsListed, Data: gen.RequestsData{
-		Items: toRequests(page), Pagination: paging.Of(at.Page, at.Size, total),
+		Items: toRequests(page), Pagination: rest.Pagination(at.Page, at.Size, total),
 	}}, nil
 }
 
@@ -58,12 +60,14 @@ func (h *Handlers) findRequests(ctx context.Context, p gen.ListRequestsParams) (
 		return nil, err
 	}
 	return gen.ListRequests200JSONResponse{Success: true, Message: requestsListed, Data: gen.RequestsData{
-		Items: toRequests(found), Pagination: paging.Of(1, max(len(found), 1), len(found)),
+		Items: toRequests(found), Pagination: rest.Pagination(1, max(len(found), 1), len(found)),
 	}}, nil
 }
 
-// CancelRequest takes a customer's request back.
-func (h *Handlers) CancelRequest(ctx context.Context, r gen.CancelRequestRequestObject) (gen.CancelRequestResponseObject, error) {
+// CancelRequest cancels a customer's request.
+func (h *Handlers) CancelRequest(
+	ctx context.Context, r gen.CancelRequestRequestObject,
+) (gen.CancelRequestResponseObject, error) {
 	if err := h.Requests.Cancel(ctx, by(ctx), id.ID(r.RequestID), r.Body.Reason); err != nil {
 		return nil, err
 	}
@@ -75,17 +79,11 @@ func toRequests(page []staff.Request) []gen.CustomerRequest {
 	for i, r := range page {
 		out[i] = gen.CustomerRequest{
 			RequestID: [16]byte(r.ID), Kind: gen.RequestKind(r.Kind), UserID: string(r.UserID), State: gen.RequestState(r.State),
-			Subject: r.Subject, RequestedAt: r.RequestedAt, ProcessedAt: moment(r.ProcessedAt), NextAt: moment(r.NextAt),
-			LineNumber: some(r.Line), Code: some(r.Code), TraceID: some(r.TraceID), Cancellable: r.Cancellable,
+			Subject: r.Subject, RequestedAt: r.RequestedAt, ProcessedAt: rest.OptionalTime(r.ProcessedAt),
+			NextAt:     rest.OptionalTime(r.NextAt),
+			LineNumber: rest.Optional(r.Line), Code: rest.Optional(r.Code), TraceID: rest.Optional(r.TraceID),
+			Cancellable: r.Cancellable,
 		}
 	}
 	return out
-}
-
-// some is nil for what is not there.
-func some(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }

@@ -12,8 +12,9 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/adapters/rest"
-	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/opsapi"
+	"phonebill/adapters/rest/resttest"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
 	"phonebill/core/fault"
@@ -36,13 +37,13 @@ func openTimelines(t *testing.T, books ...cases.TimelineSource) face {
 	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
 	require.NoError(t, revoked.Pull(t.Context()))
 	handlers := &opsapi.Handlers{Timelines: &cases.Timelines{Books: books, Log: audittrail.Log{
-		Audit: &told{}, Now: clock, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
+		Audit: &fakeDeliveries{}, Now: clock, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
 	}}}
-	spec, err := opsapi.Spec()
-	require.NoError(t, err)
+	var err error
 	f.Handler, err = rest.NewHandler(rest.Service{
-		Spec: spec, Mount: handlers.Mount, Gate: gate.Gate{Guard: &access.Guard{Verifier: f.tokens, Revoked: revoked, Now: clock}},
-		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Clock: clock,
+		Spec: resttest.Operations(t), Mount: handlers.Mount,
+		Authenticator: contract.AccessGuard{Guard: &access.Guard{Verifier: f.tokens, Revoked: revoked, Now: clock}},
+		Log:           slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Clock: clock,
 	})
 	require.NoError(t, err)
 	return f
@@ -52,9 +53,12 @@ func timelinePage(of id.ID) string { return "/ops/requests/" + of.String() + "/t
 
 func TestAStoryIsTold(t *testing.T) {
 	t.Parallel()
-	f := openTimelines(t, cases.TimelineSource{Service: "bill-inquiry", Of: silent{}}, cases.TimelineSource{Service: "product-change", Of: memory.Timelines{
+	f := openTimelines(t, cases.TimelineSource{
+		Service: "bill-inquiry", Of: silent{},
+	}, cases.TimelineSource{Service: "product-change", Of: memory.Timelines{
 		{1}: {
-			Kind: timeline.Change, Line: "010-****-5678", Status: "UNKNOWN", NextAt: at.Add(time.Hour), Missing: []timeline.Gap{timeline.NoCalls},
+			Kind: timeline.Change, Line: "010-****-5678", Status: "UNKNOWN", NextAt: at.Add(time.Hour),
+			Missing: []timeline.Gap{timeline.NoCalls},
 			Events: []timeline.Event{
 				{At: at, Source: timeline.Request, What: timeline.Requested, Text: "신청", Facts: map[string]string{"to": "5G"}},
 				{At: at, Source: timeline.Check, What: timeline.CheckPassed, Text: "통과", Facts: map[string]string{}},
@@ -62,12 +66,14 @@ func TestAStoryIsTold(t *testing.T) {
 		},
 		{2}: {Kind: timeline.Bill, Status: "PROCESSING"},
 	}})
-	require.JSONEq(t, `{"requestId":"01000000-0000-0000-0000-000000000000","kind":"CHANGE","lineNumber":"010-****-5678","status":"UNKNOWN",
+	require.JSONEq(t, `{"requestId":"01000000-0000-0000-0000-000000000000","kind":"CHANGE","lineNumber":"010-****-5678",
+		"status":"UNKNOWN",
 		"nextAt":"2026-11-21T04:00:00Z","events":[
 			{"at":"2026-11-21T03:00:00Z","source":"request","what":"REQUESTED","text":"신청","facts":{"to":"5G"}},
 			{"at":"2026-11-21T03:00:00Z","source":"check","what":"CHECK_PASSED","text":"통과","facts":{}}],
 		"missing":["KOS_CALLS"],"unreachable":["bill-inquiry"]}`, f.data(t, timelinePage(id.ID{1})))
-	require.JSONEq(t, `{"requestId":"02000000-0000-0000-0000-000000000000","kind":"INQUIRY","status":"PROCESSING","events":[],"missing":[],
+	require.JSONEq(t, `{"requestId":"02000000-0000-0000-0000-000000000000","kind":"INQUIRY","status":"PROCESSING",
+		"events":[],"missing":[],
 		"unreachable":["bill-inquiry"]}`, f.data(t, timelinePage(id.ID{2})))
 
 	res, raw := f.get(t, timelinePage(id.ID{3}), auth.Operator, auth.Operations)

@@ -49,7 +49,7 @@ func (f facts) rfc9457(status int) details9457 {
 	}
 }
 
-// wantsProblem tells whether the Accept headers prefer RFC 9457, named explicitly, to plain JSON.
+// wantsProblem reports whether the Accept headers prefer RFC 9457, named explicitly, to plain JSON.
 func wantsProblem(accept []string) bool {
 	problem, plain := 0.0, 0.0
 	for _, part := range strings.Split(strings.Join(accept, ","), ",") {

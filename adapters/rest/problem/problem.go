@@ -18,7 +18,7 @@ import (
 	"phonebill/ports"
 )
 
-// FailureCode is the code of a request that was accepted and failed later; nil for none.
+// FailureCode returns the code of a request that was accepted and failed later, nil for no code.
 func FailureCode(c fault.Code) *commongen.FailureCode {
 	if c == "" {
 		return nil
@@ -26,10 +26,11 @@ func FailureCode(c fault.Code) *commongen.FailureCode {
 	return new(commongen.FailureCode(c))
 }
 
-// StatusClientGone is logged when the caller left before the answer; nobody reads it (the number is nginx's).
+// StatusClientGone is the status of a request whose client left before the answer; it appears in logs only. The number
+// is nginx's.
 const StatusClientGone = 499
 
-// unknownRetry is the Retry-After of a 429 or 503 that knows no better.
+// unknownRetry is the Retry-After of a 429 or 503 whose error does not name a time.
 const unknownRetry = 3 * time.Second
 
 // Writer renders errors. It is safe for concurrent use.
@@ -38,10 +39,10 @@ type Writer struct {
 	now ports.Clock
 }
 
-// NewWriter answers a Writer that logs to log and stamps with now.
+// NewWriter returns a Writer that logs to log and takes timestamps from now.
 func NewWriter(log *slog.Logger, now ports.Clock) *Writer { return &Writer{log: log, now: now} }
 
-// Status is the HTTP status of a kind of failure.
+// Status returns the HTTP status of a kind of failure.
 func Status(k fault.Kind) int {
 	switch k {
 	case fault.Internal:
@@ -77,8 +78,8 @@ func Status(k fault.Kind) int {
 	}
 }
 
-// Write answers err and logs it once: what is our fault with its cause, the rest quietly. The body never shows a cause. A
-// handler that answers 405 sets Allow beforehand.
+// Write writes err as the answer and logs it once: internal failures with their cause, refusals at debug level. The
+// body never contains a cause. The caller sets Allow before it writes a 405.
 func (p *Writer) Write(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && errors.Is(r.Context().Err(), context.Canceled) {
 		p.log.LogAttrs(r.Context(), slog.LevelDebug, "client went away", slog.String("route", r.Pattern))
@@ -101,7 +102,7 @@ func (p *Writer) Write(w http.ResponseWriter, r *http.Request, err error) {
 	p.render(w, r, f, status)
 }
 
-// WriteMalformed answers an error of decoding a request: what nobody classified is the caller's fault, not ours.
+// WriteMalformed writes an error of decoding a request: an unclassified one is a bad request, not an internal error.
 func (p *Writer) WriteMalformed(w http.ResponseWriter, r *http.Request, err error) {
 	if f := fault.From(err); f != nil && f.Kind() == fault.Internal {
 		err = fault.InvalidField("body", "요청을 해석할 수 없습니다").Because(err)
@@ -114,7 +115,8 @@ func (p *Writer) report(r *http.Request, f *fault.Error, status int) {
 	attrs := []slog.Attr{
 		slog.String("code", string(f.Code())), slog.Int("status", status),
 		slog.String("method", r.Method), slog.String("route", r.Pattern),
-		slog.String("httpRequestId", ports.TraceOf(r.Context()).RequestID), slog.String("traceId", ports.TraceOf(r.Context()).TraceID),
+		slog.String("httpRequestId", ports.TraceOf(r.Context()).RequestID),
+		slog.String("traceId", ports.TraceOf(r.Context()).TraceID),
 	}
 	if cause := f.Unwrap(); cause != nil && status >= http.StatusInternalServerError {
 		level = slog.LevelError
@@ -145,7 +147,7 @@ func (p *Writer) render(w http.ResponseWriter, r *http.Request, f *fault.Error, 
 	}
 	w.WriteHeader(status)
 	if err := json.NewEncoder(w).Encode(body); err != nil {
-		p.log.LogAttrs(r.Context(), slog.LevelDebug, "error answer not written", slog.Any("cause", err))
+		p.log.LogAttrs(r.Context(), slog.LevelDebug, "error response not written", slog.Any("cause", err))
 	}
 }
 

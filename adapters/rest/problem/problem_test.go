@@ -17,9 +17,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/rest/internal/commongen"
+	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/problem"
 	"phonebill/core/fault"
+	"phonebill/openapi"
 	"phonebill/ports"
 )
 
@@ -43,16 +44,16 @@ func write(t *testing.T, log *bytes.Buffer, err error, headers ...string) *httpt
 // TestEveryCodeIsPublished keeps catalogue, specification and document the same.
 func TestEveryCodeIsPublished(t *testing.T) {
 	t.Parallel()
-	spec, err := commongen.GetSpec()
+	spec, err := contract.Load(openapi.Common)
 	require.NoError(t, err)
 	var doc strings.Builder
 	doc.WriteString("" +
 		"# Error codes\n" +
-		"\nGenerated from `core/fault`; rewrite it with `go test ./adapters/rest/problem -update`. Messages are shown to customers\n" +
-		"as they are; a few operations put a more exact one in their place.\n" +
-		"\nWhat is not HTTP at all never reaches the API: a malformed request line or header is answered `400 Bad Request`, more\n" +
-		"than 16 KiB of headers `431`, an unknown transfer coding `501`, another HTTP version `505`, an unknown expectation\n" +
-		"`417`, all as plain text or without a body on a connection that is then closed.\n\n" +
+		"\nGenerated from `core/fault`; rewrite it with `go test ./adapters/rest/problem -update`. Messages are shown to\n" +
+		"customers as they are; a few operations put a more exact one in their place.\n" +
+		"\nWhat is not HTTP at all never reaches the API: a malformed request line or header is answered `400 Bad\n" +
+		"Request`, more than 16 KiB of headers `431`, an unknown transfer coding `501`, another HTTP version `505`, an\n" +
+		"unknown expectation `417`, all as plain text or without a body on a connection that is then closed.\n\n" +
 		"| code | status | message | meaning |\n|---|---|---|---|\n")
 	var specified, known []string
 	for _, e := range fault.Catalogue() {
@@ -87,7 +88,9 @@ func TestStatusOfEveryKind(t *testing.T) {
 func TestEnvelopeSaysWhatIsSafeAndNothingElse(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	err := fmt.Errorf("wrapped: %w", fault.New(fault.ChangeInProgress).WithDetail("requestId", "42").Because(errors.New("pgconn: secret")))
+	err := fmt.Errorf(
+		"wrapped: %w", fault.New(fault.ChangeInProgress).WithDetail("requestId", "42").Because(errors.New("pgconn: secret")),
+	)
 	rec := write(t, &log, err)
 	require.Equal(t, 409, rec.Code)
 	require.JSONEq(t, `{"success":false,"error":{"code":"CHANGE_IN_PROGRESS","message":"이미 진행 중인 상품 변경 요청이 있습니다",
@@ -100,7 +103,9 @@ func TestEnvelopeSaysWhatIsSafeAndNothingElse(t *testing.T) {
 
 func TestOurFaultIsLoggedWithItsCause(t *testing.T) {
 	t.Parallel()
-	for _, err := range []error{errors.New("secret cause"), fault.New(fault.ServiceUnavailable).Because(errors.New("secret cause"))} {
+	for _, err := range []error{
+		errors.New("secret cause"), fault.New(fault.ServiceUnavailable).Because(errors.New("secret cause")),
+	} {
 		var log bytes.Buffer
 		rec := write(t, &log, err)
 		require.NotContains(t, rec.Body.String(), "secret")
@@ -117,8 +122,10 @@ func TestHeadersByStatus(t *testing.T) {
 		err           error
 		header, value string
 	}{
-		"no token":      {fault.New(fault.Unauthorized), "WWW-Authenticate", `Bearer realm="phonebill"`},
-		"bad token":     {fault.New(fault.TokenRevoked), "WWW-Authenticate", `Bearer realm="phonebill", error="invalid_token"`},
+		"no token": {fault.New(fault.Unauthorized), "WWW-Authenticate", `Bearer realm="phonebill"`},
+		"bad token": {fault.New(
+			fault.TokenRevoked,
+		), "WWW-Authenticate", `Bearer realm="phonebill", error="invalid_token"`},
 		"rate unknown":  {fault.New(fault.RateLimitExceeded), "Retry-After", "3"},
 		"rounded up":    {fault.New(fault.ServiceUnavailable).RetryIn(1100 * time.Millisecond), "Retry-After", "2"},
 		"not otherwise": {fault.New(fault.ResourceNotFound).RetryIn(time.Second), "Retry-After", ""},
@@ -159,7 +166,8 @@ func TestMalformedRequestIsNotOurFault(t *testing.T) {
 	t.Parallel()
 	w := problem.NewWriter(slog.New(slog.DiscardHandler), fixed)
 	for err, status := range map[error]int{
-		errors.New("can't decode JSON body"): 400, fault.New(fault.ResourceNotFound): 404, //nolint:err113 // as oapi-codegen makes it
+		errors.New("can't decode JSON body"): 400, //nolint:err113 // as oapi-codegen makes it
+		fault.New(fault.ResourceNotFound):    404,
 	} {
 		rec := httptest.NewRecorder()
 		w.WriteMalformed(rec, httptest.NewRequest(http.MethodPost, "/", nil), err)

@@ -4,9 +4,9 @@ import (
 	"math"
 	"time"
 
+	"phonebill/adapters/rest"
 	"phonebill/adapters/rest/internal/commongen"
 	gen "phonebill/adapters/rest/internal/productgen"
-	"phonebill/adapters/rest/paging"
 	"phonebill/adapters/rest/problem"
 	"phonebill/core/calendar"
 	"phonebill/core/line"
@@ -35,7 +35,7 @@ func toMenu(s catalog.Screen, lines []line.Number) gen.ProductMenuData {
 func toCustomer(s catalog.Screen, days []calendar.Date) gen.ProductCustomerData {
 	c := s.Customer
 	data := gen.ProductCustomerData{
-		CustomerID: c.CustomerID, LineNumber: c.Line.Hyphenated(), CustomerName: text(c.Name.Reveal()),
+		CustomerID: c.CustomerID, LineNumber: c.Line.Hyphenated(), CustomerName: rest.Optional(c.Name.Reveal()),
 		CurrentProduct: toPlan(s.Current, nil),
 		LineStatus:     lineStatus(c.LineStatus), Source: commongen.DataSource(s.Source), AsOf: s.AsOf,
 		ContractInfo: gen.ContractInfo{
@@ -52,7 +52,7 @@ func toCustomer(s catalog.Screen, days []calendar.Date) gen.ProductCustomerData 
 	return data
 }
 
-// lineStatus leaves a state out that the contract does not know.
+// lineStatus returns nil for a state that the specification does not know.
 func lineStatus(s product.LineStatus) *gen.LineStatus {
 	switch s {
 	case product.LineActive, product.LineSuspended, product.LineTerminated:
@@ -67,9 +67,11 @@ func lineStatus(s product.LineStatus) *gen.LineStatus {
 // monthly fees.
 func toPlan(p product.Plan, current *product.Plan) gen.Product {
 	out := gen.Product{
-		ProductCode: p.Code, ProductName: text(p.Name), MonthlyFee: (*int64)(p.MonthlyFee), DataAllowance: text(p.DataAllowance),
-		VoiceAllowance: text(p.VoiceAllowance), SmsAllowance: text(p.SMSAllowance), NetworkType: text(p.NetworkType),
-		Description: text(p.Description), OperatorCode: text(p.OperatorCode),
+		ProductCode: p.Code, ProductName: rest.Optional(p.Name), MonthlyFee: (*int64)(p.MonthlyFee),
+		DataAllowance:  rest.Optional(p.DataAllowance),
+		VoiceAllowance: rest.Optional(p.VoiceAllowance), SmsAllowance: rest.Optional(p.SMSAllowance),
+		NetworkType: rest.Optional(p.NetworkType),
+		Description: rest.Optional(p.Description), OperatorCode: rest.Optional(p.OperatorCode),
 	}
 	if !p.SaleUnknown {
 		out.IsAvailable = &p.OnSale
@@ -125,7 +127,7 @@ func toVerdict(v product.Verdict, days []calendar.Date) gen.ChangeValidationData
 	return data
 }
 
-// What is said of an order that is not final. One that is held waits for KOS, however long that takes.
+// The messages of an order that is not final. A held order waits until KOS can be reached again.
 const (
 	acceptedMessage = "상품 변경 요청이 접수되었습니다. 처리 결과는 조회하여 확인해주세요"
 	heldMessage     = "상품 변경 요청이 접수되었습니다. 통신사 시스템 연결이 지연되고 있어 연결되는 대로 자동으로 처리됩니다"
@@ -138,15 +140,15 @@ func openMessage(o product.Order) string {
 	return acceptedMessage
 }
 
-// resolving is how long a person is thought to take with a parked order.
-const resolving = 24 * time.Hour
+// parkedEstimate is the estimated time until staff have decided on a parked order.
+const parkedEstimate = 24 * time.Hour
 
-// accepted is the 202: when to look again and where.
+// accepted returns the 202, which says when and where to ask again.
 func accepted(r change.Result, now time.Time) gen.ChangeProduct202JSONResponse {
 	o := r.Order
 	wait := max(time.Second, o.NextAttemptAt.Sub(now))
 	if o.State == product.Parked {
-		wait = resolving
+		wait = parkedEstimate
 	}
 	return gen.ChangeProduct202JSONResponse{
 		Body: gen.ProductChangeAcceptedEnvelope{
@@ -171,7 +173,8 @@ func toDone(o product.Order) gen.ProductChangeData {
 		plan = product.Plan{Code: o.To, SaleUnknown: true}
 	}
 	return gen.ProductChangeData{
-		RequestID: [16]byte(o.ID), Status: gen.ProductChangeDataStatus(o.Public()), ProcessStatus: gen.ProcessStatus(o.Public()),
+		RequestID: [16]byte(o.ID), Status: gen.ProductChangeDataStatus(o.Public()),
+		ProcessStatus: gen.ProcessStatus(o.Public()),
 		ResultCode:    o.ResultCode,
 		ResultMessage: o.ResultMessage, ChangedProduct: toPlan(plan, nil), EffectiveDate: o.EffectiveDate.String(),
 		ProcessedAt: o.ProcessedAt,
@@ -189,9 +192,11 @@ func toStatus(o product.Order) gen.ProductChangeStatusData {
 	data := gen.ProductChangeStatusData{
 		RequestID: [16]byte(o.ID), LineNumber: o.Line.Hyphenated(), Status: gen.ProcessStatus(o.Public()),
 		ProcessStatus:      gen.ProcessStatus(o.Public()),
-		CurrentProductCode: o.From, TargetProductCode: o.To, RequestedAt: o.RequestedAt, EffectiveDate: o.EffectiveDate.String(),
-		ResultCode: text(o.ResultCode), ResultMessage: text(o.ResultMessage), FailureReason: text(o.FailureReason),
-		FailureCode: problem.FailureCode(o.FailureCode()),
+		CurrentProductCode: o.From, TargetProductCode: o.To, RequestedAt: o.RequestedAt,
+		EffectiveDate: o.EffectiveDate.String(),
+		ResultCode:    rest.Optional(o.ResultCode), ResultMessage: rest.Optional(o.ResultMessage),
+		FailureReason: rest.Optional(o.FailureReason),
+		FailureCode:   problem.FailureCode(o.FailureCode()),
 	}
 	if !o.ProcessedAt.IsZero() {
 		data.ProcessedAt = &o.ProcessedAt
@@ -200,7 +205,7 @@ func toStatus(o product.Order) gen.ProductChangeStatusData {
 }
 
 func toFilter(p gen.ListProductHistoryParams) (product.HistoryFilter, error) {
-	r, err := paging.Parse(p.LineNumber, p.StartDate, p.EndDate, p.Page, p.Size)
+	r, err := rest.ParsePage(p.LineNumber, p.StartDate, p.EndDate, p.Page, p.Size)
 	f := product.HistoryFilter{Lines: r.Lines, From: r.From, To: r.To, Page: r.Page, Size: r.Size}
 	if p.Status != nil {
 		f.Status = string(*p.Status)
@@ -209,14 +214,18 @@ func toFilter(p gen.ListProductHistoryParams) (product.HistoryFilter, error) {
 }
 
 func toHistory(rows []product.Order, page, size, total int) gen.ProductHistoryData {
-	data := gen.ProductHistoryData{Items: make([]gen.ProductHistoryItem, len(rows)), Pagination: paging.Of(page, size, total)}
+	data := gen.ProductHistoryData{
+		Items: make([]gen.ProductHistoryItem, len(rows)), Pagination: rest.Pagination(page, size, total),
+	}
 	for i, o := range rows {
 		item := gen.ProductHistoryItem{
 			RequestID: [16]byte(o.ID), LineNumber: o.Line.Hyphenated(), Status: gen.ProcessStatus(o.Public()),
 			ProcessStatus:      gen.ProcessStatus(o.Public()),
-			CurrentProductCode: o.From, CurrentProductName: text(o.FromName), TargetProductCode: o.To, TargetProductName: text(o.Target.Name),
-			RequestedAt: o.RequestedAt, ResultMessage: text(o.ResultMessage), EffectiveDate: o.EffectiveDate.String(),
-			FailureCode: problem.FailureCode(o.FailureCode()), FailureReason: text(o.FailureReason),
+			CurrentProductCode: o.From, CurrentProductName: rest.Optional(o.FromName), TargetProductCode: o.To,
+			TargetProductName: rest.Optional(o.Target.Name),
+			RequestedAt:       o.RequestedAt, ResultMessage: rest.Optional(o.ResultMessage),
+			EffectiveDate: o.EffectiveDate.String(),
+			FailureCode:   problem.FailureCode(o.FailureCode()), FailureReason: rest.Optional(o.FailureReason),
 		}
 		if !o.ProcessedAt.IsZero() {
 			item.ProcessedAt = &o.ProcessedAt
@@ -226,19 +235,11 @@ func toHistory(rows []product.Order, page, size, total int) gen.ProductHistoryDa
 	return data
 }
 
-// text leaves an empty text out.
-func text(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
 func date(d calendar.Date) *string {
 	if d.IsZero() {
 		return nil
 	}
-	return text(d.String())
+	return rest.Optional(d.String())
 }
 
 func dates(days []calendar.Date) []string {

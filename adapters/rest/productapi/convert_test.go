@@ -7,17 +7,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"phonebill/adapters/rest/contract"
 	"phonebill/core/money"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
+	"phonebill/openapi"
 )
 
 // TestTheExampleOfTheMenuIsWhatIsAnswered: front ends are built from the examples.
 func TestTheExampleOfTheMenuIsWhatIsAnswered(t *testing.T) {
 	t.Parallel()
-	spec, err := Spec()
+	spec, err := contract.Load(openapi.Product)
 	require.NoError(t, err)
-	example := spec.Paths.Value("/products/menu").Get.Responses.Value("200").Value.Content.Get("application/json").Examples["menu"]
+	example := spec.Paths.Value("/products/menu").Get.Responses.Value("200").Value.Content.Get(
+		"application/json",
+	).Examples["menu"]
 	raw, err := json.Marshal(example.Value.Value)
 	require.NoError(t, err)
 	var shown struct {
@@ -56,5 +60,7 @@ func TestWhatKOSDoesNotTellIsAbsent(t *testing.T) {
 		"effectiveDates":["2026-04-01","2026-03-15"],"source":"",
 		"scheduledProduct":{"product":{"productCode":"Q","productName":"다음"}},"asOf":"0001-01-01T00:00:00Z"}`,
 		shown(toCustomer(screen, days)))
-	require.JSONEq(t, `{"productCode":"P"}`, shown(toDone(product.Order{To: "P"}).ChangedProduct), "an order of before plans were kept")
+	require.JSONEq(
+		t, `{"productCode":"P"}`, shown(toDone(product.Order{To: "P"}).ChangedProduct), "an order of before plans were kept",
+	)
 }

@@ -1,11 +1,12 @@
-// Package productapi serves openapi/product.yaml: it translates between the wire and the verbs catalog and change.
+// Package productapi serves openapi/product.yaml: it translates between the wire and the use cases catalog and change.
 package productapi
 
 import (
 	"context"
 	"time"
 
-	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest"
+	"phonebill/adapters/rest/contract"
 	gen "phonebill/adapters/rest/internal/productgen"
 	"phonebill/core/calendar"
 	"phonebill/core/id"
@@ -24,21 +25,25 @@ type Handlers struct {
 	Now     ports.Clock
 }
 
-// GetProductMenu answers what the change menu needs.
-func (h *Handlers) GetProductMenu(ctx context.Context, r gen.GetProductMenuRequestObject) (gen.GetProductMenuResponseObject, error) {
+// GetProductMenu returns what the menu of plan changes needs.
+func (h *Handlers) GetProductMenu(
+	ctx context.Context, r gen.GetProductMenuRequestObject,
+) (gen.GetProductMenuResponseObject, error) {
 	asked, err := line.Optional(r.Params.LineNumber)
 	if err != nil {
 		return nil, err
 	}
-	p := gate.Principal(ctx)
+	p := contract.Principal(ctx)
 	screen, err := h.Catalog.Menu(ctx, p, asked)
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetProductMenu200JSONResponse{Success: true, Message: "상품 변경 메뉴를 조회하였습니다", Data: toMenu(screen, p.Lines)}, nil
+	return gen.GetProductMenu200JSONResponse{
+		Success: true, Message: "상품 변경 메뉴를 조회하였습니다", Data: toMenu(screen, p.Lines),
+	}, nil
 }
 
-// GetProductCustomer answers customer and plan of a line.
+// GetProductCustomer returns the customer and the plan of a line.
 func (h *Handlers) GetProductCustomer(
 	ctx context.Context, r gen.GetProductCustomerRequestObject,
 ) (gen.GetProductCustomerResponseObject, error) {
@@ -46,7 +51,7 @@ func (h *Handlers) GetProductCustomer(
 	if err != nil {
 		return nil, err
 	}
-	screen, err := h.Catalog.Customer(ctx, gate.Principal(ctx), n)
+	screen, err := h.Catalog.Customer(ctx, contract.Principal(ctx), n)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +60,7 @@ func (h *Handlers) GetProductCustomer(
 	}, nil
 }
 
-// ListAvailableProducts answers the plans to change to.
+// ListAvailableProducts returns the plans that a line can change to.
 func (h *Handlers) ListAvailableProducts(
 	ctx context.Context, r gen.ListAvailableProductsRequestObject,
 ) (gen.ListAvailableProductsResponseObject, error) {
@@ -63,14 +68,16 @@ func (h *Handlers) ListAvailableProducts(
 	if err != nil {
 		return nil, err
 	}
-	offer, err := h.Catalog.Available(ctx, gate.Principal(ctx), query)
+	offer, err := h.Catalog.Available(ctx, contract.Principal(ctx), query)
 	if err != nil {
 		return nil, err
 	}
-	return gen.ListAvailableProducts200JSONResponse{Success: true, Message: "변경 가능한 상품을 조회하였습니다", Data: toOffer(offer)}, nil
+	return gen.ListAvailableProducts200JSONResponse{
+		Success: true, Message: "변경 가능한 상품을 조회하였습니다", Data: toOffer(offer),
+	}, nil
 }
 
-// ValidateProductChange runs the three checks.
+// ValidateProductChange runs the three pre-checks of a change without requesting it.
 func (h *Handlers) ValidateProductChange(
 	ctx context.Context, r gen.ValidateProductChangeRequestObject,
 ) (gen.ValidateProductChangeResponseObject, error) {
@@ -79,7 +86,7 @@ func (h *Handlers) ValidateProductChange(
 		return nil, err
 	}
 	c := change.Command{Line: n, From: r.Body.CurrentProductCode, To: r.Body.TargetProductCode}
-	verdict, err := h.Changes.Validate(ctx, gate.Principal(ctx), c)
+	verdict, err := h.Changes.Validate(ctx, contract.Principal(ctx), c)
 	if err != nil {
 		return nil, err
 	}
@@ -87,11 +94,15 @@ func (h *Handlers) ValidateProductChange(
 	if !verdict.OK() {
 		message = product.CheckFailedMessage
 	}
-	return gen.ValidateProductChange200JSONResponse{Success: true, Message: message, Data: toVerdict(verdict, h.Changes.EffectiveDays())}, nil
+	return gen.ValidateProductChange200JSONResponse{
+		Success: true, Message: message, Data: toVerdict(verdict, h.Changes.EffectiveDays()),
+	}, nil
 }
 
-// ChangeProduct requests a change.
-func (h *Handlers) ChangeProduct(ctx context.Context, r gen.ChangeProductRequestObject) (gen.ChangeProductResponseObject, error) {
+// ChangeProduct requests a plan change.
+func (h *Handlers) ChangeProduct(
+	ctx context.Context, r gen.ChangeProductRequestObject,
+) (gen.ChangeProductResponseObject, error) {
 	n, err := line.Parse(r.Body.LineNumber)
 	if err != nil {
 		return nil, err
@@ -105,7 +116,7 @@ func (h *Handlers) ChangeProduct(ctx context.Context, r gen.ChangeProductRequest
 	if c.Key, err = request.OptionalKey(r.Params.IdempotencyKey); err != nil {
 		return nil, err
 	}
-	o, err := h.Changes.Request(ctx, gate.Principal(ctx), c)
+	o, err := h.Changes.Request(ctx, contract.Principal(ctx), c)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +129,7 @@ func (h *Handlers) ChangeProduct(ctx context.Context, r gen.ChangeProductRequest
 	}, nil
 }
 
-// GetProductChange answers what became of a change.
+// GetProductChange returns the state of a change, after waiting for its end if the caller asks for that.
 func (h *Handlers) GetProductChange(
 	ctx context.Context, r gen.GetProductChangeRequestObject,
 ) (gen.GetProductChangeResponseObject, error) {
@@ -126,25 +137,25 @@ func (h *Handlers) GetProductChange(
 	if r.Params.Wait != nil {
 		wait = time.Duration(*r.Params.Wait) * time.Second
 	}
-	o, err := h.Changes.Get(ctx, gate.Principal(ctx), id.ID(r.RequestID), wait)
+	o, err := h.Changes.Get(ctx, contract.Principal(ctx), id.ID(r.RequestID), wait)
 	if err != nil {
 		return nil, err
 	}
 	return gen.GetProductChange200JSONResponse{Success: true, Message: statusMessage(o), Data: toStatus(o)}, nil
 }
 
-// CancelProductChange takes a change back.
+// CancelProductChange cancels a change that has not been sent to KOS.
 func (h *Handlers) CancelProductChange(
 	ctx context.Context, r gen.CancelProductChangeRequestObject,
 ) (gen.CancelProductChangeResponseObject, error) {
-	o, err := h.Changes.Cancel(ctx, gate.Principal(ctx), id.ID(r.RequestID))
+	o, err := h.Changes.Cancel(ctx, contract.Principal(ctx), id.ID(r.RequestID))
 	if err != nil {
 		return nil, err
 	}
 	return gen.CancelProductChange200JSONResponse{Success: true, Message: statusMessage(o), Data: toStatus(o)}, nil
 }
 
-// ListProductHistory answers one page of the caller's changes.
+// ListProductHistory returns one page of the caller's changes.
 func (h *Handlers) ListProductHistory(
 	ctx context.Context, r gen.ListProductHistoryRequestObject,
 ) (gen.ListProductHistoryResponseObject, error) {
@@ -152,11 +163,21 @@ func (h *Handlers) ListProductHistory(
 	if err != nil {
 		return nil, err
 	}
-	rows, total, err := h.Changes.History(ctx, gate.Principal(ctx), filter)
+	rows, total, err := h.Changes.History(ctx, contract.Principal(ctx), filter)
 	if err != nil {
 		return nil, err
 	}
 	return gen.ListProductHistory200JSONResponse{
 		Success: true, Message: "상품 변경 이력을 조회하였습니다", Data: toHistory(rows, filter.Page, filter.Size, total),
 	}, nil
+}
+
+// Mount registers the operations on a router.
+func (h *Handlers) Mount(to *contract.Router, hooks rest.Hooks) {
+	strict := gen.NewStrictHandlerWithOptions(h, nil, gen.StrictHTTPServerOptions{
+		RequestErrorHandlerFunc: hooks.Request, ResponseErrorHandlerFunc: hooks.Response,
+	})
+	gen.HandlerWithOptions(strict, gen.StdHTTPServerOptions{
+		BaseURL: to.Base(), BaseRouter: to, ErrorHandlerFunc: hooks.Request,
+	})
 }

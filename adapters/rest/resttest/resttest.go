@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -17,39 +16,27 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/rest/internal/authgen"
-	"phonebill/adapters/rest/internal/billgen"
-	"phonebill/adapters/rest/internal/commongen"
-	"phonebill/adapters/rest/internal/opsgen"
-	"phonebill/adapters/rest/internal/productgen"
-)
-
-// The specifications are read once for all tests; nobody changes them.
-var (
-	auth    = sync.OnceValues(authgen.GetSpec)
-	bill    = sync.OnceValues(billgen.GetSpec)
-	product = sync.OnceValues(productgen.GetSpec)
-	ops     = sync.OnceValues(opsgen.GetSpec)
-	common  = sync.OnceValues(commongen.GetSpec)
+	"phonebill/adapters/rest/contract"
+	"phonebill/openapi"
 )
 
 // Auth is openapi/auth.yaml; do not change it.
-func Auth(t testing.TB) *openapi3.T { t.Helper(); return read(t, auth) }
+func Auth(t testing.TB) *openapi3.T { t.Helper(); return load(t, openapi.Auth) }
 
 // Bill is openapi/bill.yaml; do not change it.
-func Bill(t testing.TB) *openapi3.T { t.Helper(); return read(t, bill) }
+func Bill(t testing.TB) *openapi3.T { t.Helper(); return load(t, openapi.Bill) }
 
 // Product is openapi/product.yaml; do not change it.
-func Product(t testing.TB) *openapi3.T { t.Helper(); return read(t, product) }
+func Product(t testing.TB) *openapi3.T { t.Helper(); return load(t, openapi.Product) }
 
 // Operations is openapi/operations.yaml; do not change it.
-func Operations(t testing.TB) *openapi3.T { t.Helper(); return read(t, ops) }
+func Operations(t testing.TB) *openapi3.T { t.Helper(); return load(t, openapi.Operations) }
 
 // Of is the public specification that knows the request's operation, nil when none does; do not change it.
 func Of(t testing.TB, req *http.Request) *openapi3.T {
 	t.Helper()
-	for _, get := range []func() (*openapi3.T, error){auth, bill, product, ops} {
-		spec := read(t, get)
+	for _, name := range []string{openapi.Auth, openapi.Bill, openapi.Product, openapi.Operations} {
+		spec := load(t, name)
 		if route, _ := find(spec, req); route != nil {
 			return spec
 		}
@@ -57,18 +44,18 @@ func Of(t testing.TB, req *http.Request) *openapi3.T {
 	return nil
 }
 
-func read(t testing.TB, get func() (*openapi3.T, error)) *openapi3.T {
+func load(t testing.TB, name string) *openapi3.T {
 	t.Helper()
-	spec, err := get()
+	spec, err := contract.Load(name)
 	require.NoError(t, err)
 	return spec
 }
 
 const problemJSON = "application/problem+json"
 
-// Validate fails the test unless res is an answer that spec allows to req: a documented status, the documented headers, a
-// body that fits its schema. An answer to a path or method that spec does not know must be an error of the one shape. The
-// body of res can be read again afterwards.
+// Validate fails the test unless res is an answer that spec allows to req: a documented status, the documented
+// headers, a body that fits its schema. An answer to a path or method that spec does not know must be an error of the
+// one shape. The body of res can be read again afterwards.
 func Validate(t testing.TB, spec *openapi3.T, req *http.Request, res *http.Response) {
 	t.Helper()
 	body, err := io.ReadAll(res.Body)
@@ -80,14 +67,18 @@ func Validate(t testing.TB, spec *openapi3.T, req *http.Request, res *http.Respo
 	}
 	route, params := find(spec, req)
 	if route == nil {
-		require.GreaterOrEqualf(t, res.StatusCode, http.StatusBadRequest, "%s %s is not in the specification", req.Method, req.URL.Path)
+		require.GreaterOrEqualf(
+			t, res.StatusCode, http.StatusBadRequest, "%s %s is not in the specification", req.Method, req.URL.Path,
+		)
 		return
 	}
 	if res.StatusCode == http.StatusMethodNotAllowed {
 		return // GET on a fixed path that a templated one would match
 	}
 	if res.Header.Get("Content-Type") == problemJSON {
-		require.NotNilf(t, route.Operation.Responses.Status(res.StatusCode), "%s %s answered %d", req.Method, req.URL.Path, res.StatusCode)
+		require.NotNilf(
+			t, route.Operation.Responses.Status(res.StatusCode), "%s %s answered %d", req.Method, req.URL.Path, res.StatusCode,
+		)
 		return // its body is described once, in common.yaml: validateError
 	}
 	input := &openapi3filter.ResponseValidationInput{
@@ -102,8 +93,8 @@ func Validate(t testing.TB, spec *openapi3.T, req *http.Request, res *http.Respo
 	}
 }
 
-// validateExamples holds a success against the examples of its operation, since front ends are written after them: its message is that of
-// an example, and an example has every field that it has.
+// validateExamples holds a success against the examples of its operation, since front ends are written after them:
+// its message is that of an example, and an example has every field that it has.
 func validateExamples(t testing.TB, op *openapi3.Operation, res *http.Response, body []byte) {
 	t.Helper()
 	documented := op.Responses.Status(res.StatusCode)
@@ -153,7 +144,7 @@ func fieldsOf(value any, path string, into map[string]bool) {
 func find(spec *openapi3.T, req *http.Request) (*routers.Route, map[string]string) {
 	var best *routers.Route
 	var bestParams map[string]string
-	path := strings.Split(strings.TrimPrefix(req.URL.Path, spec.Servers[0].URL), "/")
+	path := strings.Split(strings.TrimPrefix(req.URL.Path, strings.TrimSuffix(spec.Servers[0].URL, "/")), "/")
 	for template, item := range spec.Paths.Map() {
 		params, ok := match(strings.Split(template, "/"), path)
 		if !ok || best != nil && len(params) >= len(bestParams) {
@@ -192,7 +183,10 @@ func validateError(t testing.TB, res *http.Response, body []byte) {
 	}
 	var value any
 	require.NoErrorf(t, json.Unmarshal(body, &value), "error body %s", body)
-	require.NoErrorf(t, read(t, common).Components.Schemas[schema].Value.VisitJSON(value, openapi3.MultiErrors()), "error body %s", body)
+	require.NoErrorf(
+		t, load(t, openapi.Common).Components.Schemas[schema].Value.VisitJSON(value, openapi3.MultiErrors()), "error body %s",
+		body,
+	)
 	switch res.StatusCode {
 	case http.StatusUnauthorized:
 		require.NotEmpty(t, res.Header.Get("WWW-Authenticate"))

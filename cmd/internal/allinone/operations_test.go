@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/rest/status"
 	"phonebill/cmd/internal/demo"
 )
 
@@ -49,13 +48,15 @@ func TestStaffSeeTheInstances(t *testing.T) {
 	}
 }
 
+const statusPath = "/internal/v1/operations/status"
+
 // TestTheStatusIsInside: what the pages are made of is served on internal listeners, to who knows the token. No public one leads there.
 func TestTheStatusIsInside(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
 	token := login(t, running.Admin)
 	for _, base := range []string{running.BaseURL, running.Services["auth"], running.Services["bill"], running.Services["product"]} {
-		for _, path := range []string{status.Path, "/api/v1" + status.Path, "/api/v1/ops/../.." + status.Path} {
+		for _, path := range []string{statusPath, "/api/v1" + statusPath, "/api/v1/ops/../.." + statusPath} {
 			r := callAt(t, base, http.MethodGet, path, token, nil)
 			require.Equal(t, http.StatusNotFound, r.status, base+path)
 		}
@@ -64,7 +65,7 @@ func TestTheStatusIsInside(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, callAt(t, running.Services[service], http.MethodGet, "/api/v1/ops/cache", token, nil).status)
 		inside := strings.TrimSuffix(running.Metrics[service], "/metrics")
 		for _, bearer := range []string{"", "Bearer " + token} {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, inside+status.Path, http.NoBody)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, inside+statusPath, http.NoBody)
 			require.NoError(t, err)
 			req.Header.Set("Authorization", bearer)
 			res, err := http.DefaultClient.Do(req)

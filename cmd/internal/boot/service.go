@@ -27,10 +27,22 @@ func Service(run Run, options ...func(*flag.FlagSet)) int {
 // them twice as often as Go would costs little (docs/bench.md, S4).
 const heapGrowth = 50
 
-// collectOften leaves the operator's own GOGC alone.
+// allInOneHeapGrowth is the same for a process that holds all services: its heap is larger, so that a collection takes
+// longer, and the requests of all services wait for it (docs/bench.md, S2).
+const allInOneHeapGrowth = 200
+
+// collectOften sets heapGrowth unless the operator has set GOGC.
 func collectOften(gogc string) {
 	if gogc == "" {
 		debug.SetGCPercent(heapGrowth)
+	}
+}
+
+// CollectForAllInOne replaces what Service has set by the growth for a process that holds all services, unless the
+// operator has set GOGC.
+func CollectForAllInOne(env Env) {
+	if env("GOGC") == "" {
+		debug.SetGCPercent(allInOneHeapGrowth)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"phonebill/adapters/rest/edge"
+	"phonebill/adapters/rest/middleware"
 	"phonebill/ports"
 )
 
@@ -147,11 +147,11 @@ func listen(ctx context.Context, name, addr string) (net.Listener, error) {
 	return ln, err
 }
 
-// server has bounds for slow and greedy clients, and never takes the rest of a doubtful body for a request (edge.OneAnswer), also not
+// server has bounds for slow and greedy clients, and never takes the rest of a doubtful body for a request (middleware.CloseAfterChunked), also not
 // behind OPTIONS *, which net/http would answer by itself. WriteTimeout is longer than the longest long poll (25 s).
 func server(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: edge.OneAnswer(h), DisableGeneralOptionsHandler: true,
+		Handler: middleware.CloseAfterChunked(h), DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 40 * time.Second,
 		IdleTimeout: 120 * time.Second, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}

@@ -12,7 +12,7 @@ import (
 
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest/authapi"
-	"phonebill/adapters/rest/feed"
+	"phonebill/adapters/rest/internalapi"
 
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
@@ -28,6 +28,7 @@ import (
 	"phonebill/core/retention/purge"
 	"phonebill/core/throttle"
 	"phonebill/migrations"
+	"phonebill/openapi"
 	"phonebill/ports"
 )
 
@@ -109,11 +110,12 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 		policy: policy, searches: c.Searches,
 	}
 	auditLog := room.auditLog()
-	administration, writers := room.administration(auditLog), feed.AuditWriters{
-		Gateway: c.GatewayAuditToken, Uncredentialed: func() bool { return at.keyring.Form().Older() },
+	administration := room.administration(auditLog)
+	p.internal.Token, p.internal.Revocations, p.internal.SessionUse = c.InternalToken, revocations, guard.Live
+	p.internal.Searches, p.internal.Audit = administration, &internalapi.AuditTrail{
+		Log: auditLog, Accounts: users.ByID, Gateway: c.GatewayAuditToken,
+		AcceptsUncredentialed: func() bool { return at.keyring.Form().Older() },
 	}
-	p.inside.Handle("POST "+feed.AuditPath, feed.Protected(c.InternalToken, feed.AuditHandler(writers, users.ByID, auditLog, p.Now, p.Log)))
-	p.inside.Handle("POST "+feed.SearchesPath, feed.Protected(c.InternalToken, feed.SearchesHandler(writers, administration, p.Log)))
 	p.worker("audit-checkpoints", attestEvery, p.attesting(room.attester()).Step)
 	p.worker("user ids that clash", clashesEvery, func(ctx context.Context) (int, error) { return 0, administration.ReportClashes(ctx) })
 	handlers := &authapi.Handlers{
@@ -133,9 +135,7 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	p.worker("sessions", sweepEvery, func(ctx context.Context) (int, error) {
 		return stored.Sweep(ctx, p.Now().Add(-sessionsKept), sweepMost)
 	})
-	p.inside.Handle("POST "+feed.UsePath, feed.Protected(c.InternalToken, feed.UseHandler(guard.Live, p.Log)))
-	p.inside.Handle("GET "+feed.Path, feed.Protected(c.InternalToken, feed.Handler(revocations, p.Log)))
-	return p.serve(authapi.Spec, handlers.Mount, guard)
+	return p.serve(openapi.Auth, handlers.Mount, guard)
 }
 
 func signingKeys(stored ports.SigningKeys, now ports.Clock) *signingkeys.Service {

@@ -16,6 +16,7 @@ import (
 	"phonebill/core/retention/purge"
 	"phonebill/core/staff"
 	"phonebill/migrations"
+	"phonebill/openapi"
 )
 
 // Bill wires the bill inquiry service.
@@ -53,9 +54,9 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	p.workOnInquiries(inquiries.Step)
 	outbox := postgres.NewBillOutbox(at.pool, at.keyring, sealed)
 	deliver(p, "bill-deliveries", outbox, to.ap.BillResults())
-	p.shown(c.Auth.Token, outbox)
-	p.stories(c.Auth.Token, postgres.NewBillTimelines(at.pool, to.kosPool, at.keyring))
-	p.requestsOf(c.Auth.Token, staff.Inquiry, postgres.NewInquiryRequests(at.pool, at.keyring))
+	p.internal.Token, p.internal.Deliveries = c.Auth.Token, outbox
+	p.internal.Timelines = postgres.NewBillTimelines(at.pool, to.kosPool, at.keyring)
+	p.internal.Requests, p.internal.RequestKind = postgres.NewInquiryRequests(at.pool, at.keyring), staff.Inquiry
 	p.waiting(at.pool, postgres.BillBacklog)
 	p.drain(inquiries.Wait)
 	p.retain(
@@ -63,10 +64,10 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 		purge.History{Name: "bills", Years: retention.Bills, Purge: postgres.PurgeBills(at.pool)},
 		purge.History{Name: "kos calls", Years: retention.KOSCalls, Purge: postgres.PurgeCalls(to.kosPool)},
 	)
-	p.watch(c.Auth.Token, to.watched(tallied{freshness.Bills, &inquiries.Copies.Tally}))
+	p.watch(to.watched(tallied{freshness.Bills, &inquiries.Copies.Tally}))
 	guard, err := p.guardBy(c.Auth, at.cache)
 	if err != nil {
 		return p.failed(err)
 	}
-	return p.serve(billapi.Spec, (&billapi.Handlers{Inquiries: inquiries, Now: p.Now}).Mount, guard)
+	return p.serve(openapi.Bill, (&billapi.Handlers{Inquiries: inquiries, Now: p.Now}).Mount, guard)
 }

@@ -8,8 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"phonebill/adapters/postgres"
-	restbooks "phonebill/adapters/rest/books"
-	"phonebill/adapters/rest/feed"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/freshness"
 	"phonebill/core/personal"
@@ -39,8 +37,8 @@ func ReadBooks(r *boot.Reader, night string) Books {
 // lookingForRuns is how often an instance looks for a run to carry on.
 const lookingForRuns = time.Second
 
-// compareBooks adds the worker that compares, and shows what it finds on the internal listener.
-func (p *parts) compareBooks(c Books, token personal.Secret, to outside, at stores) {
+// compareBooks adds the worker that compares, and shows what it finds in the internal API.
+func (p *parts) compareBooks(c Books, to outside, at stores) {
 	checked := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "phonebill_books_checked_total", Help: "Change orders that were compared with KOS and the deliveries.",
 	})
@@ -62,9 +60,7 @@ func (p *parts) compareBooks(c Books, token personal.Secret, to outside, at stor
 		},
 	}
 	p.worker("books", lookingForRuns, service.Step)
-	h := feed.Protected(token, restbooks.Handler(service, p.report))
-	p.inside.Handle(restbooks.Path, h)
-	p.inside.Handle(restbooks.Path+"/", h)
+	p.internal.Reconciliations = service
 }
 
 // bookRetention is how long reports are kept: as long as the orders they tell of.
@@ -78,5 +74,5 @@ func BookChecks(i Instances, token personal.Secret) (ports.BookChecks, error) {
 	if err != nil {
 		return nil, err
 	}
-	return link.Books(productService), nil
+	return link.Reconciliations(productService), nil
 }

@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"phonebill/adapters/mvnoap"
-	"phonebill/adapters/rest/deliveries"
-	"phonebill/adapters/rest/feed"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/core/personal"
 	"phonebill/core/staff/cases"
@@ -38,13 +36,6 @@ func (p *parts) apSecrets(a AP) (*mvnoap.Secrets, error) {
 		return mvnoap.OpenSecrets(a.SecretFile, p.Now, p.Log)
 	}
 	return mvnoap.FixedSecrets(a.Secret, a.Next)
-}
-
-// shown shows a service's deliveries on its internal listener, for the gateway and the command line.
-func (p *parts) shown(token personal.Secret, of ports.Deliveries) {
-	h := feed.Protected(token, deliveries.Handler(of, p.Now, p.report))
-	p.inside.Handle(deliveries.Path, h)
-	p.inside.Handle(deliveries.Path+"/", h)
 }
 
 // Desk wires where staff look at deliveries and have one told again.

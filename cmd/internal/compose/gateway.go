@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"net/url"
 
-	"phonebill/adapters/authlink"
-	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/internalclient"
+	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/gateway"
 	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/valkey"
@@ -55,7 +55,7 @@ func Gateway(ctx context.Context, c GatewayConfig, up Upstreams, t Tools) (*boot
 	if err := distinct(c.Auth.Token, c.AuditToken); err != nil {
 		return p.failed(err)
 	}
-	log := authlink.New(c.Auth.URL, c.Auth.InternalURL, c.Auth.Token).Auditing(c.AuditToken)
+	log := internalclient.NewAuth(c.Auth.URL, c.Auth.InternalURL, c.Auth.Token).WithAuditCredential(c.AuditToken)
 	told, err := Desk(c.Instances, c.Auth.Token, log, p.report, p.Tools)
 	if err != nil {
 		return p.failed(err)
@@ -75,7 +75,7 @@ func Gateway(ctx context.Context, c GatewayConfig, up Upstreams, t Tools) (*boot
 	own := &opsapi.Handlers{Overview: seen, Desk: told, Parked: undecided, Timelines: stories, Requests: found}
 	handler, err := gateway.New(gateway.Config{
 		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Operations: own.Mount, Health: p.probes(),
-		Gate: gate.Gate{Guard: guard, Log: p.Log}, Log: p.Log, Registry: p.registry, Clock: p.Now, Trusted: c.Trusted,
+		Authenticator: contract.AccessGuard{Guard: guard, Log: p.Log}, Log: p.Log, Registry: p.registry, Clock: p.Now, Trusted: c.Trusted,
 	})
 	if err != nil {
 		return p.failed(err)

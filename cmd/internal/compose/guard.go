@@ -7,7 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"phonebill/adapters/authlink"
+	"phonebill/adapters/internalclient"
 	"phonebill/adapters/jose"
 	"phonebill/adapters/valkey"
 	"phonebill/core/auth"
@@ -66,7 +66,7 @@ func (p *parts) pull(revoked *access.Revoked) func(context.Context) (int, error)
 
 // guardBy is the guard of everybody but the auth service itself. Without a cache it pulls alone.
 func (p *parts) guardBy(l AuthLink, cache *valkey.Client) (*access.Guard, error) {
-	link := authlink.New(l.URL, l.InternalURL, l.Token)
+	link := internalclient.NewAuth(l.URL, l.InternalURL, l.Token)
 	g := p.guard(link.Keys, link)
 	g.Seen = access.NewSeen(link, p.Now)
 	p.worker("session-use", tellEvery, func(ctx context.Context) (int, error) { return 0, g.Seen.Flush(ctx) })

@@ -7,9 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"phonebill/adapters/opslink"
-	"phonebill/adapters/rest/feed"
-	"phonebill/adapters/rest/status"
+	"phonebill/adapters/internalclient"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/freshness"
 	"phonebill/core/operations"
@@ -46,8 +44,9 @@ func Overview(i Instances, token personal.Secret, report ports.Report) (*cases.O
 	return &cases.Overview{Instances: link, Report: report}, nil
 }
 
-func linkTo(i Instances, token personal.Secret) (*opslink.Link, error) {
-	return opslink.New(token, opslink.Service{Name: billService, Origins: i.Bill}, opslink.Service{Name: productService, Origins: i.Product})
+func linkTo(i Instances, token personal.Secret) (*internalclient.Services, error) {
+	return internalclient.NewServices(token, internalclient.Service{Name: billService, Origins: i.Bill},
+		internalclient.Service{Name: productService, Origins: i.Product})
 }
 
 // watched is what a service knows of itself, for staff (/ops) and for the metrics. All of it may be nil.
@@ -63,11 +62,9 @@ type tallied struct {
 	tally *freshness.Tally
 }
 
-// watch shows what is watched on the internal listener and in the metrics.
-func (p *parts) watch(token personal.Secret, w watched) {
-	p.inside.Handle("GET "+status.Path, feed.Protected(token, status.Handler(func(ctx context.Context) operations.Status {
-		return w.status(ctx, p.unit.Name)
-	})))
+// watch adds what is watched to the internal API and to the metrics.
+func (p *parts) watch(w watched) {
+	p.internal.Status = func(ctx context.Context) operations.Status { return w.status(ctx, p.unit.Name) }
 	p.registry.MustRegister(newGauges(w))
 }
 

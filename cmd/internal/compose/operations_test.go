@@ -29,8 +29,9 @@ func silent() Tools { return RealTools(slog.New(slog.DiscardHandler)) }
 func instance(t *testing.T, service string, token personal.Secret, w watched) string {
 	t.Helper()
 	p := begin(service, Listen{}, silent())
-	p.watch(token, w)
-	srv := httptest.NewServer(p.inside)
+	p.watch(w)
+	p.internal.Token = token
+	srv := httptest.NewServer(p.internal.Handler())
 	t.Cleanup(srv.Close)
 	return srv.URL
 }
@@ -198,14 +199,16 @@ func joined(all ...map[string]float64) map[string]float64 {
 func TestTheStatusWantsTheToken(t *testing.T) {
 	t.Parallel()
 	p := begin(billService, Listen{}, silent())
-	p.watch(personal.NewSecret("s3cret"), watched{})
+	p.watch(watched{})
+	p.internal.Token = personal.NewSecret("s3cret")
+	h := p.internal.Handler()
 	for header, status := range map[string]int{
 		"": http.StatusUnauthorized, "Bearer no": http.StatusUnauthorized, "Bearer s3cret": http.StatusOK,
 	} {
 		req := httptest.NewRequest(http.MethodGet, "/internal/v1/operations/status", nil)
 		req.Header.Set("Authorization", header)
 		rec := httptest.NewRecorder()
-		p.inside.ServeHTTP(rec, req)
+		h.ServeHTTP(rec, req)
 		require.Equal(t, status, rec.Code, header)
 	}
 }

@@ -6,8 +6,6 @@ import (
 
 	"phonebill/adapters/logsink"
 	"phonebill/adapters/postgres"
-	"phonebill/adapters/rest/feed"
-	restparked "phonebill/adapters/rest/parked"
 	"phonebill/core/personal"
 	"phonebill/core/product/change"
 	"phonebill/core/staff/audittrail"
@@ -21,14 +19,6 @@ const (
 	noticeLease   = 30 * time.Second
 	noticesAtOnce = 16
 )
-
-// parkedOrders shows the orders that wait for a person on the internal listener, for the gateway and the command line.
-func (p *parts) parkedOrders(token personal.Secret, at stores, epochs ports.Epochs) {
-	service := &change.ParkedOrders{Orders: postgres.NewParkedOrders(at.pool, at.keyring), Epochs: epochs, Now: p.Now}
-	h := feed.Protected(token, restparked.Handler(service, p.Now, p.report))
-	p.inside.Handle(restparked.Path, h)
-	p.inside.Handle(restparked.Path+"/", h)
-}
 
 // tellCustomers adds the worker that tells customers how their changes ended.
 func (p *parts) tellCustomers(at stores) {
@@ -46,6 +36,6 @@ func ParkedDesk(i Instances, token personal.Secret, log ports.AuditLog, report p
 		return nil, err
 	}
 	return &cases.ParkedChanges{
-		Changes: link.Parked(productService), Log: audittrail.Log{Audit: log, Report: report, Now: t.Now, NewID: t.NewID},
+		Changes: link.ParkedChanges(productService), Log: audittrail.Log{Audit: log, Report: report, Now: t.Now, NewID: t.NewID},
 	}, nil
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -18,7 +17,7 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest"
 	"phonebill/adapters/rest/contract"
-	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest/internalapi"
 	"phonebill/adapters/valkey"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
@@ -35,7 +34,8 @@ type parts struct {
 	health   *boot.Health
 	registry *prometheus.Registry
 	alerts   *logsink.Alerts
-	inside   *http.ServeMux
+	inside   *http.ServeMux       // of the internal listener
+	internal internalapi.Handlers // the internal API there
 	trusted  []netip.Prefix
 	forms    *forms
 	flights  []func() // block until no question to KOS is under way
@@ -47,6 +47,7 @@ const idle = 200 * time.Millisecond
 func begin(name string, l Listen, t Tools) *parts {
 	p := &parts{Tools: t, checks: map[string]boot.Check{}, registry: prometheus.NewRegistry(), inside: http.NewServeMux(), trusted: l.Trusted}
 	p.Log = t.Log.With("unit", name)
+	p.internal.Log, p.internal.Now = p.Log, p.Now
 	p.alerts = logsink.NewAlerts(p.Log, p.registry)
 	p.health = boot.NewHealth(p.checks)
 	p.unit = boot.NewUnit(name, l.Addr, l.Internal, p.health)
@@ -141,19 +142,20 @@ func (p *parts) report(ctx context.Context, err error) {
 	p.Log.ErrorContext(ctx, "work went on without its caller and failed", "error", err.Error())
 }
 
-// serve puts the public face on and finishes the unit.
-func (p *parts) serve(spec func() (*openapi3.T, error), mount func(*contract.Router, rest.Hooks), g *access.Guard) (*boot.Unit, error) {
-	doc, err := spec()
+// serve adds the public API that the named file of package openapi specifies, and finishes the unit.
+func (p *parts) serve(spec string, mount func(*contract.Router, rest.Hooks), g *access.Guard) (*boot.Unit, error) {
+	doc, err := contract.Load(spec)
 	if err != nil {
 		return p.failed(err)
 	}
 	handler, err := rest.NewHandler(rest.Service{
-		Spec: doc, Mount: mount, Unspecified: p.probes(), Gate: gate.Gate{Guard: g, Log: p.Log}, Log: p.Log, Registry: p.registry, Clock: p.Now,
-		Trusted: p.trusted,
+		Spec: doc, Mount: mount, Unspecified: p.probes(), Authenticator: contract.AccessGuard{Guard: g, Log: p.Log},
+		Log: p.Log, Registry: p.registry, Clock: p.Now, Trusted: p.trusted,
 	})
 	if err != nil {
 		return p.failed(err)
 	}
+	p.inside.Handle(internalapi.Base, p.internal.Handler())
 	p.unit.Handler, p.unit.Inside = handler, p.inside
 	return p.unit, nil
 }

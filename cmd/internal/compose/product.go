@@ -22,6 +22,7 @@ import (
 	"phonebill/core/staff"
 	"phonebill/core/staff/cases"
 	"phonebill/migrations"
+	"phonebill/openapi"
 )
 
 // How long a customer waits for one fact, how often KOS is asked meanwhile, and how long in the background. A
@@ -80,26 +81,28 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	p.workOnOrders(changes.Step)
 	outbox := postgres.NewChangeOutbox(at.pool, at.keyring)
 	deliver(p, "change-deliveries", outbox, to.ap.ChangeResults())
-	p.shown(c.Auth.Token, outbox)
-	p.stories(c.Auth.Token, postgres.NewChangeTimelines(at.pool, to.kosPool, at.keyring))
-	p.requestsOf(c.Auth.Token, staff.Change, cases.OwnRequests{
+	p.internal.Token, p.internal.Deliveries = c.Auth.Token, outbox
+	p.internal.Timelines = postgres.NewChangeTimelines(at.pool, to.kosPool, at.keyring)
+	p.internal.RequestKind, p.internal.Requests = staff.Change, cases.OwnRequests{
 		RequestList: postgres.NewOrderList(at.pool, at.keyring), TakeBack: changes.CancelByStaff,
-	})
-	p.parkedOrders(c.Auth.Token, at, epochs)
+	}
+	p.internal.ParkedChanges = &change.ParkedOrders{
+		Orders: postgres.NewParkedOrders(at.pool, at.keyring), Epochs: epochs, Now: p.Now,
+	}
 	p.tellCustomers(at)
 	p.waiting(at.pool, postgres.ChangeBacklog)
-	p.compareBooks(c.Books, c.Auth.Token, to, at)
+	p.compareBooks(c.Books, to, at)
 	p.retain(purge.History{Name: "changes", Years: retention.Changes, Purge: postgres.PurgeChanges(at.pool)}, bookRetention(at))
 	p.drain(changes.Wait)
 	handlers := &productapi.Handlers{
 		Catalog: &catalog.Service{Facts: forPreview, Holders: holders}, Changes: changes, Now: p.Now,
 	}
-	p.watch(c.Auth.Token, to.watched(
+	p.watch(to.watched(
 		tallied{freshness.Customers, &forPreview.CustomerCopies.Tally},
 		tallied{freshness.Plans, &forPreview.PlanCopies.Tally}))
 	guard, err := p.guardBy(c.Auth, at.cache)
 	if err != nil {
 		return p.failed(err)
 	}
-	return p.serve(productapi.Spec, handlers.Mount, guard)
+	return p.serve(openapi.Product, handlers.Mount, guard)
 }

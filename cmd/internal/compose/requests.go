@@ -1,19 +1,11 @@
 package compose
 
 import (
-	"phonebill/adapters/rest/feed"
-	restrequests "phonebill/adapters/rest/requests"
 	"phonebill/core/personal"
-	"phonebill/core/staff"
 	"phonebill/core/staff/audittrail"
 	"phonebill/core/staff/cases"
 	"phonebill/ports"
 )
-
-// requestsOf shows a service's requests on its internal listener, for the gateway and the command line.
-func (p *parts) requestsOf(token personal.Secret, kind staff.Kind, of ports.Requests) {
-	p.inside.Handle(restrequests.Path+"/", feed.Protected(token, restrequests.Handler(of, kind, p.report)))
-}
 
 // RequestDesk wires where staff find customers' requests and take one back.
 func RequestDesk(

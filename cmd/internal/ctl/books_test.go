@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -12,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	restbooks "phonebill/adapters/rest/books"
+	"phonebill/adapters/rest/internalapi"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/product"
@@ -59,11 +58,7 @@ func TestBooksAreComparedAndShown(t *testing.T) {
 		Run:         product.BookRun{From: at.Add(-48 * time.Hour), To: at, Finished: at.Add(time.Minute), Checked: 70, Asked: 69, Unasked: 1},
 		Differences: []product.Difference{},
 	}}
-	mux := http.NewServeMux()
-	h := restbooks.Handler(c, func(context.Context, error) {})
-	mux.Handle(restbooks.Path, h)
-	mux.Handle(restbooks.Path+"/", h)
-	srv := httptest.NewServer(mux)
+	srv := httptest.NewServer((&internalapi.Handlers{Reconciliations: c, Log: slog.New(slog.DiscardHandler)}).Handler())
 	t.Cleanup(srv.Close)
 	env := map[string]string{"PRODUCT_INTERNAL_URLS": srv.URL}
 	run := func(args ...string) (string, error) {

@@ -4,15 +4,13 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/rest/deliveries"
-	"phonebill/adapters/rest/feed"
+	"phonebill/adapters/rest/internalapi"
 	"phonebill/core/delivery"
 	"phonebill/core/fault"
 	"phonebill/core/id"
@@ -39,9 +37,11 @@ func (*oneParked) Replay(context.Context, id.ID, time.Time) error { return nil }
 func TestDeliveriesAreListed(t *testing.T) {
 	t.Parallel()
 	p := &oneParked{}
-	mux := http.NewServeMux()
-	mux.Handle(deliveries.Path, feed.Protected(personal.NewSecret("s3cret"), deliveries.Handler(p, time.Now, func(context.Context, error) {})))
-	srv := httptest.NewServer(mux)
+	h := &internalapi.Handlers{
+		Token: personal.NewSecret("s3cret"), Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Deliveries: p,
+	}
+	srv := httptest.NewServer(h.Handler())
 	t.Cleanup(srv.Close)
 	env := map[string]string{"BILL_INTERNAL_URLS": "http://127.0.0.1:1", "PRODUCT_INTERNAL_URLS": srv.URL, "INTERNAL_TOKEN": "s3cret"}
 	run := func(args ...string) (string, error) {

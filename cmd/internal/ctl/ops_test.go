@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
@@ -13,8 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/rest/feed"
-	"phonebill/adapters/rest/status"
+	"phonebill/adapters/rest/internalapi"
 	"phonebill/core/freshness"
 	"phonebill/core/operations"
 	"phonebill/core/personal"
@@ -25,9 +23,11 @@ import (
 func looked(t *testing.T, s operations.Status, page string) string {
 	t.Helper()
 	s.Service = "bill-inquiry"
-	mux := http.NewServeMux()
-	mux.Handle(status.Path, feed.Protected(personal.NewSecret("s3cret"), status.Handler(func(context.Context) operations.Status { return s })))
-	srv := httptest.NewServer(mux)
+	h := &internalapi.Handlers{
+		Token: personal.NewSecret("s3cret"), Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Status: func(context.Context) operations.Status { return s },
+	}
+	srv := httptest.NewServer(h.Handler())
 	t.Cleanup(srv.Close)
 	env := map[string]string{
 		"BILL_INTERNAL_URLS": srv.URL, "PRODUCT_INTERNAL_URLS": "http://127.0.0.1:1", "INTERNAL_TOKEN": "s3cret",

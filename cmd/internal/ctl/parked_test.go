@@ -4,15 +4,13 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/rest/feed"
-	restparked "phonebill/adapters/rest/parked"
+	"phonebill/adapters/rest/internalapi"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/id"
@@ -41,9 +39,11 @@ func (*undecided) Resolve(context.Context, id.ID, product.Resolution) (product.J
 func TestParkedChangesAreListed(t *testing.T) {
 	t.Parallel()
 	u := &undecided{}
-	mux := http.NewServeMux()
-	mux.Handle(restparked.Path, feed.Protected(personal.NewSecret("s3cret"), restparked.Handler(u, time.Now, func(context.Context, error) {})))
-	srv := httptest.NewServer(mux)
+	h := &internalapi.Handlers{
+		Token: personal.NewSecret("s3cret"), Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		ParkedChanges: u,
+	}
+	srv := httptest.NewServer(h.Handler())
 	t.Cleanup(srv.Close)
 	env := map[string]string{"PRODUCT_INTERNAL_URLS": srv.URL, "INTERNAL_TOKEN": "s3cret"}
 	run := func(args ...string) (string, error) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -12,8 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/memory"
-	"phonebill/adapters/rest/feed"
-	"phonebill/adapters/rest/timelines"
+	"phonebill/adapters/rest/internalapi"
 	"phonebill/core/audit"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
@@ -34,16 +32,19 @@ func (s *seen) Append(_ context.Context, e audit.Entry) error {
 func TestATimelineIsPrinted(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
-	mux := http.NewServeMux()
-	mux.Handle(timelines.Path+"/", feed.Protected(personal.NewSecret("s3cret"), timelines.Handler(memory.Timelines{{1}: {
+	kept := memory.Timelines{{1}: {
 		Kind: timeline.Change, Line: "010-****-5678", Status: "UNKNOWN", NextAt: at.Add(time.Hour), Missing: []timeline.Gap{timeline.NoCalls},
 		Events: []timeline.Event{
 			{At: at, Source: timeline.Request, What: timeline.Requested, Text: "신청", Facts: map[string]string{"to": "5G", "from": "LTE"}},
 			{At: at, Source: timeline.Person, What: timeline.Proposed, Text: "제안", Facts: map[string]string{"reason": "one\ntwo\tthree"}},
 			{At: at, Source: timeline.Check, What: timeline.CheckPassed, Text: "통과"},
 		},
-	}}, func(context.Context, error) {})))
-	srv := httptest.NewServer(mux)
+	}}
+	h := &internalapi.Handlers{
+		Token: personal.NewSecret("s3cret"), Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Timelines: kept,
+	}
+	srv := httptest.NewServer(h.Handler())
 	t.Cleanup(srv.Close)
 	env := map[string]string{"PRODUCT_INTERNAL_URLS": srv.URL, "BILL_INTERNAL_URLS": "http://127.0.0.1:1", "INTERNAL_TOKEN": "s3cret"}
 	var out bytes.Buffer

@@ -27,8 +27,8 @@ type Amount struct {
 	Name string `json:"name,omitempty"`
 }
 
-// Bill A bill. charge = sum(charges) - sum(discounts). Any field may be missing; without code, name or month, or without a charge that is
-// stated or follows from complete charges and discounts, it cannot be shown.
+// Bill A bill. charge = sum(charges) - sum(discounts). Any field may be missing; without code, name or month, or
+// without a charge that is stated or follows from complete charges and discounts, it cannot be shown.
 type Bill struct {
 	// BillingMonth yyyyMM
 	//
@@ -70,9 +70,10 @@ type Bill struct {
 	// Example: 59000
 	DeviceInstallmentMonthly *Won `json:"deviceInstallmentMonthly,omitempty"`
 
-	// DiscountInfo A list, or free text like 「가족할인 10,000원(2회선), 선택약정할인 14,750원」. Commas, slashes, semicolons, line ends or blanks separate
-	// items, but commas also group thousands, and brackets may hold amounts that are no discount. A minus before each amount means the same
-	// as none. When it is missing it is not known whether there are discounts.
+	// DiscountInfo A list, or free text like 「가족할인 10,000원(2회선), 선택약정할인 14,750원」. Commas, slashes, semicolons, line ends or
+	// blanks separate items, but commas also group thousands, and brackets may hold amounts that are no discount. A
+	// minus before each amount means the same as none. When it is missing it is not known whether there are
+	// discounts.
 	DiscountInfo *DiscountInfo `json:"discountInfo,omitempty"`
 
 	// EstimatedCancellationFee Integer won; may also be written 59000.0 or "59000"
@@ -92,8 +93,8 @@ type Bill struct {
 
 // BillAnswer defines model for BillAnswer.
 type BillAnswer struct {
-	// Data A bill. charge = sum(charges) - sum(discounts). Any field may be missing; without code, name or month, or without a charge that is
-	// stated or follows from complete charges and discounts, it cannot be shown.
+	// Data A bill. charge = sum(charges) - sum(discounts). Any field may be missing; without code, name or month, or
+	// without a charge that is stated or follows from complete charges and discounts, it cannot be shown.
 	Data *Bill `json:"data,omitempty"`
 
 	// ResultCode See the table above. A plain string, so that an unknown code can be read.
@@ -204,8 +205,8 @@ type Customer struct {
 	// OperatorCode Example: MVNO-001
 	OperatorCode string `json:"operatorCode"`
 
-	// ScheduledProduct An accepted change that has not taken effect yet. KOS may describe the plan with any field of Product, which counts where the plan
-	// list does not have it.
+	// ScheduledProduct An accepted change that has not taken effect yet. KOS may describe the plan with any field of Product, which
+	// counts where the plan list does not have it.
 	ScheduledProduct *ScheduledProduct `json:"scheduledProduct,omitempty"`
 }
 
@@ -222,9 +223,10 @@ type CustomerAnswer struct {
 	TraceId       string     `json:"traceId"`
 }
 
-// DiscountInfo A list, or free text like 「가족할인 10,000원(2회선), 선택약정할인 14,750원」. Commas, slashes, semicolons, line ends or blanks separate
-// items, but commas also group thousands, and brackets may hold amounts that are no discount. A minus before each amount means the same
-// as none. When it is missing it is not known whether there are discounts.
+// DiscountInfo A list, or free text like 「가족할인 10,000원(2회선), 선택약정할인 14,750원」. Commas, slashes, semicolons, line ends or
+// blanks separate items, but commas also group thousands, and brackets may hold amounts that are no discount. A
+// minus before each amount means the same as none. When it is missing it is not known whether there are
+// discounts.
 type DiscountInfo struct {
 	union json.RawMessage
 }
@@ -437,8 +439,8 @@ type ProductsAnswer struct {
 // Example: 0000
 type ResultCode = string
 
-// ScheduledProduct An accepted change that has not taken effect yet. KOS may describe the plan with any field of Product, which counts where the plan
-// list does not have it.
+// ScheduledProduct An accepted change that has not taken effect yet. KOS may describe the plan with any field of Product, which
+// counts where the plan list does not have it.
 type ScheduledProduct struct {
 	// EffectiveDate yyyyMMdd
 	//
@@ -673,13 +675,13 @@ type ClientInterface interface {
 
 	// ChangeProductWithBody Accept a plan change
 	//
-	// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's plan is
-	// unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one. A date that has
-	// passed takes effect at once.
+	// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's
+	// plan is unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one.
+	// A date that has passed takes effect at once.
 	//
-	// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with another
-	// payload `E110`; while the first one is still being worked on, `E110` as well.
-	// Refusals: `E001`, `E003`, `E101` to `E106`. KOS has no rollback.
+	// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with
+	// another payload `E110`; while the first one is still being worked on, `E110` as well. Refusals: `E001`,
+	// `E003`, `E101` to `E106`. KOS has no rollback.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -688,13 +690,13 @@ type ClientInterface interface {
 
 	// ChangeProduct Accept a plan change
 	//
-	// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's plan is
-	// unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one. A date that has
-	// passed takes effect at once.
+	// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's
+	// plan is unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one.
+	// A date that has passed takes effect at once.
 	//
-	// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with another
-	// payload `E110`; while the first one is still being worked on, `E110` as well.
-	// Refusals: `E001`, `E003`, `E101` to `E106`. KOS has no rollback.
+	// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with
+	// another payload `E110`; while the first one is still being worked on, `E110` as well. Refusals: `E001`,
+	// `E003`, `E101` to `E106`. KOS has no rollback.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -703,8 +705,8 @@ type ClientInterface interface {
 
 	// GetProductChange What became of a change (a capability that a KOS may lack)
 	//
-	// `data` is absent when KOS never took that transaction id. A KOS without this capability answers HTTP 404; ask for the
-	// line's plan instead.
+	// `data` is absent when KOS never took that transaction id. A KOS without this capability answers HTTP 404; ask
+	// for the line's plan instead.
 	//
 	// Corresponds with GET /kos/product/change/{transactionId} (the `GetProductChange` operationId).
 	GetProductChange(ctx context.Context, transactionId string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -800,13 +802,13 @@ func (c *Client) GetLineStatus(ctx context.Context, lineNumber LineNumber, reqEd
 
 // ChangeProductWithBody Accept a plan change
 //
-// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's plan is
-// unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one. A date that has
-// passed takes effect at once.
+// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's
+// plan is unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one.
+// A date that has passed takes effect at once.
 //
-// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with another
-// payload `E110`; while the first one is still being worked on, `E110` as well.
-// Refusals: `E001`, `E003`, `E101` to `E106`. KOS has no rollback.
+// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with
+// another payload `E110`; while the first one is still being worked on, `E110` as well. Refusals: `E001`,
+// `E003`, `E101` to `E106`. KOS has no rollback.
 //
 // Takes any type of body and a specified content type.
 //
@@ -825,13 +827,13 @@ func (c *Client) ChangeProductWithBody(ctx context.Context, contentType string, 
 
 // ChangeProduct Accept a plan change
 //
-// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's plan is
-// unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one. A date that has
-// passed takes effect at once.
+// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's
+// plan is unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one.
+// A date that has passed takes effect at once.
 //
-// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with another
-// payload `E110`; while the first one is still being worked on, `E110` as well.
-// Refusals: `E001`, `E003`, `E101` to `E106`. KOS has no rollback.
+// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with
+// another payload `E110`; while the first one is still being worked on, `E110` as well. Refusals: `E001`,
+// `E003`, `E101` to `E106`. KOS has no rollback.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -850,8 +852,8 @@ func (c *Client) ChangeProduct(ctx context.Context, body ChangeProductJSONReques
 
 // GetProductChange What became of a change (a capability that a KOS may lack)
 //
-// `data` is absent when KOS never took that transaction id. A KOS without this capability answers HTTP 404; ask for the
-// line's plan instead.
+// `data` is absent when KOS never took that transaction id. A KOS without this capability answers HTTP 404; ask
+// for the line's plan instead.
 //
 // Corresponds with GET /kos/product/change/{transactionId} (the `GetProductChange` operationId).
 func (c *Client) GetProductChange(ctx context.Context, transactionId string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1236,13 +1238,13 @@ type ClientWithResponsesInterface interface {
 
 	// ChangeProductWithBodyWithResponse Accept a plan change
 	//
-	// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's plan is
-	// unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one. A date that has
-	// passed takes effect at once.
+	// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's
+	// plan is unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one.
+	// A date that has passed takes effect at once.
 	//
-	// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with another
-	// payload `E110`; while the first one is still being worked on, `E110` as well.
-	// Refusals: `E001`, `E003`, `E101` to `E106`. KOS has no rollback.
+	// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with
+	// another payload `E110`; while the first one is still being worked on, `E110` as well. Refusals: `E001`,
+	// `E003`, `E101` to `E106`. KOS has no rollback.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1251,13 +1253,13 @@ type ClientWithResponsesInterface interface {
 
 	// ChangeProductWithResponse Accept a plan change
 	//
-	// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's plan is
-	// unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one. A date that has
-	// passed takes effect at once.
+	// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's
+	// plan is unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one.
+	// A date that has passed takes effect at once.
 	//
-	// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with another
-	// payload `E110`; while the first one is still being worked on, `E110` as well.
-	// Refusals: `E001`, `E003`, `E101` to `E106`. KOS has no rollback.
+	// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with
+	// another payload `E110`; while the first one is still being worked on, `E110` as well. Refusals: `E001`,
+	// `E003`, `E101` to `E106`. KOS has no rollback.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1266,8 +1268,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetProductChangeWithResponse What became of a change (a capability that a KOS may lack)
 	//
-	// `data` is absent when KOS never took that transaction id. A KOS without this capability answers HTTP 404; ask for the
-	// line's plan instead.
+	// `data` is absent when KOS never took that transaction id. A KOS without this capability answers HTTP 404; ask
+	// for the line's plan instead.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1892,13 +1894,13 @@ func (c *ClientWithResponses) GetLineStatusWithResponse(ctx context.Context, lin
 
 // ChangeProductWithBodyWithResponse Accept a plan change
 //
-// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's plan is
-// unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one. A date that has
-// passed takes effect at once.
+// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's
+// plan is unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one.
+// A date that has passed takes effect at once.
 //
-// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with another
-// payload `E110`; while the first one is still being worked on, `E110` as well.
-// Refusals: `E001`, `E003`, `E101` to `E106`. KOS has no rollback.
+// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with
+// another payload `E110`; while the first one is still being worked on, `E110` as well. Refusals: `E001`,
+// `E003`, `E101` to `E106`. KOS has no rollback.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1913,13 +1915,13 @@ func (c *ClientWithResponses) ChangeProductWithBodyWithResponse(ctx context.Cont
 
 // ChangeProductWithResponse Accept a plan change
 //
-// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's plan is
-// unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one. A date that has
-// passed takes effect at once.
+// Takes about 2 s. A change is **accepted** here and takes effect on `effectiveDate`; until then the customer's
+// plan is unchanged and `scheduledProduct` names the new one. A later accepted change replaces a scheduled one.
+// A date that has passed takes effect at once.
 //
-// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with another
-// payload `E110`; while the first one is still being worked on, `E110` as well.
-// Refusals: `E001`, `E003`, `E101` to `E106`. KOS has no rollback.
+// The transaction id makes it repeatable: the same id with the same payload gets the first answer again, with
+// another payload `E110`; while the first one is still being worked on, `E110` as well. Refusals: `E001`,
+// `E003`, `E101` to `E106`. KOS has no rollback.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1934,8 +1936,8 @@ func (c *ClientWithResponses) ChangeProductWithResponse(ctx context.Context, bod
 
 // GetProductChangeWithResponse What became of a change (a capability that a KOS may lack)
 //
-// `data` is absent when KOS never took that transaction id. A KOS without this capability answers HTTP 404; ask for the
-// line's plan instead.
+// `data` is absent when KOS never took that transaction id. A KOS without this capability answers HTTP 404; ask
+// for the line's plan instead.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -7,21 +7,15 @@ package billgen
 
 import (
 	"bytes"
-	"compress/flate"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"path"
-	"strings"
 	"time"
 
 	externalRef0 "phonebill/adapters/rest/internal/commongen"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
@@ -31,30 +25,10 @@ const (
 	BillInquiryAcceptedDataStatusPROCESSING BillInquiryAcceptedDataStatus = "PROCESSING"
 )
 
-// Valid indicates whether the value is a known member of the BillInquiryAcceptedDataStatus enum.
-func (e BillInquiryAcceptedDataStatus) Valid() bool {
-	switch e {
-	case BillInquiryAcceptedDataStatusPROCESSING:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for BillInquiryDataStatus.
 const (
 	BillInquiryDataStatusCOMPLETED BillInquiryDataStatus = "COMPLETED"
 )
-
-// Valid indicates whether the value is a known member of the BillInquiryDataStatus enum.
-func (e BillInquiryDataStatus) Valid() bool {
-	switch e {
-	case BillInquiryDataStatusCOMPLETED:
-		return true
-	default:
-		return false
-	}
-}
 
 // Defines values for InquiryStatus.
 const (
@@ -63,40 +37,12 @@ const (
 	InquiryStatusPROCESSING InquiryStatus = "PROCESSING"
 )
 
-// Valid indicates whether the value is a known member of the InquiryStatus enum.
-func (e InquiryStatus) Valid() bool {
-	switch e {
-	case InquiryStatusCOMPLETED:
-		return true
-	case InquiryStatusFAILED:
-		return true
-	case InquiryStatusPROCESSING:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for PaymentStatus.
 const (
 	PaymentStatusOVERDUE PaymentStatus = "OVERDUE"
 	PaymentStatusPAID    PaymentStatus = "PAID"
 	PaymentStatusUNPAID  PaymentStatus = "UNPAID"
 )
-
-// Valid indicates whether the value is a known member of the PaymentStatus enum.
-func (e PaymentStatus) Valid() bool {
-	switch e {
-	case PaymentStatusOVERDUE:
-		return true
-	case PaymentStatusPAID:
-		return true
-	case PaymentStatusUNPAID:
-		return true
-	default:
-		return false
-	}
-}
 
 // Amount What KOS leaves out, or writes so that it cannot be read, is left out.
 type Amount struct {
@@ -130,8 +76,8 @@ type BillHistoryEnvelope struct {
 
 // BillHistoryItem defines model for BillHistoryItem.
 type BillHistoryItem struct {
-	// FailureCode Why a request that was accepted failed, for programs; only when FAILED. The codes are those that the call answers with when it knows
-	// at once.
+	// FailureCode Why a request that was accepted failed, for programs; only when FAILED. The codes are those that the call
+	// returns when the failure is known at once.
 	//
 	//
 	// Example: BILL_NOT_FOUND
@@ -183,8 +129,8 @@ type BillHistoryItem struct {
 	// Example: 5G 프리미엄 플랜, 89,000원
 	ResultSummary *string `json:"resultSummary,omitempty"`
 
-	// Source Where the facts come from: KOS = asked just now; CACHE = a copy that is still fresh; STALE = the last good copy, because KOS
-	// cannot be asked now. `asOf` tells how old they are.
+	// Source Where the facts come from: KOS = asked just now; CACHE = a copy that is still fresh; STALE = the last good
+	// copy, because KOS cannot be asked now. `asOf` is their time.
 	//
 	//
 	// Example: KOS
@@ -194,9 +140,9 @@ type BillHistoryItem struct {
 	Status InquiryStatus `json:"status"`
 }
 
-// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won. What the carrier (KOS) does
-// not state is left out: it is not known, and never 0 or a made-up date. An empty list of charges or discounts is a statement of the
-// carrier that there are none.
+// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won. What
+// the carrier (KOS) does not state is left out: it is not known, and never 0 or a made-up date. An empty list of
+// charges or discounts is a statement of the carrier that there are none.
 type BillInfo struct {
 	// AmountMismatch Only there, and true, when KOS's total is not charges less discounts although no listed amount is missing. Both are shown as KOS states them.
 	//
@@ -230,7 +176,7 @@ type BillInfo struct {
 	// DiscountInfo Amounts taken off, as positive numbers.
 	DiscountInfo *[]Amount `json:"discountInfo,omitempty"`
 
-	// PaymentInfo A field is absent when the carrier does not tell it.
+	// PaymentInfo A field is absent when the carrier does not state it.
 	PaymentInfo *PaymentInfo `json:"paymentInfo,omitempty"`
 
 	// ProductCode Example: 5G-PREMIUM-001
@@ -247,8 +193,8 @@ type BillInfo struct {
 	// TotalAmount Example: 84000
 	TotalAmount int64 `json:"totalAmount"`
 
-	// Usage What was used: texts to show, and numbers where KOS states them. A text or number that KOS does not state is left out,
-	// and so is `…Unlimited` where there is no text.
+	// Usage What was used: texts to show, and numbers where KOS states them. A text or number that KOS does not state is
+	// left out, and so is `…Unlimited` where there is no text.
 	Usage *Usage `json:"usage,omitempty"`
 }
 
@@ -284,21 +230,21 @@ type BillInquiryAcceptedEnvelope struct {
 
 // BillInquiryData defines model for BillInquiryData.
 type BillInquiryData struct {
-	// AsOf When KOS told these facts, UTC.
+	// AsOf When KOS stated these facts, UTC.
 	//
 	// Example: 2026-03-15T01:30:00Z
 	AsOf time.Time `json:"asOf"`
 
-	// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won. What the carrier (KOS) does
-	// not state is left out: it is not known, and never 0 or a made-up date. An empty list of charges or discounts is a statement of the
-	// carrier that there are none.
+	// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won. What
+	// the carrier (KOS) does not state is left out: it is not known, and never 0 or a made-up date. An empty list of
+	// charges or discounts is a statement of the carrier that there are none.
 	BillInfo BillInfo `json:"billInfo"`
 
 	// RequestID Example: 01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b
 	RequestID openapi_types.UUID `json:"requestId"`
 
-	// Source Where the facts come from: KOS = asked just now; CACHE = a copy that is still fresh; STALE = the last good copy, because KOS
-	// cannot be asked now. `asOf` tells how old they are.
+	// Source Where the facts come from: KOS = asked just now; CACHE = a copy that is still fresh; STALE = the last good
+	// copy, because KOS cannot be asked now. `asOf` is their time.
 	//
 	//
 	// Example: KOS
@@ -340,7 +286,7 @@ type BillInquiryRequest struct {
 
 // BillInquiryStatusData defines model for BillInquiryStatusData.
 type BillInquiryStatusData struct {
-	// AsOf When KOS told these facts, UTC; only with a bill.
+	// AsOf When KOS stated these facts, UTC; only with a bill.
 	//
 	// Example: 2026-03-15T01:30:00Z
 	AsOf *time.Time `json:"asOf,omitempty"`
@@ -354,8 +300,8 @@ type BillInquiryStatusData struct {
 	// Deprecated: this property has been marked as deprecated upstream, but no `x-deprecated-reason` was set
 	ErrorMessage *string `json:"errorMessage,omitempty"`
 
-	// FailureCode Why a request that was accepted failed, for programs; only when FAILED. The codes are those that the call answers with when it knows
-	// at once.
+	// FailureCode Why a request that was accepted failed, for programs; only when FAILED. The codes are those that the call
+	// returns when the failure is known at once.
 	//
 	//
 	// Example: BILL_NOT_FOUND
@@ -395,8 +341,8 @@ type BillInquiryStatusData struct {
 	// Example: 2026-03-15T01:30:00Z
 	RequestedAt time.Time `json:"requestedAt"`
 
-	// Source Where the facts come from: KOS = asked just now; CACHE = a copy that is still fresh; STALE = the last good copy, because KOS
-	// cannot be asked now. `asOf` tells how old they are.
+	// Source Where the facts come from: KOS = asked just now; CACHE = a copy that is still fresh; STALE = the last good
+	// copy, because KOS cannot be asked now. `asOf` is their time.
 	//
 	//
 	// Example: KOS
@@ -474,7 +420,7 @@ type CustomerInfo struct {
 // InquiryStatus Example: COMPLETED
 type InquiryStatus string
 
-// PaymentInfo A field is absent when the carrier does not tell it.
+// PaymentInfo A field is absent when the carrier does not state it.
 type PaymentInfo struct {
 	// BillingDate Example: 2026-03-01
 	BillingDate *string `json:"billingDate,omitempty"`
@@ -492,8 +438,8 @@ type PaymentInfo struct {
 // PaymentStatus Example: UNPAID
 type PaymentStatus string
 
-// Usage What was used: texts to show, and numbers where KOS states them. A text or number that KOS does not state is left out,
-// and so is `…Unlimited` where there is no text.
+// Usage What was used: texts to show, and numbers where KOS states them. A text or number that KOS does not state is
+// left out, and so is `…Unlimited` where there is no text.
 type Usage struct {
 	// Data Example: 32.5GB
 	Data *string `json:"data,omitempty"`
@@ -540,16 +486,18 @@ type ListBillHistoryParams struct {
 
 // InquireBillParams defines parameters for InquireBill.
 type InquireBillParams struct {
-	// IdempotencyKey Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header): 1 to 255 visible ASCII characters, a UUID at best, bare
-	// or as a quoted string. For 24 h the same key with the same payload answers what the first request came to, status and data, or while that is still
-	// going on 202 with that request; the header `Idempotency-Replayed` says so. The same key with another payload is a 422. Requests that were refused before they
-	// were taken (400, 401, 403, 404 of the path, 409 CHANGE_IN_PROGRESS, 429, 503) leave the key free.
+	// IdempotencyKey Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header): 1 to 255 visible ASCII
+	// characters, a UUID at best, bare or as a quoted string. For 24 h the same key with the same payload returns
+	// what the first request came to, status and data, or while that is still going on 202 with that request; the
+	// header `Idempotency-Replayed` says so. The same key with another payload is a 422. Requests that were refused
+	// before they were taken (400, 401, 403, 404 of the path, 409 CHANGE_IN_PROGRESS, 429, 503) leave the key free.
 	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetBillInquiryParams defines parameters for GetBillInquiry.
 type GetBillInquiryParams struct {
-	// Wait Long poll: answer as soon as the request is final, or after so many seconds with the state as it is then. 0 answers at once.
+	// Wait Long poll: answer as soon as the request is final, or after so many seconds with the state as it is then. 0
+	// answers at once.
 	Wait *externalRef0.Wait `form:"wait,omitempty" json:"wait,omitempty"`
 }
 
@@ -921,10 +869,10 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 		ErrorHandlerFunc:   options.ErrorHandlerFunc,
 	}
 
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/bills/menu", wrapper.GetBillMenu)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/bills/history", wrapper.ListBillHistory)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/bills/inquiry", wrapper.InquireBill)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/bills/inquiry/{requestId}", wrapper.GetBillInquiry)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/bills/history", wrapper.ListBillHistory)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/bills/menu", wrapper.GetBillMenu)
 
 	return m
 }
@@ -947,137 +895,6 @@ func (response ListBillHistory200JSONResponse) VisitListBillHistoryResponse(w ht
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListBillHistory400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response ListBillHistory400JSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListBillHistory401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response ListBillHistory401JSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListBillHistory403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response ListBillHistory403JSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListBillHistory429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response ListBillHistory429JSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListBillHistory500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response ListBillHistory500JSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListBillHistory502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response ListBillHistory502JSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListBillHistory503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response ListBillHistory503JSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListBillHistory504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response ListBillHistory504JSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1139,217 +956,6 @@ func (response InquireBill202JSONResponse) VisitInquireBillResponse(w http.Respo
 	return err
 }
 
-type InquireBill400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response InquireBill400JSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response InquireBill401JSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response InquireBill403JSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill404JSONResponse struct {
-	externalRef0.BillNotFoundJSONResponse
-}
-
-func (response InquireBill404JSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill408JSONResponse struct {
-	externalRef0.RequestTimeoutJSONResponse
-}
-
-func (response InquireBill408JSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill409JSONResponse struct {
-	externalRef0.LineNotInUseJSONResponse
-}
-
-func (response InquireBill409JSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill413JSONResponse struct {
-	externalRef0.PayloadTooLargeJSONResponse
-}
-
-func (response InquireBill413JSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill422JSONResponse struct {
-	externalRef0.KeyReusedJSONResponse
-}
-
-func (response InquireBill422JSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response InquireBill429JSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response InquireBill500JSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response InquireBill502JSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response InquireBill503JSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response InquireBill504JSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetBillInquiryRequestObject struct {
 	RequestID externalRef0.RequestID `json:"requestId"`
 	Params    GetBillInquiryParams
@@ -1373,153 +979,6 @@ func (response GetBillInquiry200JSONResponse) VisitGetBillInquiryResponse(w http
 	return err
 }
 
-type GetBillInquiry400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response GetBillInquiry400JSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillInquiry401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response GetBillInquiry401JSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillInquiry403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response GetBillInquiry403JSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillInquiry404JSONResponse struct {
-	externalRef0.InquiryNotFoundJSONResponse
-}
-
-func (response GetBillInquiry404JSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillInquiry429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response GetBillInquiry429JSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillInquiry500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response GetBillInquiry500JSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillInquiry502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response GetBillInquiry502JSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillInquiry503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response GetBillInquiry503JSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillInquiry504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response GetBillInquiry504JSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetBillMenuRequestObject struct {
 	Params GetBillMenuParams
 }
@@ -1538,153 +997,6 @@ func (response GetBillMenu200JSONResponse) VisitGetBillMenuResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillMenu400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response GetBillMenu400JSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillMenu401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response GetBillMenu401JSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillMenu403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response GetBillMenu403JSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillMenu404JSONResponse struct {
-	externalRef0.LineNotFoundJSONResponse
-}
-
-func (response GetBillMenu404JSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillMenu429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response GetBillMenu429JSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillMenu500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response GetBillMenu500JSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillMenu502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response GetBillMenu502JSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillMenu503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response GetBillMenu503JSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillMenu504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response GetBillMenu504JSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1854,278 +1166,4 @@ func (sh *strictHandler) GetBillMenu(w http.ResponseWriter, r *http.Request, par
 	} else if response != nil {
 		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
 	}
-}
-
-// Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
-// Stored as a slice of fixed-width chunks rather than one concatenated
-// const string: with thousands of chunks the chained `+` fold is several
-// times slower for the Go compiler than parsing a slice literal.
-var swaggerSpec = []string{
-	"7H1/cxvHleBX6cKlymJuAA5AUBLJSl1RJGQzIgkGIK31CjqigWkQEw66kekGKUTLLSXhprSW9iLvimva",
-	"Jl1yRbbjO20tbSs5pcq5D5P9jxh+h6v+MYOewQAEKMoRXfpHAoHp6e73Xr9f/X7cTVRJo0kwwowmpu8m",
-	"6ghayBUfq6TRIHh9wUKNJmEIV9sF1HRgG1n8VwvRqms3mU1wYjpxs45YHbmA1W0KbApYHQGI6Tb/igCI",
-	"AYKuYyMXuOgXLUQZaGFLPI4AhQ0EtEmSN1B7GtiMgprtUgZqNoaOepkBiAu267aDgM0AZbbjALeFxXwl",
-	"7L8bUvkrxBYFlzJmZiwF8liswnWJnFXuUy3VRYBgpw226wjzoTYFZea2UDlVwgkjge7ARtNBiekadCgy",
-	"Enwe2+Vg4A8ZCVqtowbkQGHtJkpMJyqEOAjixM6O4UNxkVShhFUM6FwkoEQ3QU0tz0W05TADQNCErA4I",
-	"7oKKuPaGjVP6uhLjsGmPb6XHK7bj0HEb8/W1x830VNasZlDyKpzMJq9YE9VkJQ3N5GTNrF2upWsZOFFJ",
-	"DLEdylwbb+i7KSDmtmdrDLm9+ymiKuGAZwRsQ5uBCqoRvsE6AhjdYYC57dDiJwatoGFju9FqJKbThr8a",
-	"GzO0gVx9OTdv3pxtsTrCzK5ChnrXVLg+By5fmTRBtQ4dB+ENFIbfNQRdQZzQafyklGjWCUYclqWEIWnm",
-	"J6WEjbegY1vrjGwiXEqMBLgdI9GELmwgFj5bOWzNxy54EVIGLNgGl24QF0EMmN1ABrBx1WlRewuNAVJT",
-	"hCJonoJtiBmywtvKmJnLSXMiOZFOGAmbv/cXLeS2E0YCwwZ/AKn59bXXiNuALDGdsOQvfYlAO7M3ULt3",
-	"D0twE1F9kYDCmqB0FzURZOCS5cIaS9qI1ZJ1xpqwaSdtjRFsonZSntOxaZDmAzOTk2DLpnbFQWC2OLew",
-	"wBHqwioHKz8sa2sL8wBymqPMABXoohImLmcIEPyiRRiygNxHClwnLshkQb17sDZRG2zbTPumCdsOgZZi",
-	"PhRs1yETv0rO5G+ryp9lxOAsh7UogNgCFmRQ41aMj7SpZFklvEFsvMFPdcbM+HPC4IUzOocq66zRZ8Bl",
-	"QGGbAkpSYLVn+RATwYv91dt899lMJgUKPrGI2bY533FRrUWRpZ3SdgmLXxjcRBhcypqmAbJmmv8zwf/J",
-	"+qTHORP/YgrMvTO7/HZufWF5faWQf7uQKxYNkM1MGWDSnBgDDoJb8vzzJdZchCJsNXEVmRNTV66iZNa0",
-	"JpPZCctKVqpTE8nLV6eycPJKbWoik/UpWIKlS8IRyREi5Qa8s4jwBqsnpjOTVwzOTfy/01HCNhJ3ki6C",
-	"VJDu8bd/7Bx9DbwPf9t5/zHw9n/VefbCAN79/+N9+sgAxy+OTvZfgPQ/ZiYnvU8feR8+8/a+Ayd7X3Ue",
-	"3O88eBpi+zZGc3ViV2POeB4jH5RVzpXctyhwbIzoDHBQjQHSYqCBoJRukuRSYFYiVz2qcGtOhM+9mTaT",
-	"6cxENjl5+crVPkefD19uNSoCll2Q/chFtcR04r+Nd9WCcfkrHdf2pEZGdnrddmJFwvA7hY6jnmy8xntd",
-	"gRsx+OTfGhp7sClIp0C5CTdQWfBvCsrU/iUqgwZsgwrijKpBKANp0zBNM7StdPxG+LtCW7BQDbYcJgY0",
-	"4B0lK03TNI0hZafiCQsxSh1nLWXX/73so9DX6wQzJGRTZ/EpUCQNVCFWGyCHoreoj7VsFGtDqSYCBpzP",
-	"dEEQrGegAA6EWKtlW4OEWNH+ZQwqFxhqUNAUTDSiK2TMeNRwzMajho/QcTMsZooMuixePbguCCyqH/RV",
-	"CsAiZBJjGJSVzC/7mDHjdIZ00uynM9BgWWfSGm5Cm8XoOwRvgCZxnGmfvCAXbwTz/3UVwqbSIBCyFXIN",
-	"FFACGhC3AVWKZ1eGM8iQsgakoo9TwAykOWSA4GpUGKX74JfrsvH41dGbmdSwa8Zgd4dTLW0STJGuCF6D",
-	"1tuQoW3Yll9ihrAAE2w2HVuaDuM/p9J+UGsV4yuhgbTVaEC3zQGP3C27igAmXK2A1TqsOBwvW9BpCYIS",
-	"aq2czBIq8Oz8+tuzq7mbs+8ljEQDUSqYXMLbPej8edd7/ynwPjw6/ubI+/AR8B48PXn4h5O9fW//nvf+",
-	"H6XYSwHv0yfegwNw8sku6Dx4yj96Dw46v9s92Xvu/f47b/eF9/HjhCHPcx+bhVMO55QMNpqaApueXDXT",
-	"0xPmtGn+PX/EhVXEOVYiW6lNZWoTk1euVCayFrwMJ6poKjNlmchE2SsTlxM7RoK2qlVEqTLfBApGkgFd",
-	"3OQEzMQbwuQ7C3x4V1DdxpYgvw05KFCxiAsqLtmUqlCVYIyqfHgq0T0c16Cl+PHoZOALpS4NcJ0XuW0Q",
-	"mB5C0JIacCHeGEgM784uLszPri7kl9dzhUK+kDASNRs5Fk1M37orP3ZZXqA1pU0TeIfPOV30qES3QzT1",
-	"6T91nnx+fPSv3uEuOPlozzt8MQyN1G3KyPdDIwaH6Ls+eHSQCpj5jHbb5XyL876Xh6Y6AUsEC3EXQPW9",
-	"9957L7m0BE7297wHh97hPvD2n3WOHnc+fwG8Tx57h8+9f3/+CqD9PZ5IzkAdDkVk/VQRtw5yoU74FhQm",
-	"4KfF/PLLw5u/VYdzF6r8/QG4nwNvb7fz4KMLC9oW3sRkG1+X2w5DVsBCaXJ1BEgTuYLHAIsgKmQHH3uu",
-	"tB0C+d5D4N3f9+2sk73/6PzvrzhMLyaszyBYFLfvK1hWw6pPcExmQFmCuQy4fkIB2uKcvsLNfdxsMeGD",
-	"2K63Q8LFdpxlwq6TFrZGFS+RoV0awgTwHwPHZUOxr/56xsLi4vpyfnX9en5teT6kapzsPe88+LNkavvA",
-	"+/jx8Yv7wHuy1/n2+fHRPU4lgbLxWpwsYVbGQkWdOWG3DgLG4sJyrh8wPn7o7T5R2+98/h3wjv4fp3x1",
-	"Xl4nSIxM9xo19aX8G/kiqEPB7zUCg0z6Ajh5C1Kb4WqVzcIMS1Aif05YCfKA+F6xaosy0vCtIWHPVquk",
-	"hdlbVMxhM24QdE/NdeJWbMtCeMQjg7BLnAbCrBAYqSHe6zvpkEsJBg1oSb1QGjGgBquMuINIp5ibyy/P",
-	"r1+fnVvNF9Zzy4X84lJueXW9kPvZ2kIhFyYm70+PxQk6fOF9ccipSOnnnX/7uvPZ4WA2Cq2GjcdbFLn0",
-	"+zlWmKwgt2FTakdVAUw4vNRP0gKMYFX5igYB7nq+cG1hfj633M/MOXzuffwVOP7Tw5O9AyH/Xze+04SU",
-	"bhPXmqtzPT6evqSDVj4HtrkxjRiotLlNXKsNAs/KbLF4M1+YX1dO3Xh6en7/+MUR6Px5t3N0r/PN/ZP9",
-	"F5xFdf7wnffkHuh8e+/4m79ccOEcnPuBslm6M4EDq5vST6HTp8+FpNrKQv5PAwzEkGBwnP0xAioIVAWm",
-	"LelYLOFL/ZA0FjoUA3mLmMFmFJBtjFx/LsG1AMRoO5jrNEYzFuaXylRetRuItEY1Yzd6Bvd6NBghgDqD",
-	"tVLlyFhfXVjK5ddW+570DzoP/iiO+Jf3vA+POo/2j799ArxP7//wnRphNJ3NsWHZlqBr5bGzpRdSVzkX",
-	"JADOqHX216/0kxUjAk6xWV691jXs1fv3Ik37qO20Va0DVpd3X31hFQ8m7+PH3jf/cbK37z34AQFr1DMU",
-	"oe6+h2hZAVsZcoZSWW0KaPiyRCizXPEdVWVVN2SXwpQd4cwLmCEXQyfXRfHQR9FWY8NURFoukE7wARS0",
-	"sLyaKyzPLq4Xc4V3c4XATaBR0zf7nS+eAe/pB8Dbf9r5fJ/rqp2jA+83hxEf8wVktCGo5/AWckgTxVFJ",
-	"3gdmCiwweb/P8W/jDdAgIkIJNFtuk1A0I2MZQFntpKyz3BuoXUAtikZltgHauuhdmM8treRXc8tz763f",
-	"yL23XsitFYUi2B/X/UZoyD583vnPF1yWCgemYCTiTuHXz7yPv+o8OgCdr77u/NvX4OTXT7uuoB68N11i",
-	"taqMjkvV6HXEfICJgRpkJH5BaILiuiAulkNH9GJEOp6LYP2bOi66OFUMbzy43DdN03wdcawjYaAr4xz9",
-	"E+ASBFjEJKg4HkjBhr2FMIDbsD0WQyMLeI2iM9BIsUWbCFtogPbFt2RjTrGnkktxrbiSW57v5Qfc3Pae",
-	"fuAdvgCSeAKv+33v3597uwfKFyio6LOjk48fnuw9eR0dYUZCxHcVWhhztaoHaOGwsW4I7CZq+7CkjLjI",
-	"Am00UKbO5ZevLy7MccPGQgzajkBZNzRiyACLHR0Rx0cfeYf3dO4rnbCcP0t8eF/+CnRl9QDm/NoLZf1c",
-	"DDy28u6Wdk35CqrCFkW+/uYfEH6OGTf9MWTIEnrcIIRHmH4JixDCn7co47aLNM2j9AAu+Vg3QFlhPaVF",
-	"50g2YrNpP7wyFDaBAQQN0kCYRbTCFSlZVglZhO7GqFyCacO6tC5UWrKlNuvYDZsNdjm9t5ifnV9fzefX",
-	"F2cLb+dibA3Q+fZF59kLTomd3fudZ8/Bya/+cmHpLwL0gQqCAKZNJTwvZ8EN+5rO4tUN0tn8LYyQokO2",
-	"+1+4MhnDSwhwyGBDsZD72VquuBrvcomi0Hty4D04OD7a5Zpf53e73tFXXNP/8h7w9t739vY1/8sPyekS",
-	"xtXpWA8cLK5rbyHfwTIT2AVc8lsEh1wuq4QsQdz2Q31HJAgXMrTIz2uPzCcqysqPLRtIC7OrufXFhaWF",
-	"1fXc383lcj0yP5Aq6ix3vvxfP3yXWwQzfdGf9xlnECvLsWL4MiVQEOuQAiGMLACpRA4fQQGpCScCpIBg",
-	"JIJNOeXUbQoaNm4xxN9U57b7pbQpZM1lE1TaJawi2gzJaqDjAAtt2VUkI9pVDsrSu8v5tyigVRchLFjD",
-	"mPhZptHIAI0qabYBI4DWyXYKzJEGAhVY3VTxemWRPZIU6SNlP2pPRuFp2UfaQ/3gq54e701K2dECDtcw",
-	"bLE6ce1fjm4T32nG3KyQTYRBE3KpyigQz7RnuKbgIloHg0Xdav5Gbnk993crPVcqnc8Ojv/vC+9Qirgv",
-	"H3Z+/7DzaN/78H4vLwwefe1iTVSOTBhgQdACEKAzVNQUtTcwZC0XGYC1m8gANqUt5IoLjJZlI1xFp0Ny",
-	"YVkEoIS5y8GTk4//oMmTQ//mUxmlr5PmaiTEdVHUWsBEAmsQBNaWZ9dW38kXFv5+ECmd7O16Hz/uxoa9",
-	"Dlt20RbZjLMqKRJXZ0KwdfVqrsfaG3VG/bC7FuWGsrwTO51GCrl38zcEiEK2kopBWs7dzBXW53PvLszl",
-	"wgaRAuPervfJbzqPDgA/Z/+0HxDPa38cR5VPOqMc5MuuyGQ5dZiJK6SMH56nWKYBFCvgvyt0p8IM/ubN",
-	"m8lo1t4QXD6a6xdh9VvQdkSo8+gBTsqdfx3aThxtMnSH+QQoIlIUKsGlteuF5LWFxcWkmTHHBsdsFDiZ",
-	"ra8tz747u7A4e22xx9QRIU/CxwG8B09832hcvPVrcZLlIRwGZE0HYnVmJcRWCvn5l4fYb3518q/3VcQB",
-	"OPnocecrbl184P32X0YA3ADHo8oq+l7iNEPEq1nTsLqJsLIEgkdeBmiH33kPDrwnv/IOvut8xhmbuhEX",
-	"3lrhj4tzsP1gFXONbQx0BmmhFT5OqhBrN+C+78ZXgW2RZFKH2JoB1aG04PPVgQNAiLfNNkgLs7gEdMiE",
-	"wSASNSkgLXlFue3aDFFAiWLuzN9tBQEXQc7jaZC/x1fedEkTucyWLBX2m46Ek9dVtlqQQGRjdjmb6E2d",
-	"8TNx7mrJSsdH97zPvj7Ze+IdvohNOlLfkMrPUZXxd1yzHecdmUcwD5mgkPCybYYa4Q+DKEh73QJDjUR3",
-	"Sui6sJ0Q0VobNg5y/4dyDgUDpLLkx3fdUmsKvfP24E0GN449G7XU9ofcnoCWrh9F8SoT0QxQs5mKWuLm",
-	"n8B1BC/aiR0KIEX1dBQa/lu6izLkrk6BicBUDzxq0HZaLpoTPHS4EDFtxI7hv6CgNMveY9bmZ6gmZOWM",
-	"VnDi+uzCYm4+nIU3Wih0D3xDuSTDB+XaeEMO8YObZebr6Kmyghdw3KzaDUUqTRdxfS3I1QwDZ40iUFZj",
-	"kDXLyvGFDDQxkZpMZ7ioCCUeJrlsiQOI9urYChyi7EcFCTe8yi9cW50750W4eqrtyLmwp6S0Bq8fCeRq",
-	"zHAgH3mn8eAeBrCjTEVbDiv62lJPUjZXO7lMluJIlWQInURYoQgzfhZdNCj6xk9xEPdAmGyHNzH5Njh5",
-	"vNv54lnnP194H+6Ck8cPO58eGODqlGGapvfJo1g+SFpudVh2wzlwUQ4QN42QtU7loMqmKcqHowxUz6UO",
-	"5cj35KJ10Rmms2Ad/VjuAq6R+MxyzMFYg1Vp1kNhU6VAmREGHamqlP1KQrTV4M+Uq3XobiBaBg6i4V8s",
-	"m4pLcj5dmRufYJvgFLjpZzZVoevayAWXbuSLY+IyvoTl9RpkSNdjptXNnn9Vjw2p0aEt5AJTqIAioDbZ",
-	"agJOlykwiwFqNFkbODYV1o5aJX/WX5ZKgxezNTixSaOohP11+SlYLgLQ5dSFVV5ynE61ZNMGZNV6XKEF",
-	"py1fI5ctzr2UMjfyxbcoEND19+cvVECzu1TosDppbdS5Gsv3hPzDIzKQpLcqBa4RVhdrFVIeQCqOjtgh",
-	"lfUb9OMhGVC0PJIh7O5A6pxNUKldDK2yKTU4qqkZiTvJDZLk3yXppt1MEgFU6CSbRES/+eaFIfwKLqyy",
-	"02aa85/TxsSfB/9JcYdMOTCbLp808LqLwxFmmtnjowPvk8fA2/uL92RP1LmalIn74B+BYKnpTHIiPRbH",
-	"d6RffwFTBh2RpNK7pGvQgbiK1MGQq5DDguOlryc7ObQa3zO5QKUTV0FI/gBs8Sx/NHbuieGn1thE73SS",
-	"MqiqfENqNUNgglCb2VtIxdwIG+17IrQmbPNN+6sdNNmK9qjUd6xWlfnKrC6mkiuF3NLC2lLSFCUe4lQl",
-	"PnS5x9iKl3Bxr/AjIWyCryPUx+JE2LLxhp8Mr8ifWLANtknLsUCV0Hh0pzND41sTJqG9XM0O+4aWb+wM",
-	"Av6aeCgqXXUchMEa4XvhdfaXpEImz1arqMmQFW+9IsrsBtf5VBW2/uXZWpjZjlZrjjP3pksqsOKLkBDQ",
-	"JwdXLXnlym1X3UGYr+FWYqWQn8sViwvLb3OQdWfUvo/zCPTTf9QERi8Ih0TIy1vacRi+4Ba32lI8sUKa",
-	"r/WxxrguwYjITUdUqYnDmWTDWw4VTT09HTWSr75qKj8Pe8A/IHP5pZXF3GpuPnw+ul+f6XioJRoSexoU",
-	"TyGBczseP6BjodV6gZZlSzVgRQOOKjga8VD+jZ07kc1r7zplu9IKPT9e4DvRRKB8nIp8XtwBOg5f3a1h",
-	"+cRtI84uE2ZYcPqkgRaUv2OqCiyRj0EMiGOJkqQOghSBTdRk+tUjgKLsjDQcu3555ra4wTYtisnCDWjL",
-	"8kLihmhJPzBD+IZC/szyufon3/haX4Gv9W/r3Gy6ZMNVrDTigkNuVZhuadOUWBCLiF4C9S2SZ/4N1M3v",
-	"0YF5QXyAgQIQIDoMpaF4/7kpAZooueCqwBLCrT4i0b+UFiiIOVjLaBuJAukuZUN7JfqwoOitZbXlur5r",
-	"5qyOOeU4H0bHntOfVRyRxvuNwxVkZR2FBrSxCEM6EyzC3DQMiQh6Q3vyl2n0oCoCv0G4f/kjEVDQBT4J",
-	"c5pLNVqBQBYps6l2USOVwiCnTnnx2QyAXV8SVwuJqIQFkCqmgUm3/GlvwALqFmOPsHbhSI0y9DjINYKT",
-	"2q0Xm40TX1Sv7RqabTIovnp6SdVeMEaOXHiDAfFGhObcWnE1afZxB56nqaAtwDjNbghLrXi/jxEyZqVu",
-	"N7SxayRWwu7VoehOv0wK6I8hrpPHxMAoN18fsjInhkK0kbBaqP8rMpPDvEK5kpcQq5MI+r1PH3V+95F3",
-	"+Nz75vmAocWhlI2V0MOxRLoSfV+A2VkRyb22rD7k380V5tdyYYwGv/ascy2e8930c2RblBtGDN1h1E9O",
-	"UJd70rGv3QDr11hgVsUxuqGs2zgG1L1GNEqYv5kS0Uvkr/e+WMOOTKspq2n0fAn+/rjrPl8CdHc/kUlN",
-	"vn0tlkYgg0toA1baDIU50MRE5uqp+jQfHqwxrpWJkaCN8HsTadM8/jqWZGiDzvU43YfQ6mmDnrKILb+W",
-	"vnYQJs3On3bjliEeXhI5LxGmPHnqUsTYgYuJo+0+JYOH9iH4fUHCxSKMfv4habtHxFgw49BDqv41kTqI",
-	"ei3o20MInt5vbsfltMnuO0htq1unm09P/StwUdFHRFNWIQZ1uCXuIYIrs8R0IgqcRJ9ymhcM6D2VVC8Q",
-	"5HsKOl40go8WJY3Ut7hYqNADKqJKjdJIZPFMUFbFpWXIjNZKINa/kTD0jirhfipXRNg3Qy6f5n+WStbd",
-	"7E7yknkrnZy6/Q/pW2Yyc3vsR4mBTVfOUug62LfmGOnXYavuhxuJUOyaSxrTQor/BEC6iawg/X4GzM3O",
-	"vZPj36tMRr15DxBpfjOguDq7yJ8REWGQMrBBiCWeN4IiATfyxRLuOmflNJhsp0AZ0nytLBRHCupkGyj/",
-	"dhtA1+9IoGjzRr7IFV2+pISRENOGNSL5QI/w00/WNWK1R7xlqA7vmxVT+J5ZLccqfra7ceEooeYWAkl+",
-	"tF3VsYXzUNQ+wZSJoJSYriQqtUTgSrV+s6W6vg3DDcfOViijR9T7Za57qc2u1mUVZioCpCCTdZ38mswz",
-	"ADrbsK0aVUTZvgEocizSkL+KEEQ6qkNDIEQW/I5x7YzqI+Cf9cTjMG84vSx3jEERx5tWRKO7UAOTIZrc",
-	"xYafdBNMYr3hLGDD3CyQjBZZ5329HOSwRNfwM1G8S8K4W3WduDPiysIWvfPCpTscskFVPB+sIgou3ZyY",
-	"k5+BbRlgIgPq6A6w7A2b0bHwFk7Nnwnx7Vtmcgoma7fvTmR2fnTq/XBVRrZ03TtdwBt+1x4fCrf7K8td",
-	"9tFLE62KY1cVsvh0M4ofUFBxIa6Kzog2S4GyRap0XDxHUw2rLAIXqWrIZviSTa1UVo9GEIsmbDWAYLWe",
-	"0jju7NrqO+vSHaI+ZrofJ7ofswkj0jalR49Q9Vnnc8sLOe1vrVOacGIE1Xz04sS9RUz7llfrV2NPqDHv",
-	"5BZjVBqjtyjTUm71nfy8eGZ2cTF/U3ypjxhQGziuhkt8GYhCjoMvt7y6MCfZnvLb8F+uF3LFd9ajqd3h",
-	"74NND1EBu7coSXxuXDQtP7qCaCJxJPV6rZgrhEAb0xVB+yrOURUzYqBE193GA6V6+EDlRJsApVuqi3PV",
-	"tZDUQNYUEc4NIoO/+qjZwwogoXSM7E5WF70D3MlyIacxlKDfxQjQyWPUbaHQC4Ga/8o49VKEjU8DCCzC",
-	"GFfzYAP5Gogo5nKprN+olQ1QFiI9Zab4o+UxeZMhhol4eNG7x1D9X12/HWTQy8cAxC3hMn91ueuaFDOJ",
-	"dpfbdeKgSMZetO9i5Iov5ha07/W6ZjD0KgwVRG1Vc1rALCySzqDnnyaJJGaCBQ+gDZ+8ek0jqZMJutCE",
-	"gfj7dm8P4F7PVEygQmxcAgwke1C9D6qIPxWwIJVdcc8KGzQmfEE0/ZQGIxSWDaGo28WlCh2n27KUn3G/",
-	"r/EmJtu0hMONz4Y0gfuxzl6+FiNZwmIwxPh65u3H9iIF2S+Yh0EX7APE6Kky7eJ4IuIqjF8wpEU1sIsD",
-	"/NjS1BcM+j0M6CL64+LLP18wTMSbFxcHCZFKzBcN+vFW38UBf2+R5IvNiS4c5LU6txcM8pprJKJUXjAk",
-	"BBE00QuZBqnYjp9ULp7S+vQ3YFuWYQFlM22mMxPZyctXrpa5PVgOlSgqz3TbGrvIdzDX2806EhWJo5Zf",
-	"tL6Rdq+Tngg3yjdDHkIzfctMTt2+lBT/3Z0wsjvqY3bnH+SHK8bVndPuerTdgM7+o877j0FoSd32mwPu",
-	"fFZClVXChFSHdBndCQcg9EtCrkO64qItm7TCUQJ9Tb1mrPt8ldNIM64JfKSz++BEOjpER3Jh4ovbpBpx",
-	"e9qTD99sXGUe5hyRlR7efTYTkyA5OGZCvGwFbkQDUE7piR1Jm1Q97mVz4fD6QlMYAZLDKBxg/cfWXb5g",
-	"LLHX03pxWGFcAeQLBv6oS/niAL/Y9cPGur747jXPF//z9hAlHAZVN75ouI25sLg4+O2t33nBwP9StzAX",
-	"Ck/hcoMXDE1xfuDXHvpcsULVlmuzdpFDU8Vni1K2sy0ZjyD/uu7rPD+9KfurRBcIBRuV9W9F8aFxfu7G",
-	"HbJhY6mayy9URXCRaSAwKBinmKOrHNcZa8p6k3ZsGHoRIQBBs06wSv3Uqs2mTfDXe18AM2uOpYC82RO+",
-	"f4yQFe1GCoSffWH5Z2sLhfdkLAFpVeuIytsFkcgShNKIDJtUCZcw3y9zW6wOHHsLBSE1KgL+LRoUwhSF",
-	"lQywLYNfqOjQKWoj+VVy7W6khcCpjcGEX/ZyuotluceMaY6JSl3ihrKEg1gIS9S5GVOtVORswTBOCkGY",
-	"VY24wIGMm1NlmWLnh1vJ+GuoxpAGoioYrHwjXywboCxircrgEpSxXiKoa0zdt4n4qzK41Bv2xVfjyPDx",
-	"aMgX0XIFws0yZ8KRYDajAG6gsRTwa9Fwa05pyqIQSgnLFCPxQxC+JxBa8pOOSgkR3UBDAX1gsWthSsOy",
-	"goRtyRA+1boUtPDjH89KEzP14x8DpUyI8Pa7Jf92tqQ4SMkPCiklpv967wujJOLL5R875RnVrT724hnY",
-	"tITDr5R2WEnyrlJi+i5/y05Z1HIrXJ8DU9nJK1p2hggQARRhi4KyLKYxDfQC0E2XVBzU+O8/F3nNQOVF",
-	"S5AqkHF4ylvNEg5ypTgQ5DHzm6JCh5LA8C6P1xF05NXuOD8uv5R4KY+7CFpt/pdsGeASwowgP8nndDNB",
-	"/B/ABDShq6qE2TTIaZJWPLOZsOEFUxBEfM12nORCEBC1hVzZOzuRTpkpk4se0kQYNu3EdGIiZaYmVHyO",
-	"4IEqnqoua2OKLryInZJ6Jw+1jagBsJ6ECG6gJpOhe9sEtBGUsWsywskmWETcOTZlWjVOsRZ1qU37isDu",
-	"I3qe0XXbEaVujWEHFYO8q+HH5FReGB8Rk9YfwCLosiGyQcJ33noeks2Hitv9hF/TViuvMVTh4p6U3mH3",
-	"siIKFQ0PLm6EczHtItokmEqpmTHNURtpNJqsHa5q7R0+7zz5XGTXHz7Uq1n7SS8q4PHW7WgJ3cC1o/wz",
-	"IfeNH8sqPDRp35uSMXs8HWbYXWHu7PRWYvcLsYul6t3novXEgxAXzv12NA+Rtl/9XYP2Gy3woUVf67l4",
-	"PS68UMXVQfn8oXIBgx4cOUw2UoO0X/xkKLm+/0Ohup5D1df0U+lVSLSfHq+dPk76seDNnAbeGGBYySsw",
-	"bSavVCcnk1O1K1eSmVraB0b1FGBkpoYARvBQsBMt+XHnFR2MTPhgpM/zYAxdmT2ugnVcqySMhD9UFDnJ",
-	"SrYU99qAfY335ArJkemhR4baCYmxE0OPDUJYxMDM1NADo029dozE5Ai7DXd+FoMzo4BKhXLIkROjgCpo",
-	"VyCGZoceGg4ekeZbty9xIHEpATUorCm4wXmnSLgVHuA7ya7t40cZKetHGIotityk0ngSXZMqa4q5IjHm",
-	"03cTTULjktOV6heYIKQmyhCI2xwRZcyZzEyg64VDAFVUvdDZVUKOCuHiGruIAqSbotjqzZ6Ud6l0lrCy",
-	"I0IR4xtEmHVB9CGsbm64pIWtaZAxM4bfrksr/AcZKC8SKcDLKTCrVqNeUGuxliu6hsmaREFn2gbCrRIm",
-	"tRqHgahwmzVNPjyombwtQtOg45BtkbihWpPJPmVcVWoiWVdWZRr0WlWXAutNmF7cLOzqzgQjo4Szmalu",
-	"TzybylpJQneGQfNNBUMdTFrVJCha2cgtyRBxm4L/uvdwpIYs/3XvX3wzXDN6xWIkIEtYKdmywSe3BAIM",
-	"WIhbDK5okhX0WQOzK8LUEMZ4jx4tJ0GcVZ5Vh9b6kN5AbaXpCej4GUMjKHlVjmscZJ5pqs/uk5PfHJ7s",
-	"HYRrLOlK0NAy2bdSxTGNFinpTtl58GdRG7dnogEyfkTxFKnhthO+xxLy7qX15ppLGjcIjYDzy3ucKE9+",
-	"+0dOkL9+5n34SPRIViL4D3HKpSyv1k/X0mudhSsya8pnUGf5Vre3x9UpUUdVGTHHL446377o/P6h9Emq",
-	"Zyb1Rzp/und8dC9oOCMoTi+nHNTgCBfe8OtqZLKh0hl6vYyeGssjVUiOKYjsVzTuX65Y1R0OFxXWoKM6",
-	"m/jQ0XuVSOUtVH4iVCsiXCAiqP8QLvoQqekQLeQQqdvgV06IVgfuLQkcqgA8oOxvpMqvX5c3VHRXVdoN",
-	"yuhKguzWMYiULVC1CiLVCJTuKgoQJDrPnntPDk72+BK6dQayk9HqAdKVreoFhEaFywJcTmd6s/19O+4M",
-	"JtAwRkgfhVqUm/tot7f1Y5yJyekxYmMGLAF4n37u7T3pfHYAOl/e97681/nyn30pdvzN0fG333U+/w50",
-	"vn3uffjMe/pwGI6RXc1kps3J6XT6Dcd4wzHecIwROEYtaVbS6f5+goBjyOTuV8YzzqLeDLK+V7XGBFrX",
-	"Mr25fQE1HdiW9VOGaF+mDQ1Giokz0mAdQXXyc2oiutOTD7z7+51HsUpSb/H0ybNJgDhvTX8nStAM21/c",
-	"K0BjT5HyOHRyK2hGpswTd7O/GfmK8W0kfFN0yLcEj+8Y59A2+qK5kUbwquh1WuTYq0OPDYduydHDO7D0",
-	"QGQxNj38diNBe9J3Nrz/Kgj+f+N0exmn2yzdFBd78t78HF1uGdMA3b8mQn/FuuPG7wY8eWfgdaWsykZq",
-	"AHbDEEIhDkYk7sDPk5Rtp1yUAjf57+VtaDPprfODTkTUAKSAEiJ6H/Hfuk6fElZllpU7z4EMUaYaf1Ii",
-	"e/WHGt+HPTsbiGm8+6zOnUIguYa/8LsJbXYeF358Egf1il+hqLxxULwxN96YG+djbrzUXfHpV8Ddqu4i",
-	"l+DsN8KDL3u/L59JLaZRufTlx9oDoa4JI/YJCLU46M1yjzQwGPHlPxCs+2hWhQN2XqYXfm8IhtytjTci",
-	"+P5mv/PFM+A9/SA2CuOskFUAm/w+4DWMXSl6uYutnuztH3/7BHifnrdRGanp38dDoKKhftiWVSTf/o2p",
-	"8TKmhqjYrPqVhLT3/3GOZsdEyLRoINzqa0vkMQrbDX7zARkGLEIfDWDXRNtWcQ/uRyCPGQDKqABWRw11",
-	"wyzjd/3GPeGI5W5c8WUt8l2FCBCMwvGWY8FVfiiKIFXCc6TRbDFkda/KoYwNZwTcyBfVbbhqkUNPv/ru",
-	"fPW488/PQeezg87jrwbegPc3Z5Y4jF8i2HOuLlSlc7BOfGxrQiFmt7FmSrQnxy1NRHRvreWntPw0mUxn",
-	"gk/d70xOvOEbbN2YiVTy12v3hwr2D7rQDvpo3OqRWPzvq1cuTyazE5l04vYA0SuBIcTJKwjyCrXA6CNB",
-	"OLp+6AJEr5HwRnq8tPQIXDq06iKEZUrMOUqPtKnCRVROkWBlejbRrducT8ngHcnownTNF7ghtyFd7n5K",
-	"gc0ocmoy7Ef1OOdyUIbrG4mW63RLoQpeqLbUE5oW8tfJZnOEbAo3fqobeC4BsXN75/8HAAD//w==",
-}
-
-// decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
-// after base64-decoding and flate-decompressing the embedded blob.
-func decodeSpec() ([]byte, error) {
-	encoded := strings.Join(swaggerSpec, "")
-	compressed, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return nil, fmt.Errorf("error base64 decoding spec: %w", err)
-	}
-	zr := flate.NewReader(bytes.NewReader(compressed))
-	var buf bytes.Buffer
-	if _, err := buf.ReadFrom(zr); err != nil {
-		return nil, fmt.Errorf("read flate: %w", err)
-	}
-	if err := zr.Close(); err != nil {
-		return nil, fmt.Errorf("close flate reader: %w", err)
-	}
-
-	return buf.Bytes(), nil
-}
-
-var rawSpec = decodeSpecCached()
-
-// a naive cache of the decoded OpenAPI spec
-func decodeSpecCached() func() ([]byte, error) {
-	data, err := decodeSpec()
-	return func() ([]byte, error) {
-		return data, err
-	}
-}
-
-// Constructs a synthetic filesystem for resolving external references when loading openapi specifications.
-func PathToRawSpec(pathToFile string) map[string]func() ([]byte, error) {
-	res := make(map[string]func() ([]byte, error))
-	if len(pathToFile) > 0 {
-		res[pathToFile] = rawSpec
-	}
-
-	for rawPath, rawFunc := range externalRef0.PathToRawSpec(path.Join(path.Dir(pathToFile), "./common.yaml")) {
-		if _, ok := res[rawPath]; ok {
-			// it is not possible to compare functions in golang, so always overwrite the old value
-		}
-		res[rawPath] = rawFunc
-	}
-	return res
-}
-
-// GetSpec returns the OpenAPI specification corresponding to the generated
-// code in this file. External references in the spec are resolved through
-// PathToRawSpec; externally-referenced files must be embedded in their
-// corresponding Go packages (via the import-mapping feature). URL-based
-// external refs are not supported.
-func GetSpec() (swagger *openapi3.T, err error) {
-	resolvePath := PathToRawSpec("")
-
-	loader := openapi3.NewLoader()
-	loader.IsExternalRefsAllowed = true
-	loader.ReadFromURIFunc = func(loader *openapi3.Loader, url *url.URL) ([]byte, error) {
-		pathToFile := url.String()
-		pathToFile = path.Clean(pathToFile)
-		getSpec, ok := resolvePath[pathToFile]
-		if !ok {
-			err1 := fmt.Errorf("path not found: %s", pathToFile)
-			return nil, err1
-		}
-		return getSpec()
-	}
-	var specData []byte
-	specData, err = rawSpec()
-	if err != nil {
-		return
-	}
-	swagger, err = loader.LoadFromData(specData)
-	if err != nil {
-		return
-	}
-	return
-}
-
-// GetSpecJSON returns the raw JSON bytes of the embedded OpenAPI
-// specification: decompressed but not unmarshaled. External references
-// are not resolved here; the bytes are the spec exactly as embedded by
-// codegen. The result is cached at package init time, so repeated calls
-// are cheap.
-func GetSpecJSON() ([]byte, error) {
-	return rawSpec()
-}
-
-// GetSwagger returns the OpenAPI specification corresponding to the
-// generated code in this file.
-//
-// Deprecated: GetSwagger predates kin-openapi renaming openapi3.Swagger
-// to openapi3.T. Use [GetSpec] instead. This wrapper is retained for
-// backwards compatibility.
-func GetSwagger() (*openapi3.T, error) {
-	return GetSpec()
 }

@@ -7,21 +7,15 @@ package opsgen
 
 import (
 	"bytes"
-	"compress/flate"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"path"
-	"strings"
 	"time"
 
 	externalRef0 "phonebill/adapters/rest/internal/commongen"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
@@ -33,20 +27,6 @@ const (
 	BreakerStateOPEN     BreakerState = "OPEN"
 )
 
-// Valid indicates whether the value is a known member of the BreakerState enum.
-func (e BreakerState) Valid() bool {
-	switch e {
-	case BreakerStateCLOSED:
-		return true
-	case BreakerStateHALFOPEN:
-		return true
-	case BreakerStateOPEN:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for CacheKind.
 const (
 	CacheKindBill     CacheKind = "bill"
@@ -54,40 +34,12 @@ const (
 	CacheKindPlans    CacheKind = "plans"
 )
 
-// Valid indicates whether the value is a known member of the CacheKind enum.
-func (e CacheKind) Valid() bool {
-	switch e {
-	case CacheKindBill:
-		return true
-	case CacheKindCustomer:
-		return true
-	case CacheKindPlans:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for DeliveryState.
 const (
 	DeliveryStateDELIVERED DeliveryState = "DELIVERED"
 	DeliveryStatePARKED    DeliveryState = "PARKED"
 	DeliveryStatePENDING   DeliveryState = "PENDING"
 )
-
-// Valid indicates whether the value is a known member of the DeliveryState enum.
-func (e DeliveryState) Valid() bool {
-	switch e {
-	case DeliveryStateDELIVERED:
-		return true
-	case DeliveryStatePARKED:
-		return true
-	case DeliveryStatePENDING:
-		return true
-	default:
-		return false
-	}
-}
 
 // Defines values for Lane.
 const (
@@ -97,39 +49,11 @@ const (
 	LaneRefresh  Lane = "refresh"
 )
 
-// Valid indicates whether the value is a known member of the Lane enum.
-func (e Lane) Valid() bool {
-	switch e {
-	case LaneChange:
-		return true
-	case LanePrefetch:
-		return true
-	case LaneRead:
-		return true
-	case LaneRefresh:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for RequestKind.
 const (
 	RequestKindCHANGE  RequestKind = "CHANGE"
 	RequestKindINQUIRY RequestKind = "INQUIRY"
 )
-
-// Valid indicates whether the value is a known member of the RequestKind enum.
-func (e RequestKind) Valid() bool {
-	switch e {
-	case RequestKindCHANGE:
-		return true
-	case RequestKindINQUIRY:
-		return true
-	default:
-		return false
-	}
-}
 
 // Defines values for RequestState.
 const (
@@ -145,34 +69,6 @@ const (
 	RequestStateVALIDATED  RequestState = "VALIDATED"
 )
 
-// Valid indicates whether the value is a known member of the RequestState enum.
-func (e RequestState) Valid() bool {
-	switch e {
-	case RequestStateCANCELLED:
-		return true
-	case RequestStateCOMPLETED:
-		return true
-	case RequestStateDISPATCHED:
-		return true
-	case RequestStateFAILED:
-		return true
-	case RequestStatePARKED:
-		return true
-	case RequestStatePROCESSING:
-		return true
-	case RequestStateREQUESTED:
-		return true
-	case RequestStateTIMEOUT:
-		return true
-	case RequestStateUNKNOWN:
-		return true
-	case RequestStateVALIDATED:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ResolveOutcome.
 const (
 	ResolveOutcomeCOMPLETED ResolveOutcome = "COMPLETED"
@@ -180,70 +76,22 @@ const (
 	ResolveOutcomeRECONCILE ResolveOutcome = "RECONCILE"
 )
 
-// Valid indicates whether the value is a known member of the ResolveOutcome enum.
-func (e ResolveOutcome) Valid() bool {
-	switch e {
-	case ResolveOutcomeCOMPLETED:
-		return true
-	case ResolveOutcomeFAILED:
-		return true
-	case ResolveOutcomeRECONCILE:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ResolvedDataResult.
 const (
 	ResolvedDataResultPROPOSED ResolvedDataResult = "PROPOSED"
 	ResolvedDataResultRESOLVED ResolvedDataResult = "RESOLVED"
 )
 
-// Valid indicates whether the value is a known member of the ResolvedDataResult enum.
-func (e ResolvedDataResult) Valid() bool {
-	switch e {
-	case ResolvedDataResultPROPOSED:
-		return true
-	case ResolvedDataResultRESOLVED:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ResolvedDataWaitsFor.
 const (
 	ResolvedDataWaitsForANOTHERPERSON ResolvedDataWaitsFor = "ANOTHER_PERSON"
 )
-
-// Valid indicates whether the value is a known member of the ResolvedDataWaitsFor enum.
-func (e ResolvedDataWaitsFor) Valid() bool {
-	switch e {
-	case ResolvedDataWaitsForANOTHERPERSON:
-		return true
-	default:
-		return false
-	}
-}
 
 // Defines values for TimelineGap.
 const (
 	TimelineGapKOSCALLS    TimelineGap = "KOS_CALLS"
 	TimelineGapOLDEREVENTS TimelineGap = "OLDER_EVENTS"
 )
-
-// Valid indicates whether the value is a known member of the TimelineGap enum.
-func (e TimelineGap) Valid() bool {
-	switch e {
-	case TimelineGapKOSCALLS:
-		return true
-	case TimelineGapOLDEREVENTS:
-		return true
-	default:
-		return false
-	}
-}
 
 // Defines values for TimelineSource.
 const (
@@ -257,30 +105,6 @@ const (
 	TimelineSourceRequest  TimelineSource = "request"
 )
 
-// Valid indicates whether the value is a known member of the TimelineSource enum.
-func (e TimelineSource) Valid() bool {
-	switch e {
-	case TimelineSourceCache:
-		return true
-	case TimelineSourceCheck:
-		return true
-	case TimelineSourceDelivery:
-		return true
-	case TimelineSourceKos:
-		return true
-	case TimelineSourceNotice:
-		return true
-	case TimelineSourcePerson:
-		return true
-	case TimelineSourceQueue:
-		return true
-	case TimelineSourceRequest:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for UnreachableReason.
 const (
 	UnreachableReasonBADANSWER    UnreachableReason = "BAD_ANSWER"
@@ -289,22 +113,6 @@ const (
 	UnreachableReasonTOOSLOW      UnreachableReason = "TOO_SLOW"
 )
 
-// Valid indicates whether the value is a known member of the UnreachableReason enum.
-func (e UnreachableReason) Valid() bool {
-	switch e {
-	case UnreachableReasonBADANSWER:
-		return true
-	case UnreachableReasonNOCONNECTION:
-		return true
-	case UnreachableReasonREFUSED:
-		return true
-	case UnreachableReasonTOOSLOW:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ListDeliveriesParamsKind.
 const (
 	ListDeliveriesParamsKindBill    ListDeliveriesParamsKind = "bill"
@@ -312,22 +120,6 @@ const (
 	ListDeliveriesParamsKindChange  ListDeliveriesParamsKind = "change"
 	ListDeliveriesParamsKindINQUIRY ListDeliveriesParamsKind = "INQUIRY"
 )
-
-// Valid indicates whether the value is a known member of the ListDeliveriesParamsKind enum.
-func (e ListDeliveriesParamsKind) Valid() bool {
-	switch e {
-	case ListDeliveriesParamsKindBill:
-		return true
-	case ListDeliveriesParamsKindCHANGE:
-		return true
-	case ListDeliveriesParamsKindChange:
-		return true
-	case ListDeliveriesParamsKindINQUIRY:
-		return true
-	default:
-		return false
-	}
-}
 
 // Breaker defines model for Breaker.
 type Breaker struct {
@@ -360,7 +152,7 @@ type BreakerState string
 
 // CacheCounts defines model for CacheCounts.
 type CacheCounts struct {
-	// Coalesced Waited for what somebody else was asking.
+	// Coalesced Waited for a question that another caller had already asked.
 	//
 	// Example: 5
 	Coalesced int64 `json:"coalesced"`
@@ -534,7 +326,7 @@ type DeliveriesEnvelope struct {
 
 // Delivery defines model for Delivery.
 type Delivery struct {
-	// Attempts Since the result was there, or since it was to be told again.
+	// Attempts Since the result was known, or since it was to be delivered again.
 	//
 	// Example: 1
 	Attempts int `json:"attempts"`
@@ -568,7 +360,7 @@ type Delivery struct {
 	// Example: 2026-03-15T01:30:04Z
 	NextAt *time.Time `json:"nextAt,omitempty"`
 
-	// ReplayedAt When a person had it told again, the last time.
+	// ReplayedAt When a member of staff last had it delivered again.
 	//
 	// Example: 2026-03-15T02:00:00Z
 	ReplayedAt *time.Time `json:"replayedAt,omitempty"`
@@ -578,7 +370,7 @@ type Delivery struct {
 	// Example: 7
 	Sequence *int64 `json:"sequence,omitempty"`
 
-	// State PENDING is told or waits for its next attempt; PARKED is not told any more until a person has it told again.
+	// State PENDING is being delivered or waits for its next attempt; PARKED is not delivered any more until a member of staff has it delivered again.
 	//
 	// Example: PARKED
 	State DeliveryState `json:"state"`
@@ -594,13 +386,13 @@ type DeliveryAttempt struct {
 	// Example: HTTP 503
 	Note *string `json:"note,omitempty"`
 
-	// State PENDING is told or waits for its next attempt; PARKED is not told any more until a person has it told again.
+	// State PENDING is being delivered or waits for its next attempt; PARKED is not delivered any more until a member of staff has it delivered again.
 	//
 	// Example: PARKED
 	State DeliveryState `json:"state"`
 }
 
-// DeliveryState PENDING is told or waits for its next attempt; PARKED is not told any more until a person has it told again.
+// DeliveryState PENDING is being delivered or waits for its next attempt; PARKED is not delivered any more until a member of staff has it delivered again.
 //
 // Example: PARKED
 type DeliveryState string
@@ -665,8 +457,8 @@ type InstanceQueue struct {
 
 // KosLedger What all instances share. Absent when no instance answered.
 type KosLedger struct {
-	// Available The ledger can be asked. Otherwise `budget`, `used`, `lanes` and `squeezedUntil` are absent and each instance spends no more than
-	// its floor.
+	// Available The ledger can be asked. Otherwise `budget`, `used`, `lanes` and `squeezedUntil` are absent and each
+	// instance spends no more than its floor.
 	Available bool `json:"available"`
 
 	// Budget Calls per window in force now. Absent without a limit.
@@ -728,7 +520,7 @@ type Lane string
 
 // LaneQueue defines model for LaneQueue.
 type LaneQueue struct {
-	// EtaSeconds When one more caller would have his turn.
+	// EtaSeconds When one more caller would have its turn.
 	//
 	// Example: 2.6
 	EtaSeconds float64 `json:"etaSeconds"`
@@ -766,7 +558,7 @@ type ParkedChange struct {
 	// FromProductCode Example: LTE_BASIC
 	FromProductCode string `json:"fromProductCode"`
 
-	// KosOrder KOS's own order number. Absent when it told none.
+	// KosOrder KOS's own order number. Absent when KOS gave none.
 	//
 	// Example: KO20260314000123
 	KosOrder *string `json:"kosOrder,omitempty"`
@@ -829,7 +621,7 @@ type Proposal struct {
 	// At Example: 2026-03-15T02:00:00Z
 	At time.Time `json:"at"`
 
-	// By The member of staff; somebody else must confirm.
+	// By The member of staff; another person must confirm.
 	//
 	// Example: operator01
 	By string `json:"by"`
@@ -839,7 +631,8 @@ type Proposal struct {
 	// Example: 2026-03-16T02:00:00Z
 	ExpiresAt time.Time `json:"expiresAt"`
 
-	// Outcome COMPLETED = KOS has carried it out; FAILED = it has not and never will; RECONCILE = KOS can tell now, so that it is asked again.
+	// Outcome COMPLETED = KOS has carried it out; FAILED = it has not and never will; RECONCILE = KOS can state it now, so
+	// that it is asked again.
 	//
 	//
 	// Example: COMPLETED
@@ -888,14 +681,16 @@ type RequestsEnvelope struct {
 	Success externalRef0.Success `json:"success"`
 }
 
-// ResolveOutcome COMPLETED = KOS has carried it out; FAILED = it has not and never will; RECONCILE = KOS can tell now, so that it is asked again.
+// ResolveOutcome COMPLETED = KOS has carried it out; FAILED = it has not and never will; RECONCILE = KOS can state it now, so
+// that it is asked again.
 //
 // Example: COMPLETED
 type ResolveOutcome string
 
 // ResolveRequest defines model for ResolveRequest.
 type ResolveRequest struct {
-	// Outcome COMPLETED = KOS has carried it out; FAILED = it has not and never will; RECONCILE = KOS can tell now, so that it is asked again.
+	// Outcome COMPLETED = KOS has carried it out; FAILED = it has not and never will; RECONCILE = KOS can state it now, so
+	// that it is asked again.
 	//
 	//
 	// Example: COMPLETED
@@ -909,7 +704,8 @@ type ResolveRequest struct {
 
 // ResolvedData defines model for ResolvedData.
 type ResolvedData struct {
-	// Outcome COMPLETED = KOS has carried it out; FAILED = it has not and never will; RECONCILE = KOS can tell now, so that it is asked again.
+	// Outcome COMPLETED = KOS has carried it out; FAILED = it has not and never will; RECONCILE = KOS can state it now, so
+	// that it is asked again.
 	//
 	//
 	// Example: COMPLETED
@@ -1008,9 +804,9 @@ type TimelineEvent struct {
 	// Example: {"attempt":"1","operation":"product.change","result":"TIMEOUT"}
 	Facts map[string]string `json:"facts"`
 
-	// Source request = the request and its states; check = the three checks of a change; queue = waiting for a call to KOS or for KOS; kos = a call
-	// to KOS or what it proved; cache = a copy in memory; delivery = the MVNO AP server; person = a member of staff; notice = the customer
-	// was told.
+	// Source request = the request and its states; check = the three checks of a change; queue = waiting for a call to KOS
+	// or for KOS; kos = a call to KOS or what it proved; cache = a copy in memory; delivery = the MVNO AP server;
+	// person = a member of staff; notice = the customer was notified.
 	//
 	//
 	// Example: kos
@@ -1027,15 +823,15 @@ type TimelineEvent struct {
 	What string `json:"what"`
 }
 
-// TimelineGap KOS_CALLS = the log of KOS calls cannot be read now; OLDER_EVENTS = there are more than 5,000 rows of a kind or 2,000 events in all;
-// the oldest but the first are left out.
+// TimelineGap KOS_CALLS = the log of KOS calls cannot be read now; OLDER_EVENTS = there are more than 5,000 rows of a kind
+// or 2,000 events in all; the oldest but the first are left out.
 //
 // Example: KOS_CALLS
 type TimelineGap string
 
-// TimelineSource request = the request and its states; check = the three checks of a change; queue = waiting for a call to KOS or for KOS; kos = a call
-// to KOS or what it proved; cache = a copy in memory; delivery = the MVNO AP server; person = a member of staff; notice = the customer
-// was told.
+// TimelineSource request = the request and its states; check = the three checks of a change; queue = waiting for a call to KOS
+// or for KOS; kos = a call to KOS or what it proved; cache = a copy in memory; delivery = the MVNO AP server;
+// person = a member of staff; notice = the customer was notified.
 //
 // Example: kos
 type TimelineSource string
@@ -1052,8 +848,9 @@ type UnreachableInstance struct {
 	// Example: 인스턴스에 연결할 수 없습니다
 	Message string `json:"message"`
 
-	// Reason NO_CONNECTION: nobody listens, or the connection broke. TOO_SLOW: no answer within a second. REFUSED: it does not take the gateway's
-	// INTERNAL_TOKEN. BAD_ANSWER: it answers, but not as an instance of this service does.
+	// Reason NO_CONNECTION: nothing listens there, or the connection broke. TOO_SLOW: no answer within a second. REFUSED:
+	// it does not accept the gateway's INTERNAL_TOKEN. BAD_ANSWER: it answers, but not as an instance of this
+	// service does.
 	//
 	//
 	// Example: NO_CONNECTION
@@ -1065,15 +862,17 @@ type UnreachableInstance struct {
 	Service ServiceName `json:"service"`
 }
 
-// UnreachableReason NO_CONNECTION: nobody listens, or the connection broke. TOO_SLOW: no answer within a second. REFUSED: it does not take the gateway's
-// INTERNAL_TOKEN. BAD_ANSWER: it answers, but not as an instance of this service does.
+// UnreachableReason NO_CONNECTION: nothing listens there, or the connection broke. TOO_SLOW: no answer within a second. REFUSED:
+// it does not accept the gateway's INTERNAL_TOKEN. BAD_ANSWER: it answers, but not as an instance of this
+// service does.
 //
 // Example: NO_CONNECTION
 type UnreachableReason string
 
 // ListDeliveriesParams defines parameters for ListDeliveries.
 type ListDeliveriesParams struct {
-	// Kind Results of bill inquiries or of plan changes; left out means those of inquiries. `bill` and `change` are the older names and deprecated.
+	// Kind Results of bill inquiries or of plan changes; left out means those of inquiries. `bill` and `change` are
+	// the older names and deprecated.
 	Kind *ListDeliveriesParamsKind `form:"kind,omitempty" json:"kind,omitempty"`
 
 	// State Only those in this state.
@@ -1112,8 +911,8 @@ type ListRequestsParams struct {
 	// UserID Only those of this account.
 	UserID *string `form:"userId,omitempty" json:"userId,omitempty"`
 
-	// State Only those stored in this state: CHANGE has REQUESTED, VALIDATED, DISPATCHED, UNKNOWN, PARKED, COMPLETED, FAILED, CANCELLED; INQUIRY
-	// has PROCESSING, COMPLETED, FAILED, TIMEOUT. Another one is 400.
+	// State Only those stored in this state: CHANGE has REQUESTED, VALIDATED, DISPATCHED, UNKNOWN, PARKED, COMPLETED,
+	// FAILED, CANCELLED; INQUIRY has PROCESSING, COMPLETED, FAILED, TIMEOUT. Another one is 400.
 	State *RequestState `form:"state,omitempty" json:"state,omitempty"`
 
 	// TraceID The W3C trace id of the call that made the request, 32 hexadecimal digits.
@@ -1143,7 +942,7 @@ type ServerInterface interface {
 	// ListCircuitBreakers Which calls are let through?
 	// (GET /ops/circuit-breakers)
 	ListCircuitBreakers(w http.ResponseWriter, r *http.Request)
-	// ListDeliveries What was told to the MVNO AP server?
+	// ListDeliveries What was delivered to the MVNO AP server?
 	// (GET /ops/deliveries)
 	ListDeliveries(w http.ResponseWriter, r *http.Request, params ListDeliveriesParams)
 	// ReplayDelivery Tell a result again
@@ -1686,11 +1485,11 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 		ErrorHandlerFunc:   options.ErrorHandlerFunc,
 	}
 
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/circuit-breakers", wrapper.ListCircuitBreakers)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/kos-quota", wrapper.GetKosQuota)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/cache", wrapper.GetCache)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/circuit-breakers", wrapper.ListCircuitBreakers)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/deliveries", wrapper.ListDeliveries)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/deliveries/{eventId}/replay", wrapper.ReplayDelivery)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/kos-quota", wrapper.GetKosQuota)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/parked-changes", wrapper.ListParkedChanges)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/parked-changes/{requestId}/resolve", wrapper.ResolveParkedChange)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/requests", wrapper.ListRequests)
@@ -1721,137 +1520,6 @@ func (response GetCache200JSONResponse) VisitGetCacheResponse(w http.ResponseWri
 	return err
 }
 
-type GetCache400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response GetCache400JSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetCache401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response GetCache401JSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetCache403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response GetCache403JSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetCache429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response GetCache429JSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetCache500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response GetCache500JSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetCache502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response GetCache502JSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetCache503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response GetCache503JSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetCache504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response GetCache504JSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListCircuitBreakersRequestObject struct {
 }
 
@@ -1869,137 +1537,6 @@ func (response ListCircuitBreakers200JSONResponse) VisitListCircuitBreakersRespo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListCircuitBreakers400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response ListCircuitBreakers400JSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListCircuitBreakers401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response ListCircuitBreakers401JSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListCircuitBreakers403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response ListCircuitBreakers403JSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListCircuitBreakers429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response ListCircuitBreakers429JSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListCircuitBreakers500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response ListCircuitBreakers500JSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListCircuitBreakers502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response ListCircuitBreakers502JSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListCircuitBreakers503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response ListCircuitBreakers503JSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListCircuitBreakers504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response ListCircuitBreakers504JSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2022,137 +1559,6 @@ func (response ListDeliveries200JSONResponse) VisitListDeliveriesResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListDeliveries400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response ListDeliveries400JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListDeliveries401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response ListDeliveries401JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListDeliveries403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response ListDeliveries403JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListDeliveries429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response ListDeliveries429JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListDeliveries500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response ListDeliveries500JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListDeliveries502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response ListDeliveries502JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListDeliveries503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response ListDeliveries503JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListDeliveries504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response ListDeliveries504JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2180,201 +1586,6 @@ func (response ReplayDelivery202JSONResponse) VisitReplayDeliveryResponse(w http
 	return err
 }
 
-type ReplayDelivery400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response ReplayDelivery400JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response ReplayDelivery401JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response ReplayDelivery403JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery404JSONResponse struct {
-	externalRef0.NotFoundJSONResponse
-}
-
-func (response ReplayDelivery404JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery408JSONResponse struct {
-	externalRef0.RequestTimeoutJSONResponse
-}
-
-func (response ReplayDelivery408JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery409JSONResponse struct {
-	externalRef0.ConflictJSONResponse
-}
-
-func (response ReplayDelivery409JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery413JSONResponse struct {
-	externalRef0.PayloadTooLargeJSONResponse
-}
-
-func (response ReplayDelivery413JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response ReplayDelivery429JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response ReplayDelivery500JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response ReplayDelivery502JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response ReplayDelivery503JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response ReplayDelivery504JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetKosQuotaRequestObject struct {
 }
 
@@ -2392,137 +1603,6 @@ func (response GetKosQuota200JSONResponse) VisitGetKosQuotaResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetKosQuota400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response GetKosQuota400JSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetKosQuota401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response GetKosQuota401JSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetKosQuota403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response GetKosQuota403JSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetKosQuota429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response GetKosQuota429JSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetKosQuota500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response GetKosQuota500JSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetKosQuota502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response GetKosQuota502JSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetKosQuota503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response GetKosQuota503JSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetKosQuota504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response GetKosQuota504JSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2545,137 +1625,6 @@ func (response ListParkedChanges200JSONResponse) VisitListParkedChangesResponse(
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListParkedChanges400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response ListParkedChanges400JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListParkedChanges401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response ListParkedChanges401JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListParkedChanges403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response ListParkedChanges403JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListParkedChanges429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response ListParkedChanges429JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListParkedChanges500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response ListParkedChanges500JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListParkedChanges502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response ListParkedChanges502JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListParkedChanges503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response ListParkedChanges503JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListParkedChanges504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response ListParkedChanges504JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2717,201 +1666,6 @@ func (response ResolveParkedChange202JSONResponse) VisitResolveParkedChangeRespo
 	return err
 }
 
-type ResolveParkedChange400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response ResolveParkedChange400JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response ResolveParkedChange401JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response ResolveParkedChange403JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange404JSONResponse struct {
-	externalRef0.NotFoundJSONResponse
-}
-
-func (response ResolveParkedChange404JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange408JSONResponse struct {
-	externalRef0.RequestTimeoutJSONResponse
-}
-
-func (response ResolveParkedChange408JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange409JSONResponse struct {
-	externalRef0.ConflictJSONResponse
-}
-
-func (response ResolveParkedChange409JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange413JSONResponse struct {
-	externalRef0.PayloadTooLargeJSONResponse
-}
-
-func (response ResolveParkedChange413JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response ResolveParkedChange429JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response ResolveParkedChange500JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response ResolveParkedChange502JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response ResolveParkedChange503JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response ResolveParkedChange504JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListRequestsRequestObject struct {
 	Params ListRequestsParams
 }
@@ -2930,137 +1684,6 @@ func (response ListRequests200JSONResponse) VisitListRequestsResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListRequests400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response ListRequests400JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListRequests401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response ListRequests401JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListRequests403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response ListRequests403JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListRequests429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response ListRequests429JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListRequests500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response ListRequests500JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListRequests502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response ListRequests502JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListRequests503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response ListRequests503JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListRequests504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response ListRequests504JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3088,201 +1711,6 @@ func (response CancelRequest200JSONResponse) VisitCancelRequestResponse(w http.R
 	return err
 }
 
-type CancelRequest400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response CancelRequest400JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelRequest401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response CancelRequest401JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelRequest403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response CancelRequest403JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelRequest404JSONResponse struct {
-	externalRef0.NotFoundJSONResponse
-}
-
-func (response CancelRequest404JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelRequest408JSONResponse struct {
-	externalRef0.RequestTimeoutJSONResponse
-}
-
-func (response CancelRequest408JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelRequest409JSONResponse struct {
-	externalRef0.ConflictJSONResponse
-}
-
-func (response CancelRequest409JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelRequest413JSONResponse struct {
-	externalRef0.PayloadTooLargeJSONResponse
-}
-
-func (response CancelRequest413JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelRequest429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response CancelRequest429JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelRequest500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response CancelRequest500JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelRequest502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response CancelRequest502JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelRequest503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response CancelRequest503JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelRequest504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response CancelRequest504JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetTimelineRequestObject struct {
 	RequestID openapi_types.UUID `json:"requestId"`
 }
@@ -3305,153 +1733,6 @@ func (response GetTimeline200JSONResponse) VisitGetTimelineResponse(w http.Respo
 	return err
 }
 
-type GetTimeline400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response GetTimeline400JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTimeline401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response GetTimeline401JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTimeline403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response GetTimeline403JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTimeline404JSONResponse struct {
-	externalRef0.NotFoundJSONResponse
-}
-
-func (response GetTimeline404JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTimeline429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response GetTimeline429JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTimeline500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response GetTimeline500JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTimeline502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response GetTimeline502JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTimeline503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response GetTimeline503JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTimeline504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response GetTimeline504JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// GetCache How often does memory do?
@@ -3460,7 +1741,7 @@ type StrictServerInterface interface {
 	// ListCircuitBreakers Which calls are let through?
 	// (GET /ops/circuit-breakers)
 	ListCircuitBreakers(ctx context.Context, request ListCircuitBreakersRequestObject) (ListCircuitBreakersResponseObject, error)
-	// ListDeliveries What was told to the MVNO AP server?
+	// ListDeliveries What was delivered to the MVNO AP server?
 	// (GET /ops/deliveries)
 	ListDeliveries(ctx context.Context, request ListDeliveriesRequestObject) (ListDeliveriesResponseObject, error)
 	// ReplayDelivery Tell a result again
@@ -3798,344 +2079,4 @@ func (sh *strictHandler) GetTimeline(w http.ResponseWriter, r *http.Request, req
 	} else if response != nil {
 		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
 	}
-}
-
-// Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
-// Stored as a slice of fixed-width chunks rather than one concatenated
-// const string: with thousands of chunks the chained `+` fold is several
-// times slower for the Go compiler than parsing a slice literal.
-var swaggerSpec = []string{
-	"7L19cxvHlS/8VbrwbJUl7xAcgKRkkuV6CiIhiysKYADKWq+ph2hiGsSEg2l4eiCa8aMqOWZSKkv3rrIr",
-	"rhWHdMl35cTeUqq0FpPV3uu9H+b+SQy/w60+3T3T8wIQ0IsjOvqLIDAv3ae7z/s5v09yTdrpUpe4PsvN",
-	"fZJrE2wRDz42aadD3fUa8b2dUssnHv/SIqzp2V3fpm5uLlcnTepaDPkUbWPbRxukRT2C/DZBLvnYR763",
-	"k88ZOfIx7nQdkpubMnIe+ahne8TKzflejxg51myTDuaP7tiu3el1cnMFI+fvdEluLme7PtkkXu7mTUMN",
-	"59q1a6We3yaubzexT9Jjql1cQOfOz5io2caOQ9xNEhtC7gLBHvGQR7DTeXct121Tl2zYjrOWMxDxPOq9",
-	"u5az3RvYsa11n24Rdy2XGzZsOVTme7a7mbvJh9rFHu4QP07HFbyZMVr+rQEEa9ke85HNUCGPGl28SRrI",
-	"tzuEoQazf0EaqIN30AZB2EcdynxUMA3TNGNTKxg5mz/zox7xdnJGzsUdPjL+rJw+You0cM/x4YYO/lgS",
-	"3TRN0xhxEer2LzLmsuSTDkNd4iH+ytjQimb22PjUssfG79AHd8LQbvIlYl3qMqIT/QK23sM+2cY74kvX",
-	"J67PP+Ju1+EbyKbu5M8ZH/4narRw/0bsRtbrdLC3wwdMvBt2kyCX+nwLNdt4w+EzuIGdHpAEtpB4mQXb",
-	"rbS4/l5ptXyt9EHOyHUIY7APcsHufv8/d4PPH6HgiydH3z8JvriHgjuPju9+e7z3IHhwK/j8T/07t/t3",
-	"HuVR8NXD4M4+Ov7dLurfecQ/Bnf2+/+4e7x3GPzrD8Hus+DL+zm+6/x2bi43ibv25I3CJN/TbNJ2+b7l",
-	"FIfN5ONONzeXK5rFcxPm1ERhZtUszE2Zc6b5D/wSDzfJkpWby01vtGaLramZ8+c3pqYtfA5PNclscdYy",
-	"iUmmz0+dy900cqzXbBLGcnMt7DACSxCt4994pJWby/0/kxF7mRS/ssnU2pSBZvCE+I4qIUXvDdK2XQsO",
-	"yqa4CXmk1WPEQtRDGx7dEmynSV2XNPnt+Vy0Xy9gq0Y+6hHmj78N1LmN9gBGsItReMwR7fmItpCH3c2h",
-	"m+H90vLSYml1qVpZL9dq1VrOyLVs4lgsN/fhJ+JjdCg8gmFEuYJpouDgkO+LLx4Hez+g473vxN7I3bwe",
-	"21Nf/ar/8JujJ/8UHOyi49/uBQfPRtkjbZv59MfZIwan6PuKPDpJgWaciHwVtz3qbqIW9TovTk15Aq5Q",
-	"12/rVP3ggw8+mLhyBR0/2AvuHAQHD1Dw4HH/yf3+N89Q8Lv7wcFh8C+Hr4DaP+KJ5BzU4VQk1t/Jza2T",
-	"fINaO8hvY5A6LkV/V69WXpze/Kk6nSOq8ueH5D5Ewd5u/85vTy1pe+6WS7fdi2LaccoCLQRp+XamXeIB",
-	"j0EWJQxkB7/3pe7tGMn37qLg9gMUfPHr/uf30fHeH/v/9h2n6emk9XMIFsntBwqW1TZBnriGb/7wmMyj",
-	"hiBzA3ENhSFyg3P6DWwh2+32fIRdC223d3ThskDdlmM3xxUtTe22aO/wvWG7yG/bDDGfK7hDNslCtXJx",
-	"eWlhNaZYHD/YDb56jILPPj3+bD/44h5XND6/j4LvH/R///h476HaGaGCkV5h3PPbk50WnvSp330dV1iR",
-	"fOj6+m3b3XxLkpELkw2bmypcScCOg1y6Pc9VOAvZPsKb2I5pDBfhcou4Y64qcT3qdIjr10KDIcYaXOq3",
-	"uYJMPEZd1MGWUFsYGFKohZs+9YYteb28UK0srl8sLaxWa+vlSq26fKVcWV2vlX92dalWXozrmH++f/Tk",
-	"FgoOngW/P+DHW6qP/X/+9/7XB8NPObY6tjvZY9yI+VH4qUtXiNexGbOTksqlnF7yJ4Pre4qMzR7zaYd4",
-	"bzHk2O7Qs3KxWruwtLhYrgzSwg8Ogy+/Q0d/vnu8tw/iaegR+QsInC5mbJt61kKbq5nZ+4vvJXUd2sYM",
-	"MeKjjR1+BlqtYeRZKdXr16q1xfWFS6XKe+UB++nw9tGzJ6j/n7v9J7f6398+fvCs/80PqP/tD8HDW6j/",
-	"9NbR9/91ymVHeO6HshbOQIiHHNzcEhxF35/8f74bhVblhxyHb1Px68AVAvHSxuBQ2SCoCSttCdfAmntm",
-	"0CKdjR2KobwF3mD7DNFtl3jqXcC1EHbJdviukxjN2fyaq/FLacmt2h1Ce+OKws3UzWmD26cUMWe40iTt",
-	"7PXVpSvl6tXVgSf9N/07f4Ij/odbwRdP+vceHD19iIKvbv/0be74Mj2f3W3ZFuxr7LJt4oG2YneILjyX",
-	"XJ94LnbK0fqMvBdseW98F9Ceh4RjaMjyL1VWy7VKaXm9Xq69X66FirO2CUAJQsGj36DgwaP+Nw+4eOw/",
-	"2Q8+O0h4XU7h2saoXnZvEId2SdbqVhUx82jJRwzvAJ/i2hLqUI8g6qJuz+tSRubRRz3qE9SQM2noq1yh",
-	"/kXac60xF9jVbovJeNZrtoXSNmyRK9XV9YvVq5WEZPryfvD9H/ka3nmIgod7/aeHXDIFT/43V3tO1nhj",
-	"iztpFmanzWaRTLyDZ6YnzltTzYmNAjYnZlpm61yr0CriqY3XcQeoFRl4riuSytL0AbFhgwXEaIeAP4A4",
-	"jLzF9HVewTsOxdYqpcvYE76wMZbb126LlhteRW8QT0rLju0P104+WK6WFtdXq9X15VLtvXLG4qP+02f9",
-	"x884X+/v3u4/PkTHn/7XqT3MCaIP1UaAmDYT9Dw3jS7bF/T1k7bw84lmn9I6l7oDXUc+3iIMpLNDh59c",
-	"rjmU66vZ0jm5hMHD/eDO/tGT3eCLe6j/j7vBk+/46f7DLRTsfR7sPdBE9U9JPsfX6uRVD2Wx59k3iJLF",
-	"8yE/5wqmRd2YdF6l9Ap2d+Sr2JgbwsM+WebnNWV6UIo62N1RzIUN3Qul1fL68tKVpdX18t8vlMuL5Sx+",
-	"rp3l/h/++09fO0uszMDlryrGqcwKxFcFuDl8K61i0O6bGIIkmInF4XcwRFvocrXOv6Qugcii8jl1bLfn",
-	"E/6kNte5zhRMsBjOmWhjZ82V0TlDsBrsOMgiXE1kcBF14fVX3q9U32KINT1CXGANZ+FnbpxIowg1aXeH",
-	"Gx6sTbfzaIF2CNrAzS2EWz7xUANizhMQdG5I+4Vxe8PQ49PaRYPoK6+eTIeyb2rRzKsu7vlt6tm/IOMq",
-	"M+TjboYRTreIy408HywtuGZnHnmk5RHWRsNF3Wr1crmyXv77lZT13f96/+g/ngUHQsT94W7/X+/27z0I",
-	"vrid5oXhpa+d11xG1uMEC92vCEhnyPgPszdd7Pc8YiB/p0sMZDPWIx7Yuj3LJm6TnEzJpQq40uPcZf/h",
-	"8ZffavLkQDnJpO4Y+cpfiyCOzRjXipMKMxBrGAWuVkpXVy9Va0v/MGwrHe/tBl/ej6Jcr8OUPXKDbmU5",
-	"txgBLwsINuJaIvzLf/DszbbPVACxx4in3Ccn75Fa+f3qZSCRRXxsO0LQqWhKpXytXFtfLL+/tFDmo02R",
-	"cW83+N1n/Xv7iJ+zXz0IN89rfxzHlU86oxxmY2yIFBt5mKkHUkYFGiXLNJBkBfx3udz5OIO/du3aRDLX",
-	"ZwQun8wQSrD6G9h2IGljzEwA23GWxNJcxLaTtTd98rGvNiC/HMmlRGeuXqxNXFhaXp4wi+bZ4e79Gt9m",
-	"61crpfdLS8ulC8spU+fo2W0UfP3k+Mu7KLjzkGtJgzJHXouTLA7hKCTrOtiVZ1ZQbKVWXXxxin326fE/",
-	"3ZbOaXT82/v977h18Zvg1/9tDMJ1PWr1mj6bVLrVpFkwJwrFqemJmXPn3/mxIs6xzatZ07i5RVxpCYSX",
-	"vAjRDn4I7uwHDz8N9n/of80Zm3SeglMFIiVZkcSfrGKusY2BfI8r1JoXXq1JE7uas9Sl26ALKxXYZgj7",
-	"qI1dax41R9KCX64OHBICnnbBI3hLPKnr0S7xfFswvxa2nZ4nPidy/lyEkUe3DdTrcoXepduxxD89b89M",
-	"5+2pRMDkY0uuljQhrBUQJI3ODZfibiOe0sn3T17bPvGMTK5N8Dn76ddcaxMXVVfKFeQQn0V5qxAg9tse",
-	"7W22469KbccCbEeuvmI/N5ezsE8m+P7NGgezucqaPQrb55bSlhb5H/bi4uzc9Dgv9oeIT7XX5erXfSE0",
-	"9ZzXD8UyqQcZ0YZQk7oevpVu/Jw0ff7W2AMhNs53wYe5heVqHbStS6Xli+uc/DkjB3+u6zMOL0tNZwE3",
-	"22SB9mTOcnyvNil2CGsKaZMgNLZ9YqEW9dA210ZiTk9QKTHbst3NGOVnNCLbrn9uOnfSlm7bfi0zNbne",
-	"xh7kuLW5XWi73II2kIm2+QbQXTaYSW0oOkf52dnz+nLTnuDxUY5s5rDcXmcjHFXG+b3o0Q7CSFimnCXB",
-	"MWvxby9X62+BsY65me75aLttOwThTRob2ezseXNsEm3ZIgAwbD/CKl/mF0obKIv/cK7bxpYMmKbpVhh/",
-	"+ZiPHTKIUi6ijiUJ5eAN4jjEQozOczq1bT/+7nHpkjhzQCS5cGpYISUMbaNHWy7rGAIdF7GP02fFdpmP",
-	"3ab8xycddtKiLMk74KH86fJ12PPwDvxPfRG8y3BZYdCJ5SuFQSDkoli0kQagn/2M1/fcKCt71Dldje5R",
-	"00s/OrE2YpqGRsH4uwcuRBiYSy2GJZfoxNnDWuqGaOpQUI9g10AtECr8YLA23XbzmaJBqUYjKUJ1eXWS",
-	"HOop0aAMMZ+BdLgsOUB85Be4JmiEHkyGtm2/zeWy7UFOBVPpFQzMBm4ygEqkRAvXBPjRkPdzVZNfEhcs",
-	"8qIMseI2iSO9rxeoBan/2LJsPjjsrGirBXqkkVhA5TFIy/cdGWWzqEuUplQ0oUTFw02feMzg09lu2802",
-	"VwgdgpmPioiLC5ci1sVNwublQzzSpJ5FLOGzJeAL85FD42Ird/T04dGTAyQ96VKP/49vg1/fFVJjmbib",
-	"XAsvytqK8P8kZYzcxxOhM+To6Z/6T/4dgqoP94PfPjveg+SJYvDVPTAMPvvU4DOT//Z/eQivhRRTbgPE",
-	"06kTm0i+JHvL8KVxiDX4+LzWpyFzTrbX7Nm+1JLYy+bQ6rl/SS45FneMk+MF+WQGbU8zx5T8TCtiSSi9",
-	"4nyoBU3ZF2CS6rEhA8xQRkXemYGatOdYEMzlXAas0KQpJ3meHNwGpQ7BMgXMIgO5Xgs8P6BVgs7NFTaG",
-	"bSuPShuMuD7qub7tQD68G2dg2U6K1HKMokpKuillkkuSilCMU8O+InRINTpQzbel65L51COhSb9BIH04",
-	"PmizYE68/fbbb4duoeRwuX050BQVDN6hdItYXA6ItOTYWGwfwnqh7xurfD+ZymeRpm0Nsh2nwWgtSB/K",
-	"aLZj16N8oxJr2KhhOOFARRno0DEUxxqDDCkvWZpXFog9O3XOOkcmzm2cxxPnm1NkYhbPzEyYrZnWuZaJ",
-	"CxvFpv6OXs+2hjxeTXHgoM2xBj2S0S13pjS6OXMRhz5FaUg7pRaJeUu3bdYWBm0Y/O1Q128LQ4h/H1+E",
-	"mff+fn2lVr6ydPVK1ohDp1pKe29FefOgtkNyqe2HK94CJ74IW/MRUseCGluuyBAWH8SJDruMkfUY8ZKr",
-	"36bu5sSm7Vgi7yRZh5vULdQOMpRdJZ8ZOTUU7eMbwogx1yzuvEgc+wbxbDJIhivxOpKclU/byZLbXbxp",
-	"u9iXGfIjpRGFN6RkMwwm9szhk3sxiZwg0ikWxuECpeiAfZ90ullulrrtNkU2tkdYz/HBywMJEXBwwYfG",
-	"+eh2mPvtU8dSZSnxGu/h3gtLjG4ILwsd6YXReRm5QVw/izNwttTYJhttSrcmbKthSCPGZgg7jMKUG+Hh",
-	"ayjupRVuyB+TYvTlcPaW7WJnoODKWo8T3L3jCIDn0Uww80vaLhqLY8gb4Wzhj5fErTNpLvI6qj8r5cri",
-	"UuU9Qyk5LCyhsHoE2S2pGqnaireYKFQ4abWmx9Exug7eGaLmaJqWJdz16oRKpwS32UUq/KBBca1nPB2C",
-	"b4/MoMEKER4R0OP5TjOE17aQ0MK03hKSPcWGd36Yi7IwwD16slqjtmR2MEFxk1AUKwkcMtDo5CbOxDCG",
-	"rPZ/Bl9+iazQpX6mtYN91MQd0M9s3wCNKKr9TSpil1ZXV9CMOfXceuNwAmM/JOowgoWRmcyzCOeN73Fu",
-	"umF+JFuQLs5EjEyu1TxaKdUulxfDaic4Fe6OKCUQxl3MRomdHN13J1+bM3KL5eWl98si/008Pe7Ak99l",
-	"0C7l/EjthQ3tl5G4qwqKZqhjyr0xqkumgjtCyRfFNSfdVheXibuSGot8hDYII5pb1qLHPfcDHU3jzoWf",
-	"4NGJeYL3/lURRgxyGFUqmWHoS5SJku8u9XxxshlSFUrghSYu+FJYrELKZqhJ3Za92fMS4ahcwcyb+UL+",
-	"/Nys+U5x2A7+WY/0XuIyOdjNCp9d4RPseZtgwymBOtJKLmNXjjFjHR1ibRKvpGerJNVGm4WhIK5RcItV",
-	"SFG4VdP1NUfT82wPI8d5l0yfjA9iAbKnGdpui/ZVBgSogFLJrlVjRO0yN2CSINGo1NJkbc7LlC3DjQPk",
-	"TTyextrYI3HNzaURkfVIW0I8DlsntSKwSGGIFVW5srxtM4IaGz1rk/gNAzV6jHALoAEzasDBabCPeoT8",
-	"glhXuSRoQEQDixHynwnmtoIaIusS14KQc0doLthdc0HwOJR6IgE8vSvE+7OXV7Sj2rZdi24j2+USDJo3",
-	"bUd0sv027fkIiyqkeGj7RGur1XOcCwPeD0Ua8Jv2EkkO2fKLTyvMWdUio3iLuIi2Wi9plK/k8F9l2Uc/",
-	"qg1JkUOk/2NJlXkEHmW+LA7FFvLBeYQdKFfJPP76VhqUCsDAu4zK08VZA0kDVK4CN2E6onJb6CV+m0Te",
-	"Vap29FCbojBnFkfXFfmBGLQx+ZLKCB5YDudMxAZxoHPnTlpiscVlP770K0VwT+005tgWpJrATfOwq3zf",
-	"IVDCBYEC7Mr0j6RX/lwxKwklkWyS1EY1tqe2R3LEA9jfz3rUxy87MnaC2DrpMRFXfk0jaYpuL+awi1H/",
-	"FLvrOK/Ss89EhrFol2TBH0h+AqlIWsRvtuPGhrwsNZVIAUqRl/h44EkEVwJUXXERJxtJbEP0rY1vEMQV",
-	"I7/nxU9dMX8uM/drWL6XI+d9Eh8fS0VSZq3tpQc5npoEw9PVII1og5aRi5wUsceZp0e4djaYJ9OW0Eik",
-	"wgChDpcK0QBsGW0SP86ap0/McB1XCMT5rfk8VIVXatPNIugK9raIbCaTsYVbLdL07RtkUSVvJiTi9IRZ",
-	"SMrBTA+sRzsrInt+QcaJo0ctr5bXL5TqSwuZ7lPKqp6VpfyGoglRfgESmz4VJwU3gyvVieill6t8BuZU",
-	"Ydo0zUIx0wfzl3SRdmFhTnDfjx3D7VIm8vKGnZMVdR1sqyZ1m7aTpTleotuItnwCWkKUsSrjGOFuznI4",
-	"FsziSQfmdEZ7SSa7V45LwUu4AYaoBxW3wO03CEgD0fTSTkQfTtTrfTrwZJ0c6XUZhj6pWVGdqy4/ViKS",
-	"w1d4y6XbDNyawhNv0WRQd4TFsU5enCFB2/iI03wlSQ0jwcKSQd3wlKmli+34kxjmS4n0xjjw6xHtjc3x",
-	"xfTHNLlOsRK5ojHQ0WMLY4d7Nnay3QgdwkURV08gXWs+UbnQ6TFfeBy9TvxYqugDyOp0VBdKMVlWxAts",
-	"7FCSSt+PfEXSpxlO+dxzTJn2/CbtjJAnw6hzg1Tl1TeNgdm2F6mnqBRrhuCSG8RDjBDOyJIaQV1WBop+",
-	"mapaMPjtbv9f7/a/+SHsi/rtiTxLzSccIKyqIUIyEcGzNlkNIpBajt+pzT2+8n6lioLbohsTNNqC/x7u",
-	"SZKewgxkPVCfVuahHx96F2G9itVAS5WfXV2qfQA/6BXBethL3JszcvLiRBGU+jV1cGKZY2m9g6nGTqCR",
-	"Js4CnIKVWnWhXK8vVd7j5xz8rfx6vMPQ1crlSvVahasqItYm0kUvlpaWy4vyalu2DpPtfPQpyU4/EKKT",
-	"jYzh8+JSfaW0unAJ/pHviEJ8Rm6hemVluSyuFe/iX5YqC+Vl8Tkacs7IqT5CMXpFTx1EsJciupMJua+H",
-	"9A4bx7yQ4I7R6RTL7ITISB9atdvQu0j5jpvY82wC6R2058+rHf+uSrsVpbyWFCbbtuPMo1p5oVpZWFou",
-	"y+dwYekT0WFYuqC5cQinUZhJIvQN4YyQC2Rt/fDJCZ6gXZuxy2HWzydFXrow5obiDu2BAaGEz8xLFz6G",
-	"6i/0CqS9JqdmXrqcmnlOOZVSMobsfyub373AUr9i65wB/kvksF2pVVdkJXCtXK8uv59KB4kuSD0OElcu",
-	"0swIqu0QpO41wMUJijTDOyJKgjtEOeiK06g9j7C7A0r3Rk/29XcJ3CbcK8A2dDFYqlRXL5Vr6yvlWr2a",
-	"KG5O/DaOJawvPtBq2OK/qCjQttApFgV6RkBq7Fwxm1CtWqiHZK+PCaHEpTsNTAzpNLBqd4hjuwPKbSHv",
-	"bXQlQz2szG/LUjFOWemL1sdqrPm/h7tZs3/RShpVcM+vIy3YtxY1nrOmxpwrzLw29SzMx36PvS5GwWh6",
-	"SyKQmsSZ80SbQVClRK2a3IdCo9qOStx2QNmA8NrI+QyJjKGhkdiMShJJb0Md8GirnxysDQ/5CzHqGN85",
-	"xYw6zvJGd7aFHvuZfHGMnO8Wbgp+nK0jf5K+I7EvO1ARRT72mWisjBlqyKhHw0ANIaD5J5mayT9uQxeS",
-	"K4x/bvt+tw67h/8Hjmj+QbA2+Ir2vCbhnzCrtuJ9b8KCk9xcrsAVA9UxJzeXk0Isr0W7hV4Vms03M8gv",
-	"3jbqZquLq/mDyMf+kL2mPHJpPTzRnevBs+DP+3NcYT7eg9ZRR092Uf+Xh7JnPzSbOriLzsyYptlhZzMV",
-	"vjbOGEpJ1M61hHjf9HCHoTMWbbLJkGgs35HYC23SQdhxzs4jl2xzJY+F4IuWlXR+LpSWl8uL65erddHX",
-	"yicef+H/92Fp4h/Wr//t35yo2olcbUFKOXxJULU/hx0ULhuz4qPrfFx19K4IxtFN1fJV9H+Ni3EBhVNd",
-	"XizX1svvlyur8j6PgB0W5uKhGcM0TeTRbYiUYyg74OKgCN8L5ifb2syvuaAhOxZhfqgwyzoEjwiJS3t+",
-	"3AoOB54zcvp44rqzftVADawebuU4bRTq07uy+kf8p1AxIGeezaNmmzS35DV+2yNEfCPnLQ7VPPqoR3oE",
-	"vYtkEgNsLyyrJCmSDcH4l5er9Xm0RRk4Avnva250wbZ0D3Q9eoML5SZutom4ElqEuahDOtTbmUeytmtH",
-	"Dgy8rKUVwGog3rxSWvidqYCBS327SeSNSuSvuaLezLHiyyCpkjNyMOuckYOZ5iAmDwWRzTawcVUJZ+TE",
-	"u3NQHmGLflDRgom7UkuVlQf10hKeB0pAAf3FrWZO2m3qWcxAglXFT3Zw8Cz4/NHx7mHw+SNoFQg4nQMQ",
-	"tDJUPOURGTEVrCZueIVZ8GFAYlhXivSIUhSsVNcXqpVKeWF1qVqZQy4Fo1hkw7OoC3WIxCngOfNotVpd",
-	"ry9Xr81BUynREE/a11j2t8ujWvni1Xp5cU6FmUVRCZbwnjLD/i225oZoH9DDNY8ulBbXS5X6tXIN7hXP",
-	"ZwbwHnDbMYTdKNcYUiG5aiuBTiCkHTsFsWnmjJwaPvghYJA5Ixe9Nb7lkzen9scAEFQu1B2n2gKYvxG0",
-	"rgTYhzFIlRGoxQlzNHzjyLeoVg+KRjq67fUsSZfYX+lvrmf1toeRISKnFTYBAiHOFK6izdQmamIX0iny",
-	"4IHbpBPyHUni5AYABJ4yoqewIU8P5ePAfaeM7iHc4umhN3z/HK2s1NRHXRRIubkZ65/9nCbVRa7yhtWT",
-	"TccmrqymDFl3Vj25aBsM9OJXWUwFCbbxTsJo0pwvuZGQfrIsJQXGmuFVhoqWbs9notjFF1hLCjl0HmFn",
-	"G+/IzmbJo2wgRhyLdsSvkHfKRvZi6AsiYGkzvGbjegb4Z11nTOhIJ4LHZqQ3+u0sHPyoPCGzI8DAXsGp",
-	"1LaoefDAon9x6iBvUVZFGejq6sJLrP0f2ErlZwCoJWis1wdDkKtluxKiNASndbn1JvA14JkMnbk2tSA+",
-	"I9sy0FQRtcnHyLI3bZ+dHbvVim6ymhOzeKJ1/ZOp4s2T7damyLKLnDoR4eUiR1TIUjRT7CO9J3objt2U",
-	"i8VfNy/5AUMbHnabbcR1eD+PGmDJw3Xcim+ALiqMuV6o3CM5UiBlh2CXW2wy4TsWtbm6emndhIQp+bEY",
-	"fZyKPk5L7S8C97+wtLy8ruOTSZjGxXJlqaz9v1RZX6lV36uV63VIeghBfHWM0jSW4dJi+cpKdbVcWfhg",
-	"/XL5g/VaWeqgg3Dvlpcq5fVL5eVF9VkfG3xRv1pfKVcE+M6V8uql6iJcU1perl6DL/U7hkCEZuFzZUP8",
-	"1MqcfOXK6tKCYHtasPtirVy/tJ6E7Yh/H056BCDcNOBUdkuxJORKcgRJkIgErMbVerkWI20Gdrf2lZxw",
-	"zFrIuGOQwRCX9CdJ9fiBKoPzQLO8uN0Fh4QfhGnThNxk6TgfoD6NKoBA6RjbiXxR9JUe4kQWAzmJoYSo",
-	"7GNQp+qSCOg7TYGWemRKpoi4h83mEEYW9X1iAXi40kDAOj7T0LDa2w0DNUCk5808v7RxVhSEurKBBEYf",
-	"9Yi3Y6AuiEUPiSbuqIs93CE+gXZfa26DP7oholnhm7hQQ9tt6pBktE5Yt+Gm0wc03IORSik0+NwGKQwb",
-	"hNmW6jtCnIS/9IMPPvhg4soVdPxgL7hzEBw8QMGDx/0n9/vfPEPB7+4HB4fBvySyH06SRGJlhuZCJLZX",
-	"2j8sdDLYF5owgP+vj9YDMQs++JQZOLr8GcLtT2S9p8c+ysLDPWWLllQUTg/xswFrTxn5s5Wv07MIy0MS",
-	"QkqoQzdsR8KZqyo7lR8KQbFtz/YJapgFs1Ccmp45d/6dBuB0xOBxGvPKHStMYsFs2zvdNnGxT1KSKYmt",
-	"o+XgFaZiKXgFM2bBmAVuw1w/MwF/Ppkypm/Kj9M3/3/x4bzxzs2zaesmlrqnzQb1H9zrf34fxYYUCq+0",
-	"rIoIe0WYG/q+ToFsC61GLKJML4WUFG4bEscB37XNKS2elVZKNGs+Il8cliyGEPiX7nmdCVR8yk58pOqf",
-	"nlO+EktGj8+vjVlFxu/DPSTokFZz2piteOSGTXssdv1Avag7IAZnM8R/MrSwsM1QYWD9Y3YrOvsXGQ+H",
-	"xofQ96UL5j4b0A23aOroKaZ50tsA8qHskI5K4otqwItjg4zAw1bwJok/abwa+q5wvAAZkuOLvcIIFzm+",
-	"hEOOaCYA9Sk7qWm3xOk5sVlI0KeM/En/y+khfj0SiZl2Ip+9Zibyf3UrcRD3HAbzfNrWNsO7d3rWNw1k",
-	"esrI/0Iuy1O1TnHcxVO2TFn+5tee+pCB1Ox5tr9T59SUfVMB07fUE8E78d9FpfP83bXVXNYAsbRvqOhn",
-	"hxqT/NxNOnTTdoWdKL6QPZggvRVWEBgnvCOyWNq+3xXAm7bbogNaIuohtbeYyH5DjISwCV7PhcAP22E+",
-	"6eSRcIlDyp5LiAy+dYkHCdwUwCFr4Jivq87m4ptqDeJIpcUrSxXUpo6FNnaQRx0yv+ZuUL8NOZe2G3rZ",
-	"IbsJtXDTh0aGa+6q1i9UGce2z4jTEulLbIshAoOLpywRlbEEyKHUbRJDNhCxvXRrUiZy9EX7XuoSNRDs",
-	"ow5lfn7NLWk5UbBjwqQruWsEYL/Yagp7Am8SGGUUam9oee6NaCcKk1oMAmYj7FvoWiDbC+cRxMzXXB0Z",
-	"TuWe2iye9hX2VQVbZh411E0Nfmk72a5VtFVM0ASJJsRy7KLpO1+RCu4QCISoNrqG6MQXdtgW3gu/TVm4",
-	"Fh3ie3ZTXOLQTZZHXGETF15dXcijirToo+aHWut7kTSJHWRhH3MCoKZDsDcnoM5E8q2oyeHje/vtktgn",
-	"+bffRlJD4Y9sfLKmrO81yZbWlBG+lpv7P7d+b6xBxr3452ZjXm6szNAPstmaG3+kMO7WBENcy819wp9y",
-	"swGZfrWLC2h2euZ8FIQQIVoEueyoUWo2SdefQzq8dtejGw7p/O3PGXUbeSQdJWK+MlbL6SniCmtuWKMg",
-	"+n/aPjg5um3qEqipr4YZ3Dkjd4N4TLCDQt7Mm9Bhoktc3LVzc7mpvJmfktFpYGqTtMsmm6ohcmYXz0t0",
-	"G4Gexl8gGvionAHZ7ijRw9THnk8sg/MDkR/dknCRfE40BYOYR2V+v3qF6B3cc31iweHOo5K75irMSdlF",
-	"CLMw1NLEPUZEZne6KoZvDoCNbCjQ4bbtG8ilcKr1rOWhcKhr7plGCDbZOCvWIcybhzyaTeIvyKRgj7Au",
-	"dSVYZ9E0x8RZb4awrhG+dfA/ftX/5kH/6S4KHn4aPPpN/5uHOrq1KpDROkJ+qCcOp5ouy57VH8bAYmc0",
-	"4FaJtiogUwXAqai1U9iBCo60MBPihRZMLqTD3N14qSD/SSJjvoq3xoqnMuc+y+c+lQD5HiO/OfSNJhNb",
-	"ownH6yZzN6/fjL3tf94DZPAHu8e//Q6qogHDPo28HrojOScbA6o7jq6ZAdAtEJT47spztjAttmbWI8Mt",
-	"PJlKGBV3Fka+U7c0xL1TI98bBhPhxuLsyDcmDEx++8wYs43FZcTNxXFIJYNq4s6pcUgVNoqFW6dHvjUe",
-	"xhMqbMg9omZ1oNqIYgpk0f+XSxO8yaCgPpIh17lyHGmAublcpAOC4txjxJtgPoWHX71Ym7iwtLw8YU6Z",
-	"BuL/rdSqixNmIfZf0YQxCXEjoAkndCCCgf2j5cWhSgIJSzGtcA7Uui7xUoDpQuC4JEymjNeL5JEA2BbQ",
-	"51wmidogCXtuAC76muvyJ4h2yQ2Jo94wUIjcjTBqkW0D+RS0bK0OU3bNhFwALm2I46gq3KVQ0+Pqjhvp",
-	"r3TbhY4Z0B9VlFxx6b3miupSha3PZaRDmQocxUURV/MS8I8vLpX0xdLk0pf3j57dlpwMBU++7d/51kBQ",
-	"uqbxVtR/fCjq104WWtF7PtRR92cUTn4S6j5Eth8ETC8h5wfBx0usEYG+zs3j6J1m+E6BuZ/1sOnVotbw",
-	"Sz1MArdzwTRECA+RlKdAnB1/eRf6dcCaHz17ApWMn+33v/nh5Qu2AcCoA0RcyCo2IibxRuD9NQk8kYMu",
-	"uLmotfQVV39FMk/8Nx2TedOazLNC8L+h0k7UKAsASZcI8wlcCWCecGNHpMf5xHEgTN4mHSNukLtkmzA/",
-	"wqIUuAYo1P3QpnBvoFbPk5IKu6hgGqZp5oVXRgGPSdMbNXQAqob0AcgOty37BjHUS8W7BoikCP9QNB8V",
-	"eXyC0ccpUYuooPWMswlDwgOjdZhj82EhLaQ0s4gY4V151OCPkXAc4r5oFgKo0wXXB7/AIl2PNLOSMlR7",
-	"Os7Uc3M5SFDMhTJCdUIIOVqUH6NuC1vZKZB2wViz/KEp/FHX2ZFTg6RKW1bqxlMLwz5yWQMMQT5H4rkp",
-	"eK0hI6KtaLtFXX4BIVU5YH27A31/HewnKyh0wWxGsjRzCrao44ymMEotAh971lSjPag1oBM+8tEur9u/",
-	"ICCuX1C3Ep1445pV/+kht/jv7aOj758cPf0hU3MSNTEf6ribhQQAZlYRRx4APEJEy5G7rigoyUGFIdJW",
-	"jzZ8HMzxQ9G+YhD4nICVE8Bw08Wipk7Jbc0prXfvSfXb0QEMM+cNDWoiRMHz6VcYCVqORSQyhEjF2Rch",
-	"Er/7nSSRBHpeOAMJHjeYStNTxUIu6hqUfkWhGKfPVPbT430dw+QZmQETS5BRpXWgMhZUvkrRTOWSFOMJ",
-	"IYWbcdfJw93+ncev0HWSgfGboVxWXeH5f6NM/nUpk1jBEjuWKlqLexJ0pVLT9J5XqRxFjZz8RLKmm5OC",
-	"7YEgoSyz9YsQMFz+hrJBwf5ukCblqk+XuICIJOFce9D/PmwCCO9CthW2mYRvFaeQibGGjPVJH4XoGmLh",
-	"HZZHS/6aq8A0JSqr6qumXiyxBTnriloWJK7dICI31LHQz3vMlzBmyCNNwmcVpZEK/DDbR9jxCLZ2kOXR",
-	"LkO2v+Zyo9BnyLbmQcXWM09l9SEAfMKMkEO3lYYslS9xMSPEzaPawF7QGSqwWKVFrWHIMBUYgtuK6Gd0",
-	"fOmzPy7ANKhhsphRamEReG2UiidyATL0sgEwB9fDFnCqNnsMfSmqy9E8Ub98HOzHgiKhh+PEXtxjCIp4",
-	"h/Kb8XxEEDopbbA4rjYoDkRiel89lkIweHA72PsvfaKRnBSqYv+bH1D/zqPgzj4S9+iFRM8rIQfkdGdI",
-	"yRWdk5xKUTmG5FB53OK+d0a+L57cKO4eXUCrJhJwX2H0aSZSWt/oBS+iF6yCP1/JUdjtP5YasEXZxEc9",
-	"KqzATGcSRD8ch24zVDBN6QqzXcClFjiL0KorBp/q002IXeRRQ+AAQkrJtkwq2hHwqnManqRMrQkj8l1A",
-	"keRyPL/mhokpmscImmixuRBMDYYkpJmDudyHrAfqoTbdBijGPFrGLmEG5OrEkDrnQk8OdBnEVgOdiVJL",
-	"xNPPGmtuQ2VWoTNN2rUJl4Yu2SYWIthzdgzU9egGYWeFc0gB4EVXw7+ig6prb7b9QcF/BRb44pEW0U0q",
-	"wf4hepKKq4hugCcFVU5HPAGakkP7Q3S8t9//x90xIgkRMmqcbOXp4iwKDg6Pf7eLgj/vBb++27+nHm+g",
-	"/t1bELd49Jvg4Bk6evrw6MnBC2VVSJTZD+P4h6ZCIoyAF0O0QfOmEb8YcA7l5RJ3Mbx4KnmxqV2qIBwH",
-	"Pzq6OoR5jF1+PQO1Wqp12YGq2NCu6+ChOPkEhVB87p04YvBsQadakkwRWGHRVCiC03xacQJFl02Hl50z",
-	"Y9cp6kSXzqgri9qFGmGiK8NnChIpdF9Jmjgi7yCwXDmocymY2nPFmz/50zmyjpmCbR0U4BNoxsoWFVLl",
-	"jVPmr84po/qWi2yPV5rNomtfwpsiD8rweB6gc7II4EOio0BHR64+qmwR6VZQ4CvQgJf2fBXaC4H7ZKFg",
-	"k3Ygb1GE9iB9sk0d6bqA6B3kq6y5/jaVObZMwC16Es8AugZlxfpGjRNmhvhiiHdpF8frHYSREBZxDYKr",
-	"XP07h/07/xl8de/oyS2AMtm7DZoY5DsMj8skQGQTyLFJYNgYGmwE/pqF1zo0DhLhpw4CTdXhUFPhBi2h",
-	"ZWMnCaGnIeYNgr0LgVVi/e5DETQO+kwChRWgUxPd60ZxYsUATwehnEr80kIKVTQJJRpHDh0N+PNVxU0K",
-	"Q+MmgpDBwSE63tsNvryvtm3YcPxVxFKyETTfhFPeSG4tN0dP4Yhw1RXsiC7KE9J2fHF+kgCf/CTkKDcn",
-	"pXwcHExZ1STqULAkIUqFvKYueYtBp21RAaPYLzpTNItn58KuF3JEeQR9GlUgRXY1B1gRv03WXHiV5LLQ",
-	"iKptCzBw2cs7grvkLzDP8udRcT+jHaJVIHXwFokNiLbCh3ErhGCJkSLmIUfSwTtrbpN6Hmn64nIxFkQ9",
-	"rbF4RBS8I0ZAXWcHeaRLsM9Q2+4w4rQATx5Nm7NQ4RMh0mnAKkTq+QLqnO+TTUqtuTh2izIG4oE54XmC",
-	"GqsIpI5rWuAfi6DoVCVZfs3lv4gyNCj8AhQ1sS5Q4ea3bTYk8mMgqH2DTpDZUSDYXzHg4xFCQT9qfEfH",
-	"d/kLRXg4d3GIn06K0TQFqSboCtjL1DzGiQnFAAdHCgqZY4e8hN6ecAt+/6D/+8cRpGxKEx1EkOfQoCR4",
-	"SghAF0/QiKGYBF/eD77/I+gWMMCXp1ukQN2yPARJm4dhOwpaz2vcERSP5wjQZVoK/TuP+t88i4yF4OCB",
-	"3E7S0fjjrI8GBRgh/yXB9hLJNdyi4avV/+d/7399kFitPBo8M12z/O5HWdwVSfv5pHRMyeI3kcc3kcef",
-	"qApdxzvJhPAY7Par1Z5Vqu9Ax9eFVM62ru0byLFviB7UXSx0Y2bomesyvLexo3KBdhAfFdyxIWq2CVRe",
-	"b4jDrhqBq3YPZM0NtcKPetQnDLU82kHYlTX8ZxqyK3eoS6kGEmdH9X9luc64/lqCGnv+pczgb2zZrtXI",
-	"o2u230bRe0FJjCrqGcFes00sQ7UlQDOm6swtLmhDYZioYY7p71AitmnfIK7CmFpzRV+xMEso1N+1zoWJ",
-	"NG2ZZ6VIKcu8t0jXl0DE3D7riQXgglPMVQxbWm5ADR/sCT5xpaVixwEdlXyMm76aKJtDUyZfkDbtwTpa",
-	"BCACjDAGrRooyPTyxiS2OrY7yTcCa8yj6eIs1NvL6jzpCB6il6MzDdmMqb5eL5dqC5fKi9mF3HwBQz5z",
-	"gmpeVX5dvpTzSCl9qOc6hDFtvW0m1iiBnKbqAUaqJxgZ4/SkXH1IyBdnC6gs2lDCQeX/056fH9qMMmu0",
-	"mj9yzIwirf3maCPHTTif8TG2qbs5sWk7FoVWlllD5HtnKU5Sra1mMY5sXRivJkOCw8ZKM+aQWF+wN+Xm",
-	"Ky8aCvGCf1xcqq+UVvleNBS4qBFCi4YaoSENYQMtlCoL5eXl8uI8kvnjay5/eoRZmnmbwiJFJakzyTMz",
-	"rTz5ER3lKF5KCYnclAMrSDgP1ZEcdJ4hGBTwJg0MQmE9YIs07Q52JObD2JAPWXNTSA367NLQEKWJiwPQ",
-	"IWL9Uwvngj/sBrcfoKli8NW9/u8fB188TgGav+YBEeb3mltxGyfKLwz27qo4c//z+3Gn8vCQSBO7TeLI",
-	"7ADp55Y1ESE/HBrdSNcvTMdiG68sPiBLIaIjwnqiN1VGhEBAn4yyFyVbSrAwvtwvTKmuR7khFptWUSuI",
-	"KT4HuTYGkKuYLAYKa6E1w1Yn2ER9tVRZLNUWJwTUyAA6/GXqTcCBgfr/9l3/64NXESMJOx++CY+8se0y",
-	"wiNhOaVlW1rHLPDX68GR0BZ7+Tmm6tGx8IhgSYOjIxcF/muYhdmmoo8boJf5c6hLGbM3HBJCq2sefNG+",
-	"yaLI9vUSB914FFqBlkQh/HuEuGiH+NClKeKZjbOyuV2849q0OSutvBFDBwgzrbeXugk6qdhpk2PNzbA5",
-	"1kPFrXHWUMYWfy1u+cTLskLEPGohDO2bCMEINSAihVO6nzNLQWJXBPs/QAeL//g2+PVYRSAL+uIImJ9X",
-	"4fOXeznl9IfxZjj9k/ILBBdc/DJ7TMkxDZNcS+ABETVYG7i59cYV+8YV+1MtAsFbJN7SUuEW8o3/ciT1",
-	"iLLZl7jvQxMSBSwWPF25KLUWGzvQYIPrnZHMNRSEvShHlN5ZVRWiSVEFMWCEWY2y0ZiAf19zI6RJ8Gvq",
-	"KPHgh7J9kQpiwCfZxScEpr9BPMtu+sJVLFDqwfHtirwAQwxJBf4s0rSt8FWypB8w5yHvMi3uVS1LUs6H",
-	"+PAZLt/5qPZF5hJwka56Y4bZqYDxv+ZeoH5ba13rqR6VKvUAVd0BDWgHNJmdj4YbgmUyzVfLNZ5Qz1Lk",
-	"55fMmFMSUNZXHmToPsbyCGqFfTGMOHiaPgrYu+5mY8wS2E0CvA426U9YpXnBQL9Md7SyKoBExc8h6n96",
-	"0P/lPur/0yMZie3f2z/ZCQMnOKvHRNzR0cJNCe9xUvZqImXVpy8pWdLIMdrzmtq68EeB1S9VOE6EdCbj",
-	"nYfB939MKzv8lELqgvTByjYf2RTIF2I0kKwjN5fjk5ZMKWrxZkBT7jr0EYbnmfqu54q8Qg3mLFmL05sm",
-	"XOpTunWFQaFHQYbsiQVfFGNk2KIsIgHnmEqTfbjXf3qoGvCJCo05/m3w2adI7pkzBbPQYWcjQiyUuCmy",
-	"frlaH06JYlEnhT6cZpsI6SYGFPzycfBwFwXfHx5/+hjyaH79p6OnPwxciYVL5YXL6yulev2kxYgPQeXo",
-	"5grD98jlaj344h7qPz3s//IQarwe7kKNzMPd4Ndfo+BOWMHy8Fbw1TcDxxn5508Y5dR4e0bfILLuJq9X",
-	"PYktEqG2hrtkRuwabZtMDd8m8cScaH/sQyrwnf2jJ7uo/8tDpLOXu+gMf89zbJmZfHE6RolBvlpzrjCj",
-	"5VyPsp4i6aR/50+QqfLkd8EfbqH+v/0vvnZfPEaZnmkth0XuCJXf9V1ypZVTd/DkCjP5qZfKGeILnxe9",
-	"yIexiNl3xuIQ8aUXBDqBUcy+M/6iF2by03GWKTAg1PCH1zGMuAESrP5QpeylsN3UyEOn89CBz2QtaHo4",
-	"LvVt6DsWF0Ff3Dv6/m585/UfPssazdX6avVKuba+Wl0+YUTn4sdH6/YkNpDyqi+Wl5feL9dEHl44UCvq",
-	"LiKHqpTcYHe///3u0ZNb2nj5Idp7kMX2oodfHzPkIDVDUXX8HJEYps6LHjaI10dez3LVq0zIg8P+w2/G",
-	"8NiHbcTjutYhiDNobiu9RKr8Wm94O5aONZOtY3UAfDi8bmTdRx8HbL7n1320Bmlm/CTr7CrRd1fjQ9Om",
-	"GRs21GPGeZEsHQ2efNv/+hYf7jSXL+jo2ZP+nUfZh+ZaaWm1vLh+sVpbX71aqwwf9/SLKG0zKdac6jEs",
-	"OXJ5dnZW58jFgjmcFGmmHGuYrNgw/HJnP/j80fGv9lWPmjPFwhgyWCPGuYScYtVWqmVxgUtrflmM6Wkj",
-	"r6+WlsuxuTQlvEFMxwp21ZnIFMv9p4dHh7dUif3AczVg05Yq9WucDa3LwVzP6p43Mjca0PfueePGZDRu",
-	"layrfqnca2S3rTK7T6qsFo4hRlELe39VXts3DtAXKcRu426XuAS641FXS9cRPrUdPWQZuilfYshSA+wS",
-	"TeQ1qK4PrytUkmxPk4auxA+v5+TmcpO4a0/eKAjQEjHu5G3LlG4h6QN1bHdLejLzkUdJq0FP5z6p20M/",
-	"aiL4qNyOgoTgs7R91VIrfIXWZCj9ikVwgSYThWOFd4Pq0rVXJBKI06+5aMvwaRizpq3QTyfRt3y8RYSv",
-	"GaJBSafbMAJp2+ktpruvtceEW+rm9Zv/NwAA//8=",
-}
-
-// decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
-// after base64-decoding and flate-decompressing the embedded blob.
-func decodeSpec() ([]byte, error) {
-	encoded := strings.Join(swaggerSpec, "")
-	compressed, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return nil, fmt.Errorf("error base64 decoding spec: %w", err)
-	}
-	zr := flate.NewReader(bytes.NewReader(compressed))
-	var buf bytes.Buffer
-	if _, err := buf.ReadFrom(zr); err != nil {
-		return nil, fmt.Errorf("read flate: %w", err)
-	}
-	if err := zr.Close(); err != nil {
-		return nil, fmt.Errorf("close flate reader: %w", err)
-	}
-
-	return buf.Bytes(), nil
-}
-
-var rawSpec = decodeSpecCached()
-
-// a naive cache of the decoded OpenAPI spec
-func decodeSpecCached() func() ([]byte, error) {
-	data, err := decodeSpec()
-	return func() ([]byte, error) {
-		return data, err
-	}
-}
-
-// Constructs a synthetic filesystem for resolving external references when loading openapi specifications.
-func PathToRawSpec(pathToFile string) map[string]func() ([]byte, error) {
-	res := make(map[string]func() ([]byte, error))
-	if len(pathToFile) > 0 {
-		res[pathToFile] = rawSpec
-	}
-
-	for rawPath, rawFunc := range externalRef0.PathToRawSpec(path.Join(path.Dir(pathToFile), "./common.yaml")) {
-		if _, ok := res[rawPath]; ok {
-			// it is not possible to compare functions in golang, so always overwrite the old value
-		}
-		res[rawPath] = rawFunc
-	}
-	return res
-}
-
-// GetSpec returns the OpenAPI specification corresponding to the generated
-// code in this file. External references in the spec are resolved through
-// PathToRawSpec; externally-referenced files must be embedded in their
-// corresponding Go packages (via the import-mapping feature). URL-based
-// external refs are not supported.
-func GetSpec() (swagger *openapi3.T, err error) {
-	resolvePath := PathToRawSpec("")
-
-	loader := openapi3.NewLoader()
-	loader.IsExternalRefsAllowed = true
-	loader.ReadFromURIFunc = func(loader *openapi3.Loader, url *url.URL) ([]byte, error) {
-		pathToFile := url.String()
-		pathToFile = path.Clean(pathToFile)
-		getSpec, ok := resolvePath[pathToFile]
-		if !ok {
-			err1 := fmt.Errorf("path not found: %s", pathToFile)
-			return nil, err1
-		}
-		return getSpec()
-	}
-	var specData []byte
-	specData, err = rawSpec()
-	if err != nil {
-		return
-	}
-	swagger, err = loader.LoadFromData(specData)
-	if err != nil {
-		return
-	}
-	return
-}
-
-// GetSpecJSON returns the raw JSON bytes of the embedded OpenAPI
-// specification: decompressed but not unmarshaled. External references
-// are not resolved here; the bytes are the spec exactly as embedded by
-// codegen. The result is cached at package init time, so repeated calls
-// are cheap.
-func GetSpecJSON() ([]byte, error) {
-	return rawSpec()
-}
-
-// GetSwagger returns the OpenAPI specification corresponding to the
-// generated code in this file.
-//
-// Deprecated: GetSwagger predates kin-openapi renaming openapi3.Swagger
-// to openapi3.T. Use [GetSpec] instead. This wrapper is retained for
-// backwards compatibility.
-func GetSwagger() (*openapi3.T, error) {
-	return GetSpec()
 }

@@ -7,21 +7,15 @@ package productgen
 
 import (
 	"bytes"
-	"compress/flate"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"path"
-	"strings"
 	"time"
 
 	externalRef0 "phonebill/adapters/rest/internal/commongen"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
@@ -32,18 +26,6 @@ const (
 	CheckResultPASS CheckResult = "PASS"
 )
 
-// Valid indicates whether the value is a known member of the CheckResult enum.
-func (e CheckResult) Valid() bool {
-	switch e {
-	case CheckResultFAIL:
-		return true
-	case CheckResultPASS:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for CheckType.
 const (
 	CheckTypeLINESTATUS       CheckType = "LINE_STATUS"
@@ -51,40 +33,12 @@ const (
 	CheckTypePRODUCTAVAILABLE CheckType = "PRODUCT_AVAILABLE"
 )
 
-// Valid indicates whether the value is a known member of the CheckType enum.
-func (e CheckType) Valid() bool {
-	switch e {
-	case CheckTypeLINESTATUS:
-		return true
-	case CheckTypeOPERATORMATCH:
-		return true
-	case CheckTypePRODUCTAVAILABLE:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for LineStatus.
 const (
 	LineStatusACTIVE     LineStatus = "ACTIVE"
 	LineStatusSUSPENDED  LineStatus = "SUSPENDED"
 	LineStatusTERMINATED LineStatus = "TERMINATED"
 )
-
-// Valid indicates whether the value is a known member of the LineStatus enum.
-func (e LineStatus) Valid() bool {
-	switch e {
-	case LineStatusACTIVE:
-		return true
-	case LineStatusSUSPENDED:
-		return true
-	case LineStatusTERMINATED:
-		return true
-	default:
-		return false
-	}
-}
 
 // Defines values for ProcessStatus.
 const (
@@ -95,56 +49,16 @@ const (
 	ProcessStatusPROCESSING ProcessStatus = "PROCESSING"
 )
 
-// Valid indicates whether the value is a known member of the ProcessStatus enum.
-func (e ProcessStatus) Valid() bool {
-	switch e {
-	case ProcessStatusCANCELLED:
-		return true
-	case ProcessStatusCOMPLETED:
-		return true
-	case ProcessStatusFAILED:
-		return true
-	case ProcessStatusPENDING:
-		return true
-	case ProcessStatusPROCESSING:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ProductChangeAcceptedDataStatus.
 const (
 	ProductChangeAcceptedDataStatusPENDING    ProductChangeAcceptedDataStatus = "PENDING"
 	ProductChangeAcceptedDataStatusPROCESSING ProductChangeAcceptedDataStatus = "PROCESSING"
 )
 
-// Valid indicates whether the value is a known member of the ProductChangeAcceptedDataStatus enum.
-func (e ProductChangeAcceptedDataStatus) Valid() bool {
-	switch e {
-	case ProductChangeAcceptedDataStatusPENDING:
-		return true
-	case ProductChangeAcceptedDataStatusPROCESSING:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for ProductChangeDataStatus.
 const (
 	ProductChangeDataStatusCOMPLETED ProductChangeDataStatus = "COMPLETED"
 )
-
-// Valid indicates whether the value is a known member of the ProductChangeDataStatus enum.
-func (e ProductChangeDataStatus) Valid() bool {
-	switch e {
-	case ProductChangeDataStatusCOMPLETED:
-		return true
-	default:
-		return false
-	}
-}
 
 // Defines values for ValidationResult.
 const (
@@ -152,28 +66,16 @@ const (
 	ValidationResultSUCCESS ValidationResult = "SUCCESS"
 )
 
-// Valid indicates whether the value is a known member of the ValidationResult enum.
-func (e ValidationResult) Valid() bool {
-	switch e {
-	case ValidationResultFAILURE:
-		return true
-	case ValidationResultSUCCESS:
-		return true
-	default:
-		return false
-	}
-}
-
 // AvailableProductsData defines model for AvailableProductsData.
 type AvailableProductsData struct {
-	// AsOf When KOS told these facts, UTC.
+	// AsOf When KOS stated these facts, UTC.
 	//
 	// Example: 2026-03-15T01:30:00Z
 	AsOf     *time.Time `json:"asOf,omitempty"`
 	Products []Product  `json:"products"`
 
-	// Source Where the facts come from: KOS = asked just now; CACHE = a copy that is still fresh; STALE = the last good copy, because KOS
-	// cannot be asked now. `asOf` tells how old they are.
+	// Source Where the facts come from: KOS = asked just now; CACHE = a copy that is still fresh; STALE = the last good
+	// copy, because KOS cannot be asked now. `asOf` is their time.
 	//
 	//
 	// Example: KOS
@@ -292,8 +194,8 @@ type MenuItem struct {
 // Example: COMPLETED
 type ProcessStatus string
 
-// Product A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no longer sold is described
-// as far as the carrier states it with the customer.
+// Product A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no
+// longer sold is described as far as the carrier states it with the customer.
 type Product struct {
 	// DataAllowance Example: 무제한
 	DataAllowance *string `json:"dataAllowance,omitempty"`
@@ -341,7 +243,8 @@ type Product struct {
 
 // ProductChangeAcceptedData defines model for ProductChangeAcceptedData.
 type ProductChangeAcceptedData struct {
-	// EffectiveDate The day of the order in Seoul. When the answer is that of an order that was there before, it need not be the day asked for now.
+	// EffectiveDate The day of the order in Seoul. When the answer is that of an order that was there before, it need not be
+	// the day asked for now.
 	//
 	//
 	// Example: 2026-04-01
@@ -393,8 +296,8 @@ type ProductChangeAcceptedEnvelope struct {
 
 // ProductChangeData defines model for ProductChangeData.
 type ProductChangeData struct {
-	// ChangedProduct A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no longer sold is described
-	// as far as the carrier states it with the customer.
+	// ChangedProduct A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no
+	// longer sold is described as far as the carrier states it with the customer.
 	ChangedProduct Product `json:"changedProduct"`
 
 	// EffectiveDate Example: 2026-04-01
@@ -472,8 +375,8 @@ type ProductChangeStatusData struct {
 	// EffectiveDate Example: 2026-04-01
 	EffectiveDate string `json:"effectiveDate"`
 
-	// FailureCode Why a request that was accepted failed, for programs; only when FAILED. The codes are those that the call answers with when it knows
-	// at once.
+	// FailureCode Why a request that was accepted failed, for programs; only when FAILED. The codes are those that the call
+	// returns when the failure is known at once.
 	//
 	//
 	// Example: BILL_NOT_FOUND
@@ -548,7 +451,7 @@ type ProductCode = string
 
 // ProductCustomerData defines model for ProductCustomerData.
 type ProductCustomerData struct {
-	// AsOf When KOS told these facts, UTC.
+	// AsOf When KOS stated these facts, UTC.
 	//
 	// Example: 2026-03-15T01:30:00Z
 	AsOf time.Time `json:"asOf"`
@@ -556,8 +459,8 @@ type ProductCustomerData struct {
 	// ContractInfo What KOS does not state is left out.
 	ContractInfo ContractInfo `json:"contractInfo"`
 
-	// CurrentProduct A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no longer sold is described
-	// as far as the carrier states it with the customer.
+	// CurrentProduct A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no
+	// longer sold is described as far as the carrier states it with the customer.
 	CurrentProduct Product `json:"currentProduct"`
 
 	// CustomerID Example: CUST-0001
@@ -583,8 +486,8 @@ type ProductCustomerData struct {
 	LineStatus       *LineStatus       `json:"lineStatus,omitempty"`
 	ScheduledProduct *ScheduledProduct `json:"scheduledProduct,omitempty"`
 
-	// Source Where the facts come from: KOS = asked just now; CACHE = a copy that is still fresh; STALE = the last good copy, because KOS
-	// cannot be asked now. `asOf` tells how old they are.
+	// Source Where the facts come from: KOS = asked just now; CACHE = a copy that is still fresh; STALE = the last good
+	// copy, because KOS cannot be asked now. `asOf` is their time.
 	//
 	//
 	// Example: KOS
@@ -638,8 +541,8 @@ type ProductHistoryItem struct {
 	// Example: 2026-04-01
 	EffectiveDate string `json:"effectiveDate"`
 
-	// FailureCode Why a request that was accepted failed, for programs; only when FAILED. The codes are those that the call answers with when it knows
-	// at once.
+	// FailureCode Why a request that was accepted failed, for programs; only when FAILED. The codes are those that the call
+	// returns when the failure is known at once.
 	//
 	//
 	// Example: BILL_NOT_FOUND
@@ -692,13 +595,13 @@ type ProductHistoryItem struct {
 
 // ProductMenuData defines model for ProductMenuData.
 type ProductMenuData struct {
-	// AsOf When KOS told these facts, UTC.
+	// AsOf When KOS stated these facts, UTC.
 	//
 	// Example: 2026-03-15T01:30:00Z
 	AsOf *time.Time `json:"asOf,omitempty"`
 
-	// CurrentProduct A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no longer sold is described
-	// as far as the carrier states it with the customer.
+	// CurrentProduct A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no
+	// longer sold is described as far as the carrier states it with the customer.
 	CurrentProduct Product `json:"currentProduct"`
 
 	// CustomerID Example: CUST-0001
@@ -712,8 +615,8 @@ type ProductMenuData struct {
 	Lines      []externalRef0.LineNumber `json:"lines"`
 	MenuItems  []MenuItem                `json:"menuItems"`
 
-	// Source Where the facts come from: KOS = asked just now; CACHE = a copy that is still fresh; STALE = the last good copy, because KOS
-	// cannot be asked now. `asOf` tells how old they are.
+	// Source Where the facts come from: KOS = asked just now; CACHE = a copy that is still fresh; STALE = the last good
+	// copy, because KOS cannot be asked now. `asOf` is their time.
 	//
 	//
 	// Example: KOS
@@ -740,8 +643,8 @@ type ScheduledProduct struct {
 	// Example: 2026-04-01
 	EffectiveDate *string `json:"effectiveDate,omitempty"`
 
-	// Product A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no longer sold is described
-	// as far as the carrier states it with the customer.
+	// Product A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no
+	// longer sold is described as far as the carrier states it with the customer.
 	Product Product `json:"product"`
 }
 
@@ -774,16 +677,18 @@ type ListAvailableProductsParams struct {
 
 // ChangeProductParams defines parameters for ChangeProduct.
 type ChangeProductParams struct {
-	// IdempotencyKey Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header): 1 to 255 visible ASCII characters, a UUID at best, bare
-	// or as a quoted string. For 24 h the same key with the same payload answers what the first request came to, status and data, or while that is still
-	// going on 202 with that request; the header `Idempotency-Replayed` says so. The same key with another payload is a 422. Requests that were refused before they
-	// were taken (400, 401, 403, 404 of the path, 409 CHANGE_IN_PROGRESS, 429, 503) leave the key free.
+	// IdempotencyKey Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header): 1 to 255 visible ASCII
+	// characters, a UUID at best, bare or as a quoted string. For 24 h the same key with the same payload returns
+	// what the first request came to, status and data, or while that is still going on 202 with that request; the
+	// header `Idempotency-Replayed` says so. The same key with another payload is a 422. Requests that were refused
+	// before they were taken (400, 401, 403, 404 of the path, 409 CHANGE_IN_PROGRESS, 429, 503) leave the key free.
 	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetProductChangeParams defines parameters for GetProductChange.
 type GetProductChangeParams struct {
-	// Wait Long poll: answer as soon as the request is final, or after so many seconds with the state as it is then. 0 answers at once.
+	// Wait Long poll: answer as soon as the request is final, or after so many seconds with the state as it is then. 0
+	// answers at once.
 	Wait *externalRef0.Wait `form:"wait,omitempty" json:"wait,omitempty"`
 }
 
@@ -1316,14 +1221,14 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 		ErrorHandlerFunc:   options.ErrorHandlerFunc,
 	}
 
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/products/menu", wrapper.GetProductMenu)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/products/customer/{lineNumber}", wrapper.GetProductCustomer)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/products/available", wrapper.ListAvailableProducts)
-	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/products/change/validation", wrapper.ValidateProductChange)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/products/change", wrapper.ChangeProduct)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/products/change/{requestId}", wrapper.CancelProductChange)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/products/change/{requestId}", wrapper.GetProductChange)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/products/change/validation", wrapper.ValidateProductChange)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/products/customer/{lineNumber}", wrapper.GetProductCustomer)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/products/history", wrapper.ListProductHistory)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/products/menu", wrapper.GetProductMenu)
 
 	return m
 }
@@ -1346,153 +1251,6 @@ func (response ListAvailableProducts200JSONResponse) VisitListAvailableProductsR
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListAvailableProducts400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response ListAvailableProducts400JSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListAvailableProducts401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response ListAvailableProducts401JSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListAvailableProducts403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response ListAvailableProducts403JSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListAvailableProducts404JSONResponse struct {
-	externalRef0.LineNotFoundJSONResponse
-}
-
-func (response ListAvailableProducts404JSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListAvailableProducts429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response ListAvailableProducts429JSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListAvailableProducts500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response ListAvailableProducts500JSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListAvailableProducts502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response ListAvailableProducts502JSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListAvailableProducts503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response ListAvailableProducts503JSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListAvailableProducts504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response ListAvailableProducts504JSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1554,217 +1312,6 @@ func (response ChangeProduct202JSONResponse) VisitChangeProductResponse(w http.R
 	return err
 }
 
-type ChangeProduct400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response ChangeProduct400JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response ChangeProduct401JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response ChangeProduct403JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct404JSONResponse struct {
-	externalRef0.LineNotFoundJSONResponse
-}
-
-func (response ChangeProduct404JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct408JSONResponse struct {
-	externalRef0.RequestTimeoutJSONResponse
-}
-
-func (response ChangeProduct408JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct409JSONResponse struct {
-	externalRef0.ChangeRefusedJSONResponse
-}
-
-func (response ChangeProduct409JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct413JSONResponse struct {
-	externalRef0.PayloadTooLargeJSONResponse
-}
-
-func (response ChangeProduct413JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct422JSONResponse struct {
-	externalRef0.KeyReusedJSONResponse
-}
-
-func (response ChangeProduct422JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response ChangeProduct429JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response ChangeProduct500JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response ChangeProduct502JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response ChangeProduct503JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response ChangeProduct504JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ValidateProductChangeRequestObject struct {
 	Body *ValidateProductChangeJSONRequestBody
 }
@@ -1787,185 +1334,6 @@ func (response ValidateProductChange200JSONResponse) VisitValidateProductChangeR
 	return err
 }
 
-type ValidateProductChange400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response ValidateProductChange400JSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ValidateProductChange401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response ValidateProductChange401JSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ValidateProductChange403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response ValidateProductChange403JSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ValidateProductChange404JSONResponse struct {
-	externalRef0.LineNotFoundJSONResponse
-}
-
-func (response ValidateProductChange404JSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ValidateProductChange408JSONResponse struct {
-	externalRef0.RequestTimeoutJSONResponse
-}
-
-func (response ValidateProductChange408JSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ValidateProductChange413JSONResponse struct {
-	externalRef0.PayloadTooLargeJSONResponse
-}
-
-func (response ValidateProductChange413JSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ValidateProductChange429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response ValidateProductChange429JSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ValidateProductChange500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response ValidateProductChange500JSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ValidateProductChange502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response ValidateProductChange502JSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ValidateProductChange503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response ValidateProductChange503JSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ValidateProductChange504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response ValidateProductChange504JSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CancelProductChangeRequestObject struct {
 	RequestID externalRef0.RequestID `json:"requestId"`
 }
@@ -1984,169 +1352,6 @@ func (response CancelProductChange200JSONResponse) VisitCancelProductChangeRespo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelProductChange400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response CancelProductChange400JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelProductChange401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response CancelProductChange401JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelProductChange403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response CancelProductChange403JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelProductChange404JSONResponse struct {
-	externalRef0.NotFoundJSONResponse
-}
-
-func (response CancelProductChange404JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelProductChange409JSONResponse struct {
-	externalRef0.NotCancellableJSONResponse
-}
-
-func (response CancelProductChange409JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelProductChange429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response CancelProductChange429JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelProductChange500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response CancelProductChange500JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelProductChange502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response CancelProductChange502JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelProductChange503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response CancelProductChange503JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelProductChange504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response CancelProductChange504JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2174,153 +1379,6 @@ func (response GetProductChange200JSONResponse) VisitGetProductChangeResponse(w 
 	return err
 }
 
-type GetProductChange400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response GetProductChange400JSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductChange401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response GetProductChange401JSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductChange403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response GetProductChange403JSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductChange404JSONResponse struct {
-	externalRef0.NotFoundJSONResponse
-}
-
-func (response GetProductChange404JSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductChange429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response GetProductChange429JSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductChange500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response GetProductChange500JSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductChange502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response GetProductChange502JSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductChange503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response GetProductChange503JSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductChange504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response GetProductChange504JSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductCustomerRequestObject struct {
 	LineNumber externalRef0.LineNumber `json:"lineNumber"`
 }
@@ -2339,153 +1397,6 @@ func (response GetProductCustomer200JSONResponse) VisitGetProductCustomerRespons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductCustomer400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response GetProductCustomer400JSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductCustomer401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response GetProductCustomer401JSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductCustomer403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response GetProductCustomer403JSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductCustomer404JSONResponse struct {
-	externalRef0.LineNotFoundJSONResponse
-}
-
-func (response GetProductCustomer404JSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductCustomer429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response GetProductCustomer429JSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductCustomer500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response GetProductCustomer500JSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductCustomer502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response GetProductCustomer502JSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductCustomer503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response GetProductCustomer503JSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductCustomer504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response GetProductCustomer504JSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2512,137 +1423,6 @@ func (response ListProductHistory200JSONResponse) VisitListProductHistoryRespons
 	return err
 }
 
-type ListProductHistory400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response ListProductHistory400JSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListProductHistory401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response ListProductHistory401JSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListProductHistory403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response ListProductHistory403JSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListProductHistory429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response ListProductHistory429JSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListProductHistory500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response ListProductHistory500JSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListProductHistory502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response ListProductHistory502JSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListProductHistory503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response ListProductHistory503JSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListProductHistory504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response ListProductHistory504JSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductMenuRequestObject struct {
 	Params GetProductMenuParams
 }
@@ -2661,153 +1441,6 @@ func (response GetProductMenu200JSONResponse) VisitGetProductMenuResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductMenu400JSONResponse struct {
-	externalRef0.BadRequestJSONResponse
-}
-
-func (response GetProductMenu400JSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductMenu401JSONResponse struct {
-	externalRef0.UnauthorizedJSONResponse
-}
-
-func (response GetProductMenu401JSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductMenu403JSONResponse struct {
-	externalRef0.ForbiddenJSONResponse
-}
-
-func (response GetProductMenu403JSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductMenu404JSONResponse struct {
-	externalRef0.LineNotFoundJSONResponse
-}
-
-func (response GetProductMenu404JSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductMenu429JSONResponse struct {
-	externalRef0.TooManyRequestsJSONResponse
-}
-
-func (response GetProductMenu429JSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductMenu500JSONResponse struct {
-	externalRef0.InternalErrorJSONResponse
-}
-
-func (response GetProductMenu500JSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductMenu502JSONResponse struct {
-	externalRef0.BadGatewayJSONResponse
-}
-
-func (response GetProductMenu502JSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductMenu503JSONResponse struct {
-	externalRef0.UnavailableJSONResponse
-}
-
-func (response GetProductMenu503JSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductMenu504JSONResponse struct {
-	externalRef0.GatewayTimeoutJSONResponse
-}
-
-func (response GetProductMenu504JSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3098,309 +1731,4 @@ func (sh *strictHandler) GetProductMenu(w http.ResponseWriter, r *http.Request, 
 	} else if response != nil {
 		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
 	}
-}
-
-// Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
-// Stored as a slice of fixed-width chunks rather than one concatenated
-// const string: with thousands of chunks the chained `+` fold is several
-// times slower for the Go compiler than parsing a slice literal.
-var swaggerSpec = []string{
-	"7H17cxvHneBX6cKlSlJ2CA74sCyyUlswCUmMKIILQuI6po5oYhrEhINuZHpACNbxSnYYl9aSL8quFNGO",
-	"5GJq5di601ZoW0m4Vc59mM1/xPA7bPVjZnoeAAYkJYuO/pFAYLqn+9e//r0ftzJV0mgSjLBDM1O3MnUE",
-	"DWTzj1XSaBC8OmegRpM4CFc7JdS0YAcZ7FcD0aptNh2T4MxUZrmOnDqygVM3KTApcOoIQEzb7CsCIAYI",
-	"2paJbGCjX7QQdUALG/xxBChsIKC8ZOQK6kwB06GgZtrUATUTQ0tOpgFig3bdtBAwHUAd07KA3cL8fSvY",
-	"mxtS8SvEBgVnx/Sxc1lQxHwVtk3EW8U+5VJtBAi2OqBdR5gNNSmoOHYLVbIrOKNl0E3YaFooM1WDFkVa",
-	"hr3HtBkY2ENahlbrqAEZUJxOE2WmMmuEWAjizNaW5kFxnlShgFUC6GzEoUQ3QE0uz0a0ZTkagKAJnTog",
-	"OAAVsc11E2fVdWVGYdMc3cyNrpmWRUdNzNbXGdVzFyb06hgaeRtOToycN8arI2s5qI9M1vTaW7VcbQyO",
-	"r2VSbIc6tonX1d2UkGN38jUH2fH9LKEqYYB3CGhD0wFrqEbYBusIYHTTAY7dCS1+vN8KGiY2G61GZiqn",
-	"easxsYPWka0uZ3l5Od9y6gg7ZhU6KL6m0sUZ8Nb5SR1U69CyEF5HYfi9g6DNkRNajZ+sZJp1ghGD5UpG",
-	"Ezjzk5WMiTehZRqrDtlAeCUzFOC2tEwT2rCBnPDdKmBjNnHB85A6wIAdcPYKsRHEwDEbSAMmrlotam6i",
-	"c4DUJKJwnKegDbGDjPC2xvSxt0b08ZHxXEbLmGzeX7SQ3cloGQwb7AEk36+uvUbsBnQyUxlD/NITCZQ7",
-	"ewV14nu4CjcQVRcJKKxxTLdRE0EHnDVsWHNGTOTURuqO04RNc8RUCMEG6oyIe3puCuTYwLHJSbBpUnPN",
-	"QiC/NDM3xw7UhlUGVnZZrl2bmwWQ4Rx1NLAGbbSCic0IAgS/aBEHGUDsIwsuEhuMTYB6cLE2UAe0TUf5",
-	"pgk7FoGGJD4UtOvQ4b8KyuRtq8qedYjGSI7TogBiAxjQgQq1cthIkwqStYLXiYnX2a0e08e8d0J/wmmV",
-	"QlVU0ugR4AqgsEMBJVlQji0fYsJpsbd6k+1+YmwsC0oesvC3tRndsVGtRZGh3NLOCua/OHADYXB2Qtc1",
-	"MKHn2D/j7J8JD/UYZWJfXAAzl/MLlwqrcwuri6XipVJhaUkDE2MXNDCpj58DFoKb4v6zJdZshCJkNfM2",
-	"0scvnH8bjUzoxuTIxLhhjKxVL4yPvPX2hQk4eb52YXxswsNgAZYAhSOcI4TKDXhzHuF1p56ZGps8rzFq",
-	"4v2diyK2lrk5YiNIOeoefPun7t7XwH30UffjB8Dd+aD7fF8D7p3/535+XwMH+3uHO/sg97/HJifdz++7",
-	"j567D78Dhw+fde/e6d59GiL7JkYzdWJWE+54ESMPlFVGlewzFFgmRnQaWKjmANJyQANBwd0EymVBXhyu",
-	"fFSerT4evvd6Th/JjY1PjEy+df7tHlefDV9oNdY4LAOQ/chGtcxU5n+MBmLBqPiVjip7kiMjO71oWoks",
-	"If1OoWXJJxuv8V4X4XrCebJvNYU8mBTksqDShOuowuk3BRVqvo8qoAE7YA0xQtUg1AE5XdN1PbStXPJG",
-	"2FyhLRioBluWwwc04E3JK3Vd17WUvFPShLkEoY6Rlort/V7xjtCT6zgxJGRDJfFZsEQaaI0YHYAsis5Q",
-	"79QmoqeWSjThMGB0JgCBv56+DNhnYq2WafRjYkvm+wlHOeegBgVNTkQjssKYnnw07GSTj4aNUM8m7cks",
-	"OdB2ksWDixzBovJBT6EAzENHnBgGFcnzK97J6EkyQ25E7yUzUH9ZR5IalqHpJMg7BK+DJrGsKQ+9IGNv",
-	"BLP/VRHCpEIh4LwVMgkUUAIaEHcAlYJnwMMd6CCpDQhBH2eB7nNz6ACCq1FmlOtxvkyWTT5f9XjHJpXT",
-	"1RNOd4thLW0STJEqCL4DjUvQQW3YEV9iB2EOJthsWqZQHUZ/ToX+INfKx6+FBtJWowHtDgM8sjfNKgKY",
-	"MLECVutwzWLnsgmtFkcoLtaKlxlcBM7Prl7KlwvL+XczWqaBKOVELuNuP+7+57b78VPgPto7+GbPfXQf",
-	"uHefHt776vDhjrtz2/34T4LtZYH7+a579zE4/N026N59yj66dx93f719+PCF++/fudv77mcPMpq4zz10",
-	"FoY5jFI6sNFUBNjcZFnPTY3rU7r+M/aIDauIUazMxFrtwlhtfPL8+bXxCQO+Bcer6MLYBUNHOpo4P/5W",
-	"ZkvL0Fa1iiiV6hs/gqF4QHA2BQ4zPkMYffPAg/caqpvY4Oi3Lgb5IhaxwZpNNoQoVCUYoyobns0El+Md",
-	"aEh6PDwaeEwpwAEm8yK7A3zVgzNaUgM2xOt9keF6fn5uNl+eKy6sFkqlYimjZWomsgyamXrvlvgYkDxf",
-	"asrpOnCfvGB4EROJboRw6vNfdXe/ONj7V/fJNjj89KH7ZD8NjtRN6pBXgyMag+h1DzwqSDnMPELbthnd",
-	"YrTv+NCUN+AqwZzd+VB999133x25ehUc7jx07z5xn+wAd+d5d+9B94t94P7ugfvkhfvbFy8B2q/wRjIC",
-	"ajEoIuOnErlVkHNxwtOgMAE/XSouHB/ebFYVzgFU2fw+uF8A9+F29+6npxa0LbyBSRtfFNsOQ5bDQkpy",
-	"dQRIE9mcxgCDIMp5Bxt7orgdAvnDe8C9s+PpWYcP/6P7f58xmJ5OWB+BsUhq35OxlMOij39NpkFFgLkC",
-	"mHxCAdpklH6Nqfu42XK4DaJd76jMZabOyH5JcKMh+UuVj51F2EQRJLpSXPI4nLBbyBMTFop2vdMPe6Th",
-	"YLawMFeYzbDNO9C0+BsDOT+ltrAVQpZffnD4r3dA99vbB9/8FbifPXC/+Q+GN4mSyxTo/nG/++Ez9tzB",
-	"/h1+5z+/4/8cx6ymTYxW1aGjAiyv5h6Ld83hRZus2/yn0F2WRh/xlOBPZqA4W+YmmgYSvBxlABdnB52M",
-	"YtJJcTy5XC6X7nievOj+cR+4X24f/vZfgPv0N+6TfZB8Zq/lWTCwLrVoE2Ejeh/YFfCgzgioiUGL9hW2",
-	"5ucWCqtL15YWCwuzJ3wLnrxwP3vmwffws3vu9q7P0e4wsWH7sQQ7uxwC8ocPdz2i/LqBnRvgOZG6CE0L",
-	"xdhZtY6qG6DGf0skRma1npKZXczPzb8UkuR++Nzd3QbuNy8OP3jeU5maAof37ne/fBq+GzFp5HU4lmG5",
-	"XogN9WV8TQtiUIWYXaM1JEmbATBpC7M3saULbwM1nWlQkUeVVUxWgjmajsoHLxJ7zTQMhIfkgQjbxGog",
-	"7JR8s1MSBW4imxIMGtAQmp4wS4AarDrE7od9S4WZ4sLs6sX8TLlYWi0slIrzVwsL5dVS4Z+uzZU4MirY",
-	"9OcHB3u3gftk3/3DE355hcbd/bevu79/0l8wgkbDxKMtimz6au4tJovIbpiUmlHhHhMGL/mTsOl4jKxF",
-	"HdLwrb/9AHexWHpnbna2sNDLcCHI4MGf7x0+fMzvUF/S9j3I6E1IaZvYhnc3kvBLuFzEc6ANKaDIAWsd",
-	"QB1Yq/UDz2J+aWm5WJpdlTw9GZ9e3DnY3wPd/9zu7t3ufnPncGe/+8V3oPvVd+7ubZ8znGpx27/3fYmO",
-	"cFAAC1Y3hOVRxc8oc1c9Ghroe0JcIq9D7hdXiBl3Fazgs70O6VzoUvSlLfwNpkMBaWNke+/iVAtAjNr+",
-	"uwYRmnPZFazQS2n8KpsNRFrDGqbWY4PjNkqHEECt/nqmNE2ulueuForXyj1v+m+6d//Er/iXt91He937",
-	"Owff7oYkyB+smTJ8TEczVRqmwfFa2uBN4VdQmeccdpCNoVUIzic1LphybBgLSMsGwpLe5/jnFsqF0kJ+",
-	"fnWpULpeKPm2BgUJvtnp/uE5k5eAu/O0+8UOY4/dvcfuL59EZKtTeLYhqBfwJrJIEyWdbtEDZhbMOULq",
-	"ZaTDxOugQXiYE2i27CahaFoERICK3ElFPeUrqFNCRzAT+McWHO/cbOHqYrFcWJh5d/VK4d3VUuHaEuc9",
-	"vc+614iY/ti9+5RbQYWqyGTpD5+7nz3r3n8Mus++7v7b1+Dww6eBPek0Ssv+SfRlWpEgCM58uM8hKSBE",
-	"PWju3ybORdLCw561FRkaHLm0OA6U27jiu1Asr14sXlsIH7DQVYG7+7D77QsmiLh7/5/bb4ZQTKUAOepH",
-	"COi6rr+OZ6weQs9jvlJcCltlfWGESwhC0YkKz8Lly5321SppYecM5SGGpgPOQoB5YIMMBoIUrJubCAPY",
-	"hp1zKo4sEGcG4iqyLO5DPDZFmCkuXJyfmyn3NT8Fz8StRj6ld5+8OPh6r/vhDnA/3e7++z128T270W3g",
-	"/uUr96N7RzJnpA2dfO1QKXxWfWmG0J6ZlLiGEAYUYYfJiwzPoGUjaHQ4YnkO9whGHIVi4ERqgQmgrWod",
-	"cC7VDyeSKYU4b8bi7x6JXhwpZPZ1PPf+5GNBQlnaRsTRipDEcMCOes6LgmGUCZmH9vqwV99RhgXHzV9F",
-	"NmXwt2U2+tuhF/Pvzhfzs6vlYnF1Pl+6VEg4fND9dr/7fJ+J/d3tO93nL8DhB389tbJeBOh97zAHpkkF",
-	"PN+aAFfMd9Tzk96lo2luDiFLTCnr6Yx1RHwvIcAi/W8uUywLS+Vk5S16hO7uY/fu44O9bSbQdX+97e49",
-	"Y7f7y9vAffix+3BH0eR+SOpb+KwGn7qvqtm2uYk8VW3aF/cZQzcIDilvZUKuQtzxwoCHRAgbOmie3deY",
-	"ZYrICCwv7qwvLuTLhdX5uatz5dXCP88UCrOFJHqu3OXul//nh6+8R06m5/EXPcLpx9GyU+HUnH/ryX2M",
-	"rVchVwEgFYfDRlBAaoLDU0Aw4oGoDHPqJgUNE7ccJhaAOlPJz+Z0blB6SwdrnRUso900QWqgZQEDbZpV",
-	"JKLdZX7K1esLxTMU0KqNEOak4Rz/WaTYiOCNKml2mJxB66SdBTOkgcAarG7IWL4KzywZ4aklFS+iT0To",
-	"KZlJykO94CufHo0nrGwpwYjXMGw5dWKb7w+v6t5sJthoyQbCoAmpww1x/JnONLBRzUa0PsDlWi5eKSys",
-	"Fv55MWac7f7+8cFf9t0ngsV9eY+LujvuoztxWug/+trFocj8mTDA/IAGwEGnyYgqaq5j6LRspAGn00Qa",
-	"MCltIZubQluGiXAVDYbk3AL354Wpy+Pdw8++UvjJE8+HImXHPtaC7yMsyqSUScVRgZkDqx8Eri3kr5Uv",
-	"F0tzP+uHSocPt93PHgRxY6/Dlm20STaSfB8UcSM8Z2zc7+4RPdtcrzvUC8lrUT8KwhiMI6XC9eKVuJ9X",
-	"xictFJYLpdXZwvW5mULYmSvB+HDb/d0vuda5ve/+asdHntf+Og7Ln1RC2U/HWBOJdPIyE5tzGS90T5JM",
-	"DUhSwH6Xx50NE/jl5eWRaEZfCiofzQOMkPpNaB7FhMEOZ04cTVLYAUM6B910PARkjwN5lODstYulkXfm",
-	"5udH9DH9XH/vb4mh2eq1hfz1/Nx8/p35mKpzsH8HuL/fO/zsHnDv7nomz6TwgdfiJotLmAZkwtEvIpc4",
-	"xBZLxdnjQywUT3T46YPuM6Zd/Mb96JMhANfHnigzjl5JDGcIeRVtGlY3EJaagP/IcYD25Dv37mN39wP3",
-	"8Xfd3zPCJn1r3KjCHelJFrUfrGCukI2+plnFSeudiYxckb40TNpcFvZEYJMnoNQhNqZBNZUUfLIysA8I",
-	"Plve2+SiRPdZ6HAQNW3SRLZjClIIabGWmMGOuVbhEB5NjCjiLmmqgWvlmeSU5MihhtKHRhgWxHOItIx3",
-	"F7kz0UENOugQ5W7YWDkZtG3Y4YhBWnYVpcQCBo0lMYBNRRxozZCWYB/+3iYSk7mCHLX3gvWH5rjhjyNr",
-	"P0ditbHz8J1+sTMx5En120by8aoSTfRMRVqZBmqmIyMWmMLGyw7EjsW/Y6lguSSfjgLHmyVYlCb2lgQf",
-	"EShz3Y8HTEZXVKuhqmNuolnooIHrK4Sf3tIyNWhaLRuVpDwYS3CXwYWSi4msTxGDyEUeEYgYxv+TDMmM",
-	"HUQQHzkbSLMR979lAaduIyQWSpkwJlwBbJ2pLtX1yFuSblewkhKvZJF+Tvl8FDtiEybtVoueeBrUOd7N",
-	"SkTEH9DFUtLRoGGY7CtoLSpgkjVRwpCrtmwbYUdSmxkueqSi1PxRGWAt866HT9TWMg6019GRXx+BXyh7",
-	"PGFnSa9LBi2qbgTXAeFWg02/mOex9Rfzc/NsWEAq5A8xrODzlDsCY/1ZSsXZazPlVVWqKy4WSvlysbR6",
-	"NV+euZzRZKR5OV++thR+lfpD0hsJZlKXM4drJIn9QweE3NMi8dakfnY/w+4IhsgpvfzmkIQw6ScgD0gr",
-	"1jII2lanjOyGiUVgOEq4c8skXC8nNyYy5P3ZTey8NZGJ828t4yC7oVRpiQgyuTFRW2Vw9nMMGwox3hQ3",
-	"9BuwI2t1VIR2FBok6gjwXA5M2pyQLyHSskRwtF+DgI8nNQD9RCL+jQgYwNxDoIDmPSmhTQj4B+IaQxif",
-	"PQw8loaJ58TDuThzYHd1iZdKUTE4P1Oeu87QVk2FKBdKV+cW8uXCbBhh/Ydjb76KcIu9OkF4VVUofypR",
-	"OSBauInRStwSRRGUGykvmYjRTNw3wq0FnjCujotktnDdPRFLVLIjF6DMqSlbSCIwizZhhD4AbaQ+RWFh",
-	"dm7hkl+RxgtCZYoK40Oi4AtTQ6bBYqk4U1haYo8TXOXVthiy1eEmCsIFNAAtSpT5SMvhqowZRKlg0EFe",
-	"Npos29WGpuOFwfKoA7gOZUErj5iJlWa0TLCOjJaZKV5dnC+UOWL4+Rkz+YWZwvx8FEHUZ2On5KkFcemI",
-	"myKyYNnLiKxC2zaRDc5eKS6d60PgpqQz3d+2JpQ9tIlsoIM2wVkgJlcTWS2C13kBA4tX6RFrWUPGCoYU",
-	"1KDtFT/wVsFfy8sZ+DUOPKuE8JHE5Ze8ZZE2xNUIRnafv3B3Hx8+fJwEnhBM1FGTl4A/0EuW202cwqR5",
-	"9bZFy8EACq0w3el5DQl26lanF1kHEPAnQnO9fSEtdcfIaRPbZ6bh6ScvaWC+XGCq/filsBQ/eSlp0yJ9",
-	"ltiewBE8f/X6QlHnBDVBpzWraNas1ZCNcLX/LkUMpx/TJWURgVZnMVqHjDWAnzDRHjaRzcveWdzDVwns",
-	"WD4NqWii4N0aceqghhAF0EYCe8MF2lIzy+aR5T05Mk46Jy+Bwwfb3T887/5x3320DQ4f3Ot+nohytEGP",
-	"guybxKyi4Qcma/Y9ZT9vu5zg5qtV1HSQkUJp7SkXeEqnzIHyWT+3xShVelQBQCp6QcCf8MuK0l8aIysY",
-	"IWFLXBMEnb0I0g1k8KhBTNrRyl0hYWGwsEYdswEdZMwQNp7tqGw25CabNqpCJyjmE972NYpAxR8vawxy",
-	"DDar9YAw8w2E/ONVi1Q3sikMUeNDGKKiC+ldBbGFHdNSSjqyA2naZA2uWR0B/8hd618dKKJYDoYZe3NF",
-	"jvErOCGp8kZME73yb3d/497ZiTice5jnwvIHtKxijRcCGEAKlGFbN7R0yCCK7YmwdVstYjV0lakBxaK0",
-	"DI0Jq4kSSlh785/oTznUelbyPVFIJuBb77sUYEhqOnQ8C0hv0naKzSChTSXTaeljVmTJlJboGIE/Kjn9",
-	"/u6bfDMy8glCdAqb/1h6UvuSr7agynGJzcsVSH7+aoDWPegnJ5wyKH0g4YzTl0B9SavVHIWsKJuP7kyL",
-	"4ncUb8NIMPAOnSCN+UHRliPaV+PWoARJkXA50VacE6QmajALbSJUO7B30dHwqOwx5L83ZuFB6CCuZg+G",
-	"c1zonRjjkX6xNEvwcq+VEYMda0W/GLsw84Rx7nBn2/38edoCGbHFHxOHXlOmuyxL168hXo1a1sg8ZayY",
-	"T39koUIfZicq14+UIvXIoK+62bL2sBgVKWSbVk44zktOQrIYAjlPmFCqoki4EnMvuSQlNQ2jTJS+paS1",
-	"JyiYKMT7ByCeJF4O9q1wJnFDecQoOrJYKlydu3Z1RNg6lfLrE3q0+noTOg6y2Zz/8738yM/gyPv6yIUb",
-	"wcfVkRs//lGmb5X2Cd39/L5XcZTXxQzXaT+zekYDZ0bOdL+8JzPD/UAKtaSYsmdpTH8tg5+qESds36gE",
-	"9dmY4DWEruq5F6I0f+baUnlE72HS9gZ51twepK/tQS7qVolQv8NPPznY3+/++tNES9wxQ3yOKQ1YIVdm",
-	"v+GK01OG3hktK7X5YCn6/HEi2CLUQTljrZ9Um4ngYAz4/pI0cVf6URf5zpOhvuq1Pf2U97Ioc5xMhHwX",
-	"/DDxj3JG7hZPCNZqwnUZPZE6RdUfEN2wWFZozsFbPREsUMH2g0GC5EiGY2uC4QniXrf5ciGt2y2lu6pm",
-	"k4Z01ohOUG3htqwTy6BK7MoxrAtvtNI3WukPQCt9abblV6gBRsYf3a3/2quSVxFuvZ7qwisV+U9AjE4v",
-	"1STbdiNCTUPGAaaf1o8cPMlskdSytgBBgswdbGQAGp6IFOXj8ykWoZYSlKuhYmyGVlGH9tsOdSeTY40S",
-	"tx7LzUhwWyvR4/0zG7wHw6igiDxJso6SP9+DwaV6cY80kGD1/mz9Ax6uJySieE7WpWszMwU/+P5aqRB2",
-	"tgY/J9hiEjsDpZa7vPaf4XKOWi8foBDEIijsvzH1kKrn5Zb7V1s+3UgRtB7/5kZSeRrRZNeLMVJCVYmB",
-	"qNdsxKRehFqVaQFwkwcj3RxZJyPyHVHgZHp0zThlQI81TDk9kE+o3H7KgB/tN5LY5SLWjyHeFuD0nJki",
-	"i/TqPF2XEqhIQ2aK+hTneT+RoZ8/b1EHYNKeBjP5mcsF9r2s4qM2tQW8xM00WCrn59kzvLobpA5YJ8Tg",
-	"z2tcDWxRxGZfwUFhf/EaXta/wqTmCnCQZVFQJ20gpeQOgLbXqU+e5ZXiEg//n7nMk0bYa8P0WzzQi3Zz",
-	"gL1DjM6woRfpzQv8FZ5CpNQXSX7brQGB+JmL/JC8DuFVy+QpGLycJ6YOxNXEbp0yx4OflWyJbooI4TYM",
-	"N+I+WoOLGMf12j/Fsc2s1kV3IhFpzjNkW5bfq2gaQKvN+3SwOxClkxqgyDJIQ/zKM+1p6pRV9UBEI6xE",
-	"jWE4cZd9DqVghH22A9tVxeVCXhsh3laW7TfU2DNF8/ek+ZXiColqqeOTozb0CA4yTlox9es3RNfwT7we",
-	"tYBx0I2M2NPsu5rJe8qr7bAwsMi6qD/G56Tg7PL4jPgMTEMD42Ogjm4Cw1w3HXouvIWBtSPCHkp95AIc",
-	"qd24NT629aOBVoqqsCgEmkoAeM3rZutBIUlmjZGPOE601iyzKg+LvW5a0gMK1myIq3VAMFNSQMUgVTrK",
-	"n6PZhlEBlkkdKhuVa0AGgHldchgoGwhi3py8BhCs1tW0rPy18uVVYQCQH8eCj+PBx4mMFmkn+s7c/Hyo",
-	"0nMqRqwUAVZbfMRbAfSsGN6rbDxn8ZcL87PeZ3VtMf5/tVC+XJzlz+Tn54vL/Et1RJ8OG0n1S5NLIJYK",
-	"DHyFhfLcTKQFUalwsVRYurwaLWsW/t7fdIo+MvGCnMl1YaIl6aIriBbRipQdu7ZUKIVAm9AtMFG4Cu5p",
-	"woi+HF01gvTl6uELVeDt86SMJYqme938SQ1M6DogNs++imcy+2JpWgbEhY6hLSPSV9HHMiIWMoig+H0g",
-	"h4BOEaOgtWAcAjVvyiTxkudFTgEIDOI4TMzjvecEs+GFTM9W1M6nFQ1UOEvP6ln2aOWc6KvCh/HAE97T",
-	"VgNNzhZtIIrcBD1uNUDsFVxhU1eE/cZ/E2NqoF0nFlK6StkIGtGspkgr1gQ7RrKHaLne4a6sXgLDGqKm",
-	"7NzCYRZmSUdo9DqIE4mT8RfcBzc89EooGMJlMo4XCjPgf6s3VSJOPIMzwdeWBLhofjoXQWQ2iaykIoTd",
-	"pk3Wbdig04BEHXI88V0oTpBrNoSioLtpFVqW3/yb3/G2dE9tYNKmKzjcENwzkkRZV4xfJJPOpF5yMc4S",
-	"ZoMhwhd7by+yF2lrdMo0cpWx92GjA3na6dHIk/r0nLJDi0pgpwf4yY10Thn4k6Xa03MIkZ42pw36ycrG",
-	"6QF/vN3MKTuBCAc+ZZD3veTR0iMNsmZasr+gaM2TBV5BeF59pW2bDgIVPafnxsYnJt86/3aFScCVUEHS",
-	"yrQv43AjmxDf6p1mHWHooJisG61mqgRt58bDQdt6yCai597TRy7cODvC/7s1rk1syY8TW/9LfDivvb11",
-	"bkAQt7Ib0N253/34AQgtKWjEH5N+e7UoOp2uCc/YcXrQ+VQTkdNIPxZDgbrh/dUhXUA3nVS1reqQLtpo",
-	"0yQy6XigDtdMtIuX2VbYT5qSLGpSkAsXWxtU0YKa7ydMzkNeQJOr9uuI6+5eIZLQ9GM6p1lyfn1g/Qxe",
-	"eLVgoQbDyXD91rGEIjf+ZHrPyRbhOgrPNN5/XDSeQxiJORii6wu9QvMPOXyEfdT6xGZCp+ymxk2op+fG",
-	"JnX1OWXgj9qKTw/wlwIDa6JNi+1eMWmxP2+kKEnWr2XPaTvbBE/E6TnfeFOKUwb+Y7lXTtU5hWvon7Jj",
-	"SjLwvvbQZ4IVqrZs0+ksMWjKXia8P0u+JQINxF8XPZnnp8vlTNICISejoqkLIDVQGWX3btQi6yYWGqj4",
-	"Qra5qrCV8RPkhJO/I9AB647TFE0UzMRqwjNevIpsC8J9PlwnVjqD5HTwX7f/APQJ/VwWCN8dt+5jhIxo",
-	"134Qrtoq4gVIq1pHVHgQeOS1Hy7D68ZlV/AKznuxMzzEidjIkKXy1JqcZ6jf70HUCDWpmMPQxEf2lMGD",
-	"idFNWHWsDvcxiPKgJpUVQoV7iBf9NC3R2cggGK1g+cIrxSXe0o1C0wCU8Obeov2iiGT2GrD59VpEjlVy",
-	"pRfQwpY4TwOKPhSeYD0dlCPAK7gSTVKt8HVSEVggIuK9UK029/XFwsgqV4pLFQ1UeJRWBZyFIkqMh4Od",
-	"4/2BKjxwqwLOxuPFRMXYFcw2HwkWmw4HipkOBXAdncuCfIO0sIwvkvI2L77KzvPHP84Lw0j2xz8GUjZg",
-	"26/cWvG8qCuSIKx4wRsrman/uv0HbYUHm4s/tirTAHGUS3QQA5Ou4PCUQq1aEaRoJTN1i82yVeH7L12c",
-	"ARcmJs8HrkoRyAEowgYFFVFQbQqoTYqaNlmzUOMffk4JrmSBTBgSm5YHzbBLeB8ZDsnwfAYEcVkosjfN",
-	"KhL1ez1zUWW0jqAlXLCjlrmJ3q/weSqjvBsw+0u0tbMJcTROpzhaS5Iz7cfpAUxAE9oSEdktkGnDwvbk",
-	"mA63PDXrBCPeLUni18iM14Z9E9lUkINcVs/qsrgqhk0zM5UZz+rZcRlJw4laQm1T9vU6SsjYWrREbSPp",
-	"E+SEpQE7fpgcmWJ3iUILad49Ys+coX44kgYwMnmjFxOzS1Nl+7WBf1myYFlCphIkeFRCRSlXcAOaoj86",
-	"4G25aRZU4plKEvxqWdkKwNC2efNv6IBay2YLEW8EMFwQFsFqnRONSqTEbEUcg5jWJJiH+1kmdWJdQjiQ",
-	"pV+d9mTWwSNqZs5F0+KdZrSkjFBRCJkwUtFkCCPb1DPCDCwEN5FXND6UkhopL2Gy2Xg0QEbLYJ5ilpzu",
-	"la7hT6SESWL2Z5Njj4fWQYAaJhgFN5ifax0G7dijRdaVesBJmwjVEVaXr9hmx9IV1FgdufEPSQFrN3j6",
-	"RJNgKuSCMV0fupk3jvSikoVDD/Zudz/+gleIFkmL7qOP3Cf31KZUXj6SSJELhRPqUzkvnDDo9vPejSAD",
-	"y4/4Vbvw6OHmfMkL4f3Aefu0eNMvPxaHkX8mnPCTTrW/Y20sVqQ7VHM4Wo+6R/XtULFtIdCqZbNlOexQ",
-	"rWtRwTpcsFrBylhRalkDOlTgOV7wJVTFuXeOZ7hSc2jH0WrMyo9bg5Agd8JIkLpVWO9mTT0aOHPk4tnT",
-	"E+LeJc3u38/RWOKLGJlLPTLU5paPHU891g8vEQMnUg9U3Yx87NiF1GOjjaq3tMzkEJAKefnF4LFhwCxD",
-	"NMTI8WHA7N9DPjQ9sMJBIUJ78wmPlFlIIKTwHOZ1yq3HnFDdYLpgoPMk9aq4OdKiyB7hZSUyUxlVmeLv",
-	"UzodCjFs6lamSWiCDLXElCEalB/XZC8pYHJFRIj4MqmZMXUhyopYON4rD1dRFlw0MbQ455fRgEw5AWst",
-	"Yx05U2BM18Hfbt+L5r2v4MTE97/d/oRL0xP6hUB/Fi7GLCgyHtw2KQJj+tiUUjV9nXAVEKx1mFiLrJom",
-	"xFu/UDd0QGWeCCZYyYJl3sEC4hUsxivyIe8FYW5KTwiFDQREkrkvXYsq7HzcWU90hmADMT3IXzJTyERW",
-	"jcMECAE+T4qQE/IqcRP6hRUcD5pWW7swLU2uWFVkPTE1vlKTbb0meoYrr2WijY2aFo+wDyZN0MrUgvR0",
-	"BYt+ItCy/DdpXjdwP+Kc+h1uvMYgWZAP2pi3eQQf9PiB171ctDJnu2kycXcdORwmYxe8Dot8ESvYpKAB",
-	"DTSdVPqeLy6soWugXYcOV8hNB1QJZasph0q3G4idss37Vfstz0F+kWtU3G4QRVq/kPp2csfRv93+hGvM",
-	"1As7lmibIKOLUwwyw48km88ZqNEkDsLVzhXUyQhJkJNZLxlqGCEQ3XRElGxYUrr71H1yD3TvPgc598l3",
-	"3T/fPtzek/BQxaWkOjYJgr5aXCAWr5BQqCIqmHBDHDFgJ7xKd+dp9+OdpGUlVddVWyFpR125F+mQdt1b",
-	"wyovoZrCW2FPI5dqji33V0W5+WhLXw/ZOXVOEonj5dJfU8n3e5RwY9WUwoUFIkV+QtXAQ2V4ehXUGTq/",
-	"L1wp1St2GqlTk744DY2vfKtnx+a+Ex1RUk8uSd6jpW9djUAPUikjfXgVejpSYmyyI65Gioa8ylB/JF/L",
-	"mBBXh7iVdZmBEVzIw4/+5N7ddT98DtxHewff7AH3y9vuo72kq9mzLUsUj3JSgY23P+F9S3p03h7QSSQL",
-	"lKXefex+/PTwV4/lovkgvu7u/Z2Db3d54c7fvpC/du/vdD9+ALr3bvNO1Z/f7/76U69t9Tc77FreDxIl",
-	"opcn6M9xhFtBo7Nsve7bjxs4BDxMvB7hinwocJ/+JhFV+tGn1HjkNds5YTySSz/4Zu/g2+8YaAJF/9Hz",
-	"5BzcGFao/eaOhRjBRFuvdksnQhtjrWGSLBlMhJ5O0Ke87C5Y3Vi3mfr/kkmmlvGUtJSz+I9vacfuo/73",
-	"ZcPR3049Nhz6JEantwCFao3wwbn0+41EvQnrU3oLkJ+f8MZsdRyzVU9PvmK9EiLV8exX47oGgr8mkq1Z",
-	"o0G38N6GrbLSGJ1bsrg/m9sMZMGKBqEOcHj/U9HfjViG8F3zLVomdaYABA0Ttxx0ThibAvOK9CyCsxAb",
-	"K9jg9nUqSqNG+zl6ne24e15UHTPOabLLKG8YutZJ9k6qJikTgxZFWZC3LLaDFYwYR2dzTXMLm3RktmFH",
-	"U6xt7ofP3d1t4H7z4vCD5+6j+8Dd/vrg2z8lGC6I3XdYL3tHxEQnDWkrWIQvqL3zgV8vMWJr4uY+EQIh",
-	"u6gqbTE96xFvNHtWwExYqAgObFAY3XRWsGN3uKQf9Ez0wQzBpD6uyfIkKDz5GTrQLMUtUpqM8IByRyuY",
-	"o1eSeUdiKAox4sxxzDPejBEJTz2n78Uck1om6dWN/qVYNpR8fAVYHPUHisJ0QOfszUhdPmGxU2rxJTZw",
-	"D8TGQaX2vMp6omn8lhaeO9YIPpj4YO+2+/mv2B29u8tv8KNfuZ/f58nnQ74k3ENekXh55wVv6Yef3XO3",
-	"d/vMGgKWV7PPr8WXJEunI1dJOhBtsZtqRG1Z7u5D98vb3fuP5WqPffqRwtKxF6jg+HvGlD5g8We8mJ+b",
-	"74UlXhnHdFiSxJ2OoT9FadUgJ/Amsg2z6vzduYGPp0IcVwt4I8wfTZhfJi1eic+knjNxDYEmodRcs9A/",
-	"nrhEnyzD3/ItMltCeLdQUvlekQpKA69fKLZXyJdM5BPyJBfmse+c7iAnC4oYBY/5j3CZswE7PPyaf635",
-	"3tgp7jsEa0j48khtBZueD9l3tELDsBEVLk6lLJ9JebQvDwcmDmhh/lcd2Wjad1tKBaNDWqANscNL/vmV",
-	"ayJuQr79qBR5JGdhybeAnUDEmFiXFeO2f/nK/ehe9/5XiV6jdCJpX7NklPsefLt7sPeEG93u7nquWb6I",
-	"ODPoK+vG/DH5hZnC/PxL9sco7Qh6FeLr66BRjY4S9L39NMqO0kj2qSydvV56EnbLSE+3HqzXi1EAPkr+",
-	"0LlwmANfGGacklj/hoUeh4WW4YYSi7MGqxsnzDYneKB8Ytg7w3pRup7UevBFGUVeaUPTqSjmEBmdAimg",
-	"hPAkFTXMx+vp4sXTM23IAbDmIBtQAhoQd1awNJYxvudFGPnjRXEsYRIS0Ve9wl8U6nNSTE1LO2YZms5p",
-	"5oEvi4+N62/4WH8+pgnV9yK3/vUxxEl99CULQd7gaCG6YSwUQ+GSX/tukECUe/mI1GvzPdAsvcUgttkj",
-	"4thRbRRar6isPuFYr5yovJJgpWFx4SVENB2TwgwR9iSuLeoV+HOwdxscfL3n7t45fPiK6Eq0rHOUrHT/",
-	"uN/98JkXwsd2KgJaxNb97ryPPlJCICJjtkH3w2fdP98+fPgYHP5uG3TvPnXvPpaqXCQU4uVQqleHnYUc",
-	"L6udjg1uv3z6lP6NUUQ9VnzaK6dVx4oNS3XMNP6qE5NLTn+U2as/8GOGfQ155urbXvKxf18BZOkMMVwl",
-	"/buyvbyxnhzVASHN634deGEx+ceXYEMJux5kwMforYCibPUsL7DsFxsXVh5atbn3oE7adMoPHtGEMd+r",
-	"HyD/9NspBSlaPI5HlpmA2AgKKQCvsy6TsKim5lTxtKdYFtLhpw+6zwSV+OiTfsE5WZAXr/WWg4kTKl7g",
-	"uTzGB9ho5F7jVpp4b4GQHeoMFRVZsn3LlPK8edlLRabNh9pphoND0pKwhM6iJ2D0gZxJxXX/aFREykxy",
-	"haWE+vHLRbG/A4Y4OaLnZHQ2tK1Omd0KUUKSZ8jkxkRit4PsRgEbKiPNjY2M55I7yUYzdyb1S+/Eknbm",
-	"ywXAfhgmYWcyKWFnvlxIn7ETlxLCKTu9O5sfOWdHbZgb6pLr/SBfffjpJwf7+91ffxoVXQaFj/QVZdiP",
-	"vhyTnynPXWfQ8hPlrxQjQTPC+wXc3Yfdb190v/gufUkEny4lZX5xEWTnjvvwr/3jZvpXRojicyLO6m9w",
-	"8nTiZEJb3kH5bm9yBXud8VasGsaJXPOhpX2JT/0kfe8ZLsIwUedN6Ys3Un/KHIIo6iRmERy/BsZYVOyv",
-	"m/KhW70dqr68yp2ZVAMYtRF1RBW+LLiCmo5s12kjBDoIio6V8cJb8i5dlu88mapb6QYtOdAW4mL6MZ6g",
-	"2KNIllTDRBqYST0lX5XmVWt5UgUsaSoZghYp5pyt9DtZhOvDbHzJfB+dhBcYNZpOtBjBkxfd3S/61MqS",
-	"fU7fu8GrsStl4P3C77J6e6i4u9fCljOFnFdrfUyP1UHXw8XM9a1+Rie+1uHKackC8vGCAXyufhtObQ4M",
-	"PzZQtvrBurZeoRsr8lB/UYeHgb/6o/z78VBNHAfJYG8kmzhCUMYJe6OGQ7SXRCPHwjQyd6I0cljBWwoL",
-	"/eTuIka8ecapFLffiMzHSrulgBJQg/bLNo83EG71FJJ72nZFyiyXkzVg1kT9VLUS9TlRis1P5TRFTbJw",
-	"hmxQTAy3+lnEeTWyHnW5QPfZg+6/vADd3z/uPnjW1zDe19x9lcHhGIL7TJ3p+ichXHonosiWoX2LDR/B",
-	"NvfG5HY0k9tAUxm/neEfbmj8HOd8GRjG4MV+NpTLOz+3VM6I7+Umexbk5RxJ9FEYOK1PE5SJIxeJCzYD",
-	"ppNy1+W5pXKx9G7f6aQmJBd5o7+dKwm3X6K5i13zQU5tTo7eWLjesOv0fm3FY8ywR/SxOPkir0pPEE5U",
-	"1G4g793gV42XsUzy07IlrouNiJo/Xg8BUTpVFMCkQa6bqM6vZVq2lZnKjMKmObqZ49dZbirRdQ7V4ukG",
-	"qPKsQ6/biTQOCWDEjU8zdVTd0GRmAW+AQBit9kMFlCk8UWjrxtZ/BwAA//8=",
-}
-
-// decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
-// after base64-decoding and flate-decompressing the embedded blob.
-func decodeSpec() ([]byte, error) {
-	encoded := strings.Join(swaggerSpec, "")
-	compressed, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return nil, fmt.Errorf("error base64 decoding spec: %w", err)
-	}
-	zr := flate.NewReader(bytes.NewReader(compressed))
-	var buf bytes.Buffer
-	if _, err := buf.ReadFrom(zr); err != nil {
-		return nil, fmt.Errorf("read flate: %w", err)
-	}
-	if err := zr.Close(); err != nil {
-		return nil, fmt.Errorf("close flate reader: %w", err)
-	}
-
-	return buf.Bytes(), nil
-}
-
-var rawSpec = decodeSpecCached()
-
-// a naive cache of the decoded OpenAPI spec
-func decodeSpecCached() func() ([]byte, error) {
-	data, err := decodeSpec()
-	return func() ([]byte, error) {
-		return data, err
-	}
-}
-
-// Constructs a synthetic filesystem for resolving external references when loading openapi specifications.
-func PathToRawSpec(pathToFile string) map[string]func() ([]byte, error) {
-	res := make(map[string]func() ([]byte, error))
-	if len(pathToFile) > 0 {
-		res[pathToFile] = rawSpec
-	}
-
-	for rawPath, rawFunc := range externalRef0.PathToRawSpec(path.Join(path.Dir(pathToFile), "./common.yaml")) {
-		if _, ok := res[rawPath]; ok {
-			// it is not possible to compare functions in golang, so always overwrite the old value
-		}
-		res[rawPath] = rawFunc
-	}
-	return res
-}
-
-// GetSpec returns the OpenAPI specification corresponding to the generated
-// code in this file. External references in the spec are resolved through
-// PathToRawSpec; externally-referenced files must be embedded in their
-// corresponding Go packages (via the import-mapping feature). URL-based
-// external refs are not supported.
-func GetSpec() (swagger *openapi3.T, err error) {
-	resolvePath := PathToRawSpec("")
-
-	loader := openapi3.NewLoader()
-	loader.IsExternalRefsAllowed = true
-	loader.ReadFromURIFunc = func(loader *openapi3.Loader, url *url.URL) ([]byte, error) {
-		pathToFile := url.String()
-		pathToFile = path.Clean(pathToFile)
-		getSpec, ok := resolvePath[pathToFile]
-		if !ok {
-			err1 := fmt.Errorf("path not found: %s", pathToFile)
-			return nil, err1
-		}
-		return getSpec()
-	}
-	var specData []byte
-	specData, err = rawSpec()
-	if err != nil {
-		return
-	}
-	swagger, err = loader.LoadFromData(specData)
-	if err != nil {
-		return
-	}
-	return
-}
-
-// GetSpecJSON returns the raw JSON bytes of the embedded OpenAPI
-// specification: decompressed but not unmarshaled. External references
-// are not resolved here; the bytes are the spec exactly as embedded by
-// codegen. The result is cached at package init time, so repeated calls
-// are cheap.
-func GetSpecJSON() ([]byte, error) {
-	return rawSpec()
-}
-
-// GetSwagger returns the OpenAPI specification corresponding to the
-// generated code in this file.
-//
-// Deprecated: GetSwagger predates kin-openapi renaming openapi3.Swagger
-// to openapi3.T. Use [GetSpec] instead. This wrapper is retained for
-// backwards compatibility.
-func GetSwagger() (*openapi3.T, error) {
-	return GetSpec()
 }

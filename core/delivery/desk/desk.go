@@ -1,0 +1,61 @@
+// Package desk is where staff look at deliveries to the MVNO AP server and have one told again (UFR-BILL-040, UFR-PROD-040).
+package cases
+
+import (
+	"context"
+	"errors"
+
+	"phonebill/core/auth"
+	"phonebill/core/delivery"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/staff/audittrail"
+	"phonebill/ports"
+)
+
+// Service shows deliveries. All fields are required; it is safe for concurrent use.
+type Deliveries struct {
+	Bills   ports.Deliveries
+	Changes ports.Deliveries
+	Audit   ports.AuditLog
+	Report  ports.Report
+	Now     ports.Clock
+	NewID   ports.IDs
+}
+
+// List answers one page of the events of a kind that match, those of the newest requests first, and how many match (at most
+// delivery.MostCounted). FORBIDDEN for who is not staff, as everywhere here;
+// VALIDATION_ERROR for an unknown kind or state.
+func (s *Deliveries) List(ctx context.Context, by audittrail.By, kind delivery.Kind, f delivery.Filter) ([]delivery.Told, int, error) {
+	if err := by.Staff(); err != nil {
+		return nil, 0, err
+	}
+	if err := errors.Join(kind.Check(), f.Check()); err != nil {
+		return nil, 0, err
+	}
+	if kind == delivery.ChangeResult {
+		return s.Changes.List(ctx, f)
+	}
+	return s.Bills.List(ctx, f)
+}
+
+// action is what a replay is called in the audit log.
+const deliveryReplayed = "DELIVERY_REPLAYED"
+
+// Replay has a delivered or parked event told again, under its id and its sequence number. NOT_FOUND without it, CONFLICT when it is
+// pending anyway, VALIDATION_ERROR without a reason. The intent is in the audit log before anything changes, and what came of it after.
+func (s *Deliveries) Replay(ctx context.Context, by audittrail.By, event id.ID, reason string) error {
+	refused := by.Staff()
+	if refused == nil {
+		reason, refused = auth.ParseReason(reason)
+	}
+	log := audittrail.Log{Audit: s.Audit, Report: s.Report, Now: s.Now, NewID: s.NewID}
+	deed := audittrail.Deed{Action: deliveryReplayed, Subject: event.String(), Reason: reason}
+	return log.Do(ctx, by, deed, refused, func(map[string]string) error {
+		err := s.Bills.Replay(ctx, event, s.Now())
+		if errors.Is(err, fault.New(fault.ResourceNotFound)) {
+			err = s.Changes.Replay(ctx, event, s.Now())
+		}
+		return err
+	})
+}
