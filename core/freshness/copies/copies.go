@@ -62,7 +62,7 @@ type Copy[V any] struct {
 type Stored[V any] struct {
 	Value  V
 	State  freshness.State
-	readAt time.Time // no later than the read began
+	readAt time.Time // when the read began; zero when it failed, so that it is not known what the store holds
 }
 
 // IsFresh reports whether the copy may be shown without asking KOS.
@@ -214,12 +214,16 @@ func (c *Copies[V]) Wait() { c.running.Wait() }
 func (c *Copies[V]) read(ctx context.Context, q Query[V]) Stored[V] {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	stored := Stored[V]{State: freshness.Gone, readAt: c.Now()}
+	began := c.Now()
 	value, err := q.Source.Read(ctx)
-	if err == nil {
-		stored.Value, stored.State = value, q.Source.State(value, q.Since, c.Now(), c.Random())
+	switch {
+	case err == nil:
+		return Stored[V]{Value: value, State: q.Source.State(value, q.Since, c.Now(), c.Random()), readAt: began}
+	case errors.Is(err, fault.New(fault.ResourceNotFound)):
+		return Stored[V]{State: freshness.Gone, readAt: began}
+	default:
+		return Stored[V]{State: freshness.Gone}
 	}
-	return stored
 }
 
 // join waits for the flight about the subject, starting one if there is none. A flight that began too early for the

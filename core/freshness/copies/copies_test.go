@@ -426,3 +426,21 @@ func TestACopyStoredSinceTheLookup(t *testing.T) {
 		require.Equal(t, 1, w.calls)
 	})
 }
+
+// TestALookupThatFailedIsMadeAgain before KOS is asked: the store may hold a copy.
+func TestALookupThatFailedIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1)
+		w.hold(0)
+		q := w.query()
+		of(q).read = func(context.Context) (told, error) { return told{}, errors.New("busy") }
+		stored := w.processes[0].Lookup(t.Context(), q)
+		require.False(t, stored.CanBeServed())
+		time.Sleep(time.Second)
+		got, err := w.processes[0].Fetch(t.Context(), w.query(), stored)
+		require.NoError(t, err)
+		require.Equal(t, *w.held, got.Value)
+		require.Zero(t, w.calls)
+	})
+}

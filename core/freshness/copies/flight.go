@@ -19,7 +19,7 @@ type flight[V any] struct {
 	timeout time.Duration
 	payer   ports.Payer
 	early   bool         // it refreshes a copy that is still fresh, which therefore does not end the flight
-	readAt  time.Time    // when the store was last read for it; zero = never
+	readAt  time.Time    // when the store was last read for it; zero = never, or in vain
 	tries   atomic.Int32 // calls begun
 
 	answer Copy[V] // this and the rest are to be read when done is closed
@@ -108,8 +108,8 @@ func (c *Copies[V]) askOnce(ctx context.Context, q Query[V], f *flight[V], lease
 		outcome.For < f.remaining(c.Now())/2 && pause(ctx, outcome.For)
 }
 
-// mayHaveMissed reports whether another flight about the subject may have stored a copy since the store was read for
-// this one.
+// mayHaveMissed reports whether another flight about the subject may have stored a copy that the last read of the store
+// did not find.
 func (f *flight[V]) mayHaveMissed(lease freshness.Flight) bool {
 	return f.readAt.IsZero() || !lease.At.Before(f.readAt.Add(-freshness.Skew))
 }
