@@ -21,8 +21,10 @@ type BillSource interface {
 // Bills are the copies of bills, every answer of KOS a version (ADR 23).
 type Bills interface {
 	// Latest returns the newest version, or NOT_FOUND. One that the line's epoch hides (bill.Copy.HiddenBy) is NOT_FOUND
-	// too.
+	// too. It may return an older version for a while after a newer one was stored; NOT_FOUND is always exact.
 	Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error)
+	// LatestCommitted is Latest without that lag.
+	LatestCommitted(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error)
 	// Put stores a new version.
 	Put(ctx context.Context, c bill.Copy) error
 	// Version returns exactly that version, or NOT_FOUND.

@@ -35,16 +35,22 @@ type PlanChanger interface {
 
 // Customers are the last good copies of customers (ADR 23).
 type Customers interface {
-	// Latest returns the newest copy, or NOT_FOUND. One from before the line's epoch is NOT_FOUND too (ADR 6).
+	// Latest returns the newest copy, or NOT_FOUND. One from before the line's epoch is NOT_FOUND too (ADR 6). It may
+	// return an older copy for a while after a newer one was stored; NOT_FOUND is always exact.
 	Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error)
+	// LatestCommitted is Latest without that lag.
+	LatestCommitted(ctx context.Context, n line.Number) (product.CustomerCopy, error)
 	// Put replaces the copy unless the stored one is newer.
 	Put(ctx context.Context, c product.CustomerCopy) error
 }
 
 // Plans is the last good copy of the plan list.
 type Plans interface {
-	// Latest returns the copy, or NOT_FOUND.
+	// Latest returns the copy, or NOT_FOUND. It may return an older one for a while after a newer one was stored;
+	// NOT_FOUND is always exact.
 	Latest(ctx context.Context) (product.PlansCopy, error)
+	// LatestCommitted is Latest without that lag.
+	LatestCommitted(ctx context.Context) (product.PlansCopy, error)
 	// Put replaces the copy unless the stored one is newer.
 	Put(ctx context.Context, c product.PlansCopy) error
 }

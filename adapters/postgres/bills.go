@@ -51,6 +51,11 @@ func (b *Bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bi
 	return c, nil
 }
 
+// LatestCommitted is Latest, which never lags here.
+func (b *Bills) LatestCommitted(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
+	return b.Latest(ctx, n, m)
+}
+
 // Put stores a new version.
 func (b *Bills) Put(ctx context.Context, c bill.Copy) error {
 	index := b.lines.index(c.Bill.Line)

@@ -84,6 +84,11 @@ func (c *Customers) Latest(ctx context.Context, n line.Number) (product.Customer
 // absent is what a copy is that cannot be opened: the alert is raised, and KOS can be asked again.
 func absent(err error) error { return fault.New(fault.ResourceNotFound).Because(err) }
 
+// LatestCommitted is Latest, which never lags here.
+func (c *Customers) LatestCommitted(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
+	return c.Latest(ctx, n)
+}
+
 // Put replaces the copy unless the stored one is newer.
 func (c *Customers) Put(ctx context.Context, copied product.CustomerCopy) error {
 	index := c.lines.index(copied.Customer.Line)
@@ -109,6 +114,9 @@ func (p *Plans) Latest(ctx context.Context) (product.PlansCopy, error) {
 	}
 	return held, nil
 }
+
+// LatestCommitted is Latest, which never lags here.
+func (p *Plans) LatestCommitted(ctx context.Context) (product.PlansCopy, error) { return p.Latest(ctx) }
 
 // Put replaces the copy unless the stored one is newer.
 func (p *Plans) Put(ctx context.Context, copied product.PlansCopy) error {

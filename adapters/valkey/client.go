@@ -30,23 +30,8 @@ type Config struct {
 	Namespace string                // before every key; empty = phonebill
 	Patience  time.Duration         // with one cache call; 0 = 40 ms, so that a slow cache costs less than 50
 	Metrics   prometheus.Registerer // nil = not exported
-	Fresh     Fresh                 // when a cached copy is looked up in the store again; zero = at no age
 
 	dial func(ctx context.Context, addr string, d *net.Dialer) (net.Conn, error) // for tests: the way to a node
-}
-
-// Fresh says how long a cached copy is taken for the newest one. Of an older one the store may hold a newer version
-// that the cache has missed, so the store is read too before KOS is asked. A zero duration means for ever.
-type Fresh struct {
-	Bills, Customers, Plans time.Duration
-	Now                     func() time.Time // nil = time.Now
-}
-
-func (f Fresh) now() time.Time {
-	if f.Now == nil {
-		return time.Now()
-	}
-	return f.Now()
 }
 
 const (

@@ -41,14 +41,14 @@ type cachedBills struct {
 }
 
 // NewCachedBills returns next with its newest bills cached. A warm Latest is one round trip to the cache and does not
-// read next. A cached bill that is not fresh any more (Config.Fresh) is looked up in next too. Versions are read from
-// next: a delivery reads each but once. epochs are those that next obeys.
+// read next; it may lag where the cache has missed a put. Versions are read from next: a delivery reads each but once.
+// epochs are those that next obeys.
 func NewCachedBills(
 	c *Client, next ports.Bills, epochs ports.Epochs, vault ports.Vault, sealer ports.Sealer[bill.Copy],
 	log *slog.Logger,
 ) ports.Bills {
 	return &cachedBills{next: next, epochs: epochs, vault: vault, entries: entries[bill.Copy]{
-		client: c, kind: "bill", ttl: lineTTL(), fresh: c.cfg.Fresh.Bills, asOf: asOfBill,
+		client: c, kind: "bill", ttl: lineTTL(), asOf: asOfBill,
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
 }
@@ -81,9 +81,14 @@ func (b *cachedBills) location(n line.Number, m calendar.Month) location[bill.Co
 // Latest reads the cache, and next on a miss.
 func (b *cachedBills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
 	return b.entries.get(ctx, b.location(n, m), origin[bill.Copy]{
-		value: func(ctx context.Context) (bill.Copy, error) { return b.next.Latest(ctx, n, m) },
+		value: func() (bill.Copy, error) { return b.next.Latest(ctx, n, m) },
 		epoch: func() (time.Time, error) { return b.epochs.Of(ctx, n) },
 	})
+}
+
+// LatestCommitted reads next.
+func (b *cachedBills) LatestCommitted(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
+	return b.next.LatestCommitted(ctx, n, m)
 }
 
 // Put stores in next first.
@@ -121,7 +126,7 @@ func NewCachedCustomers(
 	sealer ports.Sealer[product.CustomerCopy], log *slog.Logger,
 ) ports.Customers {
 	return &cachedCustomers{next: next, epochs: epochs, vault: vault, entries: entries[product.CustomerCopy]{
-		client: c, kind: "customer", ttl: lineTTL(), fresh: c.cfg.Fresh.Customers,
+		client: c, kind: "customer", ttl: lineTTL(),
 		asOf: func(c product.CustomerCopy) time.Time { return c.AsOf },
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
@@ -144,9 +149,14 @@ func (s *cachedCustomers) location(n line.Number) location[product.CustomerCopy]
 // Latest reads the cache, and next on a miss.
 func (s *cachedCustomers) Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
 	return s.entries.get(ctx, s.location(n), origin[product.CustomerCopy]{
-		value: func(ctx context.Context) (product.CustomerCopy, error) { return s.next.Latest(ctx, n) },
+		value: func() (product.CustomerCopy, error) { return s.next.Latest(ctx, n) },
 		epoch: func() (time.Time, error) { return s.epochs.Of(ctx, n) },
 	})
+}
+
+// LatestCommitted reads next.
+func (s *cachedCustomers) LatestCommitted(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
+	return s.next.LatestCommitted(ctx, n)
 }
 
 // Put stores in next first.
@@ -167,7 +177,7 @@ type cachedPlans struct {
 // NewCachedPlans returns next cached, as NewCachedBills does.
 func NewCachedPlans(c *Client, next ports.Plans, sealer ports.Sealer[product.PlansCopy], log *slog.Logger) ports.Plans {
 	return &cachedPlans{next: next, key: c.cfg.Namespace + ":plans:v1:" + plansTag, entries: entries[product.PlansCopy]{
-		client: c, kind: "plans", ttl: freshness.PlanList.Hard, fresh: c.cfg.Fresh.Plans,
+		client: c, kind: "plans", ttl: freshness.PlanList.Hard,
 		asOf: func(p product.PlansCopy) time.Time { return p.AsOf },
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
@@ -185,8 +195,13 @@ func (p *cachedPlans) location() location[product.PlansCopy] {
 // Latest reads the cache, and next on a miss.
 func (p *cachedPlans) Latest(ctx context.Context) (product.PlansCopy, error) {
 	return p.entries.get(ctx, p.location(), origin[product.PlansCopy]{
-		value: func(ctx context.Context) (product.PlansCopy, error) { return p.next.Latest(ctx) },
+		value: func() (product.PlansCopy, error) { return p.next.Latest(ctx) },
 	})
+}
+
+// LatestCommitted reads next.
+func (p *cachedPlans) LatestCommitted(ctx context.Context) (product.PlansCopy, error) {
+	return p.next.LatestCommitted(ctx)
 }
 
 // Put stores in next first.

@@ -125,7 +125,6 @@ type entries[T any] struct {
 	client *Client
 	kind   string // for metrics
 	ttl    time.Duration
-	fresh  time.Duration     // how long a cached value is taken for the newest one; 0 = for ever
 	asOf   func(T) time.Time // when KOS was asked for the value; the zero time where that means nothing
 	seal   func(at sealing.Place, v T) ([]byte, error)
 	open   func(at sealing.Place, sealed []byte) (T, error)
@@ -156,7 +155,7 @@ func (s *entries[T]) opened(on location[T], entry string) (T, error) {
 
 // origin reads the store behind the cache on a miss.
 type origin[T any] struct {
-	value func(ctx context.Context) (T, error)
+	value func() (T, error)
 	epoch func() (time.Time, error) // nil where there is none
 }
 
@@ -165,13 +164,13 @@ func (s *entries[T]) get(ctx context.Context, on location[T], from origin[T]) (T
 	key := on.key
 	if !s.client.trusted(key) {
 		s.count("miss")
-		return from.value(ctx)
+		return from.value()
 	}
 	began := time.Now()
 	held, err := s.read(ctx, on)
 	if err == nil && held.hit {
 		s.count("hit")
-		return s.newest(ctx, on, held.value, from)
+		return held.value, nil
 	}
 	s.count("miss")
 	left := s.client.cfg.Patience - time.Since(began) // what follows shares it: a slow cache costs its timeout once
@@ -181,7 +180,7 @@ func (s *entries[T]) get(ctx context.Context, on location[T], from origin[T]) (T
 			return err
 		})
 	}
-	v, failed := from.value(ctx)
+	v, failed := from.value()
 	if err != nil || failed != nil && !errors.Is(failed, fault.New(fault.ResourceNotFound)) {
 		return v, failed
 	}
@@ -196,28 +195,6 @@ func (s *entries[T]) get(ctx context.Context, on location[T], from origin[T]) (T
 		return nil
 	})
 	return v, failed
-}
-
-// recheckTimeout is how long the store may take to return a newer value than a cached one.
-const recheckTimeout = 300 * time.Millisecond
-
-// newest returns the cached value while it is fresh; then what the store holds, if that is newer, which is then
-// cached. A store that cannot be read in time leaves the cached value.
-func (s *entries[T]) newest(ctx context.Context, on location[T], cached T, from origin[T]) (T, error) {
-	if s.fresh <= 0 || s.client.cfg.Fresh.now().Sub(s.asOf(cached)) < s.fresh {
-		return cached, nil
-	}
-	limited, cancel := context.WithTimeout(ctx, recheckTimeout)
-	defer cancel()
-	stored, err := from.value(limited)
-	switch {
-	case errors.Is(err, fault.New(fault.ResourceNotFound)): // hidden by an epoch that the cache does not know yet
-		return stored, err
-	case err != nil || !s.asOf(stored).After(s.asOf(cached)):
-		return cached, nil
-	}
-	s.put(ctx, on, stored)
-	return stored, nil
 }
 
 // spending makes one more cache call, for no longer than what is left.

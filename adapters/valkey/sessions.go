@@ -89,7 +89,7 @@ func (s *cachedSessions) forget(ctx context.Context, ended []auth.Revocation) {
 // Get reads the cache, and next on a miss.
 func (s *cachedSessions) Get(ctx context.Context, sid id.ID) (auth.Session, error) {
 	return s.entries.get(ctx, s.location(sid), origin[auth.Session]{
-		value: func(ctx context.Context) (auth.Session, error) { return s.next.Get(ctx, sid) },
+		value: func() (auth.Session, error) { return s.next.Get(ctx, sid) },
 	})
 }
 

@@ -64,7 +64,7 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	if err := distinct(c.InternalToken, c.GatewayAuditToken); err != nil {
 		return p.failed(err)
 	}
-	at, err := p.stores(ctx, c.Data, migrations.Auth, Fresh{})
+	at, err := p.stores(ctx, c.Data, migrations.Auth)
 	if err != nil {
 		return p.failed(err)
 	}

@@ -22,7 +22,7 @@ import (
 // Bill wires the bill inquiry service.
 func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	p := begin(billService, c.Listen, t)
-	at, err := p.stores(ctx, c.Data, migrations.Bill, c.KOS.Fresh)
+	at, err := p.stores(ctx, c.Data, migrations.Bill)
 	if err != nil {
 		return p.failed(err)
 	}

@@ -38,7 +38,7 @@ func Gateway(ctx context.Context, c GatewayConfig, up Upstreams, t Tools) (*boot
 	var cache *valkey.Client
 	if c.Cache.Addr != "" {
 		var err error
-		if cache, err = p.cache(ctx, c.Cache, Fresh{}); err != nil {
+		if cache, err = p.cache(ctx, c.Cache); err != nil {
 			return p.failed(err)
 		}
 	}

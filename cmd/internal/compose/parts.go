@@ -74,13 +74,9 @@ func (p *parts) pool(ctx context.Context, name string, url personal.Secret, size
 }
 
 // cache is not among the checks: without it everything goes on, only slower.
-func (p *parts) cache(ctx context.Context, c Cache, fresh Fresh) (*valkey.Client, error) {
+func (p *parts) cache(ctx context.Context, c Cache) (*valkey.Client, error) {
 	client, err := valkey.Open(ctx, valkey.Config{
 		Addr: c.Addr, Cluster: c.Cluster, Password: c.Password, Mini: c.Mini, Namespace: "phonebill", Metrics: p.registry,
-		Fresh: valkey.Fresh{
-			Bills: fresh.Bill.Soft, Customers: fresh.Customer.Soft, Plans: fresh.Plans.Soft,
-			Now: func() time.Time { return p.Now() }, // the clock that the kos database corrects
-		},
 	})
 	if err != nil {
 		return nil, err
@@ -96,7 +92,7 @@ type stores struct {
 	cache   *valkey.Client
 }
 
-func (p *parts) stores(ctx context.Context, d Data, db migrations.Database, fresh Fresh) (s stores, err error) {
+func (p *parts) stores(ctx context.Context, d Data, db migrations.Database) (s stores, err error) {
 	if s.pool, err = p.pool(ctx, "database", d.DatabaseURL, d.PoolSize); err != nil {
 		return s, err
 	}
@@ -104,7 +100,7 @@ func (p *parts) stores(ctx context.Context, d Data, db migrations.Database, fres
 		return s, err
 	}
 	p.seal(ctx, s.keyring, db, postgres.NewSealingForm(db, s.pool))
-	s.cache, err = p.cache(ctx, d.Cache, fresh)
+	s.cache, err = p.cache(ctx, d.Cache)
 	p.warnOfTooManyConnections(s.pool, d.Instances)
 	return s, err
 }

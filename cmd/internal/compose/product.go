@@ -36,7 +36,7 @@ const (
 // Product wires the product change service.
 func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) {
 	p := begin(productService, c.Listen, t)
-	at, err := p.stores(ctx, c.Data, migrations.Product, c.KOS.Fresh)
+	at, err := p.stores(ctx, c.Data, migrations.Product)
 	if err != nil {
 		return p.failed(err)
 	}

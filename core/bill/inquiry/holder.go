@@ -8,6 +8,7 @@ import (
 
 	"phonebill/core/auth"
 	"phonebill/core/bill"
+	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/holder"
 	"phonebill/core/line"
@@ -89,8 +90,11 @@ var errHolder = errors.New("inquiry: kos does not state whose line it is")
 
 // ownCopy reads the newest copy if it may be shown to the customer who asks. NOT_FOUND also where it is another
 // customer's.
-func (s *Service) ownCopy(ctx context.Context, q bill.Inquiry) (bill.Copy, error) {
-	c, err := s.Bills.Latest(ctx, q.Line, q.Month)
+func (s *Service) ownCopy(
+	ctx context.Context, q bill.Inquiry,
+	latest func(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error),
+) (bill.Copy, error) {
+	c, err := latest(ctx, q.Line, q.Month)
 	if err != nil {
 		return bill.Copy{}, err
 	}

@@ -86,7 +86,7 @@ type bills struct {
 	memory.Bills
 	latest, put, version error
 	hiccups              atomic.Int32 // so often Latest fails
-	reads                atomic.Int32 // of Latest
+	reads                atomic.Int32 // of the newest copy
 	doubts               map[id.ID]bill.Trust
 }
 
@@ -102,6 +102,10 @@ func (b *bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bi
 		return bill.Copy{}, errBackend
 	}
 	return b.doubted(b.Bills.Latest(ctx, n, m))
+}
+
+func (b *bills) LatestCommitted(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
+	return b.Latest(ctx, n, m)
 }
 
 // doubt changes how far the version is trusted.

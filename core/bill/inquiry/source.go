@@ -46,7 +46,13 @@ type source struct {
 }
 
 // Read finds no copy where the newest one is another customer's.
-func (b source) Read(ctx context.Context) (bill.Copy, error) { return b.ownCopy(ctx, b.inquiry) }
+func (b source) Read(ctx context.Context) (bill.Copy, error) {
+	return b.ownCopy(ctx, b.inquiry, b.Bills.Latest)
+}
+
+func (b source) ReadCommitted(ctx context.Context) (bill.Copy, error) {
+	return b.ownCopy(ctx, b.inquiry, b.Bills.LatestCommitted)
+}
 
 func (b source) State(stored bill.Copy, since, now time.Time, rnd float64) freshness.State {
 	return stored.Limits(b.Fresh).Decide(stored.AsOf, since, now, rnd)

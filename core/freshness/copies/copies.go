@@ -28,8 +28,11 @@ type Policy struct {
 
 // Source reads, judges, asks for and stores the copies of one subject.
 type Source[V any] interface {
-	// Read returns the newest stored copy. Any error counts as no copy.
+	// Read returns the newest stored copy, or an older one for a while after a newer one was stored. Any error counts as
+	// no copy; NOT_FOUND is exact.
 	Read(ctx context.Context) (V, error)
+	// ReadCommitted is Read without that lag.
+	ReadCommitted(ctx context.Context) (V, error)
 	// State returns what a stored copy is worth at now when nothing older than since will do (zero = any age).
 	State(stored V, since, now time.Time, rnd float64) freshness.State
 	// Ask makes one call to KOS.
@@ -62,7 +65,7 @@ type Copy[V any] struct {
 type Stored[V any] struct {
 	Value  V
 	State  freshness.State
-	readAt time.Time // when the read began; zero when it failed, so that it is not known what the store holds
+	readAt time.Time // when the read began; zero when the store may hold a newer copy all the same
 }
 
 // IsFresh reports whether the copy may be shown without asking KOS.
@@ -100,7 +103,7 @@ const (
 )
 
 // Get returns a stored copy that is fresh, else KOS's answer, else a stale copy where Source.MayServeStale allows it.
-// The store is read once before KOS is asked. The error is what Source.Ask returned; SERVICE_UNAVAILABLE with a
+// Where there is no copy the store is read once before KOS is asked. The error is what Source.Ask returned; SERVICE_UNAVAILABLE with a
 // Retry-After when KOS has failed on the subject so often that it is left alone; RATE_LIMIT_EXCEEDED when the payer's
 // allowance is spent; ErrNoAnswer when the time is over. Copy.Attempts is set with an error too.
 func (c *Copies[V]) Get(ctx context.Context, q Query[V]) (Copy[V], error) {
@@ -110,7 +113,10 @@ func (c *Copies[V]) Get(ctx context.Context, q Query[V]) (Copy[V], error) {
 // Lookup reads the store once, without asking KOS. When the copy is in demand and nearly stale, it is refreshed in the
 // background if the policy says so.
 func (c *Copies[V]) Lookup(ctx context.Context, q Query[V]) Stored[V] {
-	stored := c.read(ctx, q)
+	stored, missing := c.read(ctx, q, q.Source.Read)
+	if !missing { // the store may hold a newer copy
+		stored.readAt = time.Time{}
+	}
 	if stored.IsFresh() {
 		if stored.State == freshness.Early && q.Policy.RefreshAhead {
 			c.refreshAhead(ctx, q, stored)
@@ -210,20 +216,19 @@ func (c *Copies[V]) refresh(ctx context.Context, q Query[V], stored Stored[V]) {
 // Wait blocks until no question is under way; call it after the last query.
 func (c *Copies[V]) Wait() { c.running.Wait() }
 
-// read reads the store once and judges what it holds.
-func (c *Copies[V]) read(ctx context.Context, q Query[V]) Stored[V] {
+// read reads the store once and judges what it holds. missing reports that the store holds no copy.
+func (c *Copies[V]) read(
+	ctx context.Context, q Query[V], read func(context.Context) (V, error),
+) (stored Stored[V], missing bool) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	began := c.Now()
-	value, err := q.Source.Read(ctx)
-	switch {
-	case err == nil:
-		return Stored[V]{Value: value, State: q.Source.State(value, q.Since, c.Now(), c.Random()), readAt: began}
-	case errors.Is(err, fault.New(fault.ResourceNotFound)):
-		return Stored[V]{State: freshness.Gone, readAt: began}
-	default:
-		return Stored[V]{State: freshness.Gone}
+	stored = Stored[V]{State: freshness.Gone, readAt: c.Now()}
+	value, err := read(ctx)
+	if err != nil {
+		return stored, errors.Is(err, fault.New(fault.ResourceNotFound))
 	}
+	stored.Value, stored.State = value, q.Source.State(value, q.Since, c.Now(), c.Random())
+	return stored, false
 }
 
 // join waits for the flight about the subject, starting one if there is none. A flight that began too early for the

@@ -19,7 +19,7 @@ type flight[V any] struct {
 	timeout time.Duration
 	payer   ports.Payer
 	early   bool         // it refreshes a copy that is still fresh, which therefore does not end the flight
-	readAt  time.Time    // when the store was last read for it; zero = never, or in vain
+	readAt  time.Time    // when the store was last read for it; zero = it may hold a newer copy than is known
 	tries   atomic.Int32 // calls begun
 
 	answer Copy[V] // this and the rest are to be read when done is closed
@@ -116,7 +116,7 @@ func (f *flight[V]) mayHaveMissed(lease freshness.Flight) bool {
 
 // foundFresh reads the store and ends the flight when another one has stored a fresh copy.
 func (c *Copies[V]) foundFresh(ctx context.Context, q Query[V], f *flight[V]) bool {
-	stored := c.read(ctx, q)
+	stored, _ := c.read(ctx, q, q.Source.ReadCommitted)
 	f.readAt = stored.readAt
 	if !stored.IsFresh() || stored.State == freshness.Early && f.early {
 		return false

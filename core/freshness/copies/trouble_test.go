@@ -208,6 +208,22 @@ func TestAStoreAwayDoesNotUndoSingleFlight(t *testing.T) {
 	})
 }
 
+// TestALaggingReadIsNoReasonToAsk: another process has stored a new copy, but a read still returns the old one.
+func TestALaggingReadIsNoReasonToAsk(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1)
+		w.hold(0)
+		old := told{at: time.Now().Add(-w.limits.Soft)}
+		q := w.query()
+		of(q).read, of(q).committed = func(context.Context) (told, error) { return old, nil }, w.latest
+		got, err := w.processes[0].Get(t.Context(), q)
+		require.NoError(t, err)
+		require.Equal(t, *w.held, got.Value)
+		require.Zero(t, w.calls)
+	})
+}
+
 // TestABreakerDoesNotUndoARest: failures in a row stay known through a question that was not asked.
 func TestABreakerDoesNotUndoARest(t *testing.T) {
 	t.Parallel()

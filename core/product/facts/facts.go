@@ -105,6 +105,10 @@ func (c customerSource) Read(ctx context.Context) (product.CustomerCopy, error) 
 	return c.Customers.Latest(ctx, c.line)
 }
 
+func (c customerSource) ReadCommitted(ctx context.Context) (product.CustomerCopy, error) {
+	return c.Customers.LatestCommitted(ctx, c.line)
+}
+
 // State judges a change by what KOS states, not by a doubtful copy.
 func (c customerSource) State(stored product.CustomerCopy, since, now time.Time, rnd float64) freshness.State {
 	if stored.Doubtful && !since.IsZero() {
@@ -150,6 +154,10 @@ type planSource struct {
 }
 
 func (p planSource) Read(ctx context.Context) (product.PlansCopy, error) { return p.Plans.Latest(ctx) }
+
+func (p planSource) ReadCommitted(ctx context.Context) (product.PlansCopy, error) {
+	return p.Plans.LatestCommitted(ctx)
+}
 
 func (p planSource) State(stored product.PlansCopy, since, now time.Time, rnd float64) freshness.State {
 	return stored.Limits(p.within).Decide(stored.AsOf, since, now, rnd)

@@ -34,6 +34,10 @@ func (c *customers) Latest(ctx context.Context, n line.Number) (product.Customer
 	return c.Customers.Latest(ctx, n)
 }
 
+func (c *customers) LatestCommitted(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
+	return c.Latest(ctx, n)
+}
+
 func (c *customers) Put(ctx context.Context, told product.CustomerCopy) error {
 	return errors.Join(c.broken, c.Customers.Put(ctx, told))
 }
@@ -49,6 +53,8 @@ func (p *plans) Latest(ctx context.Context) (product.PlansCopy, error) {
 	}
 	return p.Plans.Latest(ctx)
 }
+
+func (p *plans) LatestCommitted(ctx context.Context) (product.PlansCopy, error) { return p.Latest(ctx) }
 
 func (p *plans) Put(ctx context.Context, told product.PlansCopy) error {
 	return errors.Join(p.broken, p.Plans.Put(ctx, told))
