@@ -33,9 +33,9 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 
 	sealed := vault.Bills(at.keyring)
 	epochs := p.epochs(at.cache, to.kosPool, at.keyring)
-	kept := postgres.NewBills(at.pool, at.keyring, sealed, epochs)
-	bills := valkey.NewCachedBills(at.cache, kept, epochs, at.keyring, sealed, p.Log)
-	flights := p.flights(at, to.kosPool)
+	bills := valkey.NewCachedBills(
+		at.cache, postgres.NewBills(at.pool, at.keyring, sealed, epochs), epochs, at.keyring, sealed, p.Log)
+	flights := p.sharedFlights(at, to.kosPool)
 	allowances := p.allowances(at, to.kosPool, c.KOS.PerCustomer)
 	customers := p.ofBills(to, at, c.KOS.Fresh, epochs, flights, allowances)
 	history, err := p.inquiries(ctx, c.History, c.Data, at)
@@ -45,11 +45,11 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	keys := postgres.NewIdempotencyKeys(at.pool, migrations.Bill, at.keyring)
 	p.forget("inquiry-keys", keys.Forget)
 	inquiries := &inquiry.Service{
-		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Bills: bills, Kept: kept,
-		Fetch: fetcher[bill.Copy](p, flights, allowances), Holders: p.holders(customers, at, to.kosPool),
+		Source: to.kos, Lane: quota.Read, Bills: bills,
+		Copies: copiesOf[bill.Copy](p, flights, allowances), Holders: p.holders(customers, at, to.kosPool),
 		Inquiries: history, Keys: keys, Limits: inquiry.DefaultLimits(), Fresh: c.KOS.Fresh.Bill,
 		Now: p.Now, NewID: p.NewID, Report: p.report,
-		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, kept, customers, c.KOS.Fresh, flights),
+		NoteActiveLine: p.prefetchBills(c.KOS.Prefetch, to, at, bills, customers, c.KOS.Fresh, flights),
 	}
 	p.workOnInquiries(inquiries.Step)
 	outbox := postgres.NewBillOutbox(at.pool, at.keyring, sealed)
@@ -64,7 +64,7 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 		purge.History{Name: "bills", Years: retention.Bills, Purge: postgres.PurgeBills(at.pool)},
 		purge.History{Name: "kos calls", Years: retention.KOSCalls, Purge: postgres.PurgeCalls(to.kosPool)},
 	)
-	p.watch(to.watched(tallied{freshness.Bills, &inquiries.Fetch.Tally}))
+	p.watch(to.watched(tallied{freshness.Bills, &inquiries.Copies.Tally}))
 	guard, err := p.guardBy(c.Auth, at.cache)
 	if err != nil {
 		return p.failed(err)

@@ -13,7 +13,6 @@ import (
 	"phonebill/core/personal"
 	"phonebill/core/product"
 	"phonebill/core/product/reconciliation"
-	"phonebill/core/quota"
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
 	"phonebill/ports"
@@ -51,7 +50,7 @@ func (p *parts) compareBooks(c Books, to outside, at stores) {
 	}
 	p.registry.MustRegister(checked, differing)
 	service := &reconciliation.Service{
-		Books: postgres.NewBooks(at.pool, at.keyring), Runs: postgres.NewBookRuns(at.pool, at.keyring), KOS: to.kos.Behind(quota.Prefetch),
+		Books: postgres.NewBooks(at.pool, at.keyring), Runs: postgres.NewBookRuns(at.pool, at.keyring), KOS: to.kos,
 		Alerts: p.alerts, Limits: c.Limits, Night: c.Night, Now: p.Now, NewID: p.NewID,
 		Saw: func(orders int) { checked.Add(float64(orders)) },
 		Found: func(ctx context.Context, d product.Difference) {

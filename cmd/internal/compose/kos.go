@@ -10,7 +10,7 @@ import (
 	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/valkey"
-	"phonebill/core/freshness/fetch"
+	"phonebill/core/freshness/copies"
 	"phonebill/core/quota"
 	"phonebill/migrations"
 	"phonebill/ports"
@@ -112,16 +112,16 @@ func (p *parts) epochs(cache *valkey.Client, pool *pgxpool.Pool, v ports.Vault) 
 	return valkey.NewCachedEpochs(cache, stored, v, p.Log)
 }
 
-// fetcher asks KOS once at a time about one thing, over all instances. Calls for a customer are taken from the
-// allowances. The unit drains it before it closes the stores.
-func fetcher[V any](p *parts, flights ports.Flights, allowances ports.Allowances) *fetch.Service[V] {
-	f := &fetch.Service[V]{Flights: flights, Allowances: allowances, Now: p.Now, Random: p.Random}
-	p.flying = append(p.flying, f.Wait)
-	return f
+// copiesOf returns copies for which KOS is asked once at a time about one subject, over all instances. Calls for a
+// customer are taken from the allowances. The unit drains them before it closes the stores.
+func copiesOf[V any](p *parts, flights ports.Flights, allowances ports.Allowances) *copies.Copies[V] {
+	c := &copies.Copies[V]{Flights: flights, Allowances: allowances, Now: p.Now, Random: p.Random}
+	p.flights = append(p.flights, c.Wait)
+	return c
 }
 
-// flights are what keeps the instances from asking KOS the same at the same time.
-func (p *parts) flights(at stores, kos *pgxpool.Pool) ports.Flights {
+// sharedFlights keep the instances from asking KOS the same at the same time.
+func (p *parts) sharedFlights(at stores, kos *pgxpool.Pool) ports.Flights {
 	flights := postgres.NewFlights(kos, at.keyring, p.Now)
 	p.worker("flights", forgetting, func(ctx context.Context) (int, error) { return 0, flights.Forget(ctx) })
 	return flights

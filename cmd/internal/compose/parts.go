@@ -38,7 +38,7 @@ type parts struct {
 	internal internalapi.Handlers // the internal API there
 	trusted  []netip.Prefix
 	forms    *forms
-	flying   []func() // wait for questions to KOS under way
+	flights  []func() // block until no question to KOS is under way
 }
 
 // workers look again this often when nothing was due.
@@ -119,7 +119,7 @@ func (p *parts) warnOfTooManyConnections(pool *pgxpool.Pool, instances int) {
 func (p *parts) drain(work func()) {
 	p.unit.Drain = func() {
 		work()
-		for _, wait := range slices.Backward(p.flying) { // those that were made first may be asked by later ones
+		for _, wait := range slices.Backward(p.flights) { // those that were made first may be asked by later ones
 			wait()
 		}
 	}

@@ -9,7 +9,8 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/freshness"
-	"phonebill/core/freshness/warm"
+	"phonebill/core/freshness/copies"
+	"phonebill/core/freshness/prefetch"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/facts"
@@ -17,9 +18,9 @@ import (
 	"phonebill/ports"
 )
 
-// Prefetch configures what is fetched before anybody asks for it.
+// Prefetch configures what is fetched before it is asked for.
 type Prefetch struct {
-	Active time.Duration   // lines whose customers were here within it are kept warm
+	Active time.Duration   // copies of lines whose customers were active within it are kept fresh
 	Night  freshness.Night // when their bills are fetched
 }
 
@@ -31,47 +32,48 @@ func ReadPrefetch(r *boot.Reader, night string) Prefetch {
 }
 
 const (
-	prefetching = 5 * time.Second // between two looks at what is due
-	ahead       = 12              // of its soft lifetime, that part before its end a copy is fetched
+	prefetchInterval = 5 * time.Second // between two looks at what is due
+	ahead            = 12              // of its soft lifetime, that part before its end a copy is fetched
 )
 
-// warmCustomers keeps customers warm, and answers who is to be told of those that are here. like has the stores.
-func (p *parts) warmCustomers(c Prefetch, to outside, at stores, like facts.Service, flights ports.Flights) func(line.Number) {
-	like.KOS, like.Lane = to.kos.In(quota.Prefetch), quota.Prefetch
-	like.Attempts, like.Patience, like.Wait = 1, factsPatience, 0
+// prefetchCustomers keeps the copies of customers fresh, and returns the function that notes active lines. like has the
+// stores.
+func (p *parts) prefetchCustomers(
+	c Prefetch, to outside, at stores, like facts.Service, flights ports.Flights,
+) func(line.Number) {
+	like.Policy = copies.Policy{Lane: quota.Prefetch, Timeout: factsTimeout, Attempts: 1}
 	like.OfCustomers = like.OfCustomers.Ahead(like.OfCustomers.Soft / ahead)
-	like.FetchCustomer = fetcher[product.CustomerCopy](p, flights, nil) // one whose tally is not the customers'
-	return p.warm(&warm.Service{
+	like.CustomerCopies = copiesOf[product.CustomerCopy](p, flights, nil) // with a tally of its own
+	return p.prefetch(&prefetch.Service{
 		Kind: freshness.Customers, Lines: postgres.NewActiveLines(to.kosPool, at.keyring), Active: c.Active, Now: p.Now,
 		Open: func(time.Time) bool { return true }, Fetch: like.Prefetch,
 		Next: func(told time.Time) time.Time { return told.Add(like.OfCustomers.Soft) },
 	})
 }
 
-// warmPlans keeps the plan list warm, from the start.
-func (p *parts) warmPlans(to outside, like facts.Service, flights ports.Flights) {
-	like.KOS, like.Lane, like.Attempts, like.Wait = to.kos.In(quota.Refresh), quota.Refresh, 1, 0
+// prefetchPlans keeps the copy of the plan list fresh, from the start.
+func (p *parts) prefetchPlans(like facts.Service, flights ports.Flights) {
+	like.Policy.Lane, like.Policy.Attempts, like.Policy.MaxWait = quota.Refresh, 1, 0
 	like.OfPlans = like.OfPlans.Ahead(like.OfPlans.Soft / ahead)
-	like.FetchPlans = fetcher[product.PlansCopy](p, flights, nil)
-	p.worker("plans-prefetch", prefetching, func(ctx context.Context) (int, error) {
-		_, _, _ = like.PlanList(ctx) // trouble is looked at again, and those who ask hear of it
+	like.PlanCopies = copiesOf[product.PlansCopy](p, flights, nil)
+	p.worker("plans-prefetch", prefetchInterval, func(ctx context.Context) (int, error) {
+		_, _, _ = like.PlanList(ctx, ports.Call{}) // an error is tried again, and reaches those who ask
 		return 0, nil
 	})
 }
 
-// warmBills fetches bills of the current month at night, and answers who is to be told of the lines whose customers are here.
-func (p *parts) warmBills(
-	c Prefetch, to outside, at stores, bills, kept ports.Bills, customers facts.Service, fresh Fresh,
-	flights ports.Flights,
+// prefetchBills fetches bills of the current month at night, and returns the function that notes active lines.
+func (p *parts) prefetchBills(
+	c Prefetch, to outside, at stores, bills ports.Bills, customers facts.Service, fresh Fresh, flights ports.Flights,
 ) func(line.Number) {
-	customers.KOS, customers.Lane = to.kos.In(quota.Prefetch), quota.Prefetch
-	customers.FetchCustomer = fetcher[product.CustomerCopy](p, flights, nil)
+	customers.Policy.Lane = quota.Prefetch
+	customers.CustomerCopies = copiesOf[product.CustomerCopy](p, flights, nil)
 	night := &inquiry.Service{
 		Holders: p.holders(customers, at, to.kosPool),
-		Source:  to.kos.In(quota.Prefetch), Lane: quota.Prefetch, Fetch: fetcher[bill.Copy](p, flights, nil), Bills: bills, Kept: kept,
+		Source:  to.kos, Lane: quota.Prefetch, Copies: copiesOf[bill.Copy](p, flights, nil), Bills: bills,
 		Limits: inquiry.DefaultLimits(), Fresh: fresh.Bill, Now: p.Now, NewID: p.NewID,
 	}
-	return p.warm(&warm.Service{
+	return p.prefetch(&prefetch.Service{
 		Kind: freshness.Bills, Lines: postgres.NewActiveLines(to.kosPool, at.keyring), Active: c.Active, Now: p.Now,
 		Open: c.Night.Open, Next: c.Night.Next,
 		Fetch: func(ctx context.Context, n line.Number) (time.Time, error) {
@@ -80,7 +82,7 @@ func (p *parts) warmBills(
 	})
 }
 
-func (p *parts) warm(s *warm.Service) func(line.Number) {
-	p.worker(string(s.Kind)+"-prefetch", prefetching, s.Step)
-	return s.Seen
+func (p *parts) prefetch(s *prefetch.Service) func(line.Number) {
+	p.worker(string(s.Kind)+"-prefetch", prefetchInterval, s.Step)
+	return s.NoteActive
 }

@@ -10,6 +10,7 @@ import (
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/freshness"
+	"phonebill/core/freshness/copies"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
 	"phonebill/core/product/change"
@@ -24,12 +25,12 @@ import (
 	"phonebill/openapi"
 )
 
-// How long a customer waits for one fact, how often KOS is asked meanwhile, and how long in the background. A question
-// of a screen or a check goes on when its customer's time is over, so that the next try has the answer.
+// How long a customer waits for one fact, how often KOS is asked meanwhile, and how long in the background. A
+// question of a screen or a check goes on when its customer's time is over, so that the next try has the answer.
 const (
-	factsPatience   = request.AnswerBudget
-	factsAttempts   = 3
-	factsBackground = 10 * time.Second
+	factsTimeout      = request.AnswerBudget
+	factsAttempts     = 3
+	backgroundTimeout = 10 * time.Second
 )
 
 // Product wires the product change service.
@@ -47,31 +48,34 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	customer, plans := vault.Customers(at.keyring), vault.Plans(at.keyring)
 	customers, lists := postgres.NewCustomers(to.kosPool, at.keyring, customer), postgres.NewPlans(to.kosPool, plans)
 	epochs := p.epochs(at.cache, to.kosPool, at.keyring)
-	flights := p.flights(at, to.kosPool)
+	flights := p.sharedFlights(at, to.kosPool)
 	allowances := p.allowances(at, to.kosPool, c.KOS.PerCustomer)
-	waited := &facts.Service{
-		KOS: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Now: p.Now,
-		Patience: factsBackground, Wait: factsPatience, Attempts: factsAttempts,
+	forPreview := &facts.Service{
+		KOS: to.kos, Now: p.Now,
+		Policy: copies.Policy{
+			Lane: quota.Read, Timeout: backgroundTimeout, MaxWait: factsTimeout, Attempts: factsAttempts, RefreshAhead: true,
+		},
 		OfCustomers: c.KOS.Fresh.Customer, OfStatus: c.KOS.Fresh.Status, OfPlans: c.KOS.Fresh.Plans,
-		Customers: valkey.NewCachedCustomers(at.cache, customers, epochs, at.keyring, customer, p.Log), KeptCustomers: customers,
-		Plans: valkey.NewCachedPlans(at.cache, lists, plans, p.Log), KeptPlans: lists,
-		FetchCustomer: fetcher[product.CustomerCopy](p, flights, allowances),
-		FetchPlans:    fetcher[product.PlansCopy](p, flights, allowances),
+		Customers:      valkey.NewCachedCustomers(at.cache, customers, epochs, at.keyring, customer, p.Log),
+		Plans:          valkey.NewCachedPlans(at.cache, lists, plans, p.Log),
+		CustomerCopies: copiesOf[product.CustomerCopy](p, flights, allowances),
+		PlanCopies:     copiesOf[product.PlansCopy](p, flights, allowances),
 	}
-	waited.Seen = p.warmCustomers(c.KOS.Prefetch, to, at, *waited, flights)
-	p.warmPlans(to, *waited, flights)
-	forChange := *waited
-	forChange.KOS, forChange.Lane = to.kos.In(quota.Change), quota.Change
-	forChange.Patience, forChange.Wait = factsPatience, 0 // an order goes on by itself, with facts of its own
-	unhurried := forChange
-	unhurried.Patience, unhurried.Attempts = factsBackground, 1 // the order itself is tried again
+	forPreview.NoteActiveLine = p.prefetchCustomers(c.KOS.Prefetch, to, at, *forPreview, flights)
+	p.prefetchPlans(*forPreview, flights)
+	forOrder := *forPreview
+	forOrder.Policy.Lane = quota.Change
+	forOrder.Policy.Timeout, forOrder.Policy.MaxWait = factsTimeout, 0 // an order goes on by itself, with facts of its own
+	inBackground := forOrder
+	inBackground.Policy.Timeout, inBackground.Policy.Attempts = backgroundTimeout, 1 // the order itself is tried again
 	orders := postgres.OpenOrders(at.pool, at.keyring, p.alerts)
 	p.forget("order-keys", postgres.NewIdempotencyKeys(at.pool, migrations.Product, at.keyring).Forget)
-	holders := p.holders(*waited, at, to.kosPool)
+	holders := p.holders(*forPreview, at, to.kosPool)
 	changes := &change.Service{
-		Holders: holders,
-		Checks:  waited, Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: orders,
-		Epochs: epochs, Policy: c.Policy, Allowances: allowances, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
+		Holders:         holders,
+		FactsForPreview: forPreview, FactsForOrder: &forOrder, FactsInBackground: &inBackground,
+		KOS: to.kos, Orders: orders, Epochs: epochs, Policy: c.Policy, Allowances: allowances,
+		Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
 	changes.Parked = change.AlertParked(p.alerts)
 	p.workOnOrders(changes.Step)
@@ -90,9 +94,12 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	p.compareBooks(c.Books, to, at)
 	p.retain(purge.History{Name: "changes", Years: retention.Changes, Purge: postgres.PurgeChanges(at.pool)}, bookRetention(at))
 	p.drain(changes.Wait)
-	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: waited, Holders: holders}, Changes: changes, Now: p.Now}
+	handlers := &productapi.Handlers{
+		Catalog: &catalog.Service{Facts: forPreview, Holders: holders}, Changes: changes, Now: p.Now,
+	}
 	p.watch(to.watched(
-		tallied{freshness.Customers, &waited.FetchCustomer.Tally}, tallied{freshness.Plans, &waited.FetchPlans.Tally}))
+		tallied{freshness.Customers, &forPreview.CustomerCopies.Tally},
+		tallied{freshness.Plans, &forPreview.PlanCopies.Tally}))
 	guard, err := p.guardBy(c.Auth, at.cache)
 	if err != nil {
 		return p.failed(err)
