@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOL := go tool -modfile=tools/go.mod
-VERSION_FLAGS = -ldflags "-X phonebill/cmd/internal/boot.version=$(shell git describe --tags --always 2>/dev/null)"
+VERSION_FLAGS = -buildvcs=auto -ldflags "-X phonebill/cmd/internal/boot.version=$(shell git describe --tags --always 2>/dev/null)"
 SPECS = $(filter-out openapi/redocly.yaml %.cfg.yaml %.overlay.yaml,$(wildcard openapi/*.yaml))
 
 .PHONY: help
