@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOL := go tool -modfile=tools/go.mod
+VERSION_FLAGS = -buildvcs=auto -ldflags "-X phonebill/cmd/internal/boot.version=$(shell git describe --tags --always 2>/dev/null)"
 SPECS = $(filter-out openapi/redocly.yaml %.cfg.yaml %.overlay.yaml,$(wildcard openapi/*.yaml))
 
 .PHONY: help
@@ -12,18 +13,18 @@ help: ## list the targets
 
 .PHONY: run run/split demo build deps
 run: deps ## start everything on this machine: database, cache, simulators, services, gateway, demo data
-	@go build -o bin/phonebill ./cmd/phonebill
+	@go build $(VERSION_FLAGS) -o bin/phonebill ./cmd/phonebill
 	@PHONEBILL_ENV=development exec bin/phonebill
 
 run/split: deps build ## the same, with each service as a process of its own
 	@PHONEBILL_ENV=development exec bin/phonebill -split
 
 demo: ## drive a customer's whole journey against the running system
-	@go build -o bin/phonebillctl ./cmd/phonebillctl
+	@go build $(VERSION_FLAGS) -o bin/phonebillctl ./cmd/phonebillctl
 	@exec bin/phonebillctl demo
 
 build: ## build all commands into bin/
-	@go build -o bin/ ./cmd/...
+	@go build $(VERSION_FLAGS) -o bin/ ./cmd/...
 
 deps: ## install PostgreSQL and Valkey or Redis if they are missing
 	@scripts/deps.sh

@@ -16,7 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/compose"
+	compose "phonebill/cmd/internal/compose/auth"
+	"phonebill/cmd/internal/compose/service"
 	"phonebill/cmd/internal/demo"
 	"phonebill/cmd/internal/devstack"
 	"phonebill/core/auth/admin"
@@ -157,7 +158,7 @@ func (c Console) do(ctx context.Context, work func(a *compose.Admin, by admin.Ca
 	if err != nil {
 		return err
 	}
-	a, err := compose.OpenAdmin(ctx, config, compose.RealTools(c.Log))
+	a, err := compose.OpenAdmin(ctx, config, service.RealTools(c.Log))
 	if err != nil {
 		return err
 	}
@@ -167,23 +168,29 @@ func (c Console) do(ctx context.Context, work func(a *compose.Admin, by admin.Ca
 
 func (c Console) config() (compose.AdminConfig, error) {
 	if c.Env("AUTH_DATABASE_URL") != "" {
-		return compose.ReadAdmin(c.Env)
+		return compose.LoadAdmin(c.Env)
 	}
 	f, err := demo.Read(filepath.Join(c.folder(), "demo.json"))
 	if err != nil {
 		return compose.AdminConfig{}, failf("AUTH_DATABASE_URL is not set, and no local system is found: %w", err)
 	}
-	cache := compose.Cache{
+	cache := service.Cache{
 		Addr: f.Cache.Address, Cluster: f.Cache.Cluster, Password: personal.NewSecret(f.Cache.Password), Mini: f.Cache.Mini,
 	}
-	data, token, err := devstack.Found(c.folder(), f.Databases[string(migrations.Auth)], cache, migrations.Auth)
-	r := c.Env.Read()
-	if own := r.String("INTERNAL_TOKEN", ""); own != "" {
-		token = personal.NewSecret(own)
+	url, keyring, token, err := devstack.Found(c.folder(), f.Databases[string(migrations.Auth)], migrations.Auth)
+	if err != nil {
+		return compose.AdminConfig{}, err
 	}
-	return compose.AdminConfig{
-		Data: data, InternalToken: token, Sessions: compose.ReadSessions(r), Searches: compose.ReadSearches(r),
-	}, errors.Join(err, r.Err())
+	// The environment may say the rest, but not where this system is.
+	config, err := compose.LoadAdmin(c.Env.With(map[string]string{
+		boot.Environment: "development", "AUTH_DATABASE_URL": url.Reveal(), "KEYRING_FILE": keyring,
+		"VALKEY_ADDR": cache.Addr,
+	}, nil))
+	config.Stores.Cache = cache
+	if config.InternalAPI.Token.Reveal() == "" {
+		config.InternalAPI.Token = token
+	}
+	return config, err
 }
 
 // account is the person's account at the operating system.

@@ -7,7 +7,7 @@ import (
 	"github.com/pquerna/otp/totp"
 	"github.com/spf13/cobra"
 
-	"phonebill/cmd/internal/compose"
+	compose "phonebill/cmd/internal/compose/auth"
 	"phonebill/cmd/internal/demo"
 	"phonebill/core/auth/admin"
 )
