@@ -24,8 +24,8 @@ import (
 	"phonebill/migrations"
 )
 
-// Config is the environment of the all-in-one itself; that of its parts is checked with it. Every address has a default;
-// port 0 takes any free port.
+// Config is the environment of the all-in-one itself; that of its parts is checked with it. Every address has a
+// default; port 0 takes any free port.
 type Config struct {
 	Stack       devstack.Config
 	InternalAPI service.InternalAPI     // made here when it is empty
@@ -84,9 +84,13 @@ func OpenLog(env boot.Env) (*os.File, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(c.Stack.Dir, 0o755); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	return os.OpenFile(filepath.Join(c.Stack.Dir, LogFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(filepath.Join(c.Stack.Dir, LogFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("log file: %w", err)
+	}
+	return file, nil
 }
 
 // DemoFile is the name of the file, inside the data folder, that lists what runs where.

@@ -30,8 +30,8 @@ import (
 	"phonebill/openapi"
 )
 
-// How long a customer waits for one fact, how often KOS is asked meanwhile, and how long in the background. A call for a
-// screen or a check goes on when its customer's time is over, so that the next try has the result.
+// How long a customer waits for one fact, how often KOS is asked meanwhile, and how long in the background. A call for
+// a screen or a check goes on when its customer's time is over, so that the next try has the result.
 const (
 	factTimeout           = request.AnswerBudget
 	factAttempts          = 3
@@ -125,8 +125,8 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	return b.Serve(openapi.Product, handlers.Mount, guard)
 }
 
-// prefetchCustomers adds the worker that fetches customers before their copies are old, and returns what is to be called
-// with the lines whose customers are here. like has the stores.
+// prefetchCustomers adds the worker that fetches customers before their copies are old, and returns what is to be
+// called with the lines whose customers are here. like has the stores.
 func prefetchCustomers(
 	b *service.Builder, to *links.Links, at stores.Stores, c links.Prefetch, like facts.Service,
 ) (seen func(line.Number)) {
