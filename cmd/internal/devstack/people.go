@@ -1,5 +1,4 @@
-// Package demo holds the demo data of `make run`, the file that tells about it, and the journey of `make demo`.
-package demo
+package devstack
 
 import (
 	"context"
@@ -10,7 +9,6 @@ import (
 
 	"phonebill/adapters/credentials"
 	"phonebill/adapters/kos/kossim"
-
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/line"
@@ -34,12 +32,12 @@ type People struct {
 	Admin     Login
 }
 
-// Secret answers a value that is made once and kept.
+// Secret returns a value that is made once and kept.
 type Secret func(name string, fresh func() string) (string, error)
 
-// Plan names the demo accounts: a customer for each line of R-KOS-LINES, an operator and an admin. Ids are unusual, like
-// demo-k7q2-1, so that they can be searched for in logs and metrics.
-func Plan(secret Secret, readable func(n int) string) (People, error) {
+// PlanPeople names the demo accounts: a customer for each line of R-KOS-LINES, an operator and an admin. Ids are
+// unusual, like demo-k7q2-1, so that they can be searched for in logs and metrics.
+func PlanPeople(secret Secret, readable func(n int) string) (People, error) {
 	tag, err := secret("demo.tag", func() string { return readable(4) })
 	if err != nil {
 		return People{}, err
@@ -70,8 +68,8 @@ func Plan(secret Secret, readable func(n int) string) (People, error) {
 	return p, errors.Join(err1, err2)
 }
 
-// Seed creates the accounts that do not exist yet, the staff with their second factor.
-func Seed(ctx context.Context, p People, users ports.Users, factors ports.SecondFactors, now time.Time) error {
+// SeedPeople creates the accounts that do not exist yet, the staff with their second factor.
+func SeedPeople(ctx context.Context, p People, users ports.Users, factors ports.SecondFactors, now time.Time) error {
 	hasher := credentials.NewHasher(credentials.DefaultHashParams())
 	for _, c := range p.Customers {
 		n, err := line.Parse(c.LineNumber)
@@ -103,7 +101,7 @@ func Seed(ctx context.Context, p People, users ports.Users, factors ports.Second
 	)
 }
 
-// enrol gives the account its second factor unless it has one. Nobody knows its recovery codes: the demo file has the secret.
+// enrol gives the account its second factor unless it has one. It has no recovery codes: the demo file has the secret.
 func enrol(ctx context.Context, l Login, factors ports.SecondFactors, now time.Time) error {
 	user, t := auth.UserID(l.UserID), auth.TOTP{Secret: personal.NewSecret(l.TOTPSecret), CreatedAt: now, ConfirmedAt: now}
 	held, err := factors.Get(ctx, user)

@@ -1,4 +1,4 @@
-package demo
+package devstack
 
 import (
 	"bytes"
@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// Journey drives the product's main job through the gateway, as a front end would, and prints each step with its time. It
-// answers the first step that did not go as the stories say. It can be repeated.
-func Journey(ctx context.Context, f File, out io.Writer) error {
+// Journey drives the product's main job through the gateway, as a front end would, and prints each step with its time.
+// It answers the first step that did not go as the stories say. It can be repeated.
+func Journey(ctx context.Context, f DemoFile, out io.Writer) error {
 	j := &journey{file: f, out: out, http: &http.Client{Timeout: 40 * time.Second}}
 	j.printf("phonebill at %s\n\n", f.BaseURL)
 	j.login(ctx)
@@ -38,7 +38,7 @@ func Journey(ctx context.Context, f File, out io.Writer) error {
 const slack = 500 * time.Millisecond
 
 type journey struct {
-	file  File
+	file  DemoFile
 	out   io.Writer
 	http  *http.Client
 	token string

@@ -1,4 +1,4 @@
-package demo
+package devstack
 
 import (
 	"context"
@@ -33,7 +33,8 @@ func (j *journey) staff(ctx context.Context) {
 	})
 }
 
-// operatorLogin tries the code that is right now and the next: each is accepted once, so a journey soon after another needs the next.
+// operatorLogin tries the code that is right now and the next: each is accepted once, so a journey soon after another
+// needs the next.
 func (j *journey) operatorLogin(ctx context.Context, who object) bool {
 	if j.err != nil {
 		return false
