@@ -68,7 +68,8 @@ phonebill is ready.
 		return err
 	}
 	for _, c := range f.Customers {
-		if _, err := fmt.Fprintf(out, "    %-20s %-16s %s  %s\n", c.UserID, c.Password, c.LineNumber, c.Scenario); err != nil {
+		_, err := fmt.Fprintf(out, "    %-20s %-16s %s  %s\n", c.UserID, c.Password, c.LineNumber, c.Scenario)
+		if err != nil {
 			return err
 		}
 	}

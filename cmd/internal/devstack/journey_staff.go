@@ -55,10 +55,12 @@ func (j *journey) operatorLogin(ctx context.Context, who object) bool {
 		if a.Status == http.StatusOK {
 			j.token = a.text("accessToken")
 			j.steps++
-			j.printf("  ✓ %-34s %7.1f ms  %s\n", "the operator with a code", millis(time.Since(start)), a.text("user", "userName"))
+			j.printf("  ✓ %-34s %7.1f ms  %s\n", "the operator with a code", millis(time.Since(start)),
+				a.text("user", "userName"))
 			return true
 		}
 	}
-	j.printf("  - %-34s %10s  %s\n", "the operator with a code", "", "both codes of this half minute are used up; try again in a minute")
+	j.printf("  - %-34s %10s  %s\n", "the operator with a code", "",
+		"both codes of this half minute are used up; try again in a minute")
 	return false
 }

@@ -50,7 +50,9 @@ func PlanPeople(secret Secret, readable func(n int) string) (People, error) {
 	staff := func(suffix string) (Login, error) {
 		l, err1 := login(suffix)
 		var err2 error
-		l.TOTPSecret, err2 = secret("demo.totp."+suffix, func() string { return credentials.OneTimeCodes{}.NewSecret().Reveal() })
+		l.TOTPSecret, err2 = secret("demo.totp."+suffix, func() string {
+			return credentials.OneTimeCodes{}.NewSecret().Reveal()
+		})
 		return l, errors.Join(err1, err2)
 	}
 	var p People
@@ -88,11 +90,13 @@ func SeedPeople(ctx context.Context, p People, users ports.Users, factors ports.
 		}
 	}
 	operator := auth.User{
-		UserID: auth.UserID(p.Operator.UserID), Name: personal.NewName("운영자"), Email: personal.NewEmail(p.Operator.UserID + "@example.com"),
+		UserID: auth.UserID(p.Operator.UserID), Name: personal.NewName("운영자"),
+		Email: personal.NewEmail(p.Operator.UserID + "@example.com"),
 		Roles: []auth.Role{auth.Operator}, Status: auth.Active, Grants: []auth.Grant{{Permission: auth.Operations}},
 	}
 	admin := auth.User{
-		UserID: auth.UserID(p.Admin.UserID), Name: personal.NewName("관리자"), Email: personal.NewEmail(p.Admin.UserID + "@example.com"),
+		UserID: auth.UserID(p.Admin.UserID), Name: personal.NewName("관리자"),
+		Email: personal.NewEmail(p.Admin.UserID + "@example.com"),
 		Roles: []auth.Role{auth.Admin}, Status: auth.Active,
 	}
 	return errors.Join(
@@ -117,7 +121,9 @@ func enrol(ctx context.Context, l Login, factors ports.SecondFactors, now time.T
 	return factors.Confirm(ctx, user, t, nil)
 }
 
-func seed(ctx context.Context, u auth.User, password string, users ports.Users, hasher ports.PasswordHasher, now time.Time) error {
+func seed(
+	ctx context.Context, u auth.User, password string, users ports.Users, hasher ports.PasswordHasher, now time.Time,
+) error {
 	_, err := users.ByID(ctx, u.UserID)
 	if !errors.Is(err, fault.New(fault.UserNotFound)) {
 		return err
