@@ -22,7 +22,7 @@ type Allowances interface {
 	GiveBack(ctx context.Context, customer auth.UserID)
 }
 
-// Payer is the customer whose allowance a call of KOS is taken from; the zero Payer is nobody.
+// Payer is the customer whose allowance a call of KOS is taken from; the zero Payer is no customer.
 type Payer struct {
 	Customer auth.UserID
 	Accepted bool // what the call is for was accepted: it is counted, and made also beyond the allowance
@@ -53,16 +53,3 @@ func (p *Prepaid) Take() bool {
 
 // Return puts one call back, which was not made.
 func (p *Prepaid) Return() { p.left.Add(1) }
-
-type payerKey struct{}
-
-// WithPayer returns a context whose questions to KOS are asked for that customer.
-func WithPayer(ctx context.Context, p Payer) context.Context {
-	return context.WithValue(ctx, payerKey{}, p)
-}
-
-// PayerOf returns what WithPayer set, the zero Payer without it.
-func PayerOf(ctx context.Context) Payer {
-	p, _ := ctx.Value(payerKey{}).(Payer)
-	return p
-}

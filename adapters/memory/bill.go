@@ -22,7 +22,7 @@ type Bills struct {
 	all    []bill.Copy
 }
 
-// Latest answers the newest version unless the line's epoch hides it.
+// Latest returns the newest version unless the line's epoch hides it.
 func (b *Bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
 	epoch, err := epochOf(ctx, b.Epochs, n)
 	if err != nil {
@@ -42,6 +42,11 @@ func (b *Bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bi
 	return newest, nil
 }
 
+// LatestCommitted is Latest, which never lags here.
+func (b *Bills) LatestCommitted(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
+	return b.Latest(ctx, n, m)
+}
+
 // Put stores a new version.
 func (b *Bills) Put(_ context.Context, c bill.Copy) error {
 	b.mu.Lock()
@@ -50,7 +55,7 @@ func (b *Bills) Put(_ context.Context, c bill.Copy) error {
 	return nil
 }
 
-// Version answers exactly that version.
+// Version returns exactly that version.
 func (b *Bills) Version(_ context.Context, n line.Number, m calendar.Month, version id.ID) (bill.Copy, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -33,14 +33,14 @@ func (e *Epochs) Raise(_ context.Context, n line.Number, at time.Time) error {
 	return nil
 }
 
-// Of answers the line's epoch.
+// Of returns the line's epoch.
 func (e *Epochs) Of(_ context.Context, n line.Number) (time.Time, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.m[n].epoch, nil
 }
 
-// Raised answers what was stored since.
+// Raised returns what was stored since.
 func (e *Epochs) Raised(_ context.Context, since time.Time) ([]freshness.Raise, time.Time, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -31,7 +31,7 @@ type KOS struct {
 	Calls     int // made so far; read it when nothing runs any more
 }
 
-// NewKOS answers a KOS that sells the plans.
+// NewKOS returns a KOS that sells the plans.
 func NewKOS(plans ...product.Plan) *KOS {
 	return &KOS{
 		customers: map[line.Number]product.Customer{}, plans: plans, bills: map[line.Number]bill.Bill{},
@@ -61,8 +61,8 @@ func (k *KOS) call() error {
 	return k.Down
 }
 
-// Bill answers the line's bill with the month asked for.
-func (k *KOS) Bill(_ context.Context, _ id.ID, n line.Number, m calendar.Month) (bill.Bill, error) {
+// Bill returns the line's bill with the month asked for.
+func (k *KOS) Bill(_ context.Context, _ ports.Call, n line.Number, m calendar.Month) (bill.Bill, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := k.call(); err != nil {
@@ -79,13 +79,13 @@ func (k *KOS) Bill(_ context.Context, _ id.ID, n line.Number, m calendar.Month) 
 	return b, nil
 }
 
-// Customer answers the line's customer.
-func (k *KOS) Customer(ctx context.Context, n line.Number) (product.Customer, error) {
+// Customer returns the line's customer.
+func (k *KOS) Customer(_ context.Context, call ports.Call, n line.Number) (product.Customer, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	err := k.call()
 	if !errors.Is(err, ports.ErrNotAsked) {
-		ports.Sent(ctx)
+		call.Sent()
 	}
 	if err != nil {
 		return product.Customer{}, err
@@ -97,15 +97,15 @@ func (k *KOS) Customer(ctx context.Context, n line.Number) (product.Customer, er
 	return c, nil
 }
 
-// Plans answers the plan list.
-func (k *KOS) Plans(context.Context) ([]product.Plan, error) {
+// Plans returns the plan list.
+func (k *KOS) Plans(context.Context, ports.Call) ([]product.Plan, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.plans, k.call()
 }
 
 // Change applies the order once per transaction id.
-func (k *KOS) Change(_ context.Context, o product.Order) product.Answer {
+func (k *KOS) Change(_ context.Context, _ ports.Call, o product.Order) product.Answer {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.call() != nil {
@@ -120,8 +120,8 @@ func (k *KOS) Change(_ context.Context, o product.Order) product.Answer {
 	return product.Answer{Kind: product.AnswerAccepted, Code: "0000", KOSOrder: "KOS-" + o.TransactionID.String()[:8]}
 }
 
-// Ask tells whether the transaction was applied.
-func (k *KOS) Ask(_ context.Context, o product.Order) product.Answer {
+// Ask returns whether the transaction was applied.
+func (k *KOS) Ask(_ context.Context, _ ports.Call, o product.Order) product.Answer {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.call() != nil {
@@ -133,7 +133,7 @@ func (k *KOS) Ask(_ context.Context, o product.Order) product.Answer {
 	return product.Answer{Kind: product.AnswerAccepted, Code: "0000"}
 }
 
-// Applied answers how many changes were applied in all.
+// Applied returns how many changes were applied in all.
 func (k *KOS) Applied() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -22,7 +22,7 @@ type Customers struct {
 	m      map[line.Number]product.CustomerCopy
 }
 
-// Latest answers the copy unless it is older than the line's epoch.
+// Latest returns the copy unless it is older than the line's epoch.
 func (c *Customers) Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
 	epoch, err := epochOf(ctx, c.Epochs, n)
 	if err != nil {
@@ -35,6 +35,11 @@ func (c *Customers) Latest(ctx context.Context, n line.Number) (product.Customer
 		return product.CustomerCopy{}, fault.New(fault.ResourceNotFound)
 	}
 	return held, nil
+}
+
+// LatestCommitted is Latest, which never lags here.
+func (c *Customers) LatestCommitted(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
+	return c.Latest(ctx, n)
 }
 
 // Put replaces the copy unless the stored one is newer.
@@ -56,7 +61,7 @@ type Plans struct {
 	held product.PlansCopy
 }
 
-// Latest answers the copy, or NOT_FOUND.
+// Latest returns the copy, or NOT_FOUND.
 func (p *Plans) Latest(context.Context) (product.PlansCopy, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -65,6 +70,9 @@ func (p *Plans) Latest(context.Context) (product.PlansCopy, error) {
 	}
 	return p.held, nil
 }
+
+// LatestCommitted is Latest, which never lags here.
+func (p *Plans) LatestCommitted(ctx context.Context) (product.PlansCopy, error) { return p.Latest(ctx) }
 
 // Put replaces the copy unless the stored one is newer.
 func (p *Plans) Put(_ context.Context, told product.PlansCopy) error {

@@ -22,9 +22,12 @@ import (
 // Service compares accounts with the customers that KOS names for their lines. It is safe for concurrent use; the zero
 // value of what is not exported is ready.
 type Service struct {
-	Ask      func(ctx context.Context, n line.Number) (product.CustomerCopy, freshness.Source, error) // a fresh copy, or KOS
-	Held     func(ctx context.Context, n line.Number) (product.CustomerCopy, error)                   // the last good copy
-	Fresh    time.Duration                                                                            // how old a copy may be
+	// Ask returns a fresh copy of the line's customer, or KOS's answer. The call says whom it is for and who pays.
+	Ask func(ctx context.Context, call ports.Call, n line.Number) (product.CustomerCopy, freshness.Source, error)
+	// Stored returns the newest stored copy, however old.
+	Stored func(ctx context.Context, n line.Number) (product.CustomerCopy, error)
+
+	Fresh    time.Duration // how old a copy may be
 	Bindings ports.Bindings
 	Alerts   ports.Alerts
 	Vault    ports.Vault // hides the line in alerts
@@ -67,8 +70,8 @@ var errUnknown = errors.New("compare: kos does not state whose line it is")
 
 // Find returns the customer that KOS names for the line, not older than Fresh; an answer that is good for nothing else
 // may name that customer. LINE_NOT_FOUND is KOS's answer; everything else is SERVICE_UNAVAILABLE.
-func (s *Service) Find(ctx context.Context, n line.Number) (customer string, err error) {
-	c, source, err := s.Ask(ctx, n)
+func (s *Service) Find(ctx context.Context, call ports.Call, n line.Number) (customer string, err error) {
+	c, source, err := s.Ask(ctx, call, n)
 	var only ports.NamedError
 	switch {
 	case errors.Is(err, fault.New(fault.LineNotFound)):
@@ -103,7 +106,7 @@ func (s *Service) Known(ctx context.Context, n line.Number) (customer string, fr
 
 // look reads the held copy. What KOS has named to this process after that copy stays.
 func (s *Service) look(ctx context.Context, n line.Number, k named) named {
-	c, err := s.Held(ctx, n)
+	c, err := s.Stored(ctx, n)
 	if err != nil || c.AsOf.Before(k.asOf) {
 		c = product.CustomerCopy{Customer: product.Customer{CustomerID: k.customer}, AsOf: k.asOf}
 	}

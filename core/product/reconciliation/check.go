@@ -9,6 +9,7 @@ import (
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -155,7 +156,7 @@ func (c *check) ask(ctx context.Context, o product.Order) (judge, error) {
 func (c *check) once(ctx context.Context, o product.Order) (said judge, rest time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	a := c.KOS.Ask(ctx, o)
+	a := c.KOS.Ask(ctx, ports.Call{Lane: quota.Prefetch, RequestID: o.ID}, o)
 	switch a.Kind { //nolint:exhaustive // all others are for the judge
 	case product.AnswerNotSent:
 		return nil, resting(a.RetryAfter)
@@ -169,7 +170,7 @@ func (c *check) once(ctx context.Context, o product.Order) (said judge, rest tim
 
 // lookAt asks for the line's plans, once in a run.
 func (c *check) lookAt(ctx context.Context, n line.Number) (said judge, rest time.Duration) {
-	customer, err := c.KOS.Customer(ctx, n)
+	customer, err := c.KOS.Customer(ctx, ports.Call{Lane: quota.Prefetch}, n)
 	switch {
 	case errors.Is(err, ports.ErrNotAsked):
 		return nil, resting(fault.From(err).RetryAfter())

@@ -16,11 +16,11 @@ import (
 	"phonebill/ports"
 )
 
-// KOS is what is asked: about the transaction, or about the line where this KOS has no such question. It is to spend of the lane of least
-// priority: nobody waits for a comparison.
+// KOS is what is asked: about the transaction, or about the line where this KOS lacks that query. The calls spend of
+// the least urgent lane: nobody waits for a comparison.
 type KOS interface {
 	// Ask is that of ports.PlanChanger.
-	Ask(ctx context.Context, o product.Order) product.Answer
+	Ask(ctx context.Context, call ports.Call, o product.Order) product.Answer
 	ports.CustomerSource
 }
 

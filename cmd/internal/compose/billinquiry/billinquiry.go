@@ -16,7 +16,8 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/freshness"
-	"phonebill/core/freshness/warm"
+	"phonebill/core/freshness/copies"
+	"phonebill/core/freshness/prefetch"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/facts"
@@ -48,16 +49,15 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	// Copies of bills, and of the customers that accounts are compared with: one call of KOS for a line while its copy
 	// is fresh, shared with the product service.
 	sealedBills, sealedCustomers := vault.Bills(at.Keyring), vault.Customers(at.Keyring)
-	storedBills := postgres.NewBills(at.Pool, at.Keyring, sealedBills, to.Epochs)
-	bills := valkey.NewCachedBills(at.Cache, storedBills, to.Epochs, at.Keyring, sealedBills, b.Log)
+	bills := valkey.NewCachedBills(at.Cache, postgres.NewBills(at.Pool, at.Keyring, sealedBills, to.Epochs), to.Epochs,
+		at.Keyring, sealedBills, b.Log)
 	storedCustomers := postgres.NewCustomers(to.Pool, at.Keyring, sealedCustomers)
 	customers := facts.Service{
-		KOS: to.KOS, Lane: quota.Read, Renewing: to.KOS.In(quota.Refresh), Now: b.Now,
-		Patience: customerTimeout, Attempts: 1,
-		OfCustomers: fresh.Customer, KeptCustomers: storedCustomers,
-		Customers:     valkey.NewCachedCustomers(at.Cache, storedCustomers, to.Epochs, at.Keyring, sealedCustomers, b.Log),
-		FetchCustomer: links.Fetcher[product.CustomerCopy](to, to.Allowances),
-		Seen:          func(line.Number) {}, // the bill alone is prefetched here
+		KOS: to.KOS, OfCustomers: fresh.Customer, Now: b.Now,
+		Policy:         copies.Policy{Lane: quota.Read, Timeout: customerTimeout, Attempts: 1, RefreshAhead: true},
+		Customers:      valkey.NewCachedCustomers(at.Cache, storedCustomers, to.Epochs, at.Keyring, sealedCustomers, b.Log),
+		CustomerCopies: links.CopiesOf[product.CustomerCopy](to, to.Allowances),
+		NoteActiveLine: func(line.Number) {}, // the bill alone is prefetched here
 	}
 
 	// Inquiries, and the workers that carry them on.
@@ -67,12 +67,12 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	}
 	keys := postgres.NewIdempotencyKeys(at.Pool, migrations.Bill, at.Keyring)
 	inquiries := &inquiry.Service{
-		Source: to.KOS, Lane: quota.Read, Renewing: to.KOS.In(quota.Refresh), Bills: bills, Kept: storedBills,
-		Fetch: links.Fetcher[bill.Copy](to, to.Allowances), Holders: to.Holders(customers),
+		Source: to.KOS, Lane: quota.Read, Bills: bills,
+		Copies: links.CopiesOf[bill.Copy](to, to.Allowances), Holders: to.Holders(customers),
 		Inquiries: history, Keys: keys, Limits: inquiry.DefaultLimits(), Fresh: fresh.Bill,
 		Now: b.Now, NewID: b.NewID, Report: b.Report,
 	}
-	inquiries.Seen = prefetchBills(b, to, at, c.Links.KOS.Prefetch, inquiries, customers)
+	inquiries.NoteActiveLine = prefetchBills(b, to, at, c.Links.KOS.Prefetch, inquiries, customers)
 	b.WorkOn(service.Inquiries(), inquiries.Step)
 	b.DrainOnStop(inquiries.Wait)
 
@@ -85,7 +85,7 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	b.Internal.Timelines = postgres.NewBillTimelines(at.Pool, to.Pool, at.Keyring)
 	b.Internal.Requests, b.Internal.RequestKind = postgres.NewInquiryRequests(at.Pool, at.Keyring), staff.Inquiry
 	at.ReportBacklog(b, postgres.BillBacklog)
-	to.ReportStatus(links.Lookups{Kind: freshness.Bills, Tally: &inquiries.Fetch.Tally})
+	to.ReportStatus(links.Lookups{Kind: freshness.Bills, Tally: &inquiries.Copies.Tally})
 
 	// What is dropped when its time is over.
 	stores.ForgetKeys(b, "inquiry-keys", keys.Forget)
@@ -102,20 +102,20 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	return b.Serve(openapi.Bill, (&billapi.Handlers{Inquiries: inquiries, Now: b.Now}).Mount, guard)
 }
 
-// prefetchBills adds the worker that fetches bills of the current month at night, and returns what is to be called with
-// the lines whose customers are here. like has the stores.
+// prefetchBills adds the worker that fetches bills of the current month at night, and returns the function
+// that notes active lines. like has the stores.
 func prefetchBills(
 	b *service.Builder, to *links.Links, at stores.Stores, c links.Prefetch, like *inquiry.Service,
 	customers facts.Service,
-) (seen func(line.Number)) {
-	customers.KOS, customers.Lane = to.KOS.In(quota.Prefetch), quota.Prefetch
-	customers.FetchCustomer = links.Fetcher[product.CustomerCopy](to, nil)
+) (noteActive func(line.Number)) {
+	customers.Policy.Lane = quota.Prefetch
+	customers.CustomerCopies = links.CopiesOf[product.CustomerCopy](to, nil)
 	night := &inquiry.Service{
-		Source: to.KOS.In(quota.Prefetch), Lane: quota.Prefetch, Fetch: links.Fetcher[bill.Copy](to, nil),
-		Holders: to.Holders(customers), Bills: like.Bills, Kept: like.Kept, Limits: like.Limits, Fresh: like.Fresh,
+		Source: to.KOS, Lane: quota.Prefetch, Copies: links.CopiesOf[bill.Copy](to, nil),
+		Holders: to.Holders(customers), Bills: like.Bills, Limits: like.Limits, Fresh: like.Fresh,
 		Now: b.Now, NewID: b.NewID,
 	}
-	return to.KeepWarm(&warm.Service{
+	return to.Prefetch(&prefetch.Service{
 		Kind: freshness.Bills, Lines: postgres.NewActiveLines(to.Pool, at.Keyring), Active: c.Active, Now: b.Now,
 		Open: c.Night.Open, Next: c.Night.Next,
 		Fetch: func(ctx context.Context, n line.Number) (time.Time, error) {

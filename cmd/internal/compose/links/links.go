@@ -15,7 +15,7 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/compose/service"
 	"phonebill/cmd/internal/compose/stores"
-	"phonebill/core/freshness/fetch"
+	"phonebill/core/freshness/copies"
 	"phonebill/core/quota"
 	"phonebill/migrations"
 	"phonebill/ports"
@@ -151,10 +151,11 @@ func (l *Links) openAllowances(allowed quota.Allowance) ports.Allowances {
 	return allowances
 }
 
-// Fetcher returns what asks KOS once at a time about one thing, over all instances. Calls for a customer are taken from
-// the allowances; without allowances they are counted for no customer. The unit drains it before it closes the stores.
-func Fetcher[V any](l *Links, allowances ports.Allowances) *fetch.Service[V] {
-	f := &fetch.Service[V]{Flights: l.Flights, Allowances: allowances, Now: l.b.Now, Random: l.b.Random}
-	l.b.WaitForCalls(f.Wait)
-	return f
+// CopiesOf returns copies for which KOS is asked once at a time about one subject, over all instances. Calls for a
+// customer are taken from the allowances; without allowances they are counted for no customer. The unit drains them
+// before it closes the stores.
+func CopiesOf[V any](l *Links, allowances ports.Allowances) *copies.Copies[V] {
+	c := &copies.Copies[V]{Flights: l.Flights, Allowances: allowances, Now: l.b.Now, Random: l.b.Random}
+	l.b.WaitForCalls(c.Wait)
+	return c
 }

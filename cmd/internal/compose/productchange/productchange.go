@@ -14,7 +14,8 @@ import (
 	"phonebill/cmd/internal/compose/service"
 	"phonebill/cmd/internal/compose/stores"
 	"phonebill/core/freshness"
-	"phonebill/core/freshness/warm"
+	"phonebill/core/freshness/copies"
+	"phonebill/core/freshness/prefetch"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
@@ -28,6 +29,7 @@ import (
 	"phonebill/core/staff/cases"
 	"phonebill/migrations"
 	"phonebill/openapi"
+	"phonebill/ports"
 )
 
 // How long a customer waits for one fact, how often KOS is asked meanwhile, and how long in the background. A call for
@@ -56,23 +58,24 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	storedCustomers := postgres.NewCustomers(to.Pool, at.Keyring, sealedCustomers)
 	storedPlans := postgres.NewPlans(to.Pool, sealedPlans)
 	preview := &facts.Service{
-		KOS: to.KOS, Lane: quota.Read, Renewing: to.KOS.In(quota.Refresh), Now: b.Now,
-		Patience: backgroundFactTimeout, Wait: factTimeout, Attempts: factAttempts,
+		KOS: to.KOS, Now: b.Now,
+		Policy: copies.Policy{
+			Lane: quota.Read, Timeout: backgroundFactTimeout, MaxWait: factTimeout, Attempts: factAttempts, RefreshAhead: true,
+		},
 		OfCustomers: fresh.Customer, OfStatus: fresh.Status, OfPlans: fresh.Plans,
 		Customers: valkey.NewCachedCustomers(at.Cache, storedCustomers, to.Epochs, at.Keyring, sealedCustomers, b.Log),
 		Plans:     valkey.NewCachedPlans(at.Cache, storedPlans, sealedPlans, b.Log),
 
-		KeptCustomers: storedCustomers, KeptPlans: storedPlans,
-		FetchCustomer: links.Fetcher[product.CustomerCopy](to, to.Allowances),
-		FetchPlans:    links.Fetcher[product.PlansCopy](to, to.Allowances),
+		CustomerCopies: links.CopiesOf[product.CustomerCopy](to, to.Allowances),
+		PlanCopies:     links.CopiesOf[product.PlansCopy](to, to.Allowances),
 	}
-	preview.Seen = prefetchCustomers(b, to, at, c.Links.KOS.Prefetch, *preview)
+	preview.NoteActiveLine = prefetchCustomers(b, to, at, c.Links.KOS.Prefetch, *preview)
 	prefetchPlans(b, to, *preview)
 	forOrder := *preview
-	forOrder.KOS, forOrder.Lane = to.KOS.In(quota.Change), quota.Change
-	forOrder.Patience, forOrder.Wait = factTimeout, 0 // an order goes on by itself, with facts of its own
+	forOrder.Policy.Lane = quota.Change
+	forOrder.Policy.Timeout, forOrder.Policy.MaxWait = factTimeout, 0 // an order goes on by itself, with facts of its own
 	inBackground := forOrder
-	inBackground.Patience, inBackground.Attempts = backgroundFactTimeout, 1 // the order itself is tried again
+	inBackground.Policy.Timeout, inBackground.Policy.Attempts = backgroundFactTimeout, 1 // the order itself is tried again
 
 	// Orders, and the workers that carry them on.
 	policy, err := c.Rules.policy()
@@ -81,7 +84,7 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	}
 	holders := to.Holders(*preview)
 	changes := &change.Service{
-		Holders: holders, Checks: preview, Facts: &forOrder, Unhurried: &inBackground, KOS: to.KOS,
+		Holders: holders, FactsForPreview: preview, FactsForOrder: &forOrder, FactsInBackground: &inBackground, KOS: to.KOS,
 		Orders: postgres.OpenOrders(at.Pool, at.Keyring, b.Alerts), Epochs: to.Epochs, Policy: policy,
 		Allowances: to.Allowances, Limits: change.DefaultLimits(), Parked: change.AlertParked(b.Alerts),
 		Now: b.Now, NewID: b.NewID, Report: b.Report,
@@ -106,8 +109,8 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	}
 	at.ReportBacklog(b, postgres.ChangeBacklog)
 	to.ReportStatus(
-		links.Lookups{Kind: freshness.Customers, Tally: &preview.FetchCustomer.Tally},
-		links.Lookups{Kind: freshness.Plans, Tally: &preview.FetchPlans.Tally})
+		links.Lookups{Kind: freshness.Customers, Tally: &preview.CustomerCopies.Tally},
+		links.Lookups{Kind: freshness.Plans, Tally: &preview.PlanCopies.Tally})
 
 	// What is dropped when its time is over: reports are kept as long as the orders that they are about.
 	stores.ForgetKeys(b, "order-keys", postgres.NewIdempotencyKeys(at.Pool, migrations.Product, at.Keyring).Forget)
@@ -125,16 +128,15 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	return b.Serve(openapi.Product, handlers.Mount, guard)
 }
 
-// prefetchCustomers adds the worker that fetches customers before their copies are old, and returns what is to be
-// called with the lines whose customers are here. like has the stores.
+// prefetchCustomers adds the worker that fetches customers before their copies are old, and returns the
+// function that notes active lines. like has the stores.
 func prefetchCustomers(
 	b *service.Builder, to *links.Links, at stores.Stores, c links.Prefetch, like facts.Service,
-) (seen func(line.Number)) {
-	like.KOS, like.Lane = to.KOS.In(quota.Prefetch), quota.Prefetch
-	like.Attempts, like.Patience, like.Wait = 1, factTimeout, 0
+) (noteActive func(line.Number)) {
+	like.Policy = copies.Policy{Lane: quota.Prefetch, Timeout: factTimeout, Attempts: 1}
 	like.OfCustomers = like.OfCustomers.Ahead(like.OfCustomers.Soft / links.PrefetchShare)
-	like.FetchCustomer = links.Fetcher[product.CustomerCopy](to, nil) // its tally is not that of customers' lookups
-	return to.KeepWarm(&warm.Service{
+	like.CustomerCopies = links.CopiesOf[product.CustomerCopy](to, nil) // its tally is not that of customers' lookups
+	return to.Prefetch(&prefetch.Service{
 		Kind: freshness.Customers, Lines: postgres.NewActiveLines(to.Pool, at.Keyring), Active: c.Active, Now: b.Now,
 		Open: func(time.Time) bool { return true }, Fetch: like.Prefetch,
 		Next: func(fetched time.Time) time.Time { return fetched.Add(like.OfCustomers.Soft) },
@@ -143,11 +145,11 @@ func prefetchCustomers(
 
 // prefetchPlans adds the worker that fetches the plan list before its copy is old, from the start.
 func prefetchPlans(b *service.Builder, to *links.Links, like facts.Service) {
-	like.KOS, like.Lane, like.Attempts, like.Wait = to.KOS.In(quota.Refresh), quota.Refresh, 1, 0
+	like.Policy.Lane, like.Policy.Attempts, like.Policy.MaxWait = quota.Refresh, 1, 0
 	like.OfPlans = like.OfPlans.Ahead(like.OfPlans.Soft / links.PrefetchShare)
-	like.FetchPlans = links.Fetcher[product.PlansCopy](to, nil)
+	like.PlanCopies = links.CopiesOf[product.PlansCopy](to, nil)
 	b.Worker("plans-prefetch", links.PrefetchInterval, func(ctx context.Context) (int, error) {
-		_, _, _ = like.PlanList(ctx) // the next step tries again, and requests report the trouble
+		_, _, _ = like.PlanList(ctx, ports.Call{}) // the next step tries again, and requests report the trouble
 		return 0, nil
 	})
 }

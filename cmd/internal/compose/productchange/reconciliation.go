@@ -13,7 +13,6 @@ import (
 	"phonebill/cmd/internal/compose/stores"
 	"phonebill/core/product"
 	"phonebill/core/product/reconciliation"
-	"phonebill/core/quota"
 )
 
 // reconciliationInterval is how often an instance looks for a run to carry on.
@@ -33,7 +32,7 @@ func reconcile(b *service.Builder, to *links.Links, at stores.Stores, c Reconcil
 	b.Registry.MustRegister(checked, differing)
 	s := &reconciliation.Service{
 		Books: postgres.NewBooks(at.Pool, at.Keyring), Runs: postgres.NewBookRuns(at.Pool, at.Keyring),
-		KOS: to.KOS.Behind(quota.Prefetch), Alerts: b.Alerts, Limits: c.limits(), Night: c.Night, Now: b.Now, NewID: b.NewID,
+		KOS: to.KOS, Alerts: b.Alerts, Limits: c.limits(), Night: c.Night, Now: b.Now, NewID: b.NewID,
 		Saw: func(orders int) { checked.Add(float64(orders)) },
 		Found: func(ctx context.Context, d product.Difference) {
 			differing.WithLabelValues(string(d.Kind)).Inc()

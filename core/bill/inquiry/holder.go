@@ -8,6 +8,7 @@ import (
 
 	"phonebill/core/auth"
 	"phonebill/core/bill"
+	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/holder"
 	"phonebill/core/line"
@@ -15,63 +16,63 @@ import (
 )
 
 // A number that was given up gets another holder, and KOS writes that customer's bills from then on. So every copy
-// carries the customer that KOS named for the line together with the bill, and it is shown to an account of that customer
-// only, and only while KOS names no other customer for the line.
+// carries the customer that KOS named for the line together with the bill, and it is shown to an account of that
+// customer only, and only while KOS names no other customer for the line.
 
-// askWithHolder asks KOS for the bill and, unless a copy of a few hours says it, whose line it is. A bill of which that is
-// not known cannot be shown to anybody, so the call for the bill is made once the other one is on its way, and both run
-// at the same time from then on. Where the other one cannot be made (breaker, quota, allowance) none is made, and the
-// error is ErrNotAsked; where it is made in vain the bill counts as not answered.
-func (s *Service) askWithHolder(ctx context.Context, source ports.BillSource, q bill.Inquiry) (bill.Copy, error) {
-	within, cancel := context.WithCancel(ports.WithRequest(ctx, q.ID))
+// askWithHolder asks KOS for the bill and, unless a copy of a few hours states it, for the line's customer. A bill
+// whose customer is not known cannot be shown, so the call for the bill is made once the other one is on its way, and
+// both run at the same time from then on. Where the other one cannot be made (breaker, quota, allowance) none is
+// made, and the error is ErrNotAsked; where it is made in vain the bill counts as not answered.
+func (s *Service) askWithHolder(ctx context.Context, call ports.Call, q bill.Inquiry) (bill.Copy, error) {
+	within, cancel := context.WithCancel(ctx)
 	defer cancel()
 	began := s.Now()
-	asking := s.findHolder(within, q.Line)
+	customer := s.findHolder(within, call, q.Line)
 	select {
-	case <-asking.sent:
-	case <-asking.done:
-		if err := asking.refused(); err != nil {
+	case <-customer.sent:
+	case <-customer.done:
+		if err := customer.refusal(); err != nil {
 			return bill.Copy{}, err
 		}
 	}
-	b, err := source.Bill(within, q.ID, q.Line, q.Month)
+	b, err := s.Source.Bill(within, call, q.Line, q.Month)
 	if err != nil {
-		cancel() // the other answer is not waited for any more; its call goes on and is kept for the next bill
+		cancel() // the customer is not waited for any more; that call goes on and is stored for the next bill
 	}
-	<-asking.done
+	<-customer.done
 	switch {
 	case err != nil:
 		return bill.Copy{}, err
-	case errors.Is(asking.err, fault.New(fault.LineNotFound)):
-		return bill.Copy{}, asking.err
-	case asking.err != nil: // the call for the bill was made, whatever became of the other one
+	case errors.Is(customer.err, fault.New(fault.LineNotFound)):
+		return bill.Copy{}, customer.err
+	case customer.err != nil: // the call for the bill was made, whatever became of the other one
 		return bill.Copy{}, fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNoAnswer, errHolder))
 	}
-	return bill.Copy{Version: s.NewID(), Bill: b, AsOf: began, Holder: asking.customer}, nil
+	return bill.Copy{Version: s.NewID(), Bill: b, AsOf: began, Holder: customer.id}, nil
 }
 
-// holderQuestion is the question whose line it is. sent is closed when its call is on its way, done when it has ended:
-// the customer and the error are to be read then.
-type holderQuestion struct {
+// holderQuery is the search for a line's customer. sent is closed when its call is on its way, done when it has ended;
+// id and err are to be read then.
+type holderQuery struct {
 	sent, done chan struct{}
-	customer   string
+	id         string
 	err        error
 }
 
-func (s *Service) findHolder(ctx context.Context, n line.Number) *holderQuestion {
-	h := &holderQuestion{sent: make(chan struct{}), done: make(chan struct{})}
-	ctx = ports.WithSent(ctx, sync.OnceFunc(func() { close(h.sent) }))
+func (s *Service) findHolder(ctx context.Context, call ports.Call, n line.Number) *holderQuery {
+	h := &holderQuery{sent: make(chan struct{}), done: make(chan struct{})}
+	call.OnSent = sync.OnceFunc(func() { close(h.sent) })
 	go func() {
 		defer close(h.done)
-		h.customer, h.err = s.Holders.Find(ctx, n)
+		h.id, h.err = s.Holders.Find(ctx, call, n)
 	}()
 	return h
 }
 
-// refused is the error of a question that has ended without a call; nil when a copy told the customer, or when the call
+// refusal is the error of a search that has ended without a call; nil when a copy states the customer, or when the call
 // was made after all. A line that KOS does not know stays LINE_NOT_FOUND; everything else is ErrNotAsked with a
 // Retry-After, for the bill is not asked for either.
-func (h *holderQuestion) refused() error {
+func (h *holderQuery) refusal() error {
 	select {
 	case <-h.sent:
 		return nil
@@ -87,22 +88,24 @@ func (h *holderQuestion) refused() error {
 // errHolder is the cause of a bill that is not shown, or not asked for, because it is not known whose it is.
 var errHolder = errors.New("inquiry: kos does not state whose line it is")
 
-// ownOf reads the newest copy of a store if it may be shown to the customer who asks. NOT_FOUND also where it is
-// somebody else's.
-func (s *Service) ownOf(q bill.Inquiry, bills ports.Bills) func(context.Context) (bill.Copy, error) {
-	return func(ctx context.Context) (bill.Copy, error) {
-		c, err := bills.Latest(ctx, q.Line, q.Month)
-		if err != nil {
-			return bill.Copy{}, err
-		}
-		if err := s.checkCopy(ctx, q, c); err != nil {
-			return bill.Copy{}, fault.New(fault.ResourceNotFound).Because(err)
-		}
-		return c.Unproven(), nil
+// ownCopy reads the newest copy if it may be shown to the customer who asks. NOT_FOUND also where it is another
+// customer's.
+func (s *Service) ownCopy(
+	ctx context.Context, q bill.Inquiry,
+	latest func(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error),
+) (bill.Copy, error) {
+	c, err := latest(ctx, q.Line, q.Month)
+	if err != nil {
+		return bill.Copy{}, err
 	}
+	if err := s.checkCopy(ctx, q, c); err != nil {
+		return bill.Copy{}, fault.New(fault.ResourceNotFound).Because(err)
+	}
+	return c.Unproven(), nil
 }
 
-// version reads the bill that completed the inquiry; LINE_NOT_FOUND where it, or the line now, is another customer's.
+// version reads the bill that completed the inquiry; LINE_NOT_FOUND where it, or by now the line, is another
+// customer's.
 func (s *Service) version(ctx context.Context, q bill.Inquiry) (bill.Copy, error) {
 	c, err := s.Bills.Version(ctx, q.Line, q.Month, q.Version)
 	if err != nil {
@@ -136,11 +139,11 @@ func (s *Service) checkHolder(ctx context.Context, q bill.Inquiry, c bill.Copy) 
 	return nil
 }
 
-// answeredTo is what KOS's answer, or its refusal, is to the customer who asked: LINE_NOT_FOUND where the line is
+// checkAnswer returns the error of KOS's answer for the customer who asked: err, or LINE_NOT_FOUND where the line is
 // another customer's.
-func (s *Service) answeredTo(ctx context.Context, q bill.Inquiry, c bill.Copy, err error) error {
+func (s *Service) checkAnswer(ctx context.Context, q bill.Inquiry, c bill.Copy, err error) error {
 	switch {
-	case err == nil && c.Holder == "": // an old copy, which was checked when it was read
+	case err == nil && c.Holder == "": // a stored copy, which was checked when it was read
 		return nil
 	case err == nil:
 		return s.Holders.Check(ctx, q.Account(), q.Line, c.Holder)

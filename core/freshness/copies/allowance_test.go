@@ -1,4 +1,4 @@
-package fetch_test
+package copies_test
 
 import (
 	"context"
@@ -27,9 +27,9 @@ func (w *world) allowing(calls int) {
 
 // get asks for a customer about a subject of its own.
 func (w *world) get(process, subject int, customer auth.UserID) error {
-	q := w.question()
+	q := w.query()
 	q.Subject = freshness.Subject{Kind: freshness.Kind(rune('a' + subject))}
-	q.Payer = ports.Payer{Customer: customer}
+	q.Call.Payer = ports.Payer{Customer: customer}
 	_, err := w.processes[process].Get(context.Background(), q)
 	return err
 }
@@ -86,8 +86,8 @@ func TestCopiesAndRenewalsAreFree(t *testing.T) {
 		w := newWorld(1)
 		w.allowing(1)
 		w.hold(30 * time.Second)
-		q := w.question()
-		q.Payer, q.Renew = ports.Payer{Customer: "reader"}, w.ask
+		q := w.query()
+		q.Call.Payer, q.Policy.RefreshAhead = ports.Payer{Customer: "reader"}, true
 		for range 5 {
 			_, err := w.processes[0].Get(t.Context(), q)
 			require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestCopiesAndRenewalsAreFree(t *testing.T) {
 		require.NoError(t, w.get(0, 1, "reader"), "nothing is spent")
 
 		w.hold(2 * time.Minute)
-		q.Old = func(err error, _ int) bool { return fault.From(err).Kind() == fault.RateLimited }
+		of(q).mayServeStale = func(err error, _ int) bool { return fault.From(err).Kind() == fault.RateLimited }
 		got, err := w.processes[0].Get(t.Context(), q)
 		require.NoError(t, err)
 		require.Equal(t, freshness.FromStale, got.Source, "what is held is shown when the allowance is spent")
@@ -110,12 +110,12 @@ func TestARefreshIsPaidFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
 		w.allowing(2)
-		q := w.question()
-		q.Payer, q.Renew = ports.Payer{Customer: "reader"}, w.ask
+		q := w.query()
+		q.Call.Payer, q.Policy.RefreshAhead = ports.Payer{Customer: "reader"}, true
 		w.trouble = func(int) error { return fault.New(fault.BillNotFound) }
 		for i := range 5 {
 			q.Subject = freshness.Subject{Kind: freshness.Kind(rune('a' + i))}
-			w.processes[0].Refresh(t.Context(), q)
+			w.processes[0].RefreshInBackground(t.Context(), q)
 			w.processes[0].Wait()
 		}
 		require.Equal(t, 2, w.calls)
@@ -155,9 +155,9 @@ func TestWhatWasAcceptedIsCarriedOut(t *testing.T) {
 		w := newWorld(1)
 		w.allowing(2)
 		for i := range 4 {
-			q := w.question()
+			q := w.query()
 			q.Subject.Kind = freshness.Kind(rune('a' + i))
-			q.Payer = ports.Payer{Customer: "buyer", Accepted: true}
+			q.Call.Payer = ports.Payer{Customer: "buyer", Accepted: true}
 			w.held = nil
 			_, err := w.processes[0].Get(t.Context(), q)
 			require.NoError(t, err)

@@ -271,7 +271,7 @@ func TestKeysThatCannotBeLookedUpAreNoReasonToRefuse(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, w.reported, 1, "trouble is no news")
 		w.Wait()
-		w.Fetch.Wait()
+		w.Copies.Wait()
 	})
 	var _ ports.IdempotencyKeys = &keys{}
 }

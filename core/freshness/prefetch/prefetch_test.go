@@ -1,4 +1,4 @@
-package warm_test
+package prefetch_test
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
-	"phonebill/core/freshness/warm"
+	"phonebill/core/freshness/prefetch"
 	"phonebill/core/line"
 	"phonebill/ports"
 )
@@ -32,7 +32,7 @@ func (s *store) Seen(ctx context.Context, k freshness.Kind, lines []line.Number,
 }
 
 type world struct {
-	*warm.Service
+	*prefetch.Service
 	store   *store
 	fetched []line.Number
 	trouble error
@@ -44,8 +44,8 @@ func newWorld() *world {
 	return w
 }
 
-func (w *world) service() *warm.Service {
-	return &warm.Service{
+func (w *world) service() *prefetch.Service {
+	return &prefetch.Service{
 		Kind: freshness.Customers, Lines: w.store, Active: 24 * time.Hour, Now: time.Now, Open: func(time.Time) bool { return true },
 		Next: func(told time.Time) time.Time { return told.Add(time.Hour) },
 		Fetch: func(_ context.Context, n line.Number) (time.Time, error) {
@@ -84,8 +84,8 @@ func TestActiveLinesAreFetchedEachTimeTheyAreDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		for i := range 20 {
-			w.Seen(number(t, i))
-			w.Seen(number(t, i))
+			w.NoteActive(number(t, i))
+			w.NoteActive(number(t, i))
 		}
 		w.work(t, 59*time.Minute)
 		require.Empty(t, w.fetched)
@@ -106,7 +106,7 @@ func TestItStopsWhenTheBudgetIsNeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		for i := range 20 {
-			w.Seen(number(t, i))
+			w.NoteActive(number(t, i))
 		}
 		w.work(t, 30*time.Minute)
 		asked := 0
@@ -130,7 +130,7 @@ func TestAnotherInstanceGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		for i := range 20 {
-			w.Seen(number(t, i))
+			w.NoteActive(number(t, i))
 		}
 		w.work(t, time.Minute)
 		time.Sleep(time.Hour)
@@ -156,7 +156,7 @@ func TestALineThatKOSFailsOnHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		for i := range 20 {
-			w.Seen(number(t, i))
+			w.NoteActive(number(t, i))
 		}
 		bad, asked := number(t, 3), 0
 		fetch := w.Fetch
@@ -178,7 +178,7 @@ func TestKOSHasNothingToTell(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		w.Seen(number(t, 1))
+		w.NoteActive(number(t, 1))
 		w.work(t, time.Minute)
 		time.Sleep(time.Hour)
 		asked := 0
@@ -203,7 +203,7 @@ func TestOnlyWhenOpen(t *testing.T) {
 			require.True(t, night.Open(time.Now()))
 			return fetch(ctx, n)
 		}
-		w.Seen(number(t, 1))
+		w.NoteActive(number(t, 1))
 		w.work(t, 24*time.Hour)
 		require.Len(t, w.fetched, 1, "once a night")
 	})
@@ -213,7 +213,7 @@ func TestAStoreInTrouble(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		w.Seen(number(t, 1))
+		w.NoteActive(number(t, 1))
 		w.store.broken = errors.New("away")
 		_, err := w.Step(t.Context())
 		require.ErrorContains(t, err, "away")
@@ -221,7 +221,7 @@ func TestAStoreInTrouble(t *testing.T) {
 		w.work(t, 90*time.Minute)
 		require.Len(t, w.fetched, 1, "nobody is forgotten")
 		for i := range 20_000 {
-			w.Seen(number(t, i))
+			w.NoteActive(number(t, i))
 		}
 		w.work(t, 2*time.Minute)
 		n, err := w.store.Due(t.Context(), freshness.Customers, time.Now().Add(24*time.Hour), time.Time{}, time.Hour, 100_000)

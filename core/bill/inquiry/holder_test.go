@@ -125,7 +125,7 @@ func TestACopyThatNamesNobody(t *testing.T) {
 
 			w.given("C2")
 			<-time.After(5 * time.Hour) // the call for the customer went on, and named C1
-			_, err := w.Holders.Find(t.Context(), w.line)
+			_, err := w.Holders.Find(t.Context(), ports.Call{}, w.line)
 			require.NoError(t, err)
 			w.source.set(0, notAsked())
 			_, err = w.Ask(t.Context(), w.me, w.line, "")

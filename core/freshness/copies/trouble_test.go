@@ -1,4 +1,4 @@
-package fetch_test
+package copies_test
 
 import (
 	"context"
@@ -27,7 +27,7 @@ func TestStampedeOnAFailingKOS(t *testing.T) {
 		for i := range 6000 {
 			all.Go(func() {
 				time.Sleep(time.Duration(i) * 10 * time.Millisecond)
-				_, err := w.processes[i%4].Get(t.Context(), w.question())
+				_, err := w.processes[i%4].Get(t.Context(), w.query())
 				require.Equal(t, fault.ServiceUnavailable, fault.From(err).Code())
 				if fault.From(err).RetryAfter() > 0 {
 					early.Add(1)
@@ -43,7 +43,7 @@ func TestStampedeOnAFailingKOS(t *testing.T) {
 	})
 }
 
-func TestHiccupsAreTriedAgain(t *testing.T) {
+func TestTransientFailuresAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
@@ -54,14 +54,14 @@ func TestHiccupsAreTriedAgain(t *testing.T) {
 			return nil
 		}
 		began := time.Now()
-		got, err := w.processes[0].Get(t.Context(), w.question())
+		got, err := w.processes[0].Get(t.Context(), w.query())
 		require.NoError(t, err)
 		require.Equal(t, 3, got.Attempts)
 		require.Equal(t, []int{1, 2, 3}, w.tries, "the call log is told")
 		require.Equal(t, 1500*time.Millisecond+225*time.Millisecond+450*time.Millisecond, time.Since(began))
 
 		w.calls, w.held, w.trouble, w.takes = 0, nil, broken, 100*time.Millisecond
-		got, err = w.processes[0].Get(t.Context(), w.question())
+		got, err = w.processes[0].Get(t.Context(), w.query())
 		require.Error(t, err)
 		require.Equal(t, 3, got.Attempts, "no more than that")
 		require.Equal(t, 3, w.calls)
@@ -69,8 +69,8 @@ func TestHiccupsAreTriedAgain(t *testing.T) {
 		time.Sleep(time.Hour)
 		w.calls, w.tries = 0, nil
 		w.trouble = func(int) error { return fault.New(fault.ServiceUnavailable) }
-		q := w.question()
-		q.Tried = 1
+		q := w.query()
+		q.PriorAttempts = 1
 		_, err = w.processes[0].Get(t.Context(), q)
 		require.Error(t, err)
 		require.Equal(t, []int{2}, w.tries, "what will not pass is not tried again")
@@ -82,7 +82,7 @@ func TestNoTryWithoutTimeForAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
 		w.trouble, w.takes = broken, 2900*time.Millisecond
-		_, err := w.processes[0].Get(t.Context(), w.question())
+		_, err := w.processes[0].Get(t.Context(), w.query())
 		require.Error(t, err)
 		require.Equal(t, 1, w.calls)
 	})
@@ -100,7 +100,7 @@ func TestFlightsAway(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 100 {
 			all.Go(func() {
-				_, err := w.processes[i%2].Get(t.Context(), w.question())
+				_, err := w.processes[i%2].Get(t.Context(), w.query())
 				require.NoError(t, err)
 			})
 		}
@@ -112,10 +112,10 @@ func TestFlightsAway(t *testing.T) {
 type noFlights struct{}
 
 func (noFlights) Begin(context.Context, freshness.Subject, time.Duration) (freshness.Flight, error) {
-	return freshness.Flight{State: freshness.Theirs}, errors.New("away")
+	return freshness.Flight{State: freshness.Pending}, errors.New("away")
 }
 
-func (noFlights) Land(context.Context, freshness.Subject, string, freshness.Landing) error {
+func (noFlights) Finish(context.Context, freshness.Subject, string, freshness.Outcome) error {
 	return errors.New("away")
 }
 
@@ -123,19 +123,19 @@ func TestALostLeaseIsTakenOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
-		dead, err := w.flights.Begin(t.Context(), w.question().Subject, time.Second) // and never lands
+		dead, err := w.flights.Begin(t.Context(), w.query().Subject, time.Second) // and never lands
 		require.NoError(t, err)
-		require.Equal(t, freshness.Mine, dead.State)
-		got, err := w.processes[0].Get(t.Context(), w.question())
+		require.Equal(t, freshness.Granted, dead.State)
+		got, err := w.processes[0].Get(t.Context(), w.query())
 		require.NoError(t, err)
 		require.Equal(t, freshness.FromKOS, got.Source)
 		require.Equal(t, 1, w.calls)
 
 		w.held = nil
-		_, err = w.flights.Begin(t.Context(), w.question().Subject, time.Minute)
+		_, err = w.flights.Begin(t.Context(), w.query().Subject, time.Minute)
 		require.NoError(t, err)
 		began := time.Now()
-		_, err = w.processes[0].Get(t.Context(), w.question())
+		_, err = w.processes[0].Get(t.Context(), w.query())
 		require.ErrorIs(t, err, ports.ErrNoAnswer)
 		require.LessOrEqual(t, time.Since(began), 3200*time.Millisecond)
 	})
@@ -147,21 +147,21 @@ func TestKOSsNoIsRemembered(t *testing.T) {
 		w := newWorld(2)
 		w.trouble = func(int) error { return fault.New(fault.BillNotFound) }
 		for i := range 10 {
-			got, err := w.processes[i%2].Get(t.Context(), w.question())
+			got, err := w.processes[i%2].Get(t.Context(), w.query())
 			require.Equal(t, fault.BillNotFound, fault.From(err).Code())
 			require.Equal(t, min(1, 1-min(i, 1)), got.Attempts)
 		}
 		require.Equal(t, 1, w.calls)
 		require.Equal(t, freshness.Counts{Hits: 4, Misses: 1}, w.processes[0].Tally.Counts())
 		time.Sleep(time.Second)
-		q := w.question()
+		q := w.query()
 		q.Since = time.Now()
 		_, err := w.processes[0].Get(t.Context(), q)
 		require.Error(t, err)
 		require.Equal(t, 2, w.calls, "a no from before the question does not count")
 		time.Sleep(time.Minute)
 		w.trouble = nil
-		_, err = w.processes[1].Get(t.Context(), w.question())
+		_, err = w.processes[1].Get(t.Context(), w.query())
 		require.NoError(t, err, "and not for long")
 	})
 }
@@ -172,16 +172,16 @@ func TestOldCopies(t *testing.T) {
 		w := newWorld(1)
 		w.trouble = broken
 		w.hold(2 * time.Minute)
-		got, err := w.processes[0].Get(t.Context(), w.question())
+		got, err := w.processes[0].Get(t.Context(), w.query())
 		require.NoError(t, err)
 		require.Equal(t, freshness.FromStale, got.Source)
 		require.Equal(t, 1, w.calls, "who has something to show does not try twice")
 		w.hold(2 * time.Hour)
-		_, err = w.processes[0].Get(t.Context(), w.question())
+		_, err = w.processes[0].Get(t.Context(), w.query())
 		require.Error(t, err, "too old to be shown")
 		w.hold(2 * time.Minute)
-		q := w.question()
-		q.Old = func(error, int) bool { return false }
+		q := w.query()
+		of(q).mayServeStale = func(error, int) bool { return false }
 		_, err = w.processes[0].Get(t.Context(), q)
 		require.Error(t, err)
 		require.EqualValues(t, 1, w.processes[0].Tally.Counts().Stale)
@@ -193,15 +193,14 @@ func TestAStoreAwayDoesNotUndoSingleFlight(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
-		q := w.question()
-		q.Latest = func(context.Context) (told, error) { return told{}, errors.New("away") }
-		q.Kept = q.Latest
+		q := w.query()
+		of(q).read = func(context.Context) (told, error) { return told{}, errors.New("away") }
 		var all sync.WaitGroup
 		for range 100 {
 			all.Go(func() {
 				got, err := w.processes[0].Get(t.Context(), q)
 				require.NoError(t, err)
-				require.Equal(t, 1, got.Copy.call)
+				require.Equal(t, 1, got.Value.call)
 			})
 		}
 		all.Wait()
@@ -209,18 +208,18 @@ func TestAStoreAwayDoesNotUndoSingleFlight(t *testing.T) {
 	})
 }
 
-// TestACacheThatMissedTheNews: another process has brought a new copy, but the cache still shows the old one.
-func TestACacheThatMissedTheNews(t *testing.T) {
+// TestALaggingReadIsNoReasonToAsk: another process has stored a new copy, but a read still returns the old one.
+func TestALaggingReadIsNoReasonToAsk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
 		w.hold(0)
 		old := told{at: time.Now().Add(-w.limits.Soft)}
-		q := w.question()
-		q.Latest = func(context.Context) (told, error) { return old, nil }
+		q := w.query()
+		of(q).read, of(q).committed = func(context.Context) (told, error) { return old, nil }, w.latest
 		got, err := w.processes[0].Get(t.Context(), q)
 		require.NoError(t, err)
-		require.Equal(t, *w.held, got.Copy)
+		require.Equal(t, *w.held, got.Value)
 		require.Zero(t, w.calls)
 	})
 }
@@ -232,18 +231,18 @@ func TestABreakerDoesNotUndoARest(t *testing.T) {
 		w := newWorld(1)
 		w.trouble = broken
 		for range 3 {
-			_, _ = w.processes[0].Get(t.Context(), w.question())
+			_, _ = w.processes[0].Get(t.Context(), w.query())
 			time.Sleep(15 * time.Second)
 		}
 		w.trouble = func(int) error {
 			return fault.New(fault.ServiceUnavailable).RetryIn(time.Second).Because(ports.ErrNotAsked)
 		}
 		time.Sleep(15 * time.Second)
-		_, err := w.processes[0].Get(t.Context(), w.question())
+		_, err := w.processes[0].Get(t.Context(), w.query())
 		require.ErrorIs(t, err, ports.ErrNotAsked)
 		w.trouble, w.calls = broken, 0
-		_, _ = w.processes[0].Get(t.Context(), w.question())
-		_, err = w.processes[0].Get(t.Context(), w.question())
+		_, _ = w.processes[0].Get(t.Context(), w.query())
+		_, err = w.processes[0].Get(t.Context(), w.query())
 		require.Error(t, err)
 		require.Equal(t, 1, w.calls, "one try, then the long rest")
 	})
@@ -254,12 +253,11 @@ func TestAStoreThatHangsHoldsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
-		q := w.question()
-		q.Latest = func(ctx context.Context) (told, error) {
+		q := w.query()
+		of(q).read = func(ctx context.Context) (told, error) {
 			<-ctx.Done()
 			return told{}, ctx.Err()
 		}
-		q.Kept = q.Latest
 		began := time.Now()
 		_, err := w.processes[0].Get(t.Context(), q)
 		require.NoError(t, err)
@@ -272,13 +270,13 @@ func TestAPanicIsAnError(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
-		q := w.question()
-		q.Ask = func(context.Context) (told, error) { panic("a bug") }
+		q := w.query()
+		of(q).ask = func(context.Context, ports.Call) (told, error) { panic("a bug") }
 		_, err := w.processes[0].Get(t.Context(), q)
 		require.ErrorContains(t, err, "panic: a bug")
 		require.Equal(t, fault.InternalServerError, fault.From(err).Code())
 		time.Sleep(time.Minute)
-		_, err = w.processes[0].Get(t.Context(), w.question())
+		_, err = w.processes[0].Get(t.Context(), w.query())
 		require.NoError(t, err)
 	})
 }
@@ -288,10 +286,10 @@ func TestWhatCannotBeKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
 		w.lost = true
-		_, err := w.processes[0].Get(t.Context(), w.question())
+		_, err := w.processes[0].Get(t.Context(), w.query())
 		require.NoError(t, err, "KOS has answered")
-		q := w.question()
-		q.Durable = true
+		q := w.query()
+		q.Policy.Durable = true
 		_, err = w.processes[0].Get(t.Context(), q)
 		require.ErrorContains(t, err, "disk full")
 		require.Equal(t, 2, w.calls)
@@ -301,7 +299,8 @@ func TestWhatCannotBeKept(t *testing.T) {
 	})
 }
 
-// TestQuotaUsedUpLeavesNoTrace is KOS not asked: the next one asks, who may have another lane or come when there is a call again.
+// TestQuotaUsedUpLeavesNoTrace is KOS not asked: the next one asks, who may have another lane or come when there is a
+// call again.
 func TestQuotaUsedUpLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -309,32 +308,32 @@ func TestQuotaUsedUpLeavesNoTrace(t *testing.T) {
 		w.trouble = func(int) error {
 			return fault.New(fault.ServiceUnavailable).RetryIn(time.Minute).Because(ports.ErrNotAsked)
 		}
-		got, err := w.processes[0].Get(t.Context(), w.question())
+		got, err := w.processes[0].Get(t.Context(), w.query())
 		require.ErrorIs(t, err, ports.ErrNotAsked)
 		require.Equal(t, time.Minute, fault.From(err).RetryAfter())
 		require.Zero(t, got.Attempts)
 		require.Equal(t, 1, w.calls)
 		w.trouble = nil
-		_, err = w.processes[0].Get(t.Context(), w.question())
+		_, err = w.processes[0].Get(t.Context(), w.query())
 		require.NoError(t, err)
 
 		w.held, w.calls = nil, 0
 		w.trouble = func(int) error {
 			return fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNotAsked, ports.ErrTransient))
 		}
-		got, err = w.processes[0].Get(t.Context(), w.question())
+		got, err = w.processes[0].Get(t.Context(), w.query())
 		require.Error(t, err)
 		require.Zero(t, got.Attempts, "no connection: nothing was asked")
 		require.Equal(t, 3, w.calls, "but it was tried as often as allowed")
 	})
 }
 
-// slowToLand gives its turns back late.
-type slowToLand struct{ ports.Flights }
+// slowToFinish gives its turns back late.
+type slowToFinish struct{ ports.Flights }
 
-func (f slowToLand) Land(ctx context.Context, of freshness.Subject, token string, l freshness.Landing) error {
+func (f slowToFinish) Finish(ctx context.Context, of freshness.Subject, token string, l freshness.Outcome) error {
 	time.Sleep(time.Second)
-	return f.Flights.Land(ctx, of, token, l)
+	return f.Flights.Finish(ctx, of, token, l)
 }
 
 // TestCallsOfAFlightThatHasNotLandedCount: who gives up waiting for it knows how often it has asked.
@@ -343,7 +342,7 @@ func TestCallsOfAFlightThatHasNotLandedCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
 		w.takes = 0
-		w.processes[0].Flights = slowToLand{w.flights}
+		w.processes[0].Flights = slowToFinish{w.flights}
 		w.trouble = func(call int) error {
 			if call == 1 {
 				w.mu.Lock()
@@ -353,7 +352,7 @@ func TestCallsOfAFlightThatHasNotLandedCount(t *testing.T) {
 			}
 			return nil
 		}
-		got, err := w.processes[0].Get(t.Context(), w.question())
+		got, err := w.processes[0].Get(t.Context(), w.query())
 		require.ErrorIs(t, err, ports.ErrNoAnswer)
 		require.Equal(t, 2, got.Attempts)
 		w.processes[0].Wait()

@@ -1,4 +1,4 @@
-package fetch_test
+package copies_test
 
 import (
 	"testing"
@@ -19,15 +19,15 @@ func TestASlowAnswerIsThereForTheNextTry(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(2)
 			w.takes = takes
-			q := w.question()
-			q.Patience, q.Wait = 10*time.Second, 2700*time.Millisecond
+			q := w.query()
+			q.Policy.Timeout, q.Policy.MaxWait = 10*time.Second, 2700*time.Millisecond
 			late := 0
 			for try := range 4 {
 				began := time.Now()
 				got, err := w.processes[try%2].Get(t.Context(), q)
-				require.LessOrEqual(t, time.Since(began), q.Wait)
+				require.LessOrEqual(t, time.Since(began), q.Policy.MaxWait)
 				if err == nil {
-					require.Equal(t, 1, got.Copy.call)
+					require.Equal(t, 1, got.Value.call)
 					break
 				}
 				late++

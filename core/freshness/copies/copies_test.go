@@ -1,4 +1,4 @@
-package fetch_test
+package copies_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
-	"phonebill/core/freshness/fetch"
+	"phonebill/core/freshness/copies"
 	"phonebill/core/quota"
 	"phonebill/ports"
 )
@@ -27,7 +27,7 @@ type told struct {
 // world is several processes with one store, one set of flights and one KOS, under virtual time.
 type world struct {
 	flights   ports.Flights
-	processes []*fetch.Service[told]
+	processes []*copies.Copies[told]
 	limits    freshness.Limits
 
 	mu      sync.Mutex
@@ -35,6 +35,7 @@ type world struct {
 	lost    bool // the store takes nothing
 	takes   time.Duration
 	calls   int
+	reads   int // of the store
 	out     int // calls under way
 	most    int
 	tries   []int
@@ -47,17 +48,19 @@ func newWorld(processes int) *world {
 		takes: 500 * time.Millisecond,
 	}
 	for range processes {
-		w.processes = append(w.processes, &fetch.Service[told]{Flights: w.flights, Now: time.Now, Random: func() float64 { return 0.5 }})
+		w.processes = append(w.processes, &copies.Copies[told]{
+			Flights: w.flights, Now: time.Now, Random: func() float64 { return 0.5 },
+		})
 	}
 	return w
 }
 
-func (w *world) ask(ctx context.Context) (told, error) {
+func (w *world) ask(ctx context.Context, call ports.Call) (told, error) {
 	w.mu.Lock()
 	w.calls++
 	w.out++
 	w.most = max(w.most, w.out)
-	w.tries = append(w.tries, ports.AttemptOf(ctx))
+	w.tries = append(w.tries, call.Attempt)
 	t, trouble, takes := told{w.calls, time.Now()}, w.trouble, w.takes
 	w.mu.Unlock()
 	defer func() {
@@ -81,30 +84,68 @@ func (w *world) ask(ctx context.Context) (told, error) {
 func (w *world) latest(context.Context) (told, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.reads++
 	if w.held == nil {
 		return told{}, fault.New(fault.ResourceNotFound)
 	}
 	return *w.held, nil
 }
 
-func (w *world) question() fetch.Question[told] {
-	return fetch.Question[told]{
-		Subject: freshness.Subject{Kind: freshness.Bills}, Lane: quota.Read, Patience: 3 * time.Second, Attempts: 3,
-		Latest: w.latest, Kept: w.latest,
-		Judge: func(held told, since, now time.Time, rnd float64) freshness.State {
-			return w.limits.Decide(held.at, since, now, rnd)
+// script is the copies.Source of these tests; a test may replace what is not nil.
+type script struct {
+	*world
+
+	read          func(ctx context.Context) (told, error)
+	committed     func(ctx context.Context) (told, error) // nil = read
+	ask, refresh  func(ctx context.Context, call ports.Call) (told, error)
+	mayServeStale func(trouble error, attempts int) bool
+}
+
+// of returns the script of a query.
+func of(q copies.Query[told]) *script { return q.Source.(*script) }
+
+func (s *script) Read(ctx context.Context) (told, error) { return s.read(ctx) }
+
+func (s *script) ReadCommitted(ctx context.Context) (told, error) {
+	if s.committed != nil {
+		return s.committed(ctx)
+	}
+	return s.read(ctx)
+}
+
+func (s *script) State(stored told, since, now time.Time, rnd float64) freshness.State {
+	return s.limits.Decide(stored.at, since, now, rnd)
+}
+
+func (s *script) Ask(ctx context.Context, call ports.Call) (told, error) {
+	if call.Lane == quota.Refresh {
+		return s.refresh(ctx, call)
+	}
+	return s.ask(ctx, call)
+}
+
+func (s *script) Store(_ context.Context, t told) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost {
+		return errors.New("disk full")
+	}
+	s.held = &t
+	return nil
+}
+
+func (s *script) MayServeStale(trouble error, attempts int) bool {
+	return s.mayServeStale(trouble, attempts)
+}
+
+func (w *world) query() copies.Query[told] {
+	return copies.Query[told]{
+		Subject: freshness.Subject{Kind: freshness.Bills},
+		Policy:  copies.Policy{Lane: quota.Read, Timeout: 3 * time.Second, Attempts: 3},
+		Source: &script{
+			world: w, read: w.latest, ask: w.ask, refresh: w.ask,
+			mayServeStale: func(err error, _ int) bool { return fault.From(err).Kind() == fault.Unavailable },
 		},
-		Ask: w.ask,
-		Keep: func(_ context.Context, t told) error {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			if w.lost {
-				return errors.New("disk full")
-			}
-			w.held = &t
-			return nil
-		},
-		Old: func(err error, _ int) bool { return fault.From(err).Kind() == fault.Unavailable },
 	}
 }
 
@@ -118,7 +159,7 @@ func TestMemoryFirst(t *testing.T) {
 		w := newWorld(1)
 		w.hold(30 * time.Second)
 		for range 10 {
-			got, err := w.processes[0].Get(t.Context(), w.question())
+			got, err := w.processes[0].Get(t.Context(), w.query())
 			require.NoError(t, err)
 			require.Equal(t, freshness.FromCache, got.Source)
 			require.Zero(t, got.Attempts)
@@ -126,11 +167,11 @@ func TestMemoryFirst(t *testing.T) {
 		require.Zero(t, w.calls)
 		require.Equal(t, freshness.Counts{Hits: 10}, w.processes[0].Tally.Counts())
 		w.hold(time.Minute)
-		_, ok := w.processes[0].Hit(t.Context(), w.question())
+		ok := w.processes[0].Lookup(t.Context(), w.query()).IsFresh()
 		require.False(t, ok)
-		got, err := w.processes[0].Get(t.Context(), w.question())
+		got, err := w.processes[0].Get(t.Context(), w.query())
 		require.NoError(t, err)
-		require.Equal(t, fetch.Answer[told]{Copy: *w.held, Source: freshness.FromKOS, Attempts: 1}, got)
+		require.Equal(t, copies.Copy[told]{Value: *w.held, Source: freshness.FromKOS, Attempts: 1}, got)
 		require.Equal(t, freshness.Counts{Hits: 10, Misses: 1}, w.processes[0].Tally.Counts())
 	})
 }
@@ -150,9 +191,9 @@ func TestStampede(t *testing.T) {
 				for i := range 1000 {
 					all.Go(func() {
 						time.Sleep(time.Duration(i) * time.Millisecond) // some come when the call is over
-						got, err := w.processes[i%4].Get(t.Context(), w.question())
+						got, err := w.processes[i%4].Get(t.Context(), w.query())
 						require.NoError(t, err)
-						require.Equal(t, 1, got.Copy.call)
+						require.Equal(t, 1, got.Value.call)
 					})
 				}
 				all.Wait()
@@ -169,7 +210,8 @@ func TestStampede(t *testing.T) {
 	}
 }
 
-// TestSince is a change's question: nothing that KOS was asked before it will do, but those who ask together share one call.
+// TestSince is a change's question: nothing that KOS was asked before it will do, but those who ask together share
+// one call.
 func TestSince(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -179,12 +221,12 @@ func TestSince(t *testing.T) {
 		want := func(i int, from time.Duration, call int) {
 			all.Go(func() {
 				time.Sleep(from)
-				q := w.question()
+				q := w.query()
 				q.Since = time.Now()
 				got, err := w.processes[i%2].Get(t.Context(), q)
 				require.NoError(t, err)
-				require.Equal(t, call, got.Copy.call)
-				require.False(t, got.Copy.at.Before(q.Since))
+				require.Equal(t, call, got.Value.call)
+				require.False(t, got.Value.at.Before(q.Since))
 			})
 		}
 		want(0, time.Millisecond, 1)
@@ -202,46 +244,48 @@ func TestEarlyRenewal(t *testing.T) {
 		w := newWorld(2)
 		w.limits.Early = 10 * time.Second
 		var lanes []string
-		q := w.question()
-		q.Renew = func(ctx context.Context) (told, error) {
+		q := w.query()
+		q.Policy.RefreshAhead = true
+		of(q).refresh = func(ctx context.Context, call ports.Call) (told, error) {
 			lanes = append(lanes, "refresh")
-			return w.ask(ctx)
+			return w.ask(ctx, call)
 		}
 		w.hold(w.limits.Soft - time.Second) // rnd is 0.5: whoever comes in the last 7 s is early
 		for i := range 100 {
-			got, ok := w.processes[i%2].Hit(t.Context(), q)
-			require.True(t, ok, "nobody waits")
-			require.Zero(t, got.call)
+			got := w.processes[i%2].Lookup(t.Context(), q)
+			require.True(t, got.IsFresh(), "nobody waits")
+			require.Zero(t, got.Value.call)
 		}
 		for _, p := range w.processes {
 			p.Wait()
 		}
 		require.Equal(t, 1, w.calls)
 		require.Equal(t, []string{"refresh"}, lanes)
-		got, ok := w.processes[0].Hit(t.Context(), q)
-		require.True(t, ok)
-		require.Equal(t, 1, got.call)
+		got := w.processes[0].Lookup(t.Context(), q)
+		require.True(t, got.IsFresh())
+		require.Equal(t, 1, got.Value.call)
 		w.hold(w.limits.Soft - 20*time.Second)
-		_, _ = w.processes[0].Hit(t.Context(), q)
+		w.processes[0].Lookup(t.Context(), q)
 		w.processes[0].Wait()
 		require.Equal(t, 1, w.calls, "not so early")
 	})
 }
 
-// TestALesserFlightIsFollowedByAnother is a customer who joins a renewal for which there is no quota, and background work that joins a
-// customer's question that ran out of patience.
+// TestALesserFlightIsFollowedByAnother is a customer who joins a renewal for which there is no quota, and background
+// work that joins a customer's question that ran out of patience.
 func TestALesserFlightIsFollowedByAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
 		w.limits.Early = 10 * time.Second
-		q := w.question()
-		q.Renew = func(context.Context) (told, error) {
+		q := w.query()
+		q.Policy.RefreshAhead = true
+		of(q).refresh = func(context.Context, ports.Call) (told, error) {
 			<-time.After(2 * time.Second)
 			return told{}, fault.New(fault.ServiceUnavailable).RetryIn(time.Minute).Because(ports.ErrNotAsked)
 		}
 		w.hold(w.limits.Soft - time.Second)
-		_, ok := w.processes[0].Hit(t.Context(), q)
+		ok := w.processes[0].Lookup(t.Context(), q).IsFresh()
 		require.True(t, ok)
 		time.Sleep(1500 * time.Millisecond)
 		got, err := w.processes[0].Get(t.Context(), q)
@@ -252,39 +296,38 @@ func TestALesserFlightIsFollowedByAnother(t *testing.T) {
 		w.held, w.takes = nil, 5*time.Second
 		var all sync.WaitGroup
 		all.Go(func() {
-			_, err := w.processes[0].Get(t.Context(), w.question())
+			_, err := w.processes[0].Get(t.Context(), w.query())
 			require.ErrorIs(t, err, ports.ErrNoAnswer)
 		})
 		synctest.Wait()
-		patient := w.question()
-		patient.Patience = 10 * time.Second
+		patient := w.query()
+		patient.Policy.Timeout = 10 * time.Second
 		_, err = w.processes[0].Get(t.Context(), patient)
 		require.NoError(t, err)
 		all.Wait()
 	})
 }
 
-// TestNobodyJoinsAnAnswerFromBeforeHisOwnChange: the customer changes his plan while somebody's question about it is under way. Who asks
-// after the change joins that question, and must not be told what it brings.
+// TestNobodyJoinsAnAnswerFromBeforeHisOwnChange: the customer changes his plan while somebody's question about it is
+// under way. Who asks after the change joins that question, and must not be told what it brings.
 func TestNobodyJoinsAnAnswerFromBeforeHisOwnChange(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
 		var epoch time.Time
-		q := w.question()
-		q.Latest = func(ctx context.Context) (told, error) {
+		q := w.query()
+		of(q).read = func(ctx context.Context) (told, error) {
 			held, err := w.latest(ctx)
 			if err == nil && held.at.Before(epoch) {
 				return told{}, fault.New(fault.ResourceNotFound)
 			}
 			return held, err
 		}
-		q.Kept = q.Latest
 		var all sync.WaitGroup
 		all.Go(func() {
 			got, err := w.processes[0].Get(t.Context(), q)
 			require.NoError(t, err)
-			require.Equal(t, 1, got.Copy.call, "his question is older than the change")
+			require.Equal(t, 1, got.Value.call, "his question is older than the change")
 		})
 		time.Sleep(100 * time.Millisecond)
 		epoch = time.Now()
@@ -292,7 +335,7 @@ func TestNobodyJoinsAnAnswerFromBeforeHisOwnChange(t *testing.T) {
 			all.Go(func() {
 				got, err := w.processes[0].Get(t.Context(), q)
 				require.NoError(t, err)
-				require.Equal(t, 2, got.Copy.call)
+				require.Equal(t, 2, got.Value.call)
 			})
 		}
 		all.Wait()
@@ -310,15 +353,16 @@ func TestAHotCopyLeavesRoomForOthers(t *testing.T) {
 		asked := map[freshness.Kind]int{}
 		for range 100 {
 			for _, kind := range []freshness.Kind{freshness.Bills, freshness.Customers} {
-				q := w.question()
+				q := w.query()
 				q.Subject.Kind = kind
-				q.Renew = func(ctx context.Context) (told, error) {
+				q.Policy.RefreshAhead = true
+				of(q).refresh = func(ctx context.Context, call ports.Call) (told, error) {
 					w.mu.Lock()
 					asked[kind]++
 					w.mu.Unlock()
-					return w.ask(ctx)
+					return w.ask(ctx, call)
 				}
-				_, ok := w.processes[0].Hit(t.Context(), q)
+				ok := w.processes[0].Lookup(t.Context(), q).IsFresh()
 				require.True(t, ok)
 			}
 		}
@@ -335,17 +379,82 @@ func TestTheAskerMayGo(t *testing.T) {
 		ctx, hangUp := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		all.Go(func() {
-			_, err := w.processes[0].Get(ctx, w.question())
+			_, err := w.processes[0].Get(ctx, w.query())
 			require.ErrorIs(t, err, context.Canceled)
 		})
 		synctest.Wait()
 		all.Go(func() {
-			_, err := w.processes[0].Get(t.Context(), w.question())
+			_, err := w.processes[0].Get(t.Context(), w.query())
 			require.NoError(t, err)
 		})
 		synctest.Wait()
 		hangUp()
 		all.Wait()
 		require.Equal(t, 1, w.calls)
+	})
+}
+
+// TestTheStoreIsReadOnce before KOS is asked where there is no copy, whether the caller has looked itself or not.
+func TestTheStoreIsReadOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1)
+		_, err := w.processes[0].Get(t.Context(), w.query())
+		require.NoError(t, err)
+		require.Equal(t, []int{1, 1}, []int{w.reads, w.calls})
+
+		w.held = nil
+		q := w.query()
+		q.Subject.Part = "another"
+		stored := w.processes[0].Lookup(t.Context(), q)
+		require.False(t, stored.CanBeServed())
+		_, err = w.processes[0].Fetch(t.Context(), q, stored)
+		require.NoError(t, err)
+		require.Equal(t, []int{2, 2}, []int{w.reads, w.calls})
+
+		time.Sleep(time.Minute)
+		_, err = w.processes[0].Get(t.Context(), q)
+		require.NoError(t, err)
+		require.Equal(t, []int{4, 3}, []int{w.reads, w.calls}, "there may be a newer copy than the old one that was found")
+	})
+}
+
+// TestACopyStoredSinceTheLookup by another process is found without a call to KOS, however long ago its question ended.
+func TestACopyStoredSinceTheLookup(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(2)
+		stored := w.processes[0].Lookup(t.Context(), w.query())
+		_, err := w.processes[1].Get(t.Context(), w.query())
+		require.NoError(t, err)
+		time.Sleep(10 * time.Second)
+		got, err := w.processes[0].Fetch(t.Context(), w.query(), stored)
+		require.NoError(t, err)
+		require.Equal(t, 1, got.Value.call)
+		require.Equal(t, 1, w.calls)
+		require.EqualValues(t, 1, w.processes[0].Tally.Counts().Coalesced)
+
+		again, err := w.processes[1].Fetch(t.Context(), w.query(), stored)
+		require.NoError(t, err)
+		require.Equal(t, got.Value, again.Value, "what was found is noted too")
+		require.Equal(t, 1, w.calls)
+	})
+}
+
+// TestALookupThatFailedIsMadeAgain before KOS is asked: the store may hold a copy.
+func TestALookupThatFailedIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1)
+		w.hold(0)
+		q := w.query()
+		of(q).read = func(context.Context) (told, error) { return told{}, errors.New("busy") }
+		stored := w.processes[0].Lookup(t.Context(), q)
+		require.False(t, stored.CanBeServed())
+		time.Sleep(time.Second)
+		got, err := w.processes[0].Fetch(t.Context(), w.query(), stored)
+		require.NoError(t, err)
+		require.Equal(t, *w.held, got.Value)
+		require.Zero(t, w.calls)
 	})
 }
