@@ -1,5 +1,5 @@
-// Command migrate brings databases to the newest schema: for each of auth, bill, product and kos that has an owner's URL
-// in its environment it applies the embedded migrations. Several may run at once: one works, the others wait.
+// Command migrate brings databases to the newest schema: for each of auth, bill, product and kos that has an owner's
+// URL in its environment it applies the embedded migrations. Several may run at once: one works, the others wait.
 package main
 
 import (

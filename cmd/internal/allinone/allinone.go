@@ -18,14 +18,13 @@ import (
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose/service"
-	"phonebill/cmd/internal/demo"
 	"phonebill/cmd/internal/devstack"
 	"phonebill/core/personal"
 	"phonebill/migrations"
 )
 
-// Config is the environment of the all-in-one itself; that of its parts is checked with it. Every address has a default;
-// port 0 takes any free port.
+// Config is the environment of the all-in-one itself; that of its parts is checked with it. Every address has a
+// default; port 0 takes any free port.
 type Config struct {
 	Stack       devstack.Config
 	InternalAPI service.InternalAPI     // made here when it is empty
@@ -84,9 +83,13 @@ func OpenLog(env boot.Env) (*os.File, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(c.Stack.Dir, 0o755); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	return os.OpenFile(filepath.Join(c.Stack.Dir, LogFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(filepath.Join(c.Stack.Dir, LogFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("log file: %w", err)
+	}
+	return file, nil
 }
 
 // DemoFile is the name of the file, inside the data folder, that lists what runs where.
@@ -157,7 +160,7 @@ type system struct {
 	env    boot.Env          // that of the parts: given, then ours, then the all-in-one's defaults
 	given  map[string]string // what the all-in-one makes, and where the parts are that run already
 	sites  map[string]site   // of the parts that run already
-	people demo.People
+	people devstack.People
 	broken chan error
 }
 
@@ -172,7 +175,7 @@ func (s *system) prepare(ctx context.Context, env boot.Env) error {
 	internal, err3 := s.orMade(s.InternalAPI.Token, devstack.InternalToken)
 	auditing, err4 := s.orMade(s.Audit.AuditToken, devstack.GatewayAuditToken)
 	var err5 error
-	s.people, err5 = demo.Plan(secret, devstack.Readable)
+	s.people, err5 = devstack.PlanPeople(secret, devstack.Readable)
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return err
 	}
@@ -260,7 +263,7 @@ func (s *system) seed(ctx context.Context) error {
 		return err
 	}
 	keyring.Obey(form)
-	return demo.Seed(ctx, s.people, postgres.NewUsers(pool, keyring), postgres.NewSecondFactors(pool, keyring), time.Now())
+	return devstack.SeedPeople(ctx, s.people, postgres.NewUsers(pool, keyring), postgres.NewSecondFactors(pool, keyring), time.Now())
 }
 
 // readyTimeout is how long everything together may take to get ready.
@@ -293,15 +296,15 @@ func (o *oneProcess) stop() error {
 // announce writes the demo file and prints the logins.
 func (s *system) announce(out io.Writer, path string) error {
 	cache := s.stack.Cache
-	f := demo.File{
+	f := devstack.DemoFile{
 		BaseURL: s.sites[gatewayName].url, Services: map[string]string{}, Metrics: map[string]string{},
 		Customers: s.people.Customers, Operator: s.people.Operator, Admin: s.people.Admin,
-		Cache: demo.Cache{
+		Cache: devstack.DemoCache{
 			Address: cache.Addr, Cluster: cache.Cluster, Password: cache.Password.Reveal(), Mini: cache.Mini,
 		},
 		Databases: map[string]string{},
-		KOS:       demo.Simulator{URL: s.sites[kosName].url, Control: s.sites[kosName].internal},
-		MVNOAP:    demo.Simulator{URL: s.sites[apName].url, Control: s.sites[apName].internal},
+		KOS:       devstack.Simulator{URL: s.sites[kosName].url, Control: s.sites[kosName].internal},
+		MVNOAP:    devstack.Simulator{URL: s.sites[apName].url, Control: s.sites[apName].internal},
 	}
 	for short, name := range map[string]string{"auth": authName, "bill": service.Bill, "product": service.Product} {
 		f.Services[short] = s.sites[name].url

@@ -95,7 +95,9 @@ func (s *system) parts() []part {
 		},
 		{
 			name: service.Product, variables: boot.Variables[productchange.Config](),
-			listeners: listeners(productchange.Load, func(c productchange.Config) (string, string) { return c.Addr, c.Internal }),
+			listeners: listeners(productchange.Load, func(c productchange.Config) (string, string) {
+				return c.Addr, c.Internal
+			}),
 			wire: func(ctx context.Context, env boot.Env, _ map[string]http.Handler) (*boot.Unit, error) {
 				c, err := productchange.Load(env)
 				if err != nil {

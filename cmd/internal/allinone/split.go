@@ -85,8 +85,8 @@ func needed(variables []boot.Variable, env boot.Env) []string {
 // restarts is how often a child that ends by itself is started again before everything is given up.
 const restarts = 20
 
-// spawn starts a binary that lies beside ours and starts it again when it ends by itself after it was ready once. It dies with us,
-// however we die (where the system can do that).
+// spawn starts a binary that lies beside ours and starts it again when it ends by itself after it was ready once. It
+// dies with us, however we die (where the system can do that).
 func (p *processes) spawn(ctx context.Context, name string, env []string) error {
 	self, err := os.Executable()
 	if err != nil {

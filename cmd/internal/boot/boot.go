@@ -1,3 +1,6 @@
+// Package boot runs a phonebill process: it reads the configuration, makes the logger, binds the listeners, handles
+// signals, runs the workers, and closes everything in reverse. Begin with Service (a main function), Load (a
+// configuration) and Unit (what runs).
 package boot
 
 import (

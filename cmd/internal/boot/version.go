@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 )
 
 // version is set by the linker: `make build` passes what `git describe` prints.
@@ -34,5 +35,5 @@ func describe(version string, info *debug.BuildInfo) string {
 
 // asksVersion reports whether a command line asks for the version and for nothing else.
 func asksVersion(args []string) bool {
-	return len(args) == 2 && (args[1] == "--version" || args[1] == "-version")
+	return slices.Equal(args[1:], []string{"--version"}) || slices.Equal(args[1:], []string{"-version"})
 }

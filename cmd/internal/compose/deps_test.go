@@ -21,7 +21,7 @@ func TestEachProgramLinksOnlyWhatItNeeds(t *testing.T) {
 		"phonebill/adapters/kos/kossim", "phonebill/adapters/mvnoap/mvnoapsim", "phonebill/adapters/devstack",
 		"phonebill/adapters/postgres/pgtest", "phonebill/adapters/postgres/pgserver", "phonebill/adapters/valkey/valkeytest",
 		"phonebill/adapters/valkey/cacheserver", "phonebill/adapters/rest/resttest", "phonebill/ports/portstest",
-		"phonebill/cmd/internal/demo", "phonebill/cmd/internal/devstack", "phonebill/cmd/internal/allinone",
+		"phonebill/cmd/internal/devstack", "phonebill/cmd/internal/devstack", "phonebill/cmd/internal/allinone",
 		"phonebill/cmd/internal/compose/simulators",
 	}
 	for program, banned := range map[string][]string{

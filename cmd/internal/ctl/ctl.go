@@ -18,7 +18,6 @@ import (
 	"phonebill/cmd/internal/boot"
 	compose "phonebill/cmd/internal/compose/auth"
 	"phonebill/cmd/internal/compose/service"
-	"phonebill/cmd/internal/demo"
 	"phonebill/cmd/internal/devstack"
 	"phonebill/core/auth/admin"
 	"phonebill/core/personal"
@@ -138,11 +137,11 @@ func (c Console) demo() *cobra.Command {
 		Use: "demo", Short: "Drive a customer's whole journey against the running system",
 		Example: "  phonebillctl demo",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := demo.Read(path)
+			f, err := devstack.ReadDemo(path)
 			if err != nil {
 				return err
 			}
-			return demo.Journey(cmd.Context(), f, c.Out)
+			return devstack.Journey(cmd.Context(), f, c.Out)
 		},
 	}
 	cmd.Flags().StringVar(&path, "file", filepath.Join(c.folder(), "demo.json"), "the file that `make run` wrote")
@@ -170,7 +169,7 @@ func (c Console) config() (compose.AdminConfig, error) {
 	if c.Env("AUTH_DATABASE_URL") != "" {
 		return compose.LoadAdmin(c.Env)
 	}
-	f, err := demo.Read(filepath.Join(c.folder(), "demo.json"))
+	f, err := devstack.ReadDemo(filepath.Join(c.folder(), "demo.json"))
 	if err != nil {
 		return compose.AdminConfig{}, failf("AUTH_DATABASE_URL is not set, and no local system is found: %w", err)
 	}

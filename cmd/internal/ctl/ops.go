@@ -13,7 +13,7 @@ import (
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose/gateway"
 	"phonebill/cmd/internal/compose/service"
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 	"phonebill/core/auth"
 	"phonebill/core/operations"
 	"phonebill/core/quota"
@@ -106,7 +106,7 @@ func (c Console) services() (servicesConfig, error) {
 	if err != nil {
 		return services, err
 	}
-	f, err := demo.Read(filepath.Join(c.folder(), "demo.json"))
+	f, err := devstack.ReadDemo(filepath.Join(c.folder(), "demo.json"))
 	if err != nil {
 		return services, err
 	}

@@ -11,7 +11,6 @@ import (
 	"phonebill/cmd/internal/boot"
 	compose "phonebill/cmd/internal/compose/auth"
 	"phonebill/cmd/internal/compose/service"
-	"phonebill/cmd/internal/demo"
 	"phonebill/cmd/internal/devstack"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
@@ -138,7 +137,7 @@ func (c Console) resealConfig(perSecond int) (compose.ResealConfig, error) {
 		}
 		return config, err
 	}
-	f, err := demo.Read(filepath.Join(c.folder(), "demo.json"))
+	f, err := devstack.ReadDemo(filepath.Join(c.folder(), "demo.json"))
 	if err != nil {
 		return config, err
 	}

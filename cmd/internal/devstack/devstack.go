@@ -1,5 +1,6 @@
 // Package devstack is what phonebill needs when it runs on one machine: its own PostgreSQL and cache (or yours), the
-// four databases with their roles, the keyring. A deployment brings these itself and needs none of this.
+// four databases with their roles, the keyring; and its demo data: the demo accounts, the file that lists what runs
+// where, and the journey of `make demo`. A deployment brings these itself and needs none of this. Begin with Start.
 package devstack
 
 import (

@@ -18,7 +18,7 @@ import (
 
 	"phonebill/cmd/internal/allinone"
 	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 )
 
 func main() {
@@ -57,9 +57,9 @@ func run(data, out string) error {
 	return errors.Join(measure(ctx, system, out), func() error { stop(); return <-done }())
 }
 
-func await(path string, done <-chan error) (f demo.File, err error) {
+func await(path string, done <-chan error) (f devstack.DemoFile, err error) {
 	for {
-		if f, err = demo.Read(path); err == nil {
+		if f, err = devstack.ReadDemo(path); err == nil {
 			return f, nil
 		}
 		select {
@@ -70,7 +70,7 @@ func await(path string, done <-chan error) (f demo.File, err error) {
 	}
 }
 
-func measure(ctx context.Context, system demo.File, out string) error {
+func measure(ctx context.Context, system devstack.DemoFile, out string) error {
 	c := client{base: system.BaseURL}
 	var lines []string
 	var tokens []string
@@ -114,7 +114,7 @@ func counted(out, name string, during func() error) error {
 
 type client struct{ base string }
 
-func (c client) login(ctx context.Context, who demo.Login) (string, error) {
+func (c client) login(ctx context.Context, who devstack.Login) (string, error) {
 	data, err := c.post(ctx, "/auth/login", "", map[string]string{"userId": who.UserID, "password": who.Password})
 	token, _ := data["accessToken"].(string)
 	return token, err

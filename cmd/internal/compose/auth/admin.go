@@ -53,17 +53,20 @@ type administration struct {
 func (s administration) service(log ports.AuditLog) *admin.Service {
 	users, history := postgres.NewUsers(s.pool, s.keyring), postgres.NewLoginHistory(s.pool, s.keyring)
 	return &admin.Service{
-		Users: users, Accounts: postgres.NewAccounts(s.pool, s.keyring), Sessions: s.sessions, History: history, Records: history,
-		Guesses: postgres.NewGuesses(s.pool, s.keyring, auth.DefaultLockout()), Hasher: s.hasher, Audit: log, Push: s.push, Report: s.report,
-		Alerts: s.alerts, Transfers: postgres.NewLineTransfers(s.pool, s.keyring),
-		Searches: postgres.NewExactSearches(s.pool), SearchesPerHour: cmp.Or(s.searches, defaultSearches),
-		LineIndex: func(n line.Number) string { return hex.EncodeToString(s.keyring.Index(ports.LineIndex, n.Digits())) },
-		Factors: &selfservice.SecondFactors{
-			Users: users, Factors: postgres.NewSecondFactors(s.pool, s.keyring), Codes: credentials.OneTimeCodes{}, History: history, Push: s.push,
-			Now: s.Now, NewID: s.NewID,
+		Users: users, Accounts: postgres.NewAccounts(s.pool, s.keyring), Sessions: s.sessions,
+		History: history, Records: history, Guesses: postgres.NewGuesses(s.pool, s.keyring, auth.DefaultLockout()),
+		Hasher: s.hasher, Audit: log, Push: s.push, Report: s.report, Alerts: s.alerts,
+		Transfers: postgres.NewLineTransfers(s.pool, s.keyring),
+		Searches:  postgres.NewExactSearches(s.pool), SearchesPerHour: cmp.Or(s.searches, defaultSearches),
+		LineIndex: func(n line.Number) string {
+			return hex.EncodeToString(s.keyring.Index(ports.LineIndex, n.Digits()))
 		},
-		Keys:     signingKeys(postgres.NewSigningKeys(s.pool, s.keyring), s.Now),
-		Services: postgres.NewServiceKeys(s.pool), CheckPassword: auth.CheckPassword, Policy: s.policy, Now: s.Now, NewID: s.NewID,
+		Factors: &selfservice.SecondFactors{
+			Users: users, Factors: postgres.NewSecondFactors(s.pool, s.keyring), Codes: credentials.OneTimeCodes{},
+			History: history, Push: s.push, Now: s.Now, NewID: s.NewID,
+		},
+		Keys: signingKeys(postgres.NewSigningKeys(s.pool, s.keyring), s.Now), Services: postgres.NewServiceKeys(s.pool),
+		CheckPassword: auth.CheckPassword, Policy: s.policy, Now: s.Now, NewID: s.NewID,
 	}
 }
 
@@ -74,8 +77,9 @@ func (s administration) auditLog() *postgres.AuditLog {
 // attester ties the audit log together.
 func (s administration) attester() *attest.Service {
 	return &attest.Service{
-		Trail: postgres.NewAuditTrail(s.pool), Signer: jose.NewSigner(postgres.NewSigningKeys(s.pool, s.keyring), s.Now), Now: s.Now,
-		Keys: postgres.AuditKeys(s.keyring), Close: postgres.AuditClosing(s.pool, stores.FormsSettle),
+		Trail: postgres.NewAuditTrail(s.pool), Now: s.Now,
+		Signer: jose.NewSigner(postgres.NewSigningKeys(s.pool, s.keyring), s.Now),
+		Keys:   postgres.AuditKeys(s.keyring), Close: postgres.AuditClosing(s.pool, stores.FormsSettle),
 	}
 }
 
@@ -87,7 +91,8 @@ func reportAttestation(b *service.Builder, s *attest.Service) *attest.Service {
 	}
 	s.Forged = func(ctx context.Context, broken audit.BrokenError) {
 		b.Alerts.Raise(ctx, alert.Alert{
-			Kind: alert.AuditForged, Subject: fmt.Sprintf("%s/%d", broken.Writer, broken.Seq), Note: broken.Why + "; its chain is not attested",
+			Kind: alert.AuditForged, Subject: fmt.Sprintf("%s/%d", broken.Writer, broken.Seq),
+			Note: broken.Why + "; its chain is not attested",
 		})
 	}
 	return s
@@ -171,7 +176,10 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t service.Tools) (*Admin, err
 	}
 	log := staff.auditLog()
 	a.Users, a.Attest, a.Audit = staff.service(log), staff.attester(), log
-	a.Log = &audittrail.Reader{Pages: postgres.NewAuditTrail(pool), Log: audittrail.Log{Audit: log, Report: staff.report, Now: t.Now, NewID: t.NewID}}
+	a.Log = &audittrail.Reader{
+		Pages: postgres.NewAuditTrail(pool),
+		Log:   audittrail.Log{Audit: log, Report: staff.report, Now: t.Now, NewID: t.NewID},
+	}
 	a.Intake = &bulkimport.Service{
 		Accounts: postgres.NewAccounts(pool, keyring), Hasher: staff.hasher, Audit: log, CheckPassword: auth.CheckPassword,
 		Now: t.Now, NewID: t.NewID,

@@ -64,6 +64,7 @@ func OpenReseal(
 				return postgres.ProductSealed(pool, v)
 			case migrations.KOS:
 				return postgres.KOSSealed(pool, v, vault.Customers(v), vault.Plans(v))
+			case migrations.Request: // no database of its own
 			}
 			return nil
 		}

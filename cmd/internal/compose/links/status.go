@@ -26,7 +26,8 @@ type Lookups struct {
 	Tally *freshness.Tally
 }
 
-// ReportStatus adds the state of the links, and of the lookups in front of them, to the internal API and to the metrics.
+// ReportStatus adds the state of the links, and of the lookups in front of them, to the internal API and to the
+// metrics.
 func (l *Links) ReportStatus(lookups ...Lookups) {
 	report(l.b, status{
 		lookups:  lookups,

@@ -11,8 +11,8 @@ import (
 	"phonebill/core/product/change"
 )
 
-// Notices to customers: one attempt may take 5 s; the notices of an instance that died are sent by another one after the
-// lease.
+// Notices to customers: one attempt may take 5 s; the notices of an instance that died are sent by another one after
+// the lease.
 const (
 	noticeTimeout = 5 * time.Second
 	noticeLease   = 30 * time.Second

@@ -32,8 +32,8 @@ import (
 	"phonebill/ports"
 )
 
-// How long a customer waits for one fact, how often KOS is asked meanwhile, and how long in the background. A call for a
-// screen or a check goes on when its customer's time is over, so that the next try has the result.
+// How long a customer waits for one fact, how often KOS is asked meanwhile, and how long in the background. A call for
+// a screen or a check goes on when its customer's time is over, so that the next try has the result.
 const (
 	factTimeout           = request.AnswerBudget
 	factAttempts          = 3

@@ -14,7 +14,8 @@ import (
 // backlogTimeout is how long the database may take to count what waits. A scrape without it is better than none.
 const backlogTimeout = 500 * time.Millisecond
 
-// backlog reports to Prometheus what is not done with. It asks when it is scraped, and reports nothing without a result.
+// backlog reports to Prometheus what is not done with. It asks when it is scraped, and reports nothing without a
+// result.
 type backlog struct {
 	ask           func(ctx context.Context) ([]operations.Backlog, error)
 	items, oldest *prometheus.Desc
@@ -24,9 +25,11 @@ func newBacklog(ask func(ctx context.Context) ([]operations.Backlog, error)) bac
 	return backlog{
 		ask: ask,
 		items: prometheus.NewDesc("phonebill_backlog",
-			"What is not done with, over all instances, 10000 at most. Absent while the database is away.", []string{"kind", "state"}, nil),
+			"What is not done with, over all instances, 10000 at most. Absent while the database is away.",
+			[]string{"kind", "state"}, nil),
 		oldest: prometheus.NewDesc("phonebill_backlog_oldest_seconds",
-			"Age of the oldest that is not done with; 0 = none. Absent while the database is away.", []string{"kind", "state"}, nil),
+			"Age of the oldest that is not done with; 0 = none. Absent while the database is away.",
+			[]string{"kind", "state"}, nil),
 	}
 }
 
@@ -34,7 +37,9 @@ func newBacklog(ask func(ctx context.Context) ([]operations.Backlog, error)) bac
 func (s Stores) ReportBacklog(
 	b *service.Builder, count func(context.Context, *pgxpool.Pool) ([]operations.Backlog, error),
 ) {
-	b.Registry.MustRegister(newBacklog(func(ctx context.Context) ([]operations.Backlog, error) { return count(ctx, s.Pool) }))
+	b.Registry.MustRegister(newBacklog(func(ctx context.Context) ([]operations.Backlog, error) {
+		return count(ctx, s.Pool)
+	}))
 }
 
 // Describe implements prometheus.Collector.

@@ -33,7 +33,7 @@ type Config struct {
 
 // Validate implements boot.Config.
 func (c Config) Validate(f *boot.Faults) {
-	f.Require("VALKEY_ADDR", c.Cache.Addr != "")
+	f.Require("VALKEY_ADDR", c.Addr != "")
 	c.Cache.Validate(f)
 }
 

@@ -1,4 +1,4 @@
-package demo
+package devstack
 
 import (
 	"encoding/json"
@@ -6,19 +6,17 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-
-	"phonebill/cmd/internal/devstack"
 )
 
-// File is .data/demo.json: everything a person or a test needs to talk to the running system.
-type File struct {
+// DemoFile is .data/demo.json: everything a person or a test needs to talk to the running system.
+type DemoFile struct {
 	BaseURL   string            `json:"baseUrl"`
 	Services  map[string]string `json:"services"`
 	Metrics   map[string]string `json:"metrics"`
 	KOS       Simulator         `json:"kos"`
 	MVNOAP    Simulator         `json:"mvnoap"`
 	Databases map[string]string `json:"databases"` // owner's URLs, passwords inside
-	Cache     Cache             `json:"cache"`
+	Cache     DemoCache         `json:"cache"`
 	Customers []Login           `json:"customers"`
 	Operator  Login             `json:"operator"`
 	Admin     Login             `json:"admin"`
@@ -30,17 +28,17 @@ type Simulator struct {
 	Control string `json:"control"`
 }
 
-// Cache is the cache server.
-type Cache struct {
+// DemoCache is the cache server.
+type DemoCache struct {
 	Address  string `json:"address"`
 	Cluster  bool   `json:"cluster,omitempty"` // the address is some nodes of a cluster, separated by commas
 	Password string `json:"password"`
 	Mini     bool   `json:"mini,omitempty"` // miniredis, for want of a server
 }
 
-// Read reads a demo file.
-func Read(path string) (File, error) {
-	var f File
+// ReadDemo reads a demo file.
+func ReadDemo(path string) (DemoFile, error) {
+	var f DemoFile
 	raw, err := os.ReadFile(path)
 	if err == nil {
 		err = json.Unmarshal(raw, &f)
@@ -51,8 +49,8 @@ func Read(path string) (File, error) {
 	return f, nil
 }
 
-// Print tells the person what is running and how to log in.
-func (f File) Print(out io.Writer, path string) error {
+// Print prints what is running and how to log in.
+func (f DemoFile) Print(out io.Writer, path string) error {
 	_, err := fmt.Fprintf(out, `
 phonebill is ready.
 
@@ -70,7 +68,8 @@ phonebill is ready.
 		return err
 	}
 	for _, c := range f.Customers {
-		if _, err := fmt.Fprintf(out, "    %-20s %-16s %s  %s\n", c.UserID, c.Password, c.LineNumber, c.Scenario); err != nil {
+		_, err := fmt.Fprintf(out, "    %-20s %-16s %s  %s\n", c.UserID, c.Password, c.LineNumber, c.Scenario)
+		if err != nil {
 			return err
 		}
 	}
@@ -84,10 +83,10 @@ phonebill is ready.
 }
 
 // Write writes the file by rename, readable by its owner alone.
-func (f File) Write(path string) error {
+func (f DemoFile) Write(path string) error {
 	raw, err := json.MarshalIndent(f, "", "  ")
 	if err != nil {
 		return fmt.Errorf("demo file: %w", err)
 	}
-	return devstack.WriteFile(path, append(raw, '\n'))
+	return WriteFile(path, append(raw, '\n'))
 }

@@ -1,4 +1,4 @@
-package demo
+package devstack
 
 import (
 	"context"
@@ -33,7 +33,8 @@ func (j *journey) staff(ctx context.Context) {
 	})
 }
 
-// operatorLogin tries the code that is right now and the next: each is accepted once, so a journey soon after another needs the next.
+// operatorLogin tries the code that is right now and the next: each is accepted once, so a journey soon after another
+// needs the next.
 func (j *journey) operatorLogin(ctx context.Context, who object) bool {
 	if j.err != nil {
 		return false
@@ -54,10 +55,12 @@ func (j *journey) operatorLogin(ctx context.Context, who object) bool {
 		if a.Status == http.StatusOK {
 			j.token = a.text("accessToken")
 			j.steps++
-			j.printf("  ✓ %-34s %7.1f ms  %s\n", "the operator with a code", millis(time.Since(start)), a.text("user", "userName"))
+			j.printf("  ✓ %-34s %7.1f ms  %s\n", "the operator with a code", millis(time.Since(start)),
+				a.text("user", "userName"))
 			return true
 		}
 	}
-	j.printf("  - %-34s %10s  %s\n", "the operator with a code", "", "both codes of this half minute are used up; try again in a minute")
+	j.printf("  - %-34s %10s  %s\n", "the operator with a code", "",
+		"both codes of this half minute are used up; try again in a minute")
 	return false
 }

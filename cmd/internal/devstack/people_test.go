@@ -1,4 +1,4 @@
-package demo_test
+package devstack_test
 
 import (
 	"testing"
@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/memory"
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 	"phonebill/core/auth"
 )
 
@@ -16,10 +16,10 @@ func TestAccountsOfTheDemoKnowWhenTheyWereMade(t *testing.T) {
 	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	var users memory.Users
 	factors := memory.SecondFactors{Users: &users}
-	people, err := demo.Plan(func(_ string, fresh func() string) (string, error) { return fresh(), nil },
+	people, err := devstack.PlanPeople(func(_ string, fresh func() string) (string, error) { return fresh(), nil },
 		func(n int) string { return "abcdefghijklmnop"[:n] })
 	require.NoError(t, err)
-	require.NoError(t, demo.Seed(t.Context(), people, &users, &factors, now))
+	require.NoError(t, devstack.SeedPeople(t.Context(), people, &users, &factors, now))
 	for _, l := range append(people.Customers, people.Operator, people.Admin) {
 		u, err := users.ByID(t.Context(), auth.UserID(l.UserID))
 		require.NoError(t, err)

@@ -1,4 +1,4 @@
-package demo
+package devstack
 
 import (
 	"bytes"
@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// Journey drives the product's main job through the gateway, as a front end would, and prints each step with its time. It
-// answers the first step that did not go as the stories say. It can be repeated.
-func Journey(ctx context.Context, f File, out io.Writer) error {
+// Journey drives the product's main job through the gateway, as a front end would, and prints each step with its time.
+// It answers the first step that did not go as the stories say. It can be repeated.
+func Journey(ctx context.Context, f DemoFile, out io.Writer) error {
 	j := &journey{file: f, out: out, http: &http.Client{Timeout: 40 * time.Second}}
 	j.printf("phonebill at %s\n\n", f.BaseURL)
 	j.login(ctx)
@@ -38,7 +38,7 @@ func Journey(ctx context.Context, f File, out io.Writer) error {
 const slack = 500 * time.Millisecond
 
 type journey struct {
-	file  File
+	file  DemoFile
 	out   io.Writer
 	http  *http.Client
 	token string
@@ -95,7 +95,8 @@ func (a answer) text(path ...string) string {
 
 // plan is how a plan is shown: by its name, or by its code where the carrier does not give the name.
 func (a answer) plan(path ...string) string {
-	return cmp.Or(a.text(append(slices.Clone(path), "productName")...), a.text(append(slices.Clone(path), "productCode")...))
+	of := func(field string) string { return a.text(append(slices.Clone(path), field)...) }
+	return cmp.Or(of("productName"), of("productCode"))
 }
 
 func (a answer) list(key string) []any {
@@ -104,7 +105,9 @@ func (a answer) list(key string) []any {
 }
 
 // step calls the API, checks the status and prints a line; say picks what is worth showing.
-func (j *journey) step(ctx context.Context, name, method, path string, body any, want int, say func(answer) string) answer {
+func (j *journey) step(
+	ctx context.Context, name, method, path string, body any, want int, say func(answer) string,
+) answer {
 	if j.err != nil {
 		return answer{}
 	}
@@ -213,11 +216,13 @@ func (j *journey) plans(ctx context.Context) {
 	j.step(ctx, "change menu", http.MethodGet, "/products/menu", nil, 200, func(a answer) string {
 		return "current: " + a.plan("currentProduct")
 	})
-	customer := j.step(ctx, "customer and plan", http.MethodGet, "/products/customer/"+j.line, nil, 200, func(a answer) string {
+	path := "/products/customer/" + j.line
+	customer := j.step(ctx, "customer and plan", http.MethodGet, path, nil, 200, func(a answer) string {
 		return a.text("lineStatus") + ", next: " + a.plan("scheduledProduct", "product")
 	})
 	j.currentPlan = customer.text("currentProduct", "productCode")
-	offer := j.step(ctx, "plans on offer", http.MethodGet, "/products/available?lineNumber="+j.line, nil, 200, func(a answer) string {
+	path = "/products/available?lineNumber=" + j.line
+	offer := j.step(ctx, "plans on offer", http.MethodGet, path, nil, 200, func(a answer) string {
 		return a.text("totalCount") + " plans"
 	})
 	target := ""
@@ -229,7 +234,9 @@ func (j *journey) plans(ctx context.Context) {
 		}
 	}
 	wish := object{"lineNumber": j.line, "currentProductCode": j.currentPlan, "targetProductCode": target}
-	j.step(ctx, "pre-check", http.MethodPost, "/products/change/validation", wish, 200, func(a answer) string { return a.Message })
+	j.step(ctx, "pre-check", http.MethodPost, "/products/change/validation", wish, 200, func(a answer) string {
+		return a.Message
+	})
 	j.key = rand.Text()
 	done := j.step(ctx, "change the plan", http.MethodPost, "/products/change", wish, 200, func(a answer) string {
 		return a.Message + " → " + a.plan("changedProduct") + " from " + a.text("effectiveDate")
@@ -241,7 +248,8 @@ func (j *journey) plans(ctx context.Context) {
 		return "the same answer, nothing is done twice"
 	})
 	j.key = ""
-	j.step(ctx, "too late to take it back", http.MethodDelete, "/products/change/"+done.text("requestId"), nil, 409, func(a answer) string {
+	path = "/products/change/" + done.text("requestId")
+	j.step(ctx, "too late to take it back", http.MethodDelete, path, nil, 409, func(a answer) string {
 		return a.Error.Code + " " + a.Error.Message
 	})
 	j.step(ctx, "its result", http.MethodGet, "/products/change/"+done.text("requestId"), nil, 200, func(a answer) string {
@@ -256,15 +264,19 @@ func (j *journey) plans(ctx context.Context) {
 func (j *journey) refusals(ctx context.Context) {
 	refused := func(a answer) string { return a.Error.Code + " " + a.Error.Message }
 	if other, ok := j.customer("suspended"); ok {
-		j.step(ctx, "somebody else's line", http.MethodPost, "/bills/inquiry", object{"lineNumber": other.LineNumber}, 403, refused)
+		theirs := object{"lineNumber": other.LineNumber}
+		j.step(ctx, "somebody else's line", http.MethodPost, "/bills/inquiry", theirs, 403, refused)
 	} else {
 		j.leftOut("somebody else's line", "the demo data has no second customer")
 	}
 	j.step(ctx, "a month that does not exist", http.MethodPost, "/bills/inquiry",
 		object{"lineNumber": j.line, "inquiryMonth": "2026-13"}, 400, refused)
 	j.as(ctx, "suspended", func(c Login) {
-		wish := object{"lineNumber": c.LineNumber, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-PREMIUM-001"}
-		j.step(ctx, "pre-check of a suspended line", http.MethodPost, "/products/change/validation", wish, 200, func(a answer) string {
+		wish := object{
+			"lineNumber": c.LineNumber, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-PREMIUM-001",
+		}
+		const path = "/products/change/validation"
+		j.step(ctx, "pre-check of a suspended line", http.MethodPost, path, wish, 200, func(a answer) string {
 			return a.Message + ": " + a.text("failureReason")
 		})
 	})
@@ -307,7 +319,8 @@ func (j *journey) slowLine(ctx context.Context) {
 			return
 		}
 		j.steps++
-		j.printf("  ✓ %-34s %7.1f ms  %d %s\n", "a line on which KOS takes 5 s", millis(time.Since(start)), a.Status, a.Message+a.Error.Message)
+		j.printf("  ✓ %-34s %7.1f ms  %d %s\n", "a line on which KOS takes 5 s", millis(time.Since(start)), a.Status,
+			a.Message+a.Error.Message)
 		if a.Status == http.StatusAccepted {
 			j.step(ctx, "its bill, a little later", http.MethodGet, "/bills/inquiry/"+a.text("requestId")+"?wait=20", nil, 200,
 				func(a answer) string { return a.text("status") + " " + a.text("billInfo", "productName") })

@@ -1,5 +1,4 @@
-// Package demo holds the demo data of `make run`, the file that tells about it, and the journey of `make demo`.
-package demo
+package devstack
 
 import (
 	"context"
@@ -10,7 +9,6 @@ import (
 
 	"phonebill/adapters/credentials"
 	"phonebill/adapters/kos/kossim"
-
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/line"
@@ -34,12 +32,12 @@ type People struct {
 	Admin     Login
 }
 
-// Secret answers a value that is made once and kept.
+// Secret returns a value that is made once and kept.
 type Secret func(name string, fresh func() string) (string, error)
 
-// Plan names the demo accounts: a customer for each line of R-KOS-LINES, an operator and an admin. Ids are unusual, like
-// demo-k7q2-1, so that they can be searched for in logs and metrics.
-func Plan(secret Secret, readable func(n int) string) (People, error) {
+// PlanPeople names the demo accounts: a customer for each line of R-KOS-LINES, an operator and an admin. Ids are
+// unusual, like demo-k7q2-1, so that they can be searched for in logs and metrics.
+func PlanPeople(secret Secret, readable func(n int) string) (People, error) {
 	tag, err := secret("demo.tag", func() string { return readable(4) })
 	if err != nil {
 		return People{}, err
@@ -52,7 +50,9 @@ func Plan(secret Secret, readable func(n int) string) (People, error) {
 	staff := func(suffix string) (Login, error) {
 		l, err1 := login(suffix)
 		var err2 error
-		l.TOTPSecret, err2 = secret("demo.totp."+suffix, func() string { return credentials.OneTimeCodes{}.NewSecret().Reveal() })
+		l.TOTPSecret, err2 = secret("demo.totp."+suffix, func() string {
+			return credentials.OneTimeCodes{}.NewSecret().Reveal()
+		})
 		return l, errors.Join(err1, err2)
 	}
 	var p People
@@ -70,8 +70,8 @@ func Plan(secret Secret, readable func(n int) string) (People, error) {
 	return p, errors.Join(err1, err2)
 }
 
-// Seed creates the accounts that do not exist yet, the staff with their second factor.
-func Seed(ctx context.Context, p People, users ports.Users, factors ports.SecondFactors, now time.Time) error {
+// SeedPeople creates the accounts that do not exist yet, the staff with their second factor.
+func SeedPeople(ctx context.Context, p People, users ports.Users, factors ports.SecondFactors, now time.Time) error {
 	hasher := credentials.NewHasher(credentials.DefaultHashParams())
 	for _, c := range p.Customers {
 		n, err := line.Parse(c.LineNumber)
@@ -90,11 +90,13 @@ func Seed(ctx context.Context, p People, users ports.Users, factors ports.Second
 		}
 	}
 	operator := auth.User{
-		UserID: auth.UserID(p.Operator.UserID), Name: personal.NewName("운영자"), Email: personal.NewEmail(p.Operator.UserID + "@example.com"),
+		UserID: auth.UserID(p.Operator.UserID), Name: personal.NewName("운영자"),
+		Email: personal.NewEmail(p.Operator.UserID + "@example.com"),
 		Roles: []auth.Role{auth.Operator}, Status: auth.Active, Grants: []auth.Grant{{Permission: auth.Operations}},
 	}
 	admin := auth.User{
-		UserID: auth.UserID(p.Admin.UserID), Name: personal.NewName("관리자"), Email: personal.NewEmail(p.Admin.UserID + "@example.com"),
+		UserID: auth.UserID(p.Admin.UserID), Name: personal.NewName("관리자"),
+		Email: personal.NewEmail(p.Admin.UserID + "@example.com"),
 		Roles: []auth.Role{auth.Admin}, Status: auth.Active,
 	}
 	return errors.Join(
@@ -103,7 +105,7 @@ func Seed(ctx context.Context, p People, users ports.Users, factors ports.Second
 	)
 }
 
-// enrol gives the account its second factor unless it has one. Nobody knows its recovery codes: the demo file has the secret.
+// enrol gives the account its second factor unless it has one. It has no recovery codes: the demo file has the secret.
 func enrol(ctx context.Context, l Login, factors ports.SecondFactors, now time.Time) error {
 	user, t := auth.UserID(l.UserID), auth.TOTP{Secret: personal.NewSecret(l.TOTPSecret), CreatedAt: now, ConfirmedAt: now}
 	held, err := factors.Get(ctx, user)
@@ -119,7 +121,9 @@ func enrol(ctx context.Context, l Login, factors ports.SecondFactors, now time.T
 	return factors.Confirm(ctx, user, t, nil)
 }
 
-func seed(ctx context.Context, u auth.User, password string, users ports.Users, hasher ports.PasswordHasher, now time.Time) error {
+func seed(
+	ctx context.Context, u auth.User, password string, users ports.Users, hasher ports.PasswordHasher, now time.Time,
+) error {
 	_, err := users.ByID(ctx, u.UserID)
 	if !errors.Is(err, fault.New(fault.UserNotFound)) {
 		return err
