@@ -56,7 +56,8 @@ func arguments(args []string, out io.Writer, options ...func(*flag.FlagSet)) (co
 	}
 	flags.Usage = func() {
 		_, _ = fmt.Fprintf(out, "Usage: %s [options]\n\n"+
-			"Configuration is by environment variables; docs/configuration.md names them and their defaults.\n\nOptions:\n  -h\tprint this\n  -version\n    \tprint version, commit and date\n", name)
+			"Configuration is by environment variables; docs/configuration.md names them and their defaults.\n\n"+
+			"Options:\n  -h\tprint this\n  -version\n    \tprint version, commit and date\n", name)
 		flags.PrintDefaults()
 	}
 	const wrong = 2
