@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOL := go tool -modfile=tools/go.mod
+VERSION_FLAGS = -buildvcs=auto -ldflags "-X phonebill/cmd/internal/boot.version=$(shell git describe --tags --always 2>/dev/null)"
 SPECS = $(filter-out openapi/redocly.yaml %.cfg.yaml %.overlay.yaml,$(wildcard openapi/*.yaml))
 
 .PHONY: help
@@ -12,18 +13,18 @@ help: ## list the targets
 
 .PHONY: run run/split demo build deps
 run: deps ## start everything on this machine: database, cache, simulators, services, gateway, demo data
-	@go build -o bin/phonebill ./cmd/phonebill
+	@go build $(VERSION_FLAGS) -o bin/phonebill ./cmd/phonebill
 	@PHONEBILL_ENV=development exec bin/phonebill
 
 run/split: deps build ## the same, with each service as a process of its own
 	@PHONEBILL_ENV=development exec bin/phonebill -split
 
 demo: ## drive a customer's whole journey against the running system
-	@go build -o bin/phonebillctl ./cmd/phonebillctl
+	@go build $(VERSION_FLAGS) -o bin/phonebillctl ./cmd/phonebillctl
 	@exec bin/phonebillctl demo
 
 build: ## build all commands into bin/
-	@go build -o bin/ ./cmd/...
+	@go build $(VERSION_FLAGS) -o bin/ ./cmd/...
 
 deps: ## install PostgreSQL and Valkey or Redis if they are missing
 	@scripts/deps.sh
@@ -44,7 +45,14 @@ gen/openapi:
 gen/sql:
 	@echo "sqlc sqlc.yaml"; $(TOOL) sqlc generate
 
-.PHONY: test cover drills bench fmt
+.PHONY: check test drills bench fmt
+check: ## format, lint what changed, run the tests of the pure core: the inner loop, under 90 s
+	@$(TOOL) golangci-lint fmt
+	@changed=$$( (git diff --name-only --diff-filter=d HEAD; git ls-files -o --exclude-standard) | grep '\.go$$' | xargs -r -n1 dirname \
+	  | sort -u | sed 's#^#./#'); if [ -n "$$changed" ]; then $(TOOL) golangci-lint run $$changed; fi
+	go vet ./core/... ./ports/...
+	go test ./core/... ./docs/...
+
 test: deps ## run every test, race detector on, on a real PostgreSQL and cache that it starts itself
 	@mkdir -p bin coverage && go build -o bin/testenv ./e2e/testenv
 	bin/testenv go test -race -shuffle=on -timeout 15m -coverpkg=./... -coverprofile=coverage/integration.out ./...
@@ -52,10 +60,12 @@ test: deps ## run every test, race detector on, on a real PostgreSQL and cache t
 coverage/integration.out:
 	@$(MAKE) --no-print-directory test
 
-drills: deps ## the drills at full size: 200 kills of the bill service, 200 orders under every fault, 3,000 simulated worlds
+# The releases whose data folders the drill of upgrades takes over; the last one is the release before.
+DRILL_UPGRADE_FROM ?= b0e8e26 f1f5ff2
+drills: deps ## the drills at full size: 200 kills, 200 orders under every fault, 3,000 simulated worlds, upgrades
 	@mkdir -p bin && go build -o bin/testenv ./e2e/testenv
 	SIMULATION_SEEDS=3000 go test -count=1 -run TestSimulation -v ./core/product/change
-	DRILL_KILLS=200 DRILL_ROUNDS=200 bin/testenv go test -count=1 -timeout 60m -v ./e2e/
+	DRILL_KILLS=200 DRILL_ROUNDS=200 DRILL_UPGRADE_FROM="$(DRILL_UPGRADE_FROM)" bin/testenv go test -count=1 -timeout 60m -v ./e2e/
 
 bench: deps build ## measure against bare baselines in one run; prints a table, writes bench/out/*.json
 	@exec bin/bench
@@ -65,8 +75,12 @@ fmt: ## format the code
 
 ##### verify
 
-.PHONY: verify verify/drift verify/lint verify/tidy verify/openapi verify/migrations verify/coverage
-verify: verify/drift verify/tidy verify/lint verify/openapi verify/migrations verify/coverage ## everything a change must pass beside the tests
+.PHONY: licenses
+licenses: ## write THIRD_PARTY_LICENSES anew
+	@scripts/licenses.sh
+
+.PHONY: verify verify/drift verify/lint verify/tidy verify/licenses verify/openapi verify/migrations verify/coverage
+verify: verify/drift verify/tidy verify/licenses verify/lint verify/openapi verify/migrations verify/coverage ## everything a change must pass beside the tests
 
 verify/drift: gen ## generated code is what openapi/ and sql/ say
 	@test -z "$$(git status --porcelain -- ':(glob)adapters/**/*.gen.go' adapters/postgres/internal | tee /dev/stderr)" \
@@ -75,6 +89,9 @@ verify/drift: gen ## generated code is what openapi/ and sql/ say
 verify/tidy: ## go.mod and tools/go.mod are tidy
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
+
+verify/licenses: ## THIRD_PARTY_LICENSES names every module that is linked
+	@scripts/licenses.sh --check
 
 verify/lint: ## the code passes golangci-lint
 	$(TOOL) golangci-lint run

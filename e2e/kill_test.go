@@ -112,8 +112,14 @@ func free(t *testing.T) string {
 // start runs the all-in-one and waits until it says that it is ready.
 func start(t *testing.T, dir string, env []string, args ...string) *system {
 	t.Helper()
+	return startRelease(t, binaries(t), dir, env, args...)
+}
+
+// startRelease is start for the all-in-one of another release, whose binaries are in a folder.
+func startRelease(t *testing.T, bin, dir string, env []string, args ...string) *system {
+	t.Helper()
 	s := &system{logs: &bytes.Buffer{}}
-	s.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(binaries(t), "phonebill"), args...)
+	s.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(bin, "phonebill"), args...)
 	s.cmd.Env = append(os.Environ(), append(env, "PHONEBILL_DATA="+dir)...)
 	s.cmd.Stderr = s.logs
 	out, err := s.cmd.StdoutPipe()

@@ -60,7 +60,13 @@ var listening = regexp.MustCompile(`"listening".*"url":"(http://[^"]+)","interna
 // launch starts a binary on any free ports and waits until it is ready. It keeps its ports when it is started again.
 func launch(t *testing.T, binary, prefix string, env ...string) *instance {
 	t.Helper()
-	i := &instance{binary: filepath.Join(binaries(t), binary), logs: &output{}, env: env}
+	return launchAt(t, filepath.Join(binaries(t), binary), prefix, env...)
+}
+
+// launchAt is launch for a binary by its path, which may be of another release.
+func launchAt(t *testing.T, path, prefix string, env ...string) *instance {
+	t.Helper()
+	i := &instance{binary: path, logs: &output{}, env: env}
 	t.Cleanup(func() { i.kill() })
 	i.start(t, prefix+"_ADDR=127.0.0.1:0", prefix+"_INTERNAL_ADDR=127.0.0.1:0")
 	require.Eventually(t, func() bool {

@@ -8,7 +8,7 @@ import (
 	"phonebill/core/line"
 )
 
-// ActiveLines are the lines whose customers have been here of late: what is worth fetching before it is asked for.
+// ActiveLines are the lines whose customers were active lately: what is worth fetching before it is asked for.
 type ActiveLines interface {
 	// NoteActiveLine stores that customers asked about the lines at that time. A line that is new is due at due; of
 	// others only the time is updated.

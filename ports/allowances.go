@@ -30,12 +30,12 @@ type Payer struct {
 }
 
 // Prepaid are calls that were counted before they are made. It is safe for concurrent use; nil holds none.
-type Prepaid struct{ shutdown atomic.Int32 }
+type Prepaid struct{ remaining atomic.Int32 }
 
 // Prepay holds that many calls.
 func Prepay(calls int32) *Prepaid {
 	p := &Prepaid{}
-	p.shutdown.Store(calls)
+	p.remaining.Store(calls)
 	return p
 }
 
@@ -44,25 +44,12 @@ func (p *Prepaid) Take() bool {
 	if p == nil {
 		return false
 	}
-	if p.shutdown.Add(-1) >= 0 {
+	if p.remaining.Add(-1) >= 0 {
 		return true
 	}
-	p.shutdown.Add(1)
+	p.remaining.Add(1)
 	return false
 }
 
 // Return puts one call back, which was not made.
-func (p *Prepaid) Return() { p.shutdown.Add(1) }
-
-type payerKey struct{}
-
-// WithPayer returns a context whose questions to KOS are asked for that customer.
-func WithPayer(ctx context.Context, p Payer) context.Context {
-	return context.WithValue(ctx, payerKey{}, p)
-}
-
-// PayerOf returns what WithPayer set, the zero Payer without it.
-func PayerOf(ctx context.Context) Payer {
-	p, _ := ctx.Value(payerKey{}).(Payer)
-	return p
-}
+func (p *Prepaid) Return() { p.remaining.Add(1) }

@@ -12,18 +12,22 @@ import (
 
 // BillSource is KOS as far as bills go.
 type BillSource interface {
-	// Bill asks KOS once; request is passed on for tracing. BILL_NOT_FOUND and LINE_NOT_FOUND are KOS's answers; everything
-	// else is SERVICE_UNAVAILABLE with a Retry-After where one is known, and ErrNotAsked or ErrNoAnswer in its chain where they hold.
-	Bill(ctx context.Context, request id.ID, n line.Number, m calendar.Month) (bill.Bill, error)
+	// Bill asks KOS once; call.RequestID is passed on for tracing. BILL_NOT_FOUND and LINE_NOT_FOUND are KOS's answers;
+	// everything else is SERVICE_UNAVAILABLE with a Retry-After where one is known, and ErrNotAsked or ErrNoAnswer in its
+	// chain where they hold.
+	Bill(ctx context.Context, call Call, n line.Number, m calendar.Month) (bill.Bill, error)
 }
 
-// Bills are the bills KOS has told us, every telling a version (ADR 23).
+// Bills are the copies of bills, every answer of KOS a version (ADR 23).
 type Bills interface {
-	// Latest answers the newest version, or NOT_FOUND. One that the line's epoch hides (bill.Copy.HiddenBy) is NOT_FOUND too.
+	// Latest returns the newest version, or NOT_FOUND. One that the line's epoch hides (bill.Copy.HiddenBy) is NOT_FOUND
+	// too. It may return an older version for a while after a newer one was stored; NOT_FOUND is always exact.
 	Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error)
+	// LatestCommitted is Latest without that lag.
+	LatestCommitted(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error)
 	// Put stores a new version.
 	Put(ctx context.Context, c bill.Copy) error
-	// Version answers exactly that version, or NOT_FOUND.
+	// Version returns exactly that version, or NOT_FOUND.
 	Version(ctx context.Context, n line.Number, m calendar.Month, version id.ID) (bill.Copy, error)
 }
 

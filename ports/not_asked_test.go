@@ -1,18 +1,16 @@
 package ports_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"phonebill/core/fault"
-	"phonebill/core/id"
 	"phonebill/ports"
 )
 
-func TestWhyNotAsked(t *testing.T) {
+func TestNotAskedReason(t *testing.T) {
 	t.Parallel()
 	why := ports.NotAskedError("OPEN")
 	refused := fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNotAsked, why))
@@ -22,9 +20,10 @@ func TestWhyNotAsked(t *testing.T) {
 	require.Empty(t, ports.NotAskedReason(nil))
 }
 
-func TestRequestOfACall(t *testing.T) {
+func TestACallReportsThatItIsSent(t *testing.T) {
 	t.Parallel()
-	require.True(t, ports.RequestOf(t.Context()).IsZero())
-	inner := ports.WithRequest(ports.WithRequest(t.Context(), id.ID{1}), id.ID{2})
-	require.Equal(t, id.ID{2}, ports.RequestOf(context.WithoutCancel(inner)))
+	ports.Call{}.Sent()
+	sent := 0
+	ports.Call{OnSent: func() { sent++ }}.Sent()
+	require.Equal(t, 1, sent)
 }

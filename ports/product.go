@@ -12,48 +12,55 @@ import (
 
 // CustomerSource is KOS as far as customers go.
 type CustomerSource interface {
-	// Customer asks KOS once. LINE_NOT_FOUND is KOS's answer; everything else is SERVICE_UNAVAILABLE. It calls Sent when
-	// the call has got a connection. NamedError is in the chain of an answer of which the customer's id alone is good.
-	Customer(ctx context.Context, n line.Number) (product.Customer, error)
+	// Customer asks KOS once. LINE_NOT_FOUND is KOS's answer; everything else is SERVICE_UNAVAILABLE. It calls call.Sent
+	// when the call has got a connection. NamedError is in the chain of an answer of which the customer's id alone is
+	// good.
+	Customer(ctx context.Context, call Call, n line.Number) (product.Customer, error)
 }
 
 // PlanSource is KOS as far as the plan list goes.
 type PlanSource interface {
 	// Plans asks KOS once for all plans of all operators, those off sale included; trouble is SERVICE_UNAVAILABLE.
-	Plans(ctx context.Context) ([]product.Plan, error)
+	Plans(ctx context.Context, call Call) ([]product.Plan, error)
 }
 
 // PlanChanger is KOS as far as changes go.
 type PlanChanger interface {
 	// Change sends the order once, on one wire attempt, under its transaction id.
-	Change(ctx context.Context, o product.Order) product.Answer
-	// Ask asks what became of the order's transaction: AnswerAbsent only when KOS says that it does not know it, AnswerNoQuery when this
-	// KOS cannot be asked such a thing. That it cannot costs a call once in a while, not each time.
-	Ask(ctx context.Context, o product.Order) product.Answer
+	Change(ctx context.Context, call Call, o product.Order) product.Answer
+	// Ask asks what became of the order's transaction: AnswerAbsent only when KOS says that it does not know it,
+	// AnswerNoQuery when this KOS lacks that query. That it lacks it costs a call once in a while, not each time.
+	Ask(ctx context.Context, call Call, o product.Order) product.Answer
 }
 
 // Customers are the last good copies of customers (ADR 23).
 type Customers interface {
-	// Latest answers the newest copy, or NOT_FOUND. One told before the line's epoch is NOT_FOUND too (ADR 6).
+	// Latest returns the newest copy, or NOT_FOUND. One from before the line's epoch is NOT_FOUND too (ADR 6). It may
+	// return an older copy for a while after a newer one was stored; NOT_FOUND is always exact.
 	Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error)
+	// LatestCommitted is Latest without that lag.
+	LatestCommitted(ctx context.Context, n line.Number) (product.CustomerCopy, error)
 	// Put replaces the copy unless the stored one is newer.
 	Put(ctx context.Context, c product.CustomerCopy) error
 }
 
 // Plans is the last good copy of the plan list.
 type Plans interface {
-	// Latest answers the copy, or NOT_FOUND.
+	// Latest returns the copy, or NOT_FOUND. It may return an older one for a while after a newer one was stored;
+	// NOT_FOUND is always exact.
 	Latest(ctx context.Context) (product.PlansCopy, error)
+	// LatestCommitted is Latest without that lag.
+	LatestCommitted(ctx context.Context) (product.PlansCopy, error)
 	// Put replaces the copy unless the stored one is newer.
 	Put(ctx context.Context, c product.PlansCopy) error
 }
 
-// Epochs drop everything that was told about a line before a moment (ADR 6).
+// Epochs hide every copy of a line from before a moment (ADR 6).
 type Epochs interface {
-	// Raise makes every copy of the line's data told before at invisible, on every instance, and survives a restart of the
+	// Raise hides every copy of the line's data from before at, on every instance, and survives a restart of the
 	// cache. An older at than the stored one changes nothing.
 	Raise(ctx context.Context, n line.Number, at time.Time) error
-	// Of answers the line's epoch, the zero time when there is none.
+	// Of returns the line's epoch, the zero time when there is none.
 	Of(ctx context.Context, n line.Number) (time.Time, error)
 }
 

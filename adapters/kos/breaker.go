@@ -12,7 +12,6 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"phonebill/core/alert"
-	"phonebill/core/line"
 	"phonebill/core/operations"
 	"phonebill/ports"
 )
@@ -54,16 +53,16 @@ func NewBreakers(
 	return b
 }
 
-// breaker opens after enough failures in a row. Failures of one line alone do not open it, however many: one bad line
-// must not shut KOS for all customers. Failures of the connection, and of operations that have no line, concern all
-// lines. For the same reason only probes, which are about an unassigned line, decide whether a half-open breaker closes
-// or opens again; customers' calls do not pass before it is closed.
+// breaker opens after enough failures in a row. Failures of one subject (a line) alone do not open it, however many:
+// one bad line must not shut KOS for all customers. Failures of the connection, and of operations that have no
+// subject, concern all. For the same reason only probes, which are about an unassigned line, decide whether a
+// half-open breaker closes or opens again; customers' calls do not pass before it is closed.
 type breaker struct {
 	two *gobreaker.TwoStepCircuitBreaker[struct{}]
 
 	mu         sync.Mutex    // held while an outcome is reported, so that failures and gobreaker count the same
-	first      line.Number   // of the failures in a row
-	concernAll bool          // the failures in a row come from two lines, or concern all lines
+	first      subjectKey    // of the failures in a row
+	concernAll bool          // the failures in a row come from two subjects, or concern all
 	failures   int           // in a row, whether or not they open the breaker
 	pause      time.Duration // between probes that say nothing about KOS; 0 = the last one did
 	probeAt    time.Time     // the next probe is not made before
@@ -168,10 +167,14 @@ func (b *Breakers) awaitingProbe() []declared {
 // probeInterval is how long callers are to wait while only probes pass the breaker.
 const probeInterval = time.Second
 
+// subjectKey says what a call is about; equal subjects have equal keys. It is empty when the call is about none, and is
+// never logged.
+type subjectKey string
+
 // permit is the breaker's permission to make a call.
 type permit struct {
-	state  operations.BreakerState        // of the breaker when it gave the permission
-	report func(o outcome, n line.Number) // to be called once, with the call's outcome
+	state  operations.BreakerState             // of the breaker when it gave the permission
+	report func(o outcome, subject subjectKey) // to be called once, with the call's outcome
 }
 
 // allow returns a permit, or how long to wait before asking again and why.
@@ -198,7 +201,7 @@ func (b *Breakers) allow(name Operation, probe bool) (p permit, wait time.Durati
 	if probe {
 		state = operations.HalfOpen
 	}
-	return permit{state, func(o outcome, n line.Number) { br.report(done, o, n, probe) }}, 0, nil
+	return permit{state, func(o outcome, subject subjectKey) { br.report(done, o, subject, probe) }}, 0, nil
 }
 
 // The pause between probes that say nothing about KOS (E429, no budget, a refused credential) doubles from
@@ -222,7 +225,7 @@ func (b *breaker) postponeProbe(retryAfter time.Duration) {
 }
 
 // report tells gobreaker the call's outcome through done, and counts failures in a row.
-func (b *breaker) report(done func(error), o outcome, n line.Number, probe bool) {
+func (b *breaker) report(done func(error), o outcome, subject subjectKey, probe bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	effect := o.effect()
@@ -231,13 +234,13 @@ func (b *breaker) report(done func(error), o outcome, n line.Number, probe bool)
 	}
 	switch effect {
 	case succeeds:
-		b.first, b.concernAll, b.failures, b.pause = line.Number{}, false, 0, 0
+		b.first, b.concernAll, b.failures, b.pause = "", false, 0, 0
 		done(nil)
 	case fails:
-		if b.first.IsZero() {
-			b.first = n
+		if b.first == "" {
+			b.first = subject
 		}
-		b.concernAll = b.concernAll || o.connection || n.IsZero() || n != b.first
+		b.concernAll = b.concernAll || o.connection || subject == "" || subject != b.first
 		b.failures++
 		b.pause = 0
 		done(errCounts)

@@ -53,7 +53,7 @@ func TestBreakerOpensAndSparesQuota(t *testing.T) {
 	require.InDelta(t, 2, l.metric(t, "kos_breaker_state", "bill.inquiry"), 0)
 	require.InDelta(t, 10, l.metric(t, "kos_calls_total", "bill.inquiry", "OPEN"), 0)
 	require.Contains(t, l.log.String(), "operation=bill.inquiry from=closed to=open")
-	_, err := l.Customer(t.Context(), number(t, "01012345678"))
+	_, err := l.Customer(t.Context(), read, number(t, "01012345678"))
 	require.NoError(t, err, "each operation has its own")
 }
 
@@ -63,14 +63,14 @@ func TestChangeBreakerIsNotSent(t *testing.T) {
 	require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.ProductChange, Mode: kossim.Error}))
 	for i := range 5 {
 		o := order(t, twoLines[i%2], premium, standard)
-		require.Equal(t, product.Answer{Kind: product.AnswerUnknown, Code: "E999"}, l.Change(t.Context(), o))
+		require.Equal(t, product.Answer{Kind: product.AnswerUnknown, Code: "E999"}, l.Change(t.Context(), change, o))
 	}
 	o := order(t, "01012345678", premium, standard)
-	a := l.Change(t.Context(), o)
+	a := l.Change(t.Context(), change, o)
 	require.Equal(t, product.AnswerNotSent, a.Kind)
 	require.Equal(t, "OPEN", a.Why)
 	require.Positive(t, a.RetryAfter)
-	require.Equal(t, product.AnswerAbsent, l.Ask(t.Context(), o).Kind, "asking has a breaker of its own")
+	require.Equal(t, product.AnswerAbsent, l.Ask(t.Context(), change, o).Kind, "asking has a breaker of its own")
 }
 
 func TestOneBadLineDoesNotShutKOS(t *testing.T) {
@@ -104,7 +104,7 @@ func TestBrokenConnectionConcernsEverybody(t *testing.T) {
 	}
 	plans := serve(t, says(500, ""))
 	for range 6 {
-		_, err := plans.Plans(t.Context())
+		_, err := plans.Plans(t.Context(), read)
 		require.Error(t, err)
 	}
 	require.EqualValues(t, 5, plans.requests.Load(), "the plan list has no line")
@@ -119,7 +119,7 @@ func TestSuccessAndBusinessAnswersBreakTheRow(t *testing.T) {
 			_, f := l.ask(t.Context(), t, twoLines[i%2])
 			require.NotErrorIs(t, f, ports.ErrNotAsked)
 		}
-		_, err := l.Bill(t.Context(), request, number(t, good), month(t, "2026-11"))
+		_, err := l.Bill(t.Context(), billed, number(t, good), month(t, "2026-11"))
 		require.NotErrorIs(t, err, ports.ErrNotAsked)
 	}
 	require.Zero(t, l.metric(t, "kos_breaker_state", "bill.inquiry"))
@@ -341,15 +341,15 @@ func TestLanes(t *testing.T) {
 	l, _ := simulate(t)
 	line := number(t, twoLines[0])
 	_, _ = l.ask(t.Context(), t, twoLines[0])
-	_, err := l.In(quota.Refresh).Customer(t.Context(), line)
+	_, err := l.Customer(t.Context(), ports.Call{Lane: quota.Refresh}, line)
 	require.NoError(t, err)
-	_, err = l.In(quota.Prefetch).Plans(t.Context())
+	_, err = l.Plans(t.Context(), ports.Call{Lane: quota.Prefetch})
 	require.NoError(t, err)
-	_, err = l.In(quota.Prefetch).Plans(t.Context())
+	_, err = l.Plans(t.Context(), ports.Call{Lane: quota.Prefetch})
 	require.NoError(t, err)
-	l.In(quota.Prefetch).Ask(t.Context(), product.Order{Line: line})
-	l.Behind(quota.Prefetch).Ask(t.Context(), product.Order{Line: line})
-	_, err = l.Behind(quota.Prefetch).Customer(t.Context(), line)
+	l.Ask(t.Context(), change, product.Order{Line: line})
+	l.Ask(t.Context(), ports.Call{Lane: quota.Prefetch}, product.Order{Line: line})
+	_, err = l.Customer(t.Context(), ports.Call{Lane: quota.Prefetch}, line)
 	require.NoError(t, err)
 	require.Equal(t, quota.Shares{quota.Change: 1, quota.Read: 1, quota.Refresh: 1, quota.Prefetch: 4}, l.quota.Spent())
 }
@@ -378,12 +378,12 @@ func TestBreakersCloseByThemselves(t *testing.T) {
 		require.Zero(t, probe(), "nothing is open")
 		for i := range 6 {
 			n := number(t, twoLines[i%2])
-			_, _ = l.Bill(t.Context(), request, n, month(t, "2026-11"))
-			_, _ = l.Customer(t.Context(), n)
-			_, _ = l.Plans(t.Context())
+			_, _ = l.Bill(t.Context(), billed, n, month(t, "2026-11"))
+			_, _ = l.Customer(t.Context(), read, n)
+			_, _ = l.Plans(t.Context(), read)
 			o := order(t, twoLines[i%2], "LTE-PREMIUM-001", "5G-STANDARD-001")
-			l.Change(t.Context(), o)
-			l.Ask(t.Context(), o)
+			l.Change(t.Context(), change, o)
+			l.Ask(t.Context(), change, o)
 		}
 		require.Zero(t, probe(), "open: KOS is left alone")
 		time.Sleep(31 * time.Second)
@@ -424,7 +424,7 @@ func TestHalfOpenUnderACrowd(t *testing.T) {
 		half := func() bool { return l.metric(t, "kos_breaker_state", "bill.inquiry") != 0 }
 		for half() {
 			for i := range 50 {
-				go func() { _, _ = l.Bill(t.Context(), request, number(t, twoLines[i%2]), month(t, "2026-11")) }()
+				go func() { _, _ = l.Bill(t.Context(), billed, number(t, twoLines[i%2]), month(t, "2026-11")) }()
 			}
 			synctest.Wait()
 			if half() {

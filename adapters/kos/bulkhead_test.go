@@ -90,7 +90,7 @@ func TestAHangingOperationLeavesTheOthersAlone(t *testing.T) {
 		}
 		bill := func(i int) func(context.Context) bool {
 			return func(ctx context.Context) bool {
-				_, err := l.Bill(ctx, request, number(t, lines[i%len(lines)]), month(t, "2000-01"))
+				_, err := l.Bill(ctx, billed, number(t, lines[i%len(lines)]), month(t, "2000-01"))
 				return err == nil
 			}
 		}
@@ -98,7 +98,7 @@ func TestAHangingOperationLeavesTheOthersAlone(t *testing.T) {
 		second := func(i, bills int) {
 			if i%2 == 0 {
 				within(3*time.Second, func(ctx context.Context) bool {
-					_, err := l.Customer(ctx, number(t, lines[i%len(lines)]))
+					_, err := l.Customer(ctx, read, number(t, lines[i%len(lines)]))
 					return err == nil
 				}, &reads)
 			}
@@ -108,7 +108,7 @@ func TestAHangingOperationLeavesTheOthersAlone(t *testing.T) {
 				o.TransactionID[14], o.TransactionID[13] = byte(calls), byte(calls>>8)
 				within(
 					5*time.Second,
-					func(ctx context.Context) bool { return l.Change(ctx, o).Kind == product.AnswerAccepted },
+					func(ctx context.Context) bool { return l.Change(ctx, change, o).Kind == product.AnswerAccepted },
 					&changes,
 				)
 			}

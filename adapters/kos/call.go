@@ -2,7 +2,6 @@ package kos
 
 import (
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -18,11 +17,9 @@ import (
 	"phonebill/core/alert"
 	"phonebill/core/audit"
 	"phonebill/core/fault"
-	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/operations"
 	"phonebill/core/personal"
-	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -35,12 +32,11 @@ const (
 
 // question is one call that is to be made.
 type question struct {
-	of      *traits
-	lane    quota.Lane
-	line    line.Number
-	request id.ID
-	http    *http.Request
-	decode  func(body []byte) error // judges the data of a success; runs on the caller's goroutine before call returns
+	of     *traits
+	call   ports.Call
+	line   line.Number
+	http   *http.Request
+	decode func(body []byte) error // judges the data of a success; runs on the caller's goroutine before call returns
 }
 
 // call makes the call. When KOS refused our credential unread and there is another one, an idempotent call is made once
@@ -53,11 +49,12 @@ func (c *Client) call(ctx context.Context, q question) outcome {
 	if out.verdict != unknownKey || !out.otherKey || !q.of.idempotent {
 		return out
 	}
-	if ports.AttemptOf(ctx) > 1 {
+	if q.call.Attempt > 1 {
 		out.transient = true
 		return out
 	}
-	out = c.once(ports.WithAttempt(ctx, 2), q)
+	q.call.Attempt = 2
+	out = c.once(ctx, q)
 	out.transient = false
 	return out
 }
@@ -70,11 +67,11 @@ func (c *Client) once(ctx context.Context, q question) outcome {
 		return c.countAndLog(ctx, q, outcome{verdict: breakerOpen, retryAfter: wait, cause: err})
 	}
 	out := outcome{verdict: broken} // what the breaker is given if the code below panics
-	defer func() { permit.report(out, q.line) }()
+	defer func() { permit.report(out, subjectKey(q.line.Digits())) }()
 	queued, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	began := time.Now()
-	release, err := c.limiter.acquire(queued, q.lane, q.of.compartment, q.line, c.latencies[q.of.name].needed())
+	release, err := c.limiter.acquire(queued, q.call.Lane, q.of.compartment, q.line, c.latencies[q.of.name].needed())
 	switch {
 	case errors.Is(err, ports.ErrNotAsked):
 		out = outcome{verdict: quotaUsedUp, retryAfter: fault.From(err).RetryAfter(), cause: err}
@@ -100,8 +97,8 @@ func (c *Client) send(ctx context.Context, q question, breaker operations.Breake
 	setHeaders(limited, q.http, key)
 	entry := audit.Call{
 		ID: c.deps.NewID(), Operation: string(q.of.name), Line: q.line,
-		RequestID: cmp.Or(q.request, ports.RequestOf(ctx)), AskedAt: c.deps.Now(),
-		Waited: waited.Truncate(time.Millisecond), Attempt: ports.AttemptOf(ctx), Breaker: string(breaker),
+		RequestID: q.call.RequestID, AskedAt: c.deps.Now(),
+		Waited: waited.Truncate(time.Millisecond), Attempt: max(1, q.call.Attempt), Breaker: string(breaker),
 		Request: loggedRequest(q.http),
 	}
 	out, x := c.timed(limited, q)
@@ -120,7 +117,7 @@ func (c *Client) timed(ctx context.Context, q question) (out outcome, x exchange
 	began, latency := time.Now(), c.latencies[q.of.name]
 	deadline, _ := ctx.Deadline() // send has set one
 	available := deadline.Sub(began)
-	x = c.exchange(ctx, q.http)
+	x = c.exchange(ctx, q.call, q.http)
 	if x.err == nil {
 		latency.observe(time.Since(began))
 		return judge(x, q.of, q.decode), x
@@ -253,11 +250,11 @@ type exchange struct {
 }
 
 // exchange sends the request and reads the answer.
-func (c *Client) exchange(ctx context.Context, r *http.Request) (x exchange) {
+func (c *Client) exchange(ctx context.Context, call ports.Call, r *http.Request) (x exchange) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		x.connected = true
-		ports.Sent(ctx)
-		guard(info, func() error { return c.mayStillSend(ctx) })
+		call.Sent()
+		guard(info, func() error { return c.mayStillSend(ctx, call.NotAfter) })
 	}})
 	res, err := c.wire.RoundTrip(r.WithContext(ctx)) // http.Client would follow redirects and put the URL into errors
 	if err != nil {

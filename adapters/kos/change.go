@@ -4,13 +4,14 @@ import (
 	"context"
 
 	"phonebill/core/product"
+	"phonebill/ports"
 )
 
 // Change sends the order once under its transaction id. The answer is Accepted or Refused only by KOS's own word, and
 // NotSent only when provably no byte left this process or KOS refused to read it; everything else is Unknown. E110
 // says that KOS has the transaction id, not what became of it, and is Unknown too.
-func (c *Client) Change(ctx context.Context, o product.Order) product.Answer {
-	kosOrder, out, err := ask(ctx, c, productChange, o)
+func (c *Client) Change(ctx context.Context, call ports.Call, o product.Order) product.Answer {
+	kosOrder, out, err := ask(ctx, c, call, productChange, o)
 	switch {
 	case err != nil:
 		return product.Answer{Kind: product.AnswerNotSent}
@@ -25,11 +26,11 @@ func (c *Client) Change(ctx context.Context, o product.Order) product.Answer {
 
 // Ask asks KOS what became of the order's transaction. A KOS that has lately shown that it lacks the query is not
 // asked; the answer is then NoQuery.
-func (c *Client) Ask(ctx context.Context, o product.Order) product.Answer {
+func (c *Client) Ask(ctx context.Context, call ports.Call, o product.Order) product.Answer {
 	if c.statusQuery.isMissing(c.deps.Now()) {
 		return product.Answer{Kind: product.AnswerNoQuery}
 	}
-	status, out, err := ask(ctx, c, productChangeStatus, o)
+	status, out, err := ask(ctx, c, call, productChangeStatus, o)
 	switch {
 	case err != nil:
 		return product.Answer{Kind: product.AnswerNotSent}

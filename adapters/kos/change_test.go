@@ -10,6 +10,8 @@ import (
 
 	"phonebill/adapters/kos/kossim"
 	"phonebill/core/product"
+	"phonebill/core/quota"
+	"phonebill/ports"
 )
 
 const premium, standard = "LTE-PREMIUM-001", "5G-STANDARD-001"
@@ -18,14 +20,15 @@ func TestChangeIsAcceptedOnceHoweverOftenItIsSent(t *testing.T) {
 	t.Parallel()
 	l, sim := simulate(t)
 	o := order(t, "01012345678", premium, standard)
-	first := l.Change(t.Context(), o)
+	ordered := ports.Call{Lane: quota.Change, RequestID: o.ID}
+	first := l.Change(t.Context(), ordered, o)
 	require.Equal(t, product.Answer{Kind: product.AnswerAccepted, Code: "0000", KOSOrder: first.KOSOrder}, first)
 	require.NotEmpty(t, first.KOSOrder)
-	require.Equal(t, first, l.Change(t.Context(), o))
+	require.Equal(t, first, l.Change(t.Context(), ordered, o))
 	require.Len(t, sim.Ledger(), 1)
 	require.Equal(t, o.TransactionID.String(), sim.Ledger()[0].TransactionID)
 	require.Equal(t, "20261201", sim.Ledger()[0].EffectiveDate)
-	require.Equal(t, product.Answer{Kind: product.AnswerAccepted, Code: "0000"}, l.Ask(t.Context(), o))
+	require.Equal(t, product.Answer{Kind: product.AnswerAccepted, Code: "0000"}, l.Ask(t.Context(), ordered, o))
 	require.Equal(t, []string{"product.change 0000", "product.change 0000", "product.change.status 0000"}, l.results())
 	require.Equal(t, o.ID, l.calls.Calls()[0].RequestID)
 	require.Equal(t, o.ID, l.calls.Calls()[2].RequestID)
@@ -52,8 +55,8 @@ func TestRefusalsAreValues(t *testing.T) {
 		o.TransactionID[1] = c.code[3]
 		o.TransactionID[2] = c.code[1]
 		want := product.Answer{Kind: product.AnswerRefused, Code: c.code, Refusal: c.refusal}
-		require.Equal(t, want, l.Change(t.Context(), o), c.code)
-		require.Equal(t, want, l.Ask(t.Context(), o), "asked later: %s", c.code)
+		require.Equal(t, want, l.Change(t.Context(), change, o), c.code)
+		require.Equal(t, want, l.Ask(t.Context(), change, o), "asked later: %s", c.code)
 	}
 	require.Empty(t, sim.Ledger())
 	require.Zero(t, l.metric(t, "kos_breaker_state", "product.change"), "a no is an answer")
@@ -94,8 +97,8 @@ func TestOnlyAVerdictIsAVerdict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := serve(t, says(c.status, c.body))
-			require.Equal(t, c.change, l.Change(t.Context(), o).Kind)
-			require.Equal(t, c.ask, l.Ask(t.Context(), o).Kind)
+			require.Equal(t, c.change, l.Change(t.Context(), change, o).Kind)
+			require.Equal(t, c.ask, l.Ask(t.Context(), change, o).Kind)
 			require.EqualValues(t, 2, l.requests.Load())
 		})
 	}
@@ -105,7 +108,7 @@ func TestAskTellsWhatKOSKnows(t *testing.T) {
 	t.Parallel()
 	l, sim := simulate(t)
 	o := order(t, "01012345678", premium, standard)
-	require.Equal(t, product.AnswerAbsent, l.Ask(t.Context(), o).Kind)
+	require.Equal(t, product.AnswerAbsent, l.Ask(t.Context(), change, o).Kind)
 
 	require.NoError(
 		t,
@@ -113,14 +116,14 @@ func TestAskTellsWhatKOSKnows(t *testing.T) {
 	)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second) // less is too little for a change to set out
 	defer cancel()
-	require.Equal(t, product.AnswerNotSent, l.Change(soon(t), o).Kind)
-	require.Equal(t, product.AnswerUnknown, l.Change(ctx, o).Kind)
-	require.Equal(t, product.AnswerUnknown, l.Ask(t.Context(), o).Kind, "received, not decided")
+	require.Equal(t, product.AnswerNotSent, l.Change(soon(t), change, o).Kind)
+	require.Equal(t, product.AnswerUnknown, l.Change(ctx, change, o).Kind)
+	require.Equal(t, product.AnswerUnknown, l.Ask(t.Context(), change, o).Kind, "received, not decided")
 	sim.ClearFaults()
 	require.Equal(
 		t,
 		product.Answer{Kind: product.AnswerUnknown, Code: "E110"},
-		l.Change(t.Context(), o),
+		l.Change(t.Context(), change, o),
 		"still in progress",
 	)
 
@@ -128,11 +131,11 @@ func TestAskTellsWhatKOSKnows(t *testing.T) {
 	require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.ProductChange, Mode: kossim.ApplyThenHang}))
 	leaving, leave := context.WithCancel(t.Context())
 	time.AfterFunc(300*time.Millisecond, leave)
-	require.Equal(t, product.AnswerUnknown, l.Change(leaving, o).Kind)
-	require.Equal(t, product.AnswerAccepted, l.Ask(t.Context(), o).Kind)
+	require.Equal(t, product.AnswerUnknown, l.Change(leaving, change, o).Kind)
+	require.Equal(t, product.AnswerAccepted, l.Ask(t.Context(), change, o).Kind)
 
 	sim.SetStatusQuery(false)
-	require.Equal(t, product.AnswerNoQuery, l.Ask(t.Context(), o).Kind)
+	require.Equal(t, product.AnswerNoQuery, l.Ask(t.Context(), change, o).Kind)
 	require.Len(t, sim.Ledger(), 1)
 }
 
@@ -142,7 +145,7 @@ func TestRefusedForAReasonWeDoNotKnow(t *testing.T) {
 	l := serve(t, says(200, envelope(t, "0000", map[string]any{
 		"transactionId": o.TransactionID.String(), "state": "REFUSED", "resultCode": "E777",
 	})))
-	require.Equal(t, product.Answer{Kind: product.AnswerRefused, Code: "E777"}, l.Ask(t.Context(), o))
+	require.Equal(t, product.Answer{Kind: product.AnswerRefused, Code: "E777"}, l.Ask(t.Context(), change, o))
 }
 
 // TestOneCallIsOneRequest breaks a kept connection under the second call: net/http would repeat a GET by itself.
@@ -151,10 +154,10 @@ func TestOneCallIsOneRequest(t *testing.T) {
 	o := order(t, "01012345678", premium, standard)
 	for name, call := range map[string]func(l *link) bool{
 		"bill":   func(l *link) bool { _, f := l.ask(t.Context(), t, "01012345678"); return f == nil },
-		"get":    func(l *link) bool { _, err := l.Customer(t.Context(), o.Line); return err == nil },
-		"plans":  func(l *link) bool { _, err := l.Plans(t.Context()); return err == nil },
-		"change": func(l *link) bool { return l.Change(t.Context(), o).Kind == product.AnswerAccepted },
-		"ask":    func(l *link) bool { return l.Ask(t.Context(), o).Kind == product.AnswerAbsent },
+		"get":    func(l *link) bool { _, err := l.Customer(t.Context(), read, o.Line); return err == nil },
+		"plans":  func(l *link) bool { _, err := l.Plans(t.Context(), read); return err == nil },
+		"change": func(l *link) bool { return l.Change(t.Context(), change, o).Kind == product.AnswerAccepted },
+		"ask":    func(l *link) bool { return l.Ask(t.Context(), change, o).Kind == product.AnswerAbsent },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -178,7 +181,7 @@ func TestOneCallIsOneRequest(t *testing.T) {
 func TestCallLogKeepsTheTimes(t *testing.T) {
 	t.Parallel()
 	l, _ := simulate(t)
-	l.Change(t.Context(), order(t, "01012345678", premium, standard))
+	l.Change(t.Context(), change, order(t, "01012345678", premium, standard))
 	c := l.calls.Calls()[0]
 	require.Equal(t, time.Duration(0), c.AnsweredAt.Sub(c.AskedAt))
 	require.Contains(t, string(c.Request), `"changeReason":"고객 요청"`)

@@ -76,7 +76,7 @@ func TestARefusedKeyGivesWay(t *testing.T) {
 	t.Parallel()
 	l, sim := simulate(t, func(c *kos.Config, _ *kos.Deps) { c.Keys = keys(t, "old", token) })
 	n := number(t, twoLines[0])
-	_, err := l.Customer(t.Context(), n)
+	_, err := l.Customer(t.Context(), read, n)
 	require.NoError(t, err)
 	_, f := l.ask(t.Context(), t, twoLines[0])
 	require.Nil(t, f)
@@ -121,16 +121,16 @@ func TestAChangeByARefusedKeyWasNotSent(t *testing.T) {
 	t.Parallel()
 	l, sim := simulate(t, func(c *kos.Config, _ *kos.Deps) { c.Keys = keys(t, "old", token) })
 	o := order(t, twoLines[0], premium, standard)
-	require.Equal(t, product.Answer{Kind: product.AnswerNotSent, Why: "REFUSED"}, l.Change(t.Context(), o))
+	require.Equal(t, product.Answer{Kind: product.AnswerNotSent, Why: "REFUSED"}, l.Change(t.Context(), change, o))
 	require.Len(t, sim.Calls(), 1)
-	require.Equal(t, product.AnswerAccepted, l.Change(t.Context(), o).Kind)
+	require.Equal(t, product.AnswerAccepted, l.Change(t.Context(), change, o).Kind)
 	require.Len(t, sim.Ledger(), 1)
 	require.Equal(t, []string{"kos_refuses_us product.change"}, l.told())
 	single, _ := simulate(t, func(c *kos.Config, _ *kos.Deps) { c.Keys = keys(t, "old") })
 	require.Equal(
 		t,
 		product.Answer{Kind: product.AnswerNotSent, Why: "REFUSED"},
-		single.Ask(t.Context(), o),
+		single.Ask(t.Context(), change, o),
 		"nor a question about one",
 	)
 }
@@ -184,11 +184,11 @@ func TestRotationUnderLoad(t *testing.T) {
 				var err error
 				switch i % 3 {
 				case 0:
-					_, err = f.Bill(t.Context(), request, number(t, twoLines[i%2]), month(t, "2026-11"))
+					_, err = f.Bill(t.Context(), billed, number(t, twoLines[i%2]), month(t, "2026-11"))
 				case 1:
-					_, err = f.Customer(t.Context(), number(t, twoLines[i%2]))
+					_, err = f.Customer(t.Context(), read, number(t, twoLines[i%2]))
 				default:
-					_, err = f.Plans(t.Context())
+					_, err = f.Plans(t.Context(), read)
 				}
 				if err != nil {
 					failed.Add(1)

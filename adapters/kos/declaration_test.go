@@ -82,7 +82,7 @@ func TestChangesAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	for _, op := range allOperations() {
 		of := op.properties()
-		require.Equal(t, of.lane == orderLane, !of.idempotent, of.name)
+		require.Equal(t, of.order, !of.idempotent, of.name)
 	}
 }
 

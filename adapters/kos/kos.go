@@ -12,7 +12,6 @@ import (
 
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
-	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/operations"
 	"phonebill/core/product"
@@ -42,22 +41,20 @@ type Deps struct {
 
 // Client implements ports.BillSource, CustomerSource, PlanSource and PlanChanger. It is safe for concurrent use.
 type Client struct {
-	origin     string
-	keys       *Credentials
-	deps       Deps
-	lane       quota.Lane // of reads
-	statusLane quota.Lane // of status queries
-	probe      bool       // its calls are probes of half-open breakers
-	limiter    *rateLimiter
-	latencies  latencies
-	wire       http.RoundTripper
-	metrics    *metrics
+	origin    string
+	keys      *Credentials
+	deps      Deps
+	probe     bool // its calls are probes of half-open breakers
+	limiter   *rateLimiter
+	latencies latencies
+	wire      http.RoundTripper
+	metrics   *metrics
 
 	statusQuery *statusQuery
 	pending     *pendingCalls
 }
 
-// New returns a client whose reads spend of quota.Read. It makes no call. The error says what is wrong with cfg.
+// New returns a client. It makes no call. The error says what is wrong with cfg.
 func New(cfg Config, deps Deps) (*Client, error) {
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -77,27 +74,10 @@ func New(cfg Config, deps Deps) (*Client, error) {
 		return nil, fmt.Errorf("kos: %w", err)
 	}
 	return &Client{
-		origin: cfg.URL, keys: cfg.Keys, deps: deps, lane: quota.Read, statusLane: quota.Change,
+		origin: cfg.URL, keys: cfg.Keys, deps: deps,
 		limiter: newRateLimiter(deps.Quota, deps.Bulkhead), latencies: newLatencies(),
 		wire: newTransport(cfg.Connect), metrics: m, statusQuery: &statusQuery{}, pending: &pendingCalls{},
 	}, nil
-}
-
-// In returns the same client, except that its reads spend of the lane. Changes and status queries still spend of
-// quota.Change. A read in quota.Refresh waits 500 ms at most for its turn and one in quota.Prefetch does not wait at
-// all; both then return ErrNotAsked with a Retry-After.
-func (c *Client) In(lane quota.Lane) *Client {
-	same := *c
-	same.lane = lane
-	return &same
-}
-
-// Behind returns In(lane), except that status queries spend of the lane too: for reconciliation, which asks about
-// orders without carrying them on.
-func (c *Client) Behind(lane quota.Lane) *Client {
-	same := c.In(lane)
-	same.statusLane = lane
-	return same
 }
 
 // Waiting returns how many callers of each lane wait for their turn, and how long one more would wait: until the quota
@@ -109,9 +89,11 @@ func (c *Client) Waiting() (waiting quota.Shares, eta [len(quota.Shares{})]time.
 // Breakers returns the states of the circuit breakers, one per operation and always in the same order.
 func (c *Client) Breakers() []operations.Breaker { return c.deps.Breakers.States() }
 
-// Bill asks for the bill of one line and month, once.
-func (c *Client) Bill(ctx context.Context, request id.ID, n line.Number, m calendar.Month) (bill.Bill, error) {
-	b, err := readOf(ctx, c, billInquiry, billQuestion{request: request, line: n, month: m})
+// Bill asks for the bill of one line and month, once. A call in the lane quota.Refresh waits 500 ms at most for its
+// turn and one in quota.Prefetch does not wait at all; both then return ErrNotAsked with a Retry-After. So it is with
+// all reads.
+func (c *Client) Bill(ctx context.Context, call ports.Call, n line.Number, m calendar.Month) (bill.Bill, error) {
+	b, err := readOf(ctx, c, call, billInquiry, billQuestion{request: call.RequestID, line: n, month: m})
 	if err == nil {
 		c.checkSum(ctx, b)
 	}
@@ -129,11 +111,11 @@ func (c *Client) checkSum(ctx context.Context, b bill.Bill) {
 }
 
 // Customer asks for the customer of a line, once.
-func (c *Client) Customer(ctx context.Context, n line.Number) (product.Customer, error) {
-	return readOf(ctx, c, customerGet, n)
+func (c *Client) Customer(ctx context.Context, call ports.Call, n line.Number) (product.Customer, error) {
+	return readOf(ctx, c, call, customerGet, n)
 }
 
 // Plans asks for the plans of all operators, once.
-func (c *Client) Plans(ctx context.Context) ([]product.Plan, error) {
-	return readOf(ctx, c, productsList, struct{}{})
+func (c *Client) Plans(ctx context.Context, call ports.Call) ([]product.Plan, error) {
+	return readOf(ctx, c, call, productsList, struct{}{})
 }

@@ -75,7 +75,8 @@ func TestARefreshThatGetsItsTurnHasAllTheTimeItNeeds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := pipe(t, slowly(2*time.Second, says(200, envelope(t, "E002", nil))))
-		_, err := l.In(quota.Refresh).Bill(t.Context(), request, number(t, twoLines[0]), month(t, "2026-11"))
+		refresh := ports.Call{Lane: quota.Refresh, RequestID: request}
+		_, err := l.Bill(t.Context(), refresh, number(t, twoLines[0]), month(t, "2026-11"))
 		require.Equal(t, fault.BillNotFound, fault.From(err).Code())
 	})
 }

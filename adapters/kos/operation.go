@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/quota"
@@ -24,8 +23,8 @@ type operation[In, Out any] struct {
 
 	// request builds the HTTP request with the generated client.
 	request func(origin string, in In) (*http.Request, error)
-	// subject returns the line and the request that the call is about; zero values when it is about none.
-	subject func(in In) (line.Number, id.ID)
+	// subject returns the line that the call is about; the zero value when it is about none.
+	subject func(in In) line.Number
 	// decode converts the body of a good answer. It returns an error from unusable or mixedUp when it cannot.
 	decode func(body []byte, in In) (Out, error)
 	// probe returns the question that tests whether a half-open breaker may close. It must not change anything at KOS.
@@ -36,36 +35,13 @@ type operation[In, Out any] struct {
 type traits struct {
 	name        Operation
 	route       string        // HTTP method and path, as openapi/kos.yaml and the simulator spell them
-	lane        laneRule      // the lane of the KOS budget that a call spends of
 	compartment compartment   // the part of the bulkhead that a call occupies
 	typical     time.Duration // how long a healthy KOS takes
 	limit       time.Duration // how long one call may take while somebody waits for it
 	refusals    []string      // the business result codes that make sense as an answer to this question
+	order       bool          // an order of a change, which always spends of the lane quota.Change
 	idempotent  bool          // the call may be repeated at once with another credential
 	optional    bool          // a KOS may lack the operation, and then returns 404
-}
-
-// laneRule says how the lane of a call is chosen.
-type laneRule uint8
-
-const (
-	readLane   laneRule = iota + 1 // the lane that In has set
-	orderLane                      // always quota.Change
-	statusLane                     // quota.Change, or the lane that Behind has set
-)
-
-// laneOf returns the lane that a call of an operation with the rule spends of. Probes always spend of quota.Refresh.
-func (c *Client) laneOf(rule laneRule) quota.Lane {
-	switch {
-	case c.probe:
-		return quota.Refresh
-	case rule == orderLane:
-		return quota.Change
-	case rule == statusLane:
-		return c.statusLane
-	default:
-		return c.lane
-	}
 }
 
 // sufficient is two thirds of the limit: a KOS that has not answered after that is in trouble. A call that was given
@@ -82,22 +58,25 @@ func (o *operation[In, Out]) properties() *traits { return &o.traits }
 
 // sendProbe makes the probe's call. Its outcome reaches the breaker as that of any call.
 func (o *operation[In, Out]) sendProbe(ctx context.Context, c *Client, probeOrder product.Order) {
-	_, _, _ = ask(ctx, c, o, o.probe(probeOrder))
+	call := ports.Call{Lane: quota.Refresh, RequestID: probeOrder.ID}
+	_, _, _ = ask(ctx, c, call, o, o.probe(probeOrder))
 }
 
 // ask makes one call of the operation, and for an idempotent one a second with another credential when KOS refused the
 // first. It returns the decoded answer if the outcome's verdict is answered. The error reports that no request could
 // be built; then nothing was sent.
 func ask[In, Out any](
-	ctx context.Context, c *Client, o *operation[In, Out], in In,
+	ctx context.Context, c *Client, call ports.Call, o *operation[In, Out], in In,
 ) (answer Out, out outcome, err error) {
 	req, err := o.request(c.origin, in)
 	if err != nil {
 		return answer, outcome{verdict: gaveUp, cause: err}, fmt.Errorf("kos: %w", err)
 	}
-	about, request := o.subject(in)
+	if o.order && !c.probe {
+		call.Lane = quota.Change
+	}
 	q := question{
-		of: &o.traits, lane: c.laneOf(o.lane), line: about, request: request, http: req,
+		of: &o.traits, call: call, line: o.subject(in), http: req,
 		decode: func(body []byte) (err error) {
 			answer, err = o.decode(body, in)
 			return err
@@ -111,8 +90,10 @@ func ask[In, Out any](
 }
 
 // readOf makes one call of a reading operation and returns its answer, or the error that its port promises.
-func readOf[In, Out any](ctx context.Context, c *Client, o *operation[In, Out], in In) (Out, error) {
-	answer, out, err := ask(ctx, c, o, in)
+func readOf[In, Out any](
+	ctx context.Context, c *Client, call ports.Call, o *operation[In, Out], in In,
+) (Out, error) {
+	answer, out, err := ask(ctx, c, call, o, in)
 	if err != nil {
 		return answer, err
 	}

@@ -27,7 +27,7 @@ type billQuestion struct {
 
 var billInquiry = &operation[billQuestion, bill.Bill]{
 	traits: traits{
-		name: "bill.inquiry", route: "POST /kos/bill/inquiry", lane: readLane, compartment: billReads,
+		name: "bill.inquiry", route: "POST /kos/bill/inquiry", compartment: billReads,
 		typical: 500 * time.Millisecond, limit: 3 * time.Second, idempotent: true,
 		refusals: []string{codeUnknownLine, codeNoBill, codeLineNotInUse},
 	},
@@ -36,7 +36,7 @@ var billInquiry = &operation[billQuestion, bill.Bill]{
 			RequestId: q.request.String(), LineNumber: q.line.Digits(), InquiryMonth: q.month.Compact(),
 		})
 	},
-	subject: func(q billQuestion) (line.Number, id.ID) { return q.line, q.request },
+	subject: func(q billQuestion) line.Number { return q.line },
 	decode:  func(body []byte, q billQuestion) (bill.Bill, error) { return readBill(body, q.line, q.month) },
 	probe: func(o product.Order) billQuestion {
 		return billQuestion{request: o.ID, line: o.Line, month: o.EffectiveDate.Month()}
@@ -45,28 +45,28 @@ var billInquiry = &operation[billQuestion, bill.Bill]{
 
 var customerGet = &operation[line.Number, product.Customer]{
 	traits: traits{
-		name: "customer.get", route: "GET /kos/customer/{lineNumber}", lane: readLane, compartment: productReads,
+		name: "customer.get", route: "GET /kos/customer/{lineNumber}", compartment: productReads,
 		typical: 100 * time.Millisecond, limit: 3 * time.Second, idempotent: true,
 		refusals: []string{codeUnknownLine},
 	},
 	request: func(origin string, n line.Number) (*http.Request, error) {
 		return kosgen.NewGetCustomerRequest(origin, n.Digits())
 	},
-	subject: func(n line.Number) (line.Number, id.ID) { return n, id.ID{} },
+	subject: func(n line.Number) line.Number { return n },
 	decode:  readCustomer,
 	probe:   func(o product.Order) line.Number { return o.Line },
 }
 
 var productsList = &operation[struct{}, []product.Plan]{
 	traits: traits{
-		name: "products.list", route: "GET /kos/products", lane: readLane, compartment: productReads,
+		name: "products.list", route: "GET /kos/products", compartment: productReads,
 		typical: 100 * time.Millisecond, limit: 3 * time.Second, idempotent: true,
 		refusals: []string{}, // the question names nothing that KOS could refuse
 	},
 	request: func(origin string, _ struct{}) (*http.Request, error) {
 		return kosgen.NewListProductsRequest(origin, nil)
 	},
-	subject: func(struct{}) (line.Number, id.ID) { return line.Number{}, id.ID{} },
+	subject: func(struct{}) line.Number { return line.Number{} },
 	decode:  func(body []byte, _ struct{}) ([]product.Plan, error) { return readPlans(body) },
 	probe:   func(product.Order) struct{} { return struct{}{} },
 }
@@ -74,8 +74,8 @@ var productsList = &operation[struct{}, []product.Plan]{
 // productChange is not idempotent: what happens after a change that KOS refused unread is for its order to decide.
 var productChange = &operation[product.Order, string]{
 	traits: traits{
-		name: "product.change", route: "POST /kos/product/change", lane: orderLane, compartment: changes,
-		typical: 2 * time.Second, limit: 5 * time.Second,
+		name: "product.change", route: "POST /kos/product/change", compartment: changes,
+		typical: 2 * time.Second, limit: 5 * time.Second, order: true,
 		refusals: changeRefusals(),
 	},
 	request: func(origin string, o product.Order) (*http.Request, error) {
@@ -93,8 +93,8 @@ var productChange = &operation[product.Order, string]{
 
 var productChangeStatus = &operation[product.Order, product.Answer]{
 	traits: traits{
-		name: "product.change.status", route: "GET /kos/product/change/{transactionId}", lane: statusLane,
-		compartment: changes, typical: 100 * time.Millisecond, limit: 3 * time.Second, idempotent: true, optional: true,
+		name: "product.change.status", route: "GET /kos/product/change/{transactionId}", compartment: changes,
+		typical: 100 * time.Millisecond, limit: 3 * time.Second, idempotent: true, optional: true,
 		refusals: changeRefusals(),
 	},
 	request: func(origin string, o product.Order) (*http.Request, error) {
@@ -115,7 +115,7 @@ func changeRefusals() []string {
 	}
 }
 
-func orderSubject(o product.Order) (line.Number, id.ID) { return o.Line, o.ID }
+func orderSubject(o product.Order) line.Number { return o.Line }
 
 // changeReason is the text that KOS requires with every change.
 const changeReason = "고객 요청"

@@ -45,7 +45,7 @@ func overload(
 		all.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 2700*time.Millisecond)
 			defer cancel()
-			_, _ = l.Bill(ctx, request, number(t, lines[i%len(lines)]), month(t, "2000-01"))
+			_, _ = l.Bill(ctx, billed, number(t, lines[i%len(lines)]), month(t, "2000-01"))
 		})
 		time.Sleep(time.Second / time.Duration(perSecond))
 	}
@@ -107,7 +107,7 @@ func TestAKOSThatHangsIsFoundOutUnderOverload(t *testing.T) {
 			all.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), 2700*time.Millisecond)
 				defer cancel()
-				_, _ = l.Bill(ctx, request, number(t, twoLines[i%2]), month(t, "2026-11"))
+				_, _ = l.Bill(ctx, billed, number(t, twoLines[i%2]), month(t, "2026-11"))
 			})
 			time.Sleep(50 * time.Millisecond)
 		}

@@ -11,6 +11,7 @@ import (
 	"phonebill/adapters/kos"
 	"phonebill/core/alert"
 	"phonebill/core/operations"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -73,7 +74,7 @@ func TestEachOperationHasItsOwnPolicy(t *testing.T) {
 		time.Sleep(time.Second)
 		for i := range 2 {
 			_, _ = l.ask(t.Context(), t, twoLines[i])
-			_, _ = l.Customer(t.Context(), number(t, twoLines[i]))
+			_, _ = l.Customer(t.Context(), read, number(t, twoLines[i]))
 		}
 		opened := start.Add(time.Second)
 		require.Equal(t, operations.Breaker{
@@ -153,8 +154,8 @@ func TestTheAttemptIsInTheCallLog(t *testing.T) {
 	t.Parallel()
 	l, _ := simulate(t)
 	n := number(t, twoLines[0])
-	_, _ = l.Customer(t.Context(), n)
-	_, _ = l.Customer(ports.WithAttempt(t.Context(), 3), n)
+	_, _ = l.Customer(t.Context(), read, n)
+	_, _ = l.Customer(t.Context(), ports.Call{Lane: quota.Read, Attempt: 3}, n)
 	require.Equal(t, 1, l.calls.Calls()[0].Attempt)
 	require.Equal(t, 3, l.calls.Calls()[1].Attempt)
 }

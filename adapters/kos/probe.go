@@ -8,7 +8,6 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/line"
 	"phonebill/core/product"
-	"phonebill/core/quota"
 )
 
 // unassignedLine is a line number that no network hands out: its exchange code begins with 0. KOS returns "unknown
@@ -36,7 +35,7 @@ func (c *Client) Probe(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	client := c.In(quota.Refresh)
+	client := *c
 	client.probe = true
 	order := product.Order{
 		ID: c.deps.NewID(), TransactionID: c.deps.NewID(), Line: number, From: unsoldPlan, To: unsoldPlan,
@@ -48,7 +47,7 @@ func (c *Client) Probe(ctx context.Context) (int, error) {
 	var probes sync.WaitGroup
 	for _, op := range c.deps.Breakers.awaitingProbe() {
 		made++
-		probes.Go(func() { op.sendProbe(ctx, client, order) })
+		probes.Go(func() { op.sendProbe(ctx, &client, order) })
 	}
 	probes.Wait()
 	return made, nil

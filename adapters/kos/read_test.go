@@ -28,10 +28,17 @@ import (
 
 var request = id.ID{0: 5, 15: 5}
 
+// The calls that most tests make.
+var (
+	read   = ports.Call{Lane: quota.Read}
+	billed = ports.Call{Lane: quota.Read, RequestID: request}
+	change = ports.Call{Lane: quota.Change}
+)
+
 // ask asks for a bill of November 2026 and answers the fault, nil for none.
 func (l *link) ask(ctx context.Context, t *testing.T, lineNumber string) (bill.Bill, *fault.Error) {
 	t.Helper()
-	b, err := l.Bill(ctx, request, number(t, lineNumber), month(t, "2026-11"))
+	b, err := l.Bill(ctx, billed, number(t, lineNumber), month(t, "2026-11"))
 	return b, fault.From(err)
 }
 
@@ -68,7 +75,7 @@ func TestEveryFixedLine(t *testing.T) {
 				require.NotErrorIs(t, f, ports.ErrNotAsked)
 				require.NotErrorIs(t, f, ports.ErrNoAnswer)
 			}
-			c, err := l.Customer(t.Context(), number(t, lineNumber))
+			c, err := l.Customer(t.Context(), read, number(t, lineNumber))
 			if want.customer == "" {
 				require.NoError(t, err)
 				require.Equal(t, kossim.CustomerOf(lineNumber).CustomerID, c.CustomerID)
@@ -95,7 +102,7 @@ func TestAllMonthsOfAllLinesReadWell(t *testing.T) {
 	for _, n := range lines {
 		for back := range 12 {
 			m := month(t, "2026-11").Add(-back)
-			b, err := l.Bill(t.Context(), request, number(t, n), m)
+			b, err := l.Bill(t.Context(), billed, number(t, n), m)
 			require.NoError(t, err)
 			require.True(t, b.AddsUp(), "%s %+v", m, b)
 			require.Equal(t, m, b.Month)
@@ -115,7 +122,7 @@ func TestAllMonthsOfAllLinesReadWell(t *testing.T) {
 func TestPlansIncludeThoseOffSale(t *testing.T) {
 	t.Parallel()
 	l, _ := simulate(t)
-	plans, err := l.Plans(t.Context())
+	plans, err := l.Plans(t.Context(), read)
 	require.NoError(t, err)
 	held := product.PlansCopy{Plans: plans}
 	premium, ok := held.Find("5G-PREMIUM-001")
@@ -137,8 +144,8 @@ func TestScheduledChangeIsShown(t *testing.T) {
 	t.Parallel()
 	l, _ := simulate(t)
 	o := order(t, "01012345678", "LTE-PREMIUM-001", "5G-STANDARD-001")
-	require.Equal(t, product.AnswerAccepted, l.Change(t.Context(), o).Kind)
-	c, err := l.Customer(t.Context(), o.Line)
+	require.Equal(t, product.AnswerAccepted, l.Change(t.Context(), change, o).Kind)
+	c, err := l.Customer(t.Context(), read, o.Line)
 	require.NoError(t, err)
 	require.Equal(t, "LTE-PREMIUM-001", c.PlanCode)
 	require.Equal(t, &product.Scheduled{
@@ -166,7 +173,7 @@ func TestCodes(t *testing.T) {
 			require.InDelta(t, 1, l.metric(t, "kos_calls_total", "bill.inquiry", want.result), 0)
 			require.Equal(t, code == "E400", strings.Contains(l.log.String(), "level=ERROR"), l.log.String())
 			require.NotErrorIs(t, f, ports.ErrNotAsked)
-			_, err := l.Plans(t.Context())
+			_, err := l.Plans(t.Context(), read)
 			require.Error(t, err)
 		}
 	}
@@ -402,9 +409,9 @@ func TestUnreadableCustomersAndPlans(t *testing.T) {
 		envelope(t, "0000", map[string]any{"products": []any{map[string]any{"productName": "N", "operatorCode": "O"}}}): "UNREADABLE",
 	} {
 		l := serve(t, says(200, body))
-		_, err := l.Customer(t.Context(), number(t, "01012345678"))
+		_, err := l.Customer(t.Context(), read, number(t, "01012345678"))
 		require.Equal(t, fault.ServiceUnavailable, fault.From(err).Code(), body)
-		_, err = l.Plans(t.Context())
+		_, err = l.Plans(t.Context(), read)
 		require.Equal(t, fault.ServiceUnavailable, fault.From(err).Code(), body)
 		require.Equal(t, []string{"customer.get " + want, "products.list " + want}, l.results())
 	}
@@ -416,7 +423,7 @@ func TestAnOddFeeCostsItsPlanAlone(t *testing.T) {
 	plans, err := serve(t, says(200, envelope(t, "0000", map[string]any{"products": []any{
 		map[string]any{"productCode": "P", "productName": "N", "operatorCode": "O", "monthlyFee": -1},
 		map[string]any{"productCode": "Q", "productName": "M", "operatorCode": "O", "monthlyFee": 39000},
-	}}))).Plans(t.Context())
+	}}))).Plans(t.Context(), read)
 	require.NoError(t, err)
 	require.Len(t, plans, 2)
 	require.Nil(t, plans[0].MonthlyFee)
@@ -432,7 +439,7 @@ func TestAScheduleThatCannotBeReadIsNotNone(t *testing.T) {
 			"operatorCode":     "O",
 			"currentProduct":   map[string]any{"productCode": "P"},
 			"scheduledProduct": schedule,
-		}))).Customer(t.Context(), number(t, "01012345678"))
+		}))).Customer(t.Context(), read, number(t, "01012345678"))
 		if readable {
 			require.NoError(t, err)
 			require.Nil(t, c.Scheduled)
@@ -443,7 +450,7 @@ func TestAScheduleThatCannotBeReadIsNotNone(t *testing.T) {
 	_, err := serve(t, says(200, envelope(t, "0000", map[string]any{
 		"customerId": "C", "operatorCode": "O", "currentProduct": map[string]any{"productCode": "P"},
 		"scheduledProduct": map[string]any{"effectiveDate": "20260401"},
-	}))).Customer(t.Context(), number(t, "01012345678"))
+	}))).Customer(t.Context(), read, number(t, "01012345678"))
 	require.Equal(t, fault.ServiceUnavailable, fault.From(err).Code())
 }
 
@@ -454,7 +461,7 @@ func TestCustomersAndPlansWithoutEverything(t *testing.T) {
 		"customerId": "C", "operatorCode": "O", "currentProduct": map[string]any{"productCode": "P"},
 		"scheduledProduct": map[string]any{"productCode": "Q"}, "contract": map[string]any{"contractStart": 20250301},
 	}
-	c, err := serve(t, says(200, envelope(t, "0000", bare))).Customer(t.Context(), number(t, "01012345678"))
+	c, err := serve(t, says(200, envelope(t, "0000", bare))).Customer(t.Context(), read, number(t, "01012345678"))
 	require.NoError(t, err)
 	require.Equal(t, product.Customer{
 		CustomerID: "C", Line: number(t, "01012345678"), OperatorCode: "O", PlanCode: "P",
@@ -474,7 +481,7 @@ func TestCustomersAndPlansWithoutEverything(t *testing.T) {
 		"monthlyFee":    0,
 		"effectiveDate": 20261201,
 	}
-	c, err = serve(t, says(200, envelope(t, "0000", bare))).Customer(t.Context(), number(t, "01012345678"))
+	c, err = serve(t, says(200, envelope(t, "0000", bare))).Customer(t.Context(), read, number(t, "01012345678"))
 	require.NoError(t, err)
 	require.Equal(t, product.Plan{Code: "P", Name: "N", MonthlyFee: new(money.Won(45_000))}, c.Plan)
 	require.Equal(
@@ -487,7 +494,7 @@ func TestCustomersAndPlansWithoutEverything(t *testing.T) {
 	plans, err := serve(t, says(200, envelope(t, "0000", map[string]any{"products": []any{
 		map[string]any{"productCode": "P"}, map[string]any{"productName": "no code"}, "no plan",
 		map[string]any{"productCode": "Q", "monthlyFee": "?", "status": "ACTIVE"},
-	}}))).Plans(t.Context())
+	}}))).Plans(t.Context(), read)
 	require.NoError(t, err)
 	require.Equal(t, []product.Plan{{Code: "P", SaleUnknown: true}, {Code: "Q", OnSale: true}}, plans)
 }
@@ -509,7 +516,7 @@ func TestNoConnectionIsNotAsked(t *testing.T) {
 	require.ErrorIs(t, f, ports.ErrNotAsked)
 	require.Equal(t, []string{"bill.inquiry NOT_SENT"}, l.results())
 	require.Equal(t, product.Answer{Kind: product.AnswerNotSent, Why: "NOT_SENT"},
-		l.Change(t.Context(), order(t, "01012345678", "LTE-PREMIUM-001", "5G-STANDARD-001")))
+		l.Change(t.Context(), change, order(t, "01012345678", "LTE-PREMIUM-001", "5G-STANDARD-001")))
 }
 
 func TestFaultsOfTheWire(t *testing.T) {
@@ -541,7 +548,7 @@ func TestCallerWhoLeavesBlamesNobody(t *testing.T) {
 		before := len(sim.Calls())
 		done := make(chan *fault.Error, 1)
 		go func() {
-			_, err := l.Bill(ctx, request, number(t, "01012345678"), month(t, "2026-11"))
+			_, err := l.Bill(ctx, billed, number(t, "01012345678"), month(t, "2026-11"))
 			done <- fault.From(err)
 		}()
 		require.Eventually(t, func() bool { return len(sim.Calls()) > before }, 5*time.Second, time.Millisecond)
@@ -569,7 +576,7 @@ func TestQuotaRefusalCountsForNobody(t *testing.T) {
 		require.Equal(t, "QUOTA", ports.NotAskedReason(f))
 		require.InDelta(t, time.Minute, f.RetryAfter(), float64(10*time.Second))
 	}
-	a := l.Change(t.Context(), order(t, "01012345678", "LTE-PREMIUM-001", "5G-STANDARD-001"))
+	a := l.Change(t.Context(), change, order(t, "01012345678", "LTE-PREMIUM-001", "5G-STANDARD-001"))
 	require.InDelta(t, time.Minute, a.RetryAfter, float64(5*time.Second))
 	a.RetryAfter = 0
 	require.Equal(t, product.Answer{Kind: product.AnswerNotSent, Why: "QUOTA"}, a)
@@ -584,7 +591,7 @@ func TestCallLogTellsTheWholeCall(t *testing.T) {
 	l, _ := simulate(t)
 	_, f := l.ask(t.Context(), t, "01012345678")
 	require.Nil(t, f)
-	_, err := l.Customer(t.Context(), number(t, "01012345678"))
+	_, err := l.Customer(t.Context(), read, number(t, "01012345678"))
 	require.NoError(t, err)
 	calls := l.calls.Calls()
 	require.Len(t, calls, 2)
@@ -612,9 +619,9 @@ func TestCallLogTellsTheWholeCall(t *testing.T) {
 	require.False(t, first.ID.IsZero())
 	require.Equal(t, "/kos/customer/01012345678", string(calls[1].Request))
 	require.True(t, calls[1].RequestID.IsZero())
-	_, err = l.Customer(ports.WithRequest(t.Context(), request), number(t, "01012345678"))
+	_, err = l.Customer(t.Context(), billed, number(t, "01012345678"))
 	require.NoError(t, err)
-	require.Equal(t, request, l.calls.Calls()[2].RequestID, "who asks says for whom")
+	require.Equal(t, request, l.calls.Calls()[2].RequestID, "the caller says for which request")
 }
 
 func TestHeaders(t *testing.T) {
@@ -672,7 +679,7 @@ func TestAFeeThatCannotBeMeantIsAbsent(t *testing.T) {
 		c, err := serve(t, says(200, envelope(t, "0000", map[string]any{
 			"customerId": "C", "operatorCode": "O", "currentProduct": plan, "scheduledProduct": plan,
 			"contract": map[string]any{"contractStart": 20250301, "earlyTerminationFee": fee},
-		}))).Customer(t.Context(), n)
+		}))).Customer(t.Context(), read, n)
 		require.NoError(t, err, fee)
 		require.Equal(t, "C", c.CustomerID)
 		require.Nil(t, c.Contract.EarlyTerminationFee)
@@ -680,7 +687,7 @@ func TestAFeeThatCannotBeMeantIsAbsent(t *testing.T) {
 		want := product.Plan{Code: "P", Name: "N", OnSale: true}
 		require.Equal(t, want, c.Plan)
 		require.Equal(t, want, c.Scheduled.Plan)
-		plans, err := serve(t, says(200, envelope(t, "0000", map[string]any{"products": []any{plan}}))).Plans(t.Context())
+		plans, err := serve(t, says(200, envelope(t, "0000", map[string]any{"products": []any{plan}}))).Plans(t.Context(), read)
 		require.NoError(t, err, fee)
 		require.Equal(t, []product.Plan{want}, plans)
 	}
@@ -698,7 +705,7 @@ func TestACustomerOfWhomTheIDAloneIsGood(t *testing.T) {
 		"all but an id": {"operatorCode": "O", "currentProduct": map[string]any{"productCode": "P"}},
 	} {
 		l := serve(t, says(200, envelope(t, "0000", data)))
-		c, err := l.Customer(t.Context(), number(t, "01012345678"))
+		c, err := l.Customer(t.Context(), read, number(t, "01012345678"))
 		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), name)
 		require.Zero(t, c, name)
 		var named ports.NamedError

@@ -6,8 +6,7 @@ import (
 	"net"
 	"net/http/httptrace"
 	"sync/atomic"
-
-	"phonebill/ports"
+	"time"
 )
 
 // errTooLate is the error of a request whose time was over before its first byte was written. Nothing was sent.
@@ -55,11 +54,10 @@ func guardedDialer(dial dialFunc) dialFunc {
 	}
 }
 
-// mayStillSend returns errTooLate when the caller no longer waits for the request, or when its lease is over by the
-// clock that all instances share.
-func (c *Client) mayStillSend(ctx context.Context) error {
-	until, leased := ports.LeaseOf(ctx)
-	if ctx.Err() != nil || leased && !c.deps.Now().Before(until) {
+// mayStillSend returns errTooLate when the caller no longer waits for the request, or at or after notAfter (if not
+// zero) by the clock that all instances share.
+func (c *Client) mayStillSend(ctx context.Context, notAfter time.Time) error {
+	if ctx.Err() != nil || !notAfter.IsZero() && !c.deps.Now().Before(notAfter) {
 		return errTooLate
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"phonebill/adapters/kos"
 	"phonebill/core/product"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -20,18 +21,18 @@ func TestALateWorkerPutsNothingOnTheWire(t *testing.T) {
 	for name, secure := range map[string]bool{"plain": false, "tls": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sim, change := simulated(t, secure)
-			late := ports.WithLease(t.Context(), noon)
-			timely := ports.WithLease(t.Context(), noon.Add(time.Microsecond))
+			sim, l := simulated(t, secure)
+			late := ports.Call{Lane: quota.Change, NotAfter: noon}
+			timely := ports.Call{Lane: quota.Change, NotAfter: noon.Add(time.Microsecond)}
 			o := order(t, "01012345678", premium, standard)
-			require.Equal(t, product.AnswerNotSent, change.Change(late, o).Kind)
+			require.Equal(t, product.AnswerNotSent, l.Change(t.Context(), late, o).Kind)
 			require.Zero(t, sim(), "on a new connection")
-			require.Equal(t, product.AnswerAccepted, change.Change(timely, o).Kind)
+			require.Equal(t, product.AnswerAccepted, l.Change(t.Context(), timely, o).Kind)
 			require.Equal(t, int64(1), sim())
-			require.Equal(t, product.AnswerNotSent, change.Change(late, o).Kind)
+			require.Equal(t, product.AnswerNotSent, l.Change(t.Context(), late, o).Kind)
 			require.Equal(t, int64(1), sim(), "on a kept connection")
-			require.Equal(t, product.AnswerAccepted, change.Change(timely, o).Kind, "the link works on")
-			require.Zero(t, change.metric(t, "kos_breaker_state", "product.change"), "it was no fault of KOS's")
+			require.Equal(t, product.AnswerAccepted, l.Change(t.Context(), timely, o).Kind, "the link works on")
+			require.Zero(t, l.metric(t, "kos_breaker_state", "product.change"), "it was no fault of KOS's")
 		})
 	}
 }

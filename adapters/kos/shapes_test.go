@@ -19,11 +19,11 @@ func TestEveryShapeOfAnAnswer(t *testing.T) {
 	usual, _ := simulate(t)
 	bills, f := usual.ask(t.Context(), t, lineNumber)
 	require.Nil(t, f)
-	who, err := usual.Customer(t.Context(), number(t, lineNumber))
+	who, err := usual.Customer(t.Context(), read, number(t, lineNumber))
 	require.NoError(t, err)
-	list, err := usual.Plans(t.Context())
+	list, err := usual.Plans(t.Context(), read)
 	require.NoError(t, err)
-	for shape, change := range map[kossim.Shape]func(b *bill.Bill, c *product.Customer, plans []product.Plan){
+	for shape, reshape := range map[kossim.Shape]func(b *bill.Bill, c *product.Customer, plans []product.Plan){
 		kossim.Gzip:          func(*bill.Bill, *product.Customer, []product.Plan) {},
 		kossim.ByteOrderMark: func(*bill.Bill, *product.Customer, []product.Plan) {},
 		kossim.Decimals:      func(*bill.Bill, *product.Customer, []product.Plan) {},
@@ -62,21 +62,21 @@ func TestEveryShapeOfAnAnswer(t *testing.T) {
 			require.NoError(t, sim.AddAnswer(kossim.Answer{Operation: kossim.AnyOperation, Shape: shape}))
 			wantBill, wantCustomer, wantPlans := bills, who, append([]product.Plan{}, list...)
 			wantBill.Charges = append([]bill.Item{}, bills.Charges...)
-			change(&wantBill, &wantCustomer, wantPlans)
+			reshape(&wantBill, &wantCustomer, wantPlans)
 			for range 6 {
 				b, f := l.ask(t.Context(), t, lineNumber)
 				require.Nil(t, f)
 				require.Equal(t, wantBill, b)
 				require.True(t, b.AddsUp(), "the discounts are whole, or it is not known")
-				c, err := l.Customer(t.Context(), number(t, lineNumber))
+				c, err := l.Customer(t.Context(), read, number(t, lineNumber))
 				require.NoError(t, err)
 				wantCustomer.Name = c.Name // compared below
 				require.Equal(t, wantCustomer, c)
-				plans, err := l.Plans(t.Context())
+				plans, err := l.Plans(t.Context(), read)
 				require.NoError(t, err)
 				require.Equal(t, wantPlans, plans)
 			}
-			c, err := l.Customer(t.Context(), number(t, lineNumber))
+			c, err := l.Customer(t.Context(), read, number(t, lineNumber))
 			require.NoError(t, err)
 			switch shape { //nolint:exhaustive // the others leave the name alone
 			case kossim.MissingFields:
@@ -88,11 +88,11 @@ func TestEveryShapeOfAnAnswer(t *testing.T) {
 			}
 			o := order(t, lineNumber, c.PlanCode, "5G-STANDARD-001")
 			if shape != kossim.MissingFields {
-				require.NotEmpty(t, l.Change(t.Context(), o).KOSOrder)
+				require.NotEmpty(t, l.Change(t.Context(), change, o).KOSOrder)
 			} else {
-				require.Equal(t, product.Answer{Kind: product.AnswerAccepted, Code: "0000"}, l.Change(t.Context(), o))
+				require.Equal(t, product.Answer{Kind: product.AnswerAccepted, Code: "0000"}, l.Change(t.Context(), change, o))
 			}
-			require.Equal(t, product.AnswerAccepted, l.Ask(t.Context(), o).Kind)
+			require.Equal(t, product.AnswerAccepted, l.Ask(t.Context(), change, o).Kind)
 			require.Empty(t, l.told())
 		})
 	}

@@ -10,7 +10,7 @@ import (
 const missingFor = 10 * time.Minute
 
 // statusQuery remembers that this KOS lacks the status query of changes, so that the call is not paid for each time. A
-// client shares it with the clients that In and Behind derive from it. The zero value means that the query is there.
+// client shares it with the client of its probes. The zero value means that the query is there.
 // It is safe for concurrent use.
 type statusQuery struct {
 	missingUntil atomic.Int64 // ns since 1970

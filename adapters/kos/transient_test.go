@@ -71,9 +71,11 @@ func TestAQuestionCostsThreeCallsAtMost(t *testing.T) {
 			says(status, envelope(t, "E002", nil))(w, r)
 		})
 		two := connectWith(t, l, "a", "b")
-		for attempt := 1; attempt <= 3; attempt++ { // as core/freshness/fetch asks
-			_, f := two.ask(ports.WithAttempt(t.Context(), attempt), t, twoLines[0])
-			if !isTransient(f) {
+		for attempt := 1; attempt <= 3; attempt++ { // as core/freshness/copies asks
+			call := billed
+			call.Attempt = attempt
+			_, err := two.Bill(t.Context(), call, number(t, twoLines[0]), month(t, "2026-11"))
+			if !isTransient(fault.From(err)) {
 				break
 			}
 		}
@@ -97,7 +99,7 @@ func TestNothingThatKOSSentIsInAnError(t *testing.T) {
 		"kos: ":                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + secret + "\r\n",
 	} {
 		l := connect(t, speaker(t, sent))
-		_, err := l.Customer(t.Context(), number(t, twoLines[0]))
+		_, err := l.Customer(t.Context(), read, number(t, twoLines[0]))
 		require.ErrorContains(t, err, want)
 		for _, s := range []string{"01012345678", "KimSecret", "lineNumber"} {
 			require.NotContains(t, err.Error()+l.log.String(), s)
@@ -108,9 +110,9 @@ func TestNothingThatKOSSentIsInAnError(t *testing.T) {
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	_, err := connect(t, server.URL).Customer(t.Context(), number(t, twoLines[0]))
+	_, err := connect(t, server.URL).Customer(t.Context(), read, number(t, twoLines[0]))
 	require.ErrorContains(t, err, "kos: TLS")
-	_, err = connect(t, deadPort(t)).Customer(t.Context(), number(t, twoLines[0]))
+	_, err = connect(t, deadPort(t)).Customer(t.Context(), read, number(t, twoLines[0]))
 	require.ErrorContains(t, err, "kos: no connection")
 	require.NotContains(t, err.Error(), "127.0.0.1")
 }
@@ -134,7 +136,7 @@ func TestOddAnswersAreLogged(t *testing.T) {
 	_, f = l.ask(t.Context(), t, twoLines[0])
 	require.Equal(t, fault.BillNotFound, f.Code(), "a line that is not in use has no bill")
 	require.Empty(t, l.log.String())
-	_, err := l.Customer(t.Context(), number(t, twoLines[0]))
+	_, err := l.Customer(t.Context(), read, number(t, twoLines[0]))
 	require.Equal(t, fault.ServiceUnavailable, fault.From(err).Code(), "but a status")
 	require.Contains(t, l.log.String(), "a code that does not fit the question")
 }

@@ -42,6 +42,11 @@ func (b *Bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bi
 	return newest, nil
 }
 
+// LatestCommitted is Latest, which never lags here.
+func (b *Bills) LatestCommitted(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
+	return b.Latest(ctx, n, m)
+}
+
 // Put stores a new version.
 func (b *Bills) Put(_ context.Context, c bill.Copy) error {
 	b.mu.Lock()

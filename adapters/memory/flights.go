@@ -18,11 +18,11 @@ type Flights struct {
 	held  map[freshness.Subject]flight
 }
 
-// flight is a lease (token not empty) or a note.
+// flight is a lease (token not empty) or the outcome that was noted last.
 type flight struct {
 	token string
 	until time.Time
-	note  freshness.Landing
+	last  freshness.Outcome
 }
 
 // NewFlights returns flights on a clock.
@@ -30,7 +30,7 @@ func NewFlights(now ports.Clock) *Flights {
 	return &Flights{now: now, held: map[freshness.Subject]flight{}}
 }
 
-// Begin returns the holder of the flight.
+// Begin grants the flight to one caller.
 func (f *Flights) Begin(_ context.Context, s freshness.Subject, lease time.Duration) (freshness.Flight, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -38,29 +38,33 @@ func (f *Flights) Begin(_ context.Context, s freshness.Subject, lease time.Durat
 	if now.Before(h.until) {
 		switch {
 		case h.token != "":
-			return freshness.Flight{State: freshness.Theirs, Until: h.until}, nil
-		case h.note.Refusal != "":
-			return freshness.Flight{State: freshness.Refused, Refusal: h.note.Refusal, At: h.note.At, Until: h.until}, nil
-		case h.note.Failures > 0:
-			return freshness.Flight{State: freshness.Resting, Failures: h.note.Failures, At: h.note.At, Until: h.until}, nil
+			return freshness.Flight{State: freshness.Pending, Until: h.until}, nil
+		case h.last.Refusal != "":
+			return freshness.Flight{
+				State: freshness.Refused, Refusal: h.last.Refusal, At: h.last.At, Until: h.until,
+			}, nil
+		case h.last.Failures > 0:
+			return freshness.Flight{
+				State: freshness.Resting, Failures: h.last.Failures, At: h.last.At, Until: h.until,
+			}, nil
 		}
 	}
 	f.fence++
 	token := strconv.Itoa(f.fence)
-	f.held[s] = flight{token: token, until: now.Add(lease), note: h.note}
-	return freshness.Flight{State: freshness.Mine, Token: token, Failures: h.note.Failures}, nil
+	f.held[s] = flight{token: token, until: now.Add(lease), last: h.last}
+	return freshness.Flight{State: freshness.Granted, Token: token, Failures: h.last.Failures, At: h.last.At}, nil
 }
 
-// Land gives the turn back.
-func (f *Flights) Land(_ context.Context, s freshness.Subject, token string, l freshness.Landing) error {
+// Finish gives the lease back and notes the outcome.
+func (f *Flights) Finish(_ context.Context, s freshness.Subject, token string, o freshness.Outcome) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case token == "" || f.held[s].token != token:
-	case l == freshness.Landing{}:
+	case o == freshness.Outcome{}:
 		delete(f.held, s)
 	default:
-		f.held[s] = flight{until: f.now().Add(l.For), note: l}
+		f.held[s] = flight{until: f.now().Add(o.For), last: o}
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func (k *KOS) call() error {
 }
 
 // Bill returns the line's bill with the month asked for.
-func (k *KOS) Bill(_ context.Context, _ id.ID, n line.Number, m calendar.Month) (bill.Bill, error) {
+func (k *KOS) Bill(_ context.Context, _ ports.Call, n line.Number, m calendar.Month) (bill.Bill, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := k.call(); err != nil {
@@ -80,12 +80,12 @@ func (k *KOS) Bill(_ context.Context, _ id.ID, n line.Number, m calendar.Month) 
 }
 
 // Customer returns the line's customer.
-func (k *KOS) Customer(ctx context.Context, n line.Number) (product.Customer, error) {
+func (k *KOS) Customer(_ context.Context, call ports.Call, n line.Number) (product.Customer, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	err := k.call()
 	if !errors.Is(err, ports.ErrNotAsked) {
-		ports.Sent(ctx)
+		call.Sent()
 	}
 	if err != nil {
 		return product.Customer{}, err
@@ -98,14 +98,14 @@ func (k *KOS) Customer(ctx context.Context, n line.Number) (product.Customer, er
 }
 
 // Plans returns the plan list.
-func (k *KOS) Plans(context.Context) ([]product.Plan, error) {
+func (k *KOS) Plans(context.Context, ports.Call) ([]product.Plan, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.plans, k.call()
 }
 
 // Change applies the order once per transaction id.
-func (k *KOS) Change(_ context.Context, o product.Order) product.Answer {
+func (k *KOS) Change(_ context.Context, _ ports.Call, o product.Order) product.Answer {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.call() != nil {
@@ -121,7 +121,7 @@ func (k *KOS) Change(_ context.Context, o product.Order) product.Answer {
 }
 
 // Ask reports whether the transaction was applied.
-func (k *KOS) Ask(_ context.Context, o product.Order) product.Answer {
+func (k *KOS) Ask(_ context.Context, _ ports.Call, o product.Order) product.Answer {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.call() != nil {

@@ -37,6 +37,11 @@ func (c *Customers) Latest(ctx context.Context, n line.Number) (product.Customer
 	return held, nil
 }
 
+// LatestCommitted is Latest, which never lags here.
+func (c *Customers) LatestCommitted(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
+	return c.Latest(ctx, n)
+}
+
 // Put replaces the copy unless the stored one is newer.
 func (c *Customers) Put(_ context.Context, stated product.CustomerCopy) error {
 	c.mu.Lock()
@@ -65,6 +70,9 @@ func (p *Plans) Latest(context.Context) (product.PlansCopy, error) {
 	}
 	return p.held, nil
 }
+
+// LatestCommitted is Latest, which never lags here.
+func (p *Plans) LatestCommitted(ctx context.Context) (product.PlansCopy, error) { return p.Latest(ctx) }
 
 // Put replaces the copy unless the stored one is newer.
 func (p *Plans) Put(_ context.Context, stated product.PlansCopy) error {

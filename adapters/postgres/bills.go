@@ -16,7 +16,7 @@ import (
 	"phonebill/ports"
 )
 
-// Bills implements ports.Bills. Epochs live in another database, so Latest asks them after it has found a copy.
+// Bills implements ports.Bills. Epochs live in another database, so Latest reads them after it has found a copy.
 type Bills struct {
 	pool   *pgxpool.Pool
 	lines  lines
@@ -31,7 +31,7 @@ func NewBills(pool *pgxpool.Pool, vault ports.Vault, sealer ports.Sealer[bill.Co
 	return &Bills{pool, lines{vault: vault}, sealer, epochs}
 }
 
-// Latest answers the newest version unless the line's epoch hides it.
+// Latest returns the newest version unless the line's epoch hides it.
 func (b *Bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
 	row, err := billdb.New(b.pool).LatestBill(ctx, billdb.LatestBillParams{LineIndex: b.lines.index(n), Month: m.String()})
 	if err != nil {
@@ -51,6 +51,11 @@ func (b *Bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bi
 	return c, nil
 }
 
+// LatestCommitted is Latest, which never lags here.
+func (b *Bills) LatestCommitted(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
+	return b.Latest(ctx, n, m)
+}
+
 // Put stores a new version.
 func (b *Bills) Put(ctx context.Context, c bill.Copy) error {
 	index := b.lines.index(c.Bill.Line)
@@ -64,7 +69,7 @@ func (b *Bills) Put(ctx context.Context, c bill.Copy) error {
 	return translate("put bill", err)
 }
 
-// Version answers exactly that version.
+// Version returns exactly that version.
 func (b *Bills) Version(ctx context.Context, n line.Number, m calendar.Month, version id.ID) (bill.Copy, error) {
 	sealed, err := billdb.New(b.pool).BillVersion(ctx, billdb.BillVersionParams{
 		ID: uuid.UUID(version), LineIndex: b.lines.index(n), Month: m.String(),

@@ -64,7 +64,7 @@ func NewEpochs(pool *pgxpool.Pool, vault ports.Vault) *Epochs {
 	return &Epochs{pool, lines{vault: vault}}
 }
 
-// Latest answers the copy unless it was told before the line's epoch.
+// Latest returns the copy unless it is from before the line's epoch.
 func (c *Customers) Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
 	index := c.lines.index(n)
 	sealed, err := kosdb.New(c.pool).CustomerCopy(ctx, index)
@@ -84,20 +84,25 @@ func (c *Customers) Latest(ctx context.Context, n line.Number) (product.Customer
 // absent is what a copy is that cannot be opened: the alert is raised, and KOS can be asked again.
 func absent(err error) error { return fault.New(fault.ResourceNotFound).Because(err) }
 
+// LatestCommitted is Latest, which never lags here.
+func (c *Customers) LatestCommitted(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
+	return c.Latest(ctx, n)
+}
+
 // Put replaces the copy unless the stored one is newer.
-func (c *Customers) Put(ctx context.Context, told product.CustomerCopy) error {
-	index := c.lines.index(told.Customer.Line)
-	sealed, err := c.sealer.Seal(customerPlace(index), told)
+func (c *Customers) Put(ctx context.Context, copied product.CustomerCopy) error {
+	index := c.lines.index(copied.Customer.Line)
+	sealed, err := c.sealer.Seal(customerPlace(index), copied)
 	if err != nil {
 		return translate("seal customer", err)
 	}
 	err = kosdb.New(c.pool).PutCustomerCopy(ctx, kosdb.PutCustomerCopyParams{
-		LineIndex: index, ToldAt: told.AsOf, Sealed: sealed,
+		LineIndex: index, ToldAt: copied.AsOf, Sealed: sealed,
 	})
 	return translate("put customer", err)
 }
 
-// Latest answers the copy, or NOT_FOUND.
+// Latest returns the copy, or NOT_FOUND.
 func (p *Plans) Latest(ctx context.Context) (product.PlansCopy, error) {
 	sealed, err := kosdb.New(p.pool).PlansCopy(ctx)
 	if err != nil {
@@ -110,13 +115,17 @@ func (p *Plans) Latest(ctx context.Context) (product.PlansCopy, error) {
 	return held, nil
 }
 
+// LatestCommitted is Latest, which never lags here.
+func (p *Plans) LatestCommitted(ctx context.Context) (product.PlansCopy, error) { return p.Latest(ctx) }
+
 // Put replaces the copy unless the stored one is newer.
-func (p *Plans) Put(ctx context.Context, told product.PlansCopy) error {
-	sealed, err := p.sealer.Seal(plansPlace(), told)
+func (p *Plans) Put(ctx context.Context, copied product.PlansCopy) error {
+	sealed, err := p.sealer.Seal(plansPlace(), copied)
 	if err != nil {
 		return translate("seal plans", err)
 	}
-	return translate("put plans", kosdb.New(p.pool).PutPlansCopy(ctx, kosdb.PutPlansCopyParams{ToldAt: told.AsOf, Sealed: sealed}))
+	err = kosdb.New(p.pool).PutPlansCopy(ctx, kosdb.PutPlansCopyParams{ToldAt: copied.AsOf, Sealed: sealed})
+	return translate("put plans", err)
 }
 
 // Raise sets the line's epoch unless the stored one is newer.
@@ -124,7 +133,7 @@ func (e *Epochs) Raise(ctx context.Context, n line.Number, at time.Time) error {
 	return translate("raise epoch", kosdb.New(e.pool).RaiseEpoch(ctx, kosdb.RaiseEpochParams{LineIndex: e.lines.index(n), At: at}))
 }
 
-// Of answers the line's epoch, the zero time when there is none.
+// Of returns the line's epoch, the zero time when there is none.
 func (e *Epochs) Of(ctx context.Context, n line.Number) (time.Time, error) {
 	at, err := kosdb.New(e.pool).Epoch(ctx, e.lines.index(n))
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -136,11 +145,11 @@ func (e *Epochs) Of(ctx context.Context, n line.Number) (time.Time, error) {
 	return at.UTC(), nil
 }
 
-// lagging is how much older than it is asOf is told: a row gets its time a moment before its transaction gets its id (feedTime), and a
-// clock may be set back a little.
+// lagging is how much older asOf is returned than it is: a row gets its time a moment before its transaction gets its
+// id (feedTime), and a clock may be set back a little.
 const lagging = 2 * time.Second
 
-// Raised answers what was raised since by the database's clock.
+// Raised returns what was raised since by the database's clock.
 func (e *Epochs) Raised(ctx context.Context, since time.Time) ([]freshness.Raise, time.Time, error) {
 	var now, asOf time.Time
 	if err := e.pool.QueryRow(ctx, feedTime).Scan(&now, &asOf); err != nil {

@@ -9,6 +9,7 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/core/freshness"
+	"phonebill/core/personal"
 	"phonebill/migrations"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
@@ -28,7 +29,8 @@ func TestFlightsAreForgotten(t *testing.T) {
 	pool := pgtest.New(t, migrations.KOS).Pool
 	f := postgres.NewFlights(pool, keyring(t), time.Now)
 	for i := range 3 {
-		_, err := f.Begin(t.Context(), freshness.Subject{Kind: freshness.Customers, Line: portstest.Line(i)}, time.Minute)
+		key := personal.NewSecret(portstest.Line(i).Digits())
+		_, err := f.Begin(t.Context(), freshness.Subject{Kind: freshness.Customers, Key: key}, time.Minute)
 		require.NoError(t, err)
 	}
 	require.NoError(t, f.Forget(t.Context()))

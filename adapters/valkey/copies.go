@@ -34,25 +34,27 @@ func lineTag(index []byte) string { return "{" + hex.EncodeToString(index[:16]) 
 func lineTTL() time.Duration { return max(freshness.Bill.Hard, freshness.Customer.Hard) }
 
 type cachedBills struct {
-	next   ports.Bills
-	epochs ports.Epochs
-	vault  ports.Vault
-	shelf  shelf[bill.Copy]
+	next    ports.Bills
+	epochs  ports.Epochs
+	vault   ports.Vault
+	entries entries[bill.Copy]
 }
 
-// NewCachedBills answers next with its newest bills cached. A warm Latest is one round trip and asks next nothing. Versions are
-// asked of next: a delivery reads each but once. epochs are those that next obeys.
+// NewCachedBills returns next with its newest bills cached. A warm Latest is one round trip to the cache and does not
+// read next; it may lag where the cache has missed a put. Versions are read from next: a delivery reads each but once.
+// epochs are those that next obeys.
 func NewCachedBills(
-	c *Client, next ports.Bills, epochs ports.Epochs, vault ports.Vault, sealer ports.Sealer[bill.Copy], log *slog.Logger,
+	c *Client, next ports.Bills, epochs ports.Epochs, vault ports.Vault, sealer ports.Sealer[bill.Copy],
+	log *slog.Logger,
 ) ports.Bills {
-	return &cachedBills{next: next, epochs: epochs, vault: vault, shelf: shelf[bill.Copy]{
-		client: c, kind: "bill", ttl: lineTTL(), told: toldBill,
+	return &cachedBills{next: next, epochs: epochs, vault: vault, entries: entries[bill.Copy]{
+		client: c, kind: "bill", ttl: lineTTL(), asOf: asOfBill,
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
 }
 
-// toldBill is when the bill was told, for comparison with an epoch: none hides a bill that is final.
-func toldBill(b bill.Copy) time.Time {
+// asOfBill is when KOS was asked for the bill, for comparison with an epoch: none hides a bill that is final.
+func asOfBill(b bill.Copy) time.Time {
 	if b.Final() {
 		return time.Unix(0, math.MaxInt64)
 	}
@@ -64,23 +66,29 @@ func billField(m calendar.Month) string { return "b" + m.Compact() }
 // errMisplaced is why an entry that opens is not shown: it is of another line or month than its key.
 var errMisplaced = errors.New("valkey: an entry is not of its key")
 
-func (b *cachedBills) spot(n line.Number, m calendar.Month) spot[bill.Copy] {
+func (b *cachedBills) location(n line.Number, m calendar.Month) location[bill.Copy] {
 	index := b.vault.Index(ports.LineIndex, n.Digits())
 	at := sealing.Cached("bill", string(index), m.String())
-	return spot[bill.Copy]{key: b.shelf.client.indexKey(index), field: billField(m), at: at, fits: func(c bill.Copy) error {
+	fits := func(c bill.Copy) error {
 		if c.Bill.Line == n && c.Bill.Month == m {
 			return nil
 		}
 		return b.vault.Refuse(at, errMisplaced)
-	}}
+	}
+	return location[bill.Copy]{key: b.entries.client.indexKey(index), field: billField(m), at: at, fits: fits}
 }
 
-// Latest answers from the cache, else from next.
+// Latest reads the cache, and next on a miss.
 func (b *cachedBills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
-	return b.shelf.get(ctx, b.spot(n, m), question[bill.Copy]{
+	return b.entries.get(ctx, b.location(n, m), origin[bill.Copy]{
 		value: func() (bill.Copy, error) { return b.next.Latest(ctx, n, m) },
 		epoch: func() (time.Time, error) { return b.epochs.Of(ctx, n) },
 	})
+}
+
+// LatestCommitted reads next.
+func (b *cachedBills) LatestCommitted(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
+	return b.next.LatestCommitted(ctx, n, m)
 }
 
 // Put stores in next first.
@@ -88,17 +96,17 @@ func (b *cachedBills) Put(ctx context.Context, c bill.Copy) error {
 	if err := b.next.Put(ctx, c); err != nil {
 		return err
 	}
-	b.shelf.put(ctx, b.spot(c.Bill.Line, c.Bill.Month), c)
+	b.entries.put(ctx, b.location(c.Bill.Line, c.Bill.Month), c)
 	return nil
 }
 
-// Version asks next. While that cannot be asked the version may be the one that is cached.
+// Version reads next. While that cannot be read the version may be the one that is cached.
 func (b *cachedBills) Version(ctx context.Context, n line.Number, m calendar.Month, version id.ID) (bill.Copy, error) {
 	c, err := b.next.Version(ctx, n, m, version)
 	if err == nil || errors.Is(err, fault.New(fault.ResourceNotFound)) {
 		return c, err
 	}
-	held, failed := b.shelf.read(ctx, b.spot(n, m))
+	held, failed := b.entries.read(ctx, b.location(n, m))
 	if failed == nil && held.hit && held.value.Version == version {
 		return held.value, nil
 	}
@@ -106,25 +114,27 @@ func (b *cachedBills) Version(ctx context.Context, n line.Number, m calendar.Mon
 }
 
 type cachedCustomers struct {
-	next   ports.Customers
-	epochs ports.Epochs
-	vault  ports.Vault
-	shelf  shelf[product.CustomerCopy]
+	next    ports.Customers
+	epochs  ports.Epochs
+	vault   ports.Vault
+	entries entries[product.CustomerCopy]
 }
 
-// NewCachedCustomers answers next cached. epochs are those that next obeys.
+// NewCachedCustomers returns next cached, as NewCachedBills does. epochs are those that next obeys.
 func NewCachedCustomers(
-	c *Client, next ports.Customers, epochs ports.Epochs, vault ports.Vault, sealer ports.Sealer[product.CustomerCopy], log *slog.Logger,
+	c *Client, next ports.Customers, epochs ports.Epochs, vault ports.Vault,
+	sealer ports.Sealer[product.CustomerCopy], log *slog.Logger,
 ) ports.Customers {
-	return &cachedCustomers{next: next, epochs: epochs, vault: vault, shelf: shelf[product.CustomerCopy]{
-		client: c, kind: "customer", ttl: lineTTL(), told: func(c product.CustomerCopy) time.Time { return c.AsOf },
+	return &cachedCustomers{next: next, epochs: epochs, vault: vault, entries: entries[product.CustomerCopy]{
+		client: c, kind: "customer", ttl: lineTTL(),
+		asOf: func(c product.CustomerCopy) time.Time { return c.AsOf },
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
 }
 
 const customerField = "c"
 
-func (s *cachedCustomers) spot(n line.Number) spot[product.CustomerCopy] {
+func (s *cachedCustomers) location(n line.Number) location[product.CustomerCopy] {
 	index := s.vault.Index(ports.LineIndex, n.Digits())
 	at := sealing.Cached("customer", string(index))
 	fits := func(c product.CustomerCopy) error {
@@ -133,15 +143,20 @@ func (s *cachedCustomers) spot(n line.Number) spot[product.CustomerCopy] {
 		}
 		return s.vault.Refuse(at, errMisplaced)
 	}
-	return spot[product.CustomerCopy]{key: s.shelf.client.indexKey(index), field: customerField, at: at, fits: fits}
+	return location[product.CustomerCopy]{key: s.entries.client.indexKey(index), field: customerField, at: at, fits: fits}
 }
 
-// Latest answers from the cache, else from next.
+// Latest reads the cache, and next on a miss.
 func (s *cachedCustomers) Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
-	return s.shelf.get(ctx, s.spot(n), question[product.CustomerCopy]{
+	return s.entries.get(ctx, s.location(n), origin[product.CustomerCopy]{
 		value: func() (product.CustomerCopy, error) { return s.next.Latest(ctx, n) },
 		epoch: func() (time.Time, error) { return s.epochs.Of(ctx, n) },
 	})
+}
+
+// LatestCommitted reads next.
+func (s *cachedCustomers) LatestCommitted(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
+	return s.next.LatestCommitted(ctx, n)
 }
 
 // Put stores in next first.
@@ -149,20 +164,21 @@ func (s *cachedCustomers) Put(ctx context.Context, c product.CustomerCopy) error
 	if err := s.next.Put(ctx, c); err != nil {
 		return err
 	}
-	s.shelf.put(ctx, s.spot(c.Customer.Line), c)
+	s.entries.put(ctx, s.location(c.Customer.Line), c)
 	return nil
 }
 
 type cachedPlans struct {
-	next  ports.Plans
-	key   string
-	shelf shelf[product.PlansCopy]
+	next    ports.Plans
+	key     string
+	entries entries[product.PlansCopy]
 }
 
-// NewCachedPlans answers next cached.
+// NewCachedPlans returns next cached, as NewCachedBills does.
 func NewCachedPlans(c *Client, next ports.Plans, sealer ports.Sealer[product.PlansCopy], log *slog.Logger) ports.Plans {
-	return &cachedPlans{next: next, key: c.cfg.Namespace + ":plans:v1:" + plansTag, shelf: shelf[product.PlansCopy]{
-		client: c, kind: "plans", ttl: freshness.PlanList.Hard, told: func(p product.PlansCopy) time.Time { return p.AsOf },
+	return &cachedPlans{next: next, key: c.cfg.Namespace + ":plans:v1:" + plansTag, entries: entries[product.PlansCopy]{
+		client: c, kind: "plans", ttl: freshness.PlanList.Hard,
+		asOf: func(p product.PlansCopy) time.Time { return p.AsOf },
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
 }
@@ -172,15 +188,20 @@ const (
 	plansField = "p"
 )
 
-func (p *cachedPlans) spot() spot[product.PlansCopy] {
-	return spot[product.PlansCopy]{key: p.key, field: plansField, at: sealing.Cached("plans", "all")}
+func (p *cachedPlans) location() location[product.PlansCopy] {
+	return location[product.PlansCopy]{key: p.key, field: plansField, at: sealing.Cached("plans", "all")}
 }
 
-// Latest answers from the cache, else from next.
+// Latest reads the cache, and next on a miss.
 func (p *cachedPlans) Latest(ctx context.Context) (product.PlansCopy, error) {
-	return p.shelf.get(ctx, p.spot(), question[product.PlansCopy]{
+	return p.entries.get(ctx, p.location(), origin[product.PlansCopy]{
 		value: func() (product.PlansCopy, error) { return p.next.Latest(ctx) },
 	})
+}
+
+// LatestCommitted reads next.
+func (p *cachedPlans) LatestCommitted(ctx context.Context) (product.PlansCopy, error) {
+	return p.next.LatestCommitted(ctx)
 }
 
 // Put stores in next first.
@@ -188,30 +209,33 @@ func (p *cachedPlans) Put(ctx context.Context, c product.PlansCopy) error {
 	if err := p.next.Put(ctx, c); err != nil {
 		return err
 	}
-	p.shelf.put(ctx, p.spot(), c)
+	p.entries.put(ctx, p.location(), c)
 	return nil
 }
 
 type cachedEpochs struct {
-	next  ports.Epochs
-	vault ports.Vault
-	shelf shelf[struct{}]
+	next    ports.Epochs
+	vault   ports.Vault
+	entries entries[struct{}]
 }
 
-// NewCachedEpochs answers next; a raise drops what the cache holds of the line.
+// NewCachedEpochs returns next; a raise drops what the cache holds of the line.
 func NewCachedEpochs(c *Client, next ports.Epochs, vault ports.Vault, log *slog.Logger) ports.Epochs {
-	return &cachedEpochs{next: next, vault: vault, shelf: shelf[struct{}]{client: c, kind: "epoch", ttl: lineTTL(), log: log}}
+	return &cachedEpochs{next: next, vault: vault, entries: entries[struct{}]{
+		client: c, kind: "epoch", ttl: lineTTL(), log: log,
+	}}
 }
 
-// Raise raises the durable epoch first: a copy that is read from the store after the drop is judged by it. Should the cache not be
-// reached, others may reach it and go on showing what it holds until they have pulled what was raised (Raises): the answer waits for that,
-// so that nobody who has been told of a change is then shown a value older than it (ADR 6). When ctx ends before, the epoch is raised
-// all the same, but the answer is an error: it is not yet so everywhere.
+// Raise raises the durable epoch first: a copy that is read from the store after the drop is judged by it. Should the
+// cache not be reached, others may reach it and go on showing what it holds until they have pulled what was raised
+// (Raises): Raise blocks until then, so that a customer who knows of a change is not shown a value older than it
+// afterwards (ADR 6). When ctx ends before, the epoch is raised all the same, but Raise returns an error: it is not
+// yet so everywhere.
 func (e *cachedEpochs) Raise(ctx context.Context, n line.Number, at time.Time) error {
 	if err := e.next.Raise(ctx, n, at); err != nil {
 		return err
 	}
-	if e.shelf.drop(ctx, e.shelf.client.lineKey(e.vault, n), drop{epoch: stamp(at), ttl: e.shelf.ttl}) == nil {
+	if e.entries.drop(ctx, e.entries.client.lineKey(e.vault, n), drop{epoch: stamp(at), ttl: e.entries.ttl}) == nil {
 		return nil
 	}
 	pulled := time.NewTimer(PulledWithin)
@@ -224,7 +248,7 @@ func (e *cachedEpochs) Raise(ctx context.Context, n line.Number, at time.Time) e
 	}
 }
 
-// Of asks next: the cache knows which copies are good, and of a line that nobody asks about not even that.
+// Of reads next: the cache knows which copies are good, and of a line that is not asked about not even that.
 func (e *cachedEpochs) Of(ctx context.Context, n line.Number) (time.Time, error) {
 	return e.next.Of(ctx, n)
 }

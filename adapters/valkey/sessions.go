@@ -24,17 +24,17 @@ func sessionPlace(sid id.ID) sealing.Place {
 }
 
 type cachedSessions struct {
-	next  ports.Sessions
-	vault ports.Vault
-	shelf shelf[auth.Session]
+	next    ports.Sessions
+	vault   ports.Vault
+	entries entries[auth.Session]
 }
 
-// NewCachedSessions answers next with Get cached, sealed by the vault (a session holds where its user is). A change is followed by a
-// drop, not by writing its result: of two changes one after the other the results could arrive the other way round, and bring a
-// revoked session back.
+// NewCachedSessions returns next with Get cached, sealed by the vault (a session holds where its user is). A change
+// is followed by a drop, not by writing its result: of two changes one after the other the results could arrive the
+// other way round, and bring a revoked session back.
 func NewCachedSessions(c *Client, next ports.Sessions, vault ports.Vault, log *slog.Logger) ports.Sessions {
-	return &cachedSessions{next: next, vault: vault, shelf: shelf[auth.Session]{
-		client: c, kind: "session", ttl: sessionTTL, told: func(auth.Session) time.Time { return time.Time{} },
+	return &cachedSessions{next: next, vault: vault, entries: entries[auth.Session]{
+		client: c, kind: "session", ttl: sessionTTL, asOf: func(auth.Session) time.Time { return time.Time{} },
 		seal: func(at sealing.Place, s auth.Session) ([]byte, error) { return sealSession(vault, at, s) },
 		open: func(at sealing.Place, sealed []byte) (auth.Session, error) { return openSession(vault, at, sealed) }, log: log,
 	}}
@@ -43,12 +43,12 @@ func NewCachedSessions(c *Client, next ports.Sessions, vault ports.Vault, log *s
 const sessionField = "s"
 
 func (s *cachedSessions) key(sid id.ID) string {
-	return s.shelf.client.cfg.Namespace + ":session:v1:{" + sid.String() + "}"
+	return s.entries.client.cfg.Namespace + ":session:v1:{" + sid.String() + "}"
 }
 
-func (s *cachedSessions) spot(sid id.ID) spot[auth.Session] {
+func (s *cachedSessions) location(sid id.ID) location[auth.Session] {
 	at := sessionPlace(sid)
-	return spot[auth.Session]{key: s.key(sid), field: sessionField, at: at, fits: func(held auth.Session) error {
+	return location[auth.Session]{key: s.key(sid), field: sessionField, at: at, fits: func(held auth.Session) error {
 		if held.ID == sid {
 			return nil
 		}
@@ -82,13 +82,13 @@ func (s *cachedSessions) Sweep(ctx context.Context, before time.Time, most int) 
 
 func (s *cachedSessions) forget(ctx context.Context, ended []auth.Revocation) {
 	for _, r := range ended {
-		s.shelf.forget(ctx, s.key(r.SessionID))
+		s.entries.forget(ctx, s.key(r.SessionID))
 	}
 }
 
-// Get answers from the cache, else from next.
+// Get reads the cache, and next on a miss.
 func (s *cachedSessions) Get(ctx context.Context, sid id.ID) (auth.Session, error) {
-	return s.shelf.get(ctx, s.spot(sid), question[auth.Session]{
+	return s.entries.get(ctx, s.location(sid), origin[auth.Session]{
 		value: func() (auth.Session, error) { return s.next.Get(ctx, sid) },
 	})
 }
@@ -97,7 +97,7 @@ func (s *cachedSessions) Get(ctx context.Context, sid id.ID) (auth.Session, erro
 func (s *cachedSessions) Change(ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error) {
 	after, err := s.next.Change(ctx, sid, decide)
 	if !errors.Is(err, fault.New(fault.ResourceNotFound)) {
-		s.shelf.forget(ctx, s.key(sid))
+		s.entries.forget(ctx, s.key(sid))
 	}
 	return after, err
 }

@@ -62,6 +62,21 @@ func TestWarmLatestAsksNobodyElse(t *testing.T) {
 	require.Zero(t, c.count(t, "bill", "trouble"))
 }
 
+// TestACacheThatMissedANewCopy: another process has stored a new copy, but the cache still holds the old one. An exact
+// read finds the new one.
+func TestACacheThatMissedANewCopy(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	bills, _, _, stored := c.lines()
+	_, _ = latest(t, bills)
+	require.NoError(t, bills.Put(t.Context(), copyAt(1)))
+	require.NoError(t, stored.Put(t.Context(), copyAt(2)))
+	requireLatest(t, copyAt(1), bills)
+	got, err := bills.LatestCommitted(t.Context(), one(), portstest.Month())
+	require.NoError(t, err)
+	require.Equal(t, copyAt(2).Version, got.Version)
+}
+
 func TestKeysAndValuesTellNothing(t *testing.T) {
 	t.Parallel()
 	c := open(t)

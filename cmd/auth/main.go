@@ -1,4 +1,4 @@
-// Command auth is the auth service: login, tokens, permissions. Its environment is described at compose.ReadAuth.
+// Command auth is the auth service: login, tokens, permissions. Its environment is auth.Config.
 package main
 
 import (
@@ -8,17 +8,18 @@ import (
 	"os"
 
 	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/compose"
+	"phonebill/cmd/internal/compose/auth"
+	"phonebill/cmd/internal/compose/service"
 )
 
 func main() { os.Exit(boot.Service(run)) }
 
 func run(ctx context.Context, env boot.Env, _ io.Writer, log *slog.Logger) error {
-	c, err := compose.ReadAuth(env)
+	c, err := auth.Load(env)
 	if err != nil {
 		return err
 	}
-	unit, err := compose.Auth(ctx, c, compose.RealTools(log))
+	unit, err := auth.New(ctx, c, service.RealTools(log))
 	if err != nil {
 		return err
 	}

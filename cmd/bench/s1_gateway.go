@@ -14,7 +14,8 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/adapters/rest/internalapi"
 	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/compose"
+	"phonebill/cmd/internal/compose/gateway"
+	"phonebill/cmd/internal/compose/service"
 	"phonebill/core/auth"
 	"phonebill/core/line"
 )
@@ -79,7 +80,7 @@ type gatewayInfo struct {
 // serveGateway runs our gateway as it is deployed, in front of any backend, beside a little auth service that publishes
 // one key and no revocations.
 func serveGateway(ctx context.Context, out io.Writer, args []string) error {
-	tools := compose.RealTools(boot.Logger(io.Discard, "info", "json")) // formats each access-log line, writes none
+	tools := service.RealTools(boot.Logger(io.Discard, "info", "json")) // formats each access-log line, writes none
 	issuer, err := jose.NewIssuer(ctx, &memory.SigningKeys{}, auth.DefaultKeys(), tools.Now, tools.NewID)
 	if err != nil {
 		return err
@@ -96,16 +97,16 @@ func serveGateway(ctx context.Context, out io.Writer, args []string) error {
 	go func() { _ = authSite.Serve(ln) }()
 	defer func() { _ = authSite.Close() }()
 
-	c := compose.GatewayConfig{
-		Listen:      compose.Listen{Addr: "127.0.0.1:0", Internal: "127.0.0.1:0"},
-		Auth:        compose.AuthLink{URL: "http://" + ln.Addr().String(), InternalURL: "http://" + ln.Addr().String()},
-		BillService: args[0], ProductService: args[0],
+	c := gateway.Config{
+		Addr: "127.0.0.1:0", Internal: "127.0.0.1:0",
+		Auth:      service.AuthLink{URL: "http://" + ln.Addr().String(), InternalURL: "http://" + ln.Addr().String()},
+		Upstreams: gateway.Origins{Bill: args[0], Product: args[0]},
 	}
-	up, err := compose.Proxies(c, tools)
+	up, err := gateway.Proxies(c, tools)
 	if err != nil {
 		return err
 	}
-	unit, err := compose.Gateway(ctx, c, up, tools)
+	unit, err := gateway.New(ctx, c, up, tools)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"phonebill/adapters/postgres/pgserver"
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 )
 
 // billScenario is S2: a cached bill inquiry through gateway and service, with its durable history row, against a bare
@@ -44,7 +44,7 @@ func billScenario(ctx context.Context, o options, r *report) error {
 		return err
 	}
 	defer stop()
-	asks, err := inquiries(ctx, f.File)
+	asks, err := inquiries(ctx, f.DemoFile)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ const deliveryRate = 500
 
 // inquiries logs the normal demo customers in, asks for their bills once, so that the next time they come from the
 // cache, and returns the requests for the next time.
-func inquiries(ctx context.Context, f demo.File) ([]request, error) {
+func inquiries(ctx context.Context, f devstack.DemoFile) ([]request, error) {
 	addr := strings.TrimPrefix(f.BaseURL, "http://")
 	var asks []request
 	for _, c := range f.Customers {

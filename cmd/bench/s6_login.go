@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 )
 
 const (
@@ -77,7 +77,7 @@ func readsDuringLogins(
 }
 
 // menus logs the readers in and returns their requests of the bill menu, which needs neither KOS nor a database.
-func menus(ctx context.Context, f demo.File) ([]request, error) {
+func menus(ctx context.Context, f devstack.DemoFile) ([]request, error) {
 	addr := strings.TrimPrefix(f.BaseURL, "http://")
 	var asks []request
 	for _, c := range f.Customers[:readers] {
@@ -103,7 +103,7 @@ type logins struct {
 	outcomes map[int]int
 }
 
-func begin(ctx context.Context, f demo.File) *logins {
+func begin(ctx context.Context, f devstack.DemoFile) *logins {
 	ctx, stop := context.WithCancel(ctx)
 	l := &logins{stop: stop, outcomes: map[int]int{}}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: loginClients}}
@@ -120,7 +120,7 @@ func (l *logins) end() map[int]int {
 	return l.outcomes
 }
 
-func (l *logins) run(ctx context.Context, client *http.Client, url string, who demo.Login) {
+func (l *logins) run(ctx context.Context, client *http.Client, url string, who devstack.Login) {
 	body, err := json.Marshal(map[string]string{"userId": who.UserID, "password": who.Password})
 	for err == nil && ctx.Err() == nil {
 		var status int

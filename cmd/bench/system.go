@@ -14,7 +14,6 @@ import (
 	"phonebill/adapters/internalclient"
 	"phonebill/adapters/postgres/pgserver"
 	"phonebill/cmd/internal/allinone"
-	"phonebill/cmd/internal/demo"
 	"phonebill/cmd/internal/devstack"
 	"phonebill/core/freshness"
 	"phonebill/core/personal"
@@ -22,7 +21,7 @@ import (
 
 // running is a phonebill system that runs: its addresses, its data folder and its process.
 type running struct {
-	demo.File
+	devstack.DemoFile
 	dir  string
 	pid  int
 	stop func() // ends it and leaves its data
@@ -30,16 +29,16 @@ type running struct {
 
 // startSystem runs the all-in-one as a process with data of its own, without a limit on KOS calls, on free ports, with
 // additional environment variables. stop ends it and removes the data.
-func startSystem(ctx context.Context, more ...string) (demo.File, func(), error) {
+func startSystem(ctx context.Context, more ...string) (devstack.DemoFile, func(), error) {
 	dir, err := pgserver.TempDir("phonebill-bench-")
 	if err != nil {
-		return demo.File{}, nil, err
+		return devstack.DemoFile{}, nil, err
 	}
 	s, err := startIn(ctx, dir, more...)
 	if err != nil {
-		return demo.File{}, nil, errors.Join(err, os.RemoveAll(dir))
+		return devstack.DemoFile{}, nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return s.File, func() { s.stop(); _ = os.RemoveAll(dir) }, nil
+	return s.DemoFile, func() { s.stop(); _ = os.RemoveAll(dir) }, nil
 }
 
 // startIn runs the all-in-one on a data folder that may hold data.
@@ -87,12 +86,12 @@ func startProgram(ctx context.Context, dir string, env []string, args ...string)
 	if err != nil {
 		return nil, fmt.Errorf("%w (run go build -o bin/ ./cmd/...)", err)
 	}
-	f, err := demo.Read(filepath.Join(dir, allinone.DemoFile))
+	f, err := devstack.ReadDemo(filepath.Join(dir, allinone.DemoFile))
 	if err != nil {
 		stop()
 		return nil, err
 	}
-	return &running{File: f, dir: dir, pid: pid, stop: stop}, nil
+	return &running{DemoFile: f, dir: dir, pid: pid, stop: stop}, nil
 }
 
 // siblingBinary returns the path of a program in the folder of this one.

@@ -1,4 +1,4 @@
-// Command bill-inquiry is the bill inquiry service. Its environment is described at compose.ReadBill.
+// Command bill-inquiry is the bill inquiry service. Its environment is billinquiry.Config.
 package main
 
 import (
@@ -8,17 +8,18 @@ import (
 	"os"
 
 	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/compose"
+	"phonebill/cmd/internal/compose/billinquiry"
+	"phonebill/cmd/internal/compose/service"
 )
 
 func main() { os.Exit(boot.Service(run)) }
 
 func run(ctx context.Context, env boot.Env, _ io.Writer, log *slog.Logger) error {
-	c, err := compose.ReadBill(env)
+	c, err := billinquiry.Load(env)
 	if err != nil {
 		return err
 	}
-	unit, err := compose.Bill(ctx, c, compose.RealTools(log))
+	unit, err := billinquiry.New(ctx, c, service.RealTools(log))
 	if err != nil {
 		return err
 	}

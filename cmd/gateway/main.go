@@ -1,4 +1,4 @@
-// Command gateway is the single entry. Its environment is described at compose.ReadGateway.
+// Command gateway is the single entry. Its environment is gateway.Config.
 package main
 
 import (
@@ -8,22 +8,23 @@ import (
 	"os"
 
 	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/compose"
+	"phonebill/cmd/internal/compose/gateway"
+	"phonebill/cmd/internal/compose/service"
 )
 
 func main() { os.Exit(boot.Service(run)) }
 
 func run(ctx context.Context, env boot.Env, _ io.Writer, log *slog.Logger) error {
-	c, err := compose.ReadGateway(env)
+	c, err := gateway.Load(env)
 	if err != nil {
 		return err
 	}
-	tools := compose.RealTools(log)
-	up, err := compose.Proxies(c, tools)
+	tools := service.RealTools(log)
+	up, err := gateway.Proxies(c, tools)
 	if err != nil {
 		return err
 	}
-	unit, err := compose.Gateway(ctx, c, up, tools)
+	unit, err := gateway.New(ctx, c, up, tools)
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
 // Command kos-simulator serves the KOS simulator (adapters/kos/kossim) and its control API. Its environment is
-// described at compose.ReadKOSSim.
+// simulators.KOS.
 package main
 
 import (
@@ -9,17 +9,17 @@ import (
 	"os"
 
 	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/compose"
+	"phonebill/cmd/internal/compose/simulators"
 )
 
 func main() { os.Exit(boot.Service(run)) }
 
 func run(ctx context.Context, env boot.Env, _ io.Writer, log *slog.Logger) error {
-	c, err := compose.ReadKOSSim(env)
+	c, err := simulators.LoadKOS(env)
 	if err != nil {
 		return err
 	}
-	unit, err := compose.KOSSimulator(c)
+	unit, err := simulators.NewKOS(c)
 	if err != nil {
 		return err
 	}

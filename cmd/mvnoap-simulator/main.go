@@ -1,5 +1,5 @@
-// Command mvnoap-simulator serves the MVNO AP simulator (adapters/mvnoap/mvnoapsim) and its control API. Its environment
-// is described at compose.ReadAPSim.
+// Command mvnoap-simulator serves the MVNO AP simulator (adapters/mvnoap/mvnoapsim) and its control API. Its
+// environment is simulators.AP.
 package main
 
 import (
@@ -9,17 +9,17 @@ import (
 	"os"
 
 	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/compose"
+	"phonebill/cmd/internal/compose/simulators"
 )
 
 func main() { os.Exit(boot.Service(run)) }
 
 func run(ctx context.Context, env boot.Env, _ io.Writer, log *slog.Logger) error {
-	c, err := compose.ReadAPSim(env)
+	c, err := simulators.LoadAP(env)
 	if err != nil {
 		return err
 	}
-	unit, err := compose.APSimulator(c)
+	unit, err := simulators.NewAP(c)
 	if err != nil {
 		return err
 	}

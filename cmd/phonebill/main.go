@@ -1,11 +1,11 @@
-// Command phonebill is the all-in-one of `make run`: everything phonebill needs and is, in one process, on one machine. With
-// -split each service is a process of its own. Logs go to phonebill.log in the data folder, so that the terminal stays readable.
+// Command phonebill is the all-in-one of `make run`: everything phonebill needs and is, in one process, on one machine.
+// With -split each service is a process of its own. Logs go to phonebill.log in the data folder, so that the terminal
+// stays readable.
 package main
 
 import (
 	"context"
 	"flag"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -33,7 +33,7 @@ func logged(run boot.Run) boot.Run {
 	return func(ctx context.Context, env boot.Env, out io.Writer, _ *slog.Logger) error {
 		file, err := allinone.OpenLog(env)
 		if err != nil {
-			return fmt.Errorf("log file: %w", err)
+			return err
 		}
 		defer func() { _ = file.Close() }()
 		return run(ctx, env, out, boot.Logger(file, env("LOG_LEVEL"), env("LOG_FORMAT")))

@@ -1,4 +1,4 @@
-// Command product-change is the product change service. Its environment is described at compose.ReadProduct.
+// Command product-change is the product change service. Its environment is productchange.Config.
 package main
 
 import (
@@ -8,17 +8,18 @@ import (
 	"os"
 
 	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/compose"
+	"phonebill/cmd/internal/compose/productchange"
+	"phonebill/cmd/internal/compose/service"
 )
 
 func main() { os.Exit(boot.Service(run)) }
 
 func run(ctx context.Context, env boot.Env, _ io.Writer, log *slog.Logger) error {
-	c, err := compose.ReadProduct(env)
+	c, err := productchange.Load(env)
 	if err != nil {
 		return err
 	}
-	unit, err := compose.Product(ctx, c, compose.RealTools(log))
+	unit, err := productchange.New(ctx, c, service.RealTools(log))
 	if err != nil {
 		return err
 	}

@@ -3,19 +3,19 @@ package freshness
 import (
 	"time"
 
-	"phonebill/core/calendar"
 	"phonebill/core/fault"
-	"phonebill/core/line"
+	"phonebill/core/personal"
 )
 
-// Subject is what a question to KOS is about. Two questions about one subject have one answer.
+// Subject is what a copy is of. Two queries about one subject have one answer. Key and Part are opaque here: a caller
+// gives equal subjects equal values, and a store keeps no more of Key than a keyed hash.
 type Subject struct {
-	Kind  Kind
-	Line  line.Number    // zero for the plan list
-	Month calendar.Month // of a bill, else zero
+	Kind Kind
+	Key  personal.Secret // whose it is, for example the digits of a line; empty for what is the same for everybody
+	Part string          // which of several, for example the month of a bill; empty when there is one only
 }
 
-// Kind of copy.
+// Kind is a kind of copies.
 type Kind string
 
 // The kinds.
@@ -25,67 +25,71 @@ const (
 	Plans     Kind = "plans"
 )
 
-// Flight is a question to KOS under way, or what is remembered of the last one.
+// Flight is the state of the question to KOS about one subject, over all processes.
 type Flight struct {
 	State    FlightState
-	Token    string     // Mine: fence of the lease; an older one changes nothing
-	Refusal  fault.Code // Refused: KOS's own no
-	Failures int        // in a row before this question; kept while Resting and when Mine
-	At       time.Time  // Refused, Resting: when KOS said it
-	Until    time.Time  // Theirs: when the lease ends; Refused, Resting: when KOS may be asked again
+	Token    string     // Granted: fence of the lease; a finish with an older one changes nothing
+	Refusal  fault.Code // Refused: KOS's business answer
+	Failures int        // in a row before this question; set when Resting and when Granted
+	At       time.Time  // Refused, Resting: when KOS answered; Granted: when the last outcome was noted, zero if unknown
+	Until    time.Time  // Pending: when the lease ends; Refused, Resting: when KOS may be asked again
 }
 
-// FlightState tells whose turn it is.
+// FlightState says who may ask KOS.
 type FlightState uint8
 
 // The states.
 const (
-	Mine    FlightState = iota // the caller asks
-	Theirs                     // somebody else is asking: wait for what he learns
-	Refused                    // KOS has said no a short while ago, and would again
-	Resting                    // KOS has failed on this a short while ago; it is left alone until then
+	Granted FlightState = iota // the caller asks
+	Pending                    // another process is asking: wait for its result
+	Refused                    // KOS has refused a short while ago, and would again
+	Resting                    // KOS has failed on this a short while ago and is left alone until then
 )
 
-// Landing is what a question came to. The zero Landing is a copy that has been kept, or a question that was not asked: nothing is
-// remembered.
-type Landing struct {
-	Refusal  fault.Code    // KOS's own no, empty for none
+// Outcome is what a question to KOS came to, as far as others need to know. The zero Outcome notes nothing: KOS was not
+// asked, or its answer could not be stored.
+type Outcome struct {
+	Refusal  fault.Code    // KOS's business answer; empty for none
 	Failures int           // in a row, this one included; 0 = none
-	At       time.Time     // when KOS said it
-	For      time.Duration // how long it is remembered as an answer
+	At       time.Time     // when KOS answered, or when the copy was stored
+	For      time.Duration // how long KOS is not asked again; 0 = it may be asked at once
 }
 
-// How long KOS is not asked again what it has just refused to tell, and what it has just failed on. A failure is no answer, it is a reason
-// to leave KOS alone: two tries soon after the first, in case it was a hiccup, then one for each rest, and the rests grow.
+// A refusal is remembered as an answer. A failure is no answer but a reason to leave KOS alone: two quick retries come
+// first, then one call after each rest, and the rests grow.
 const (
-	refusedFor = 30 * time.Second
-	hiccup     = 300 * time.Millisecond // before the second try, twice as long before the third
-	hiccups    = 2
-	restFirst  = 5 * time.Second
-	restMost   = 30 * time.Second
+	refusedFor      = 30 * time.Second
+	firstRetryDelay = 300 * time.Millisecond // before the second try, twice as long before the third
+	quickRetries    = 2
+	firstRest       = 5 * time.Second
+	longestRest     = 30 * time.Second
 )
 
-// Refusing is the landing of a question that KOS answered with a no of its own.
-func Refusing(code fault.Code, now time.Time) Landing {
-	return Landing{Refusal: code, At: now, For: refusedFor}
+// Stored is the outcome of a question whose answer was stored at now.
+func Stored(now time.Time) Outcome { return Outcome{At: now} }
+
+// RefusedBy is the outcome of a question that KOS answered with a refusal of its own.
+func RefusedBy(code fault.Code, now time.Time) Outcome {
+	return Outcome{Refusal: code, At: now, For: refusedFor}
 }
 
-// Unasked is the landing of a question that says nothing about KOS, after that many failures in a row: they stay known, and the next
-// one may ask at once.
-func Unasked(before int, now time.Time) Landing {
-	if before == 0 {
-		return Landing{}
+// NoNews is the outcome of a question that says nothing about KOS after that many failures in a row: the failures stay
+// known, and the next question may be asked at once.
+func NoNews(failures int, now time.Time) Outcome {
+	if failures == 0 {
+		return Outcome{}
 	}
-	return Landing{Failures: before, At: now}
+	return Outcome{Failures: failures, At: now}
 }
 
-// Failing is the landing of a question that KOS failed on after that many failures in a row. rnd in [0,1) spreads the next try over the
-// upper half of a wait that doubles. A KOS that has said when to come again is left alone until then, within bounds.
-func Failing(before int, now time.Time, rnd float64, retryAfter time.Duration) Landing {
-	wait := hiccup << before
-	if before >= hiccups {
-		wait = min(restFirst<<min(before-hiccups, hiccups+1), restMost)
+// FailedAfter is the outcome of a question that KOS failed on after that many failures in a row. rnd in [0,1) spreads
+// the next try over the upper half of a wait that doubles. A KOS that has stated a Retry-After is left alone until
+// then, within bounds.
+func FailedAfter(failures int, now time.Time, rnd float64, retryAfter time.Duration) Outcome {
+	wait := firstRetryDelay << failures
+	if failures >= quickRetries {
+		wait = min(firstRest<<min(failures-quickRetries, quickRetries+1), longestRest)
 	}
 	wait = wait/2 + time.Duration(rnd*float64(wait/2))
-	return Landing{Failures: before + 1, At: now, For: max(wait, min(retryAfter, restMost))}
+	return Outcome{Failures: failures + 1, At: now, For: max(wait, min(retryAfter, longestRest))}
 }

@@ -1,4 +1,5 @@
-// Package freshness decides whether a copy of what KOS said may be shown, and as what, and who of many asks KOS for a new one.
+// Package freshness decides whether a copy of what KOS stated may be shown, and as what, and who of many callers asks
+// KOS for a new one. It holds pure rules; core/freshness/copies applies them, core/freshness/prefetch fetches ahead.
 package freshness
 
 import (
@@ -8,14 +9,14 @@ import (
 	"time"
 )
 
-// State is what a copy is worth now, worst first.
+// State says whether a copy may be shown now; the worst state comes first.
 type State uint8
 
 // The states.
 const (
 	Gone  State = iota // may not be shown
 	Stale              // may be shown, labelled with its age, when KOS cannot answer (ADR 23)
-	Early              // as Fresh, but somebody should ask for a new one now, while nobody waits for it
+	Early              // as Fresh, but it should be refreshed in the background now, before it is stale
 	Fresh              // may be shown without asking KOS
 )
 
@@ -23,35 +24,38 @@ const (
 type Limits struct {
 	Soft  time.Duration // fresh until then
 	Hard  time.Duration // stale until then
-	Early time.Duration // how long before Soft, on average, one of many readers asks for a new copy; 0 = none does
+	Early time.Duration // how long before Soft, on average, one of many readers refreshes it; 0 = none does
 }
 
-// The limits of docs/spec/numbers.md. Of the readers of the last minutes one renews the copy before it is old
-// (probabilistic early expiry), so that a copy in demand does not become old at all.
+// The limits of docs/spec/numbers.md. Of the readers in the last minutes one refreshes the copy before it is stale
+// (probabilistic early expiry), so that a copy in demand never becomes stale.
 var (
 	Bill      = Limits{Soft: time.Hour, Hard: 7 * 24 * time.Hour, Early: time.Hour / earlyShare}
 	Customer  = Limits{Soft: 4 * time.Hour, Hard: 7 * 24 * time.Hour, Early: 4 * time.Hour / earlyShare}
-	Status    = Limits{Soft: 30 * time.Minute, Hard: 7 * 24 * time.Hour, Early: 30 * time.Minute / earlyShare} // of a line, on a screen
 	PlanList  = Limits{Soft: 24 * time.Hour, Hard: 30 * 24 * time.Hour, Early: 24 * time.Hour / earlyShare}
 	PlanCheck = Limits{Soft: 60 * time.Second, Hard: 60 * time.Second} // for a change (ADR 22)
+
+	// Status is for the status of a line that is shown on a screen.
+	Status = Limits{Soft: 30 * time.Minute, Hard: 7 * 24 * time.Hour, Early: 30 * time.Minute / earlyShare}
 
 	// CheckAge is how old the customer's facts may be for a check that changes nothing. An order itself uses none that
 	// are older than itself.
 	CheckAge = 10 * time.Second
 
-	// Final is for what never changes any more (ADR 23).
+	// Final is for what never changes again (ADR 23).
 	Final = Limits{Soft: math.MaxInt64, Hard: math.MaxInt64}
 
 	// Nothing is for what may not be shown at all.
 	Nothing = Limits{Soft: math.MinInt64, Hard: math.MinInt64}
 )
 
-// Skew is more than the clocks of two instances differ by (postgres.Clock). A change hides copies that were asked for up to so long
-// after it.
+// Skew is more than the clocks of two instances differ by (postgres.Clock). A change hides copies that KOS was asked
+// for up to so long after it.
 const Skew = 20 * time.Millisecond
 
-// Decide judges a copy fetched at fetchedAt. Nothing older than epoch may be shown: the customer's own last change (ADR 6), or the
-// moment a question was asked that no older answer will do for; zero when there is none. rnd in [0,1) decides who of many is early.
+// Decide returns the state of a copy fetched at fetchedAt. Nothing older than epoch may be shown: the customer's own
+// last change (ADR 6), or the moment from which a query accepts answers; zero when there is none. rnd in [0,1)
+// decides which of many readers is early.
 func (l Limits) Decide(fetchedAt, epoch, now time.Time, rnd float64) State {
 	age := now.Sub(fetchedAt)
 	switch {
@@ -66,11 +70,11 @@ func (l Limits) Decide(fetchedAt, epoch, now time.Time, rnd float64) State {
 	}
 }
 
-// Ahead is the limits of somebody who renews copies that long before they are old.
+// Ahead returns the limits of a caller that refreshes copies that long before they are stale.
 func (l Limits) Ahead(d time.Duration) Limits { return Limits{Soft: l.Soft - d, Hard: l.Hard} }
 
-// NeverFresh is the limits of a copy that may be shown as stale for as long, and never without asking KOS. Limits under
-// which no copy is ever stale leave nothing of it.
+// NeverFresh returns the limits of a copy that may be shown as stale for as long, and never without asking KOS. Under
+// limits by which no copy is ever stale it may not be shown at all.
 func (l Limits) NeverFresh() Limits {
 	if l.Hard <= l.Soft {
 		return Nothing
@@ -81,7 +85,7 @@ func (l Limits) NeverFresh() Limits {
 // earlyShare is what part of a copy's soft lifetime is Early by default.
 const earlyShare = 120
 
-// ParseLimits reads soft and hard lifetime like 「1h/168h」.
+// ParseLimits reads a soft and a hard lifetime like 「1h/168h」.
 func ParseLimits(s string) (Limits, error) {
 	soft, hard, _ := strings.Cut(s, "/")
 	fresh, err1 := time.ParseDuration(soft)
@@ -92,5 +96,5 @@ func ParseLimits(s string) (Limits, error) {
 	return Limits{Soft: fresh, Hard: shown, Early: fresh / earlyShare}, nil
 }
 
-// String is what ParseLimits reads.
+// String returns the form that ParseLimits reads.
 func (l Limits) String() string { return l.Soft.String() + "/" + l.Hard.String() }

@@ -119,22 +119,23 @@ func TestOneOfManyIsEarly(t *testing.T) {
 	require.Equal(t, freshness.Fresh, freshness.Bill.Decide(now.Add(-30*time.Minute), time.Time{}, now, 0.99))
 }
 
-func TestLandings(t *testing.T) {
+func TestOutcomes(t *testing.T) {
 	t.Parallel()
-	refused := freshness.Landing{Refusal: fault.BillNotFound, At: now, For: 30 * time.Second}
-	require.Equal(t, refused, freshness.Refusing(fault.BillNotFound, now))
+	refused := freshness.Outcome{Refusal: fault.BillNotFound, At: now, For: 30 * time.Second}
+	require.Equal(t, refused, freshness.RefusedBy(fault.BillNotFound, now))
+	require.Equal(t, freshness.Outcome{At: now}, freshness.Stored(now))
 	for before, ms := range []int{150, 300, 2500, 5000, 10000, 15000, 15000} {
 		want := time.Duration(ms) * time.Millisecond
-		low, high := freshness.Failing(before, now, 0, 0), freshness.Failing(before, now, 0.9999, 0)
-		require.Equal(t, freshness.Landing{Failures: before + 1, At: now, For: want}, low)
+		low, high := freshness.FailedAfter(before, now, 0, 0), freshness.FailedAfter(before, now, 0.9999, 0)
+		require.Equal(t, freshness.Outcome{Failures: before + 1, At: now, For: want}, low)
 		require.InDelta(t, float64(2*low.For), float64(high.For), float64(10*time.Millisecond))
 		require.Less(t, high.For, 2*low.For)
 	}
-	require.Zero(t, freshness.Unasked(0, now))
-	require.Equal(t, freshness.Landing{Failures: 3, At: now}, freshness.Unasked(3, now))
-	require.Equal(t, 15*time.Second, freshness.Failing(1<<40, now, 0, 0).For)
-	require.Equal(t, 7*time.Second, freshness.Failing(0, now, 0, 7*time.Second).For)
-	require.Equal(t, 30*time.Second, freshness.Failing(0, now, 0, time.Hour).For)
+	require.Zero(t, freshness.NoNews(0, now))
+	require.Equal(t, freshness.Outcome{Failures: 3, At: now}, freshness.NoNews(3, now))
+	require.Equal(t, 15*time.Second, freshness.FailedAfter(1<<40, now, 0, 0).For)
+	require.Equal(t, 7*time.Second, freshness.FailedAfter(0, now, 0, 7*time.Second).For)
+	require.Equal(t, 30*time.Second, freshness.FailedAfter(0, now, 0, time.Hour).For)
 }
 
 func TestTally(t *testing.T) {

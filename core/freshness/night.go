@@ -8,7 +8,8 @@ import (
 	"phonebill/core/calendar"
 )
 
-// Night is when nobody is about, from one time of day in Seoul to another, also across midnight. The zero Night never comes.
+// Night is when few customers are active, from one time of day in Seoul to another, also across midnight. The zero
+// Night never comes.
 type Night struct{ From, To time.Duration } // since midnight
 
 // ParseNight reads 「02:00-05:00」, or "off" for the zero Night.
@@ -26,7 +27,7 @@ func ParseNight(s string) (Night, error) {
 	return Night{begin.Sub(midnight), end.Sub(midnight)}, nil
 }
 
-// Open tells that it is night at now.
+// Open reports whether it is night at now.
 func (n Night) Open(now time.Time) bool {
 	of := now.Sub(calendar.DateOf(now).Start())
 	if n.From <= n.To {
@@ -35,7 +36,7 @@ func (n Night) Open(now time.Time) bool {
 	return n.From <= of || of < n.To
 }
 
-// Began answers when the night of now, or the last one before, began.
+// Began returns when the night of now, or the last one before, began.
 func (n Night) Began(now time.Time) time.Time {
 	today := calendar.DateOf(now)
 	if began := today.Start().Add(n.From); !began.After(now) {
@@ -44,7 +45,7 @@ func (n Night) Began(now time.Time) time.Time {
 	return today.AddDays(-1).Start().Add(n.From)
 }
 
-// Next answers when the first night after now begins.
+// Next returns when the first night after now begins.
 func (n Night) Next(now time.Time) time.Time {
 	return calendar.DateOf(n.Began(now)).AddDays(1).Start().Add(n.From)
 }

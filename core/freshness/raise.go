@@ -2,7 +2,7 @@ package freshness
 
 import "time"
 
-// Raise tells that nothing told about a line before Epoch may be shown (ADR 6).
+// Raise says that nothing which KOS was asked about a line before Epoch may be shown (ADR 6).
 type Raise struct {
 	Line  []byte // blind index of the number, the same in every database and in the cache
 	Epoch time.Time

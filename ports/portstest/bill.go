@@ -52,6 +52,9 @@ func Bills(t *testing.T, open func(t *testing.T) (ports.Bills, ports.Epochs)) {
 		got, err := bills.Latest(t.Context(), Line(1), Month())
 		require.NoError(t, err)
 		require.Equal(t, copies[3], got)
+		got, err = bills.LatestCommitted(t.Context(), Line(1), Month())
+		require.NoError(t, err)
+		require.Equal(t, copies[3], got)
 		for _, want := range copies {
 			got, err := bills.Version(t.Context(), Line(1), Month(), want.Version)
 			require.NoError(t, err)
@@ -85,6 +88,8 @@ func Bills(t *testing.T, open func(t *testing.T) (ports.Bills, ports.Epochs)) {
 		require.NoError(t, err, "stated at the epoch, not before")
 		require.NoError(t, epochs.Raise(t.Context(), Line(1), after(2)))
 		_, err = bills.Latest(t.Context(), Line(1), Month())
+		requireFault(t, fault.ResourceNotFound, err)
+		_, err = bills.LatestCommitted(t.Context(), Line(1), Month())
 		requireFault(t, fault.ResourceNotFound, err)
 		_, err = bills.Version(t.Context(), Line(1), Month(), numbered(1))
 		require.NoError(t, err)

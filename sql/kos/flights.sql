@@ -4,15 +4,15 @@ SELECT token, refusal, failures, at, extract(epoch FROM until - clock_timestamp(
 FROM flights
 WHERE kind = @kind AND line_index = @line_index AND month = @month AND until > clock_timestamp();
 
--- What has ended makes room, failures in a row excepted: they are known for a minute beyond the rest that they caused. No row: somebody was
--- faster.
+-- What has ended makes room. Failures in a row stay known for a minute beyond the rest that they caused, and at is that of
+-- the outcome noted last. No row: another process was faster.
 -- name: TakeFlight :one
 INSERT INTO flights AS f (kind, line_index, month, token, until)
 VALUES (@kind, @line_index, @month, @token, clock_timestamp() + make_interval(secs => @lease_seconds::double precision))
 ON CONFLICT (kind, line_index, month) DO UPDATE SET token = excluded.token, until = excluded.until, refusal = '',
     failures = CASE WHEN f.until > clock_timestamp() - interval '1 minute' THEN f.failures ELSE 0 END
 WHERE f.until <= clock_timestamp()
-RETURNING failures;
+RETURNING failures, at;
 
 -- name: EndFlight :exec
 DELETE FROM flights WHERE kind = @kind AND line_index = @line_index AND month = @month AND token = @token;

@@ -20,7 +20,7 @@ import (
 
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/ctl"
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 )
 
 type fields = map[string]any
@@ -34,7 +34,7 @@ const (
 var lines atomic.Int64
 
 // someone makes a customer of the test's own through the API, who has changed the initial password.
-func someone(t *testing.T, user string) demo.Login {
+func someone(t *testing.T, user string) devstack.Login {
 	t.Helper()
 	number := fmt.Sprintf("010-7777-%04d", lines.Add(1))
 	r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
@@ -43,11 +43,11 @@ func someone(t *testing.T, user string) demo.Login {
 		"reason": "시험 계정",
 	})
 	require.Equal(t, http.StatusCreated, r.status, r.raw)
-	return own(t, demo.Login{UserID: user, Password: initialPassword, LineNumber: number})
+	return own(t, devstack.Login{UserID: user, Password: initialPassword, LineNumber: number})
 }
 
 // own changes the initial password of an account without a second factor and returns the login with the new one.
-func own(t *testing.T, initial demo.Login) demo.Login {
+func own(t *testing.T, initial devstack.Login) devstack.Login {
 	t.Helper()
 	r := call(t, http.MethodPost, "/auth/password", login(t, initial), fields{
 		"currentPassword": initial.Password, "newPassword": strongPassword,
@@ -245,7 +245,7 @@ func TestLockedAndUnlocked(t *testing.T) {
 	needSystem(t)
 	who, operator := someone(t, "adm-lock"), login(t, running.Operator)
 	for range 5 {
-		tryLogin(t, demo.Login{UserID: who.UserID, Password: "not-the-password"}, "")
+		tryLogin(t, devstack.Login{UserID: who.UserID, Password: "not-the-password"}, "")
 	}
 	require.Equal(t, "AUTH_003", tryLogin(t, who, "").body.Error.Code)
 	r := call(t, http.MethodGet, "/admin/users?status=LOCKED&userId=adm-lock", operator, nil)
@@ -286,7 +286,7 @@ func TestANewOperatorHasASecondFactor(t *testing.T) {
 	require.Equal(t, true, r.data("secondFactor"))
 	require.Equal(t, "ACTIVE", r.text("status"))
 	secret := r.text("enrolment", "secret")
-	c := demo.Login{UserID: "adm-newop", Password: initialPassword}
+	c := devstack.Login{UserID: "adm-newop", Password: initialPassword}
 	require.Equal(t, "AUTH_004", tryLogin(t, c, "").body.Error.Code)
 	r = tryLogin(t, c, code(t, secret, 0))
 	require.Equal(t, http.StatusOK, r.status, r.raw)
@@ -350,7 +350,7 @@ func TestCommandLine(t *testing.T) {
 	out = ok("users", "create", "ctl-user", "--name", "홍길동", "--phone", "01012345678", "--line", "010-7780-5678", "--customer", "C-9",
 		"--permission", "bill_inquiry", "--password-stdin", "--reason", "신규 개통")
 	require.NotContains(t, out, initialPassword)
-	token := login(t, own(t, demo.Login{UserID: "ctl-user", Password: initialPassword}))
+	token := login(t, own(t, devstack.Login{UserID: "ctl-user", Password: initialPassword}))
 	require.Contains(t, ok("users", "show", "ctl-user"), "010-****-5678")
 	require.Contains(t, ok("users", "show", "ctl-user", "--reveal", "--reason", "본인 확인"), "010-7780-5678")
 	require.Regexp(t, `(?s)ctl-user +ACTIVE +홍\*동.*page 1 of 1, 1 in all`, ok("users", "list", "--customer", "C-9"))
@@ -472,7 +472,7 @@ func TestImportOfTenThousandCustomers(t *testing.T) {
 	require.Contains(t, rows[12], "10015,,user_id,")
 	require.Contains(t, rows[14], "10017,,line,")
 
-	token := login(t, own(t, demo.Login{UserID: "imp-mine", Password: initialPassword}))
+	token := login(t, own(t, devstack.Login{UserID: "imp-mine", Password: initialPassword}))
 	require.Equal(t, "김철수", call(t, http.MethodGet, "/auth/user-info", token, nil).text("userName"))
 	r := call(t, http.MethodGet, "/admin/users?lineNumber=010-9000-0042", login(t, running.Operator), nil)
 	require.Contains(t, r.raw, `"userId":"imp-42"`)

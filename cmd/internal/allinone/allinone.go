@@ -1,5 +1,5 @@
-// Package allinone runs the whole of phonebill on one machine: ground, simulators, services, gateway, demo data. It is what
-// `make run` starts and what the end-to-end tests drive.
+// Package allinone runs the whole of phonebill on one machine: PostgreSQL and the cache, simulators, services, gateway,
+// demo data. It is what `make run` starts and what the end-to-end tests drive.
 package allinone
 
 import (
@@ -9,89 +9,68 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
 
-	"phonebill/adapters/kos"
-	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/compose"
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/compose/service"
 	"phonebill/cmd/internal/devstack"
-	coreauth "phonebill/core/auth"
 	"phonebill/core/personal"
-	"phonebill/core/product"
-	"phonebill/core/quota"
 	"phonebill/migrations"
 )
 
-// config is the environment of the all-in-one. Every address has a default; port 0 takes any free port.
-type config struct {
-	dir       string
-	pool      int
-	quota     quota.Window
-	customers quota.Allowance // what each may spend of it
-	floor     postgres.Floor
-	breakers  kos.BreakerPolicies
-	fresh     compose.Fresh
-	prefetch  compose.Prefetch
-	simQuota  int
-	sessions  coreauth.SessionPolicy
-	searches  int             // exact searches per member of staff and hour
-	token     personal.Secret // of the internal API; empty = made here
-	auditing  personal.Secret // of the gateway, for the audit log; empty = made here
-	auth      compose.Listen
-	bill      compose.Listen
-	product   compose.Listen
-	gateway   compose.Listen
-	kos       compose.Listen
-	ap        compose.Listen
-	login     compose.Login
-	history   compose.History
-	policy    product.Policy
-	books     compose.Books
-	apBreaker mvnoap.BreakerPolicy
-	apRate    int
-	simDelay  int // percent
+// Config is the environment of the all-in-one itself; that of its parts is checked with it. Every address has a
+// default; port 0 takes any free port.
+type Config struct {
+	Stack       devstack.Config
+	InternalAPI service.InternalAPI     // made here when it is empty
+	Audit       service.AuditCredential // made here when it is empty
+	Process     boot.Process
 }
 
-func read(env boot.Env) (config, error) {
-	r := env.Read()
-	if !r.Development() {
-		r.Mistake(boot.Environment, errors.New("everything on one machine, with demo logins, is for development: use make run"))
+// Validate implements boot.Config.
+func (c Config) Validate(f *boot.Faults) {
+	if !f.Development() {
+		f.Add(boot.Environment,
+			errors.New("everything on one machine, with demo logins, is for development: use make run"))
 	}
-	at := func(public, publicDefault, internal, internalDefault string) compose.Listen {
-		return compose.Listen{
-			Addr: r.String(public, "127.0.0.1:"+publicDefault), Internal: r.String(internal, "127.0.0.1:"+internalDefault),
-		}
+	c.Process.Validate(f)
+}
+
+// load reads the configuration and checks that of the parts; the error names every fault, each once.
+func load(env boot.Env) (Config, error) {
+	c, err := boot.Load[Config](env)
+	faults := []error{err}
+	settings := env.With(map[string]string{boot.Environment: "development"}, defaults(c.Stack.Dir)).With(nil, made())
+	for _, p := range new(system).parts() {
+		_, err := p.listeners(settings)
+		faults = append(faults, err)
 	}
-	budget := compose.ReadQuota(r)
-	c := config{
-		dir: r.String("PHONEBILL_DATA", ".data"), pool: r.Int("DATABASE_POOL_SIZE", 20, 2, 200), quota: budget,
-		customers: compose.ReadPerCustomer(r, budget),
-		floor:     compose.ReadFloor(r, budget), fresh: compose.ReadFresh(r), prefetch: compose.ReadPrefetch(r, "off"),
-		breakers:  compose.ReadBreakers(r),
-		apBreaker: compose.ReadAPBreaker(r),
-		apRate:    compose.ReadAPRate(r),
-		simDelay:  compose.ReadSimDelay(r),
-		simQuota:  compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
-		searches: compose.ReadSearches(r),
-		auditing: personal.NewSecret(r.String("GATEWAY_AUDIT_TOKEN", "")),
-		login:    compose.ReadLogin(r, "false"), // plain HTTP on loopback
-		gateway:  at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
-		auth:     at("AUTH_ADDR", "8081", "AUTH_INTERNAL_ADDR", "9081"),
-		bill:     at("BILL_ADDR", "8082", "BILL_INTERNAL_ADDR", "9082"),
-		product:  at("PRODUCT_ADDR", "8083", "PRODUCT_INTERNAL_ADDR", "9083"),
-		kos:      at("KOS_ADDR", "8084", "KOS_CONTROL_ADDR", "8094"),
-		ap:       at("MVNOAP_ADDR", "8085", "MVNOAP_CONTROL_ADDR", "8095"),
+	return c, boot.JoinFaults(faults...)
+}
+
+// defaults are those of the all-in-one where they differ from a deployment's.
+func defaults(dir string) map[string]string {
+	return map[string]string{
+		"PREFETCH_NIGHT": "off", "BOOKS_AT": "off", "SPOOL_DIR": filepath.Join(dir, "spool"),
+		"AUTH_COOKIE_SECURE": "false", // plain HTTP on loopback
 	}
-	c.gateway.Trusted = compose.ReadTrustedProxies(r)
-	c.policy, c.books = compose.ReadPolicy(r), compose.ReadBooks(r, "off")
-	c.history = compose.ReadHistory(r, filepath.Join(c.dir, "spool"))
-	return c, r.Err()
+}
+
+// made stands for what the all-in-one makes when it starts, while the configuration of the parts is checked.
+func made() map[string]string {
+	all := map[string]string{}
+	for _, key := range []string{
+		"AUTH_DATABASE_URL", "BILL_DATABASE_URL", "PRODUCT_DATABASE_URL", "KOS_DATABASE_URL", "KEYRING_FILE", "VALKEY_ADDR",
+		"KOS_URL", "KOS_TOKEN", "MVNOAP_URL", "MVNOAP_SECRET",
+	} {
+		all[key] = "made"
+	}
+	return all
 }
 
 // LogFile is the name of the log, inside the data folder.
@@ -99,56 +78,63 @@ const LogFile = "phonebill.log"
 
 // OpenLog opens the log for appending, making the data folder if need be.
 func OpenLog(env boot.Env) (*os.File, error) {
-	c, err := read(env)
+	c, err := load(env)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(c.dir, 0o755); err != nil {
-		return nil, err
+	if err := os.MkdirAll(c.Stack.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	return os.OpenFile(filepath.Join(c.dir, LogFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(filepath.Join(c.Stack.Dir, LogFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("log file: %w", err)
+	}
+	return file, nil
 }
 
-// DemoFile is the name of the file, inside the data folder, that tells what runs where.
+// DemoFile is the name of the file, inside the data folder, that lists what runs where.
 const DemoFile = "demo.json"
 
-// Run starts everything in this process, tells about it on out, and stops everything when ctx is done or a part breaks.
+// Run starts everything in this process, describes it on out, and stops everything when ctx is done or a part breaks.
 func Run(ctx context.Context, env boot.Env, out io.Writer, log *slog.Logger) error {
-	return run(ctx, env, out, log, func(s *system) parts { return s })
+	return run(ctx, env, out, log, func(s *system) runner { return &oneProcess{system: s} })
 }
 
-// parts is the system in one process or in several.
-type parts interface {
+// runner runs the parts of the system: in one process or in several.
+type runner interface {
 	start(ctx context.Context) error
 	stop() error
 }
 
-func run(ctx context.Context, env boot.Env, out io.Writer, log *slog.Logger, as func(*system) parts) error {
-	c, err := read(env)
+func run(ctx context.Context, env boot.Env, out io.Writer, log *slog.Logger, as func(*system) runner) error {
+	c, err := load(env)
 	if err != nil {
 		return err
 	}
-	if c.dir, err = filepath.Abs(c.dir); err != nil {
+	if c.Stack.Dir, err = filepath.Abs(c.Stack.Dir); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
-	unlock, err := lock(c.dir)
+	unlock, err := lock(c.Stack.Dir)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	path := filepath.Join(c.dir, DemoFile)
+	path := filepath.Join(c.Stack.Dir, DemoFile)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("demo file: %w", err)
 	}
-	ground, err := devstack.Start(ctx, c.dir, env, log)
+	stack, err := devstack.Start(ctx, c.Stack, log)
 	if err != nil {
 		return err
 	}
-	s := &system{config: c, ground: ground, tools: compose.RealTools(log), broken: make(chan error, 1)}
-	p := as(s)
-	err = s.secretsAndPeople()
+	s := &system{
+		Config: c, dir: c.Stack.Dir, stack: stack, tools: service.RealTools(log), sites: map[string]site{},
+		broken: make(chan error, 1),
+	}
+	r := as(s)
+	err = s.prepare(ctx, env)
 	if err == nil {
-		err = p.start(ctx)
+		err = r.start(ctx)
 	}
 	if err == nil {
 		err = s.announce(out, path)
@@ -158,172 +144,116 @@ func run(ctx context.Context, env boot.Env, out io.Writer, log *slog.Logger, as 
 		case <-ctx.Done():
 			_, _ = fmt.Fprintln(out, "stopping …")
 		case err = <-s.broken:
-		case err = <-ground.Broken():
+		case err = <-stack.Broken():
 		}
 	}
 	_ = os.Remove(path)
-	return errors.Join(err, p.stop(), ground.Stop())
+	return errors.Join(err, r.stop(), stack.Stop())
 }
 
-// system is what runs on the ground.
+// system is what runs on the stack.
 type system struct {
-	config
-	ground             *devstack.Stack
-	tools              compose.Tools
-	running            []*boot.Running
-	units              []*boot.Unit
-	broken             chan error
-	people             demo.People
-	kosToken, apSecret string
-	file               demo.File
+	Config
+	dir    string
+	stack  *devstack.Stack
+	tools  service.Tools
+	env    boot.Env          // that of the parts: given, then ours, then the all-in-one's defaults
+	given  map[string]string // what the all-in-one makes, and where the parts are that run already
+	sites  map[string]site   // of the parts that run already
+	people devstack.People
+	broken chan error
 }
 
-// secretsAndPeople makes, or finds again, what the parts and the demo accounts log in with.
-func (s *system) secretsAndPeople() error {
-	var err1, err2, err3, err4, err5 error
-	s.kosToken, err1 = s.ground.Secrets.Get("kos.token", devstack.Token)
-	s.apSecret, err2 = s.ground.Secrets.Get("mvnoap.secret", devstack.WebhookSecret)
-	s.people, err3 = demo.Plan(s.ground.Secrets.Get, devstack.Readable)
-	if s.token.Reveal() == "" {
-		var token string
-		token, err4 = s.ground.Secrets.Get(devstack.InternalToken, devstack.Token)
-		s.token = personal.NewSecret(token)
+// site is where a part is, by origins without a path.
+type site struct{ url, internal string }
+
+// prepare makes, or finds again, what the parts and the demo accounts log in with, and creates the demo accounts.
+func (s *system) prepare(ctx context.Context, env boot.Env) error {
+	secret := s.stack.Secrets.Get
+	kosToken, err1 := secret("kos.token", devstack.Token)
+	apSecret, err2 := secret("mvnoap.secret", devstack.WebhookSecret)
+	internal, err3 := s.orMade(s.InternalAPI.Token, devstack.InternalToken)
+	auditing, err4 := s.orMade(s.Audit.AuditToken, devstack.GatewayAuditToken)
+	var err5 error
+	s.people, err5 = devstack.PlanPeople(secret, devstack.Readable)
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		return err
 	}
-	if s.auditing.Reveal() == "" {
-		var token string
-		token, err5 = s.ground.Secrets.Get(devstack.GatewayAuditToken, devstack.Token)
-		s.auditing = personal.NewSecret(token)
+	cache := s.stack.Cache
+	s.given = map[string]string{
+		"KOS_TOKEN": kosToken, "MVNOAP_SECRET": apSecret, "INTERNAL_TOKEN": internal, "GATEWAY_AUDIT_TOKEN": auditing,
+		"KEYRING_FILE": s.stack.Keyring, "VALKEY_ADDR": cache.Addr, "VALKEY_PASSWORD": cache.Password.Reveal(),
+		"VALKEY_CLUSTER": fmt.Sprint(cache.Cluster), "VALKEY_MINI": fmt.Sprint(cache.Mini),
+		"AUTH_DATABASE_URL":    s.stack.Access.AppURL(migrations.Auth),
+		"BILL_DATABASE_URL":    s.stack.Access.AppURL(migrations.Bill),
+		"PRODUCT_DATABASE_URL": s.stack.Access.AppURL(migrations.Product),
+		"KOS_DATABASE_URL":     s.stack.Access.AppURL(migrations.KOS),
 	}
-	return errors.Join(err1, err2, err3, err4, err5)
+	s.env = env.With(s.given, defaults(s.dir))
+	return s.seed(ctx)
 }
 
-func (s *system) start(ctx context.Context) error {
-	kos, err := s.simulator(ctx, "kos", func(state string) (*boot.Unit, error) {
-		return compose.KOSSimulator(compose.KOSSimConfig{
-			Listen: s.kos, Tokens: []string{s.kosToken}, StateDir: state, Quota: s.simQuota, Delay: s.simDelay,
-		})
-	})
-	if err != nil {
-		return err
+// orMade returns what the environment says, or else the secret of that name, which is made once.
+func (s *system) orMade(said personal.Secret, name string) (string, error) {
+	if v := said.Reveal(); v != "" {
+		return v, nil
 	}
-	ap, err := s.simulator(ctx, "mvnoap", func(state string) (*boot.Unit, error) {
-		return compose.APSimulator(compose.APSimConfig{Listen: s.ap, Secrets: []string{s.apSecret}, StateDir: state})
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.seed(ctx); err != nil {
-		return err
-	}
-	return s.services(ctx,
-		compose.KOS{
-			URL: kos.URL, Token: personal.NewSecret(s.kosToken), DatabaseURL: s.ground.DatabaseURL(migrations.KOS), Quota: s.quota,
-			PerCustomer: s.customers,
-			Floor:       s.floor, Fresh: s.fresh, Prefetch: s.prefetch, Breakers: s.breakers,
-		},
-		compose.AP{URL: ap.URL, Secret: personal.NewSecret(s.apSecret), Breaker: s.apBreaker, Rate: s.apRate},
-		demo.Simulator{URL: kos.URL, Control: kos.InternalURL}, demo.Simulator{URL: ap.URL, Control: ap.InternalURL})
+	return s.stack.Secrets.Get(name, devstack.Token)
 }
 
-func (s *system) simulator(ctx context.Context, name string, wire func(state string) (*boot.Unit, error)) (*boot.Running, error) {
-	state := filepath.Join(s.dir, name)
-	if err := os.MkdirAll(state, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
-	}
-	unit, err := wire(state)
-	if err != nil {
-		return nil, err
-	}
-	return s.run(ctx, unit)
+// runs notes that a part runs at a site, for the parts that need it.
+func (s *system) runs(p part, at site) {
+	s.sites[p.name] = at
+	maps.Copy(s.given, p.urls(at))
 }
 
-// services starts auth first: the others ask it for keys and revocations.
-func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, kosSim, apSim demo.Simulator) error {
-	authUnit, err := compose.Auth(ctx, compose.AuthConfig{
-		Listen: s.auth, Data: s.ground.Data(migrations.Auth, s.pool), InternalToken: s.token, Sessions: s.sessions, Login: s.login,
-		Searches:          s.searches,
-		GatewayAuditToken: s.auditing,
-	}, s.tools)
-	if err != nil {
-		return err
-	}
-	auth, err := s.run(ctx, authUnit)
-	if err != nil {
-		return err
-	}
-	link := compose.AuthLink{URL: auth.URL, InternalURL: auth.InternalURL, Token: s.token}
-	billUnit, err := compose.Bill(ctx, compose.BillConfig{
-		Listen: s.bill, Data: s.ground.Data(migrations.Bill, s.pool), Auth: link, KOS: kos, AP: ap, History: s.history,
-	}, s.tools)
-	if err != nil {
-		return err
-	}
-	bill, err := s.run(ctx, billUnit)
-	if err != nil {
-		return err
-	}
-	productUnit, err := compose.Product(ctx, compose.ProductConfig{
-		Listen: s.product, Data: s.ground.Data(migrations.Product, s.pool), Auth: link, KOS: kos, AP: ap, Policy: s.policy,
-		Books: s.books,
-	}, s.tools)
-	if err != nil {
-		return err
-	}
-	product, err := s.run(ctx, productUnit)
-	if err != nil {
-		return err
-	}
-	gatewayUnit, err := compose.Gateway(ctx, compose.GatewayConfig{
-		Listen: s.gateway, Cache: s.ground.Cache, Auth: link,
-		Instances:  compose.Instances{Bill: []string{bill.InternalURL}, Product: []string{product.InternalURL}},
-		AuditToken: s.auditing,
-	}, compose.Upstreams{
-		Auth: authUnit.Handler, Bill: billUnit.Handler, Product: productUnit.Handler,
-	}, s.tools)
-	if err != nil {
-		return err
-	}
-	gateway, err := s.run(ctx, gatewayUnit)
-	if err != nil {
-		return err
-	}
-	s.file = demo.File{
-		BaseURL:  gateway.URL,
-		Services: map[string]string{"auth": auth.URL, "bill": bill.URL, "product": product.URL},
-		Metrics: map[string]string{
-			"gateway": gateway.InternalURL + "/metrics", "auth": auth.InternalURL + "/metrics",
-			"bill": bill.InternalURL + "/metrics", "product": product.InternalURL + "/metrics", "kos": kosSim.Control + "/metrics",
-		},
-		KOS: kosSim, MVNOAP: apSim,
-	}
-	return s.awaitReady(ctx)
+// oneProcess runs the parts in this process.
+type oneProcess struct {
+	*system
+	running []*boot.Running
+	units   []*boot.Unit
 }
 
-func (s *system) run(ctx context.Context, u *boot.Unit) (*boot.Running, error) {
-	r, err := u.Start(ctx, s.tools.Log)
+// start starts auth before the services that ask it for keys and revocations, and waits until all are ready.
+func (o *oneProcess) start(ctx context.Context) error {
+	for _, p := range o.parts() {
+		if err := o.begin(ctx, p); err != nil {
+			return err
+		}
+	}
+	return o.awaitReady(ctx)
+}
+
+func (o *oneProcess) begin(ctx context.Context, p part) error {
+	u, err := p.wire(ctx, o.env.With(p.own, nil), o.handlers())
+	if err != nil {
+		return err
+	}
+	r, err := u.Start(ctx, o.tools.Log)
 	if err != nil {
 		u.Close()
-		return nil, err
+		return err
 	}
-	s.running, s.units = append(s.running, r), append(s.units, u)
+	o.running, o.units = append(o.running, r), append(o.units, u)
+	o.runs(p, site{r.URL, r.InternalURL})
 	go func() {
 		if err := <-r.Failed(); err != nil {
 			select {
-			case s.broken <- err:
+			case o.broken <- err:
 			default:
 			}
 		}
 	}()
-	return r, nil
+	return nil
 }
 
 // seed creates the demo accounts through the auth service's own store.
 func (s *system) seed(ctx context.Context) error {
-	keyring, err := vault.Open(s.ground.Keyring)
+	keyring, err := vault.Open(s.stack.Keyring)
 	if err != nil {
 		return err
 	}
-	pool, err := postgres.Pool(ctx, s.ground.Access.AppURL(migrations.Auth), postgres.PoolConfig{Name: "demo data"})
+	pool, err := postgres.Pool(ctx, s.stack.Access.AppURL(migrations.Auth), postgres.PoolConfig{Name: "demo data"})
 	if err != nil {
 		return err
 	}
@@ -333,16 +263,16 @@ func (s *system) seed(ctx context.Context) error {
 		return err
 	}
 	keyring.Obey(form)
-	return demo.Seed(ctx, s.people, postgres.NewUsers(pool, keyring), postgres.NewSecondFactors(pool, keyring), time.Now())
+	return devstack.SeedPeople(ctx, s.people, postgres.NewUsers(pool, keyring), postgres.NewSecondFactors(pool, keyring), time.Now())
 }
 
-// readyWithin is how long everything together may take to get ready.
-const readyWithin = 30 * time.Second
+// readyTimeout is how long everything together may take to get ready.
+const readyTimeout = 30 * time.Second
 
-func (s *system) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+func (o *oneProcess) awaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	for _, u := range s.units {
+	for _, u := range o.units {
 		for failing := u.Failing(ctx); failing != ""; failing = u.Failing(ctx) {
 			select {
 			case <-ctx.Done():
@@ -354,31 +284,43 @@ func (s *system) awaitReady(ctx context.Context) error {
 	return nil
 }
 
+// stop stops the parts, the last started first.
+func (o *oneProcess) stop() error {
+	var errs []error
+	for i := len(o.running) - 1; i >= 0; i-- {
+		errs = append(errs, o.running[i].Stop())
+	}
+	return errors.Join(errs...)
+}
+
 // announce writes the demo file and prints the logins.
 func (s *system) announce(out io.Writer, path string) error {
-	f := s.file
-	f.Customers, f.Operator, f.Admin = s.people.Customers, s.people.Operator, s.people.Admin
-	cache := s.ground.Cache
-	f.Cache = demo.Cache{Address: cache.Addr, Cluster: cache.Cluster, Password: cache.Password.Reveal(), Mini: cache.Mini}
-	f.Databases = map[string]string{}
+	cache := s.stack.Cache
+	f := devstack.DemoFile{
+		BaseURL: s.sites[gatewayName].url, Services: map[string]string{}, Metrics: map[string]string{},
+		Customers: s.people.Customers, Operator: s.people.Operator, Admin: s.people.Admin,
+		Cache: devstack.DemoCache{
+			Address: cache.Addr, Cluster: cache.Cluster, Password: cache.Password.Reveal(), Mini: cache.Mini,
+		},
+		Databases: map[string]string{},
+		KOS:       devstack.Simulator{URL: s.sites[kosName].url, Control: s.sites[kosName].internal},
+		MVNOAP:    devstack.Simulator{URL: s.sites[apName].url, Control: s.sites[apName].internal},
+	}
+	for short, name := range map[string]string{"auth": authName, "bill": service.Bill, "product": service.Product} {
+		f.Services[short] = s.sites[name].url
+		f.Metrics[short] = s.sites[name].internal + "/metrics"
+	}
+	f.Metrics["gateway"], f.Metrics["kos"] = s.sites[gatewayName].internal+"/metrics", f.KOS.Control+"/metrics"
 	for _, db := range migrations.All() {
-		f.Databases[string(db)] = s.ground.Access.OwnerURL(db)
+		f.Databases[string(db)] = s.stack.Access.OwnerURL(db)
 	}
 	if err := f.Write(path); err != nil {
 		return err
 	}
-	for _, n := range s.ground.Notices {
+	for _, n := range s.stack.Notices {
 		if _, err := fmt.Fprintln(out, "note:", n); err != nil {
 			return err
 		}
 	}
 	return f.Print(out, path)
-}
-
-func (s *system) stop() error {
-	var errs []error
-	for i := len(s.running) - 1; i >= 0; i-- {
-		errs = append(errs, s.running[i].Stop())
-	}
-	return errors.Join(errs...)
 }

@@ -19,7 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 )
 
 // clientAt is a client whose connections come from the address.
@@ -82,7 +82,7 @@ func TestAFloodOfJunkDoesNotKeepKnownDevicesOut(t *testing.T) { //nolint:paralle
 	const address, accounts, each = "127.0.0.2", 6, 10
 	customers := clientAt(address)
 	defer customers.CloseIdleConnections()
-	logins := make([]demo.Login, accounts)
+	logins := make([]devstack.Login, accounts)
 	devices := make([][]*http.Cookie, accounts)
 	for i := range logins {
 		logins[i] = newcomer(t)
@@ -121,7 +121,7 @@ func TestAFloodOfJunkDoesNotKeepKnownDevicesOut(t *testing.T) { //nolint:paralle
 	require.Zero(t, junk.answers[http.StatusOK].Load())
 }
 
-func loginBody(l demo.Login) map[string]string {
+func loginBody(l devstack.Login) map[string]string {
 	return map[string]string{"userId": l.UserID, "password": l.Password}
 }
 

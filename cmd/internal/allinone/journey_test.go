@@ -10,13 +10,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 )
 
 func TestJourneyOfTheDemo(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
-	require.NoError(t, demo.Journey(t.Context(), running.File, io.Discard))
+	require.NoError(t, devstack.Journey(t.Context(), running.DemoFile, io.Discard))
 }
 
 func TestWrongPasswordFiveTimesLocks(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// lock takes the data folder for this process; the system gives it back when the process ends, however it ends. A folder that
-// another process has is a clear message and nothing in it is touched.
+// lock takes the data folder for this process; the system gives it back when the process ends, however it ends. A
+// folder that another process has is a clear message and nothing in it is touched.
 func lock(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)

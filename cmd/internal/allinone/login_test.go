@@ -19,20 +19,20 @@ import (
 	"phonebill/adapters/credentials"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/vault"
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 	"phonebill/core/auth"
 	"phonebill/core/personal"
 )
 
 // newAccount makes an account of the test's own.
-func newAccount(t *testing.T, user string) demo.Login {
+func newAccount(t *testing.T, user string) devstack.Login {
 	t.Helper()
 	keys, err := vault.Open(filepath.Join(running.dir, "keyring.json"))
 	require.NoError(t, err)
 	pool, err := postgres.Pool(t.Context(), running.Databases["auth"], postgres.PoolConfig{Name: "test"})
 	require.NoError(t, err)
 	defer pool.Close()
-	who := demo.Login{UserID: user, Password: "old-secret-horse"}
+	who := devstack.Login{UserID: user, Password: "old-secret-horse"}
 	hash, err := credentials.NewHasher(credentials.DefaultHashParams()).Hash(t.Context(), personal.NewSecret(who.Password))
 	require.NoError(t, err)
 	require.NoError(t, postgres.NewUsers(pool, keys).Create(t.Context(), auth.User{
@@ -42,7 +42,7 @@ func newAccount(t *testing.T, user string) demo.Login {
 }
 
 // loginWith logs in through the gateway with cookies at hand.
-func loginWith(t *testing.T, who demo.Login, cookies ...*http.Cookie) (reply, []*http.Cookie) {
+func loginWith(t *testing.T, who devstack.Login, cookies ...*http.Cookie) (reply, []*http.Cookie) {
 	t.Helper()
 	raw, err := json.Marshal(map[string]string{"userId": who.UserID, "password": who.Password})
 	require.NoError(t, err)
@@ -76,7 +76,7 @@ func TestAKnownDeviceIsNotLockedOutByStrangers(t *testing.T) {
 	require.Equal(t, http.SameSiteLaxMode, c.SameSite)
 	require.Equal(t, 365*24*60*60, c.MaxAge)
 
-	stranger := demo.Login{UserID: who.UserID, Password: "wrong-secret-horse"}
+	stranger := devstack.Login{UserID: who.UserID, Password: "wrong-secret-horse"}
 	for range 5 {
 		first, _ = loginWith(t, stranger)
 	}
@@ -159,7 +159,7 @@ func TestAnIDIsOneAccountWhateverItsCase(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
 	who := newAccount(t, "case-owner")
-	typed := demo.Login{UserID: "Case-Owner", Password: who.Password}
+	typed := devstack.Login{UserID: "Case-Owner", Password: who.Password}
 	token := login(t, typed)
 	require.Equal(t, "case-owner", call(t, http.MethodGet, "/auth/user-info", token, nil).text("userId"))
 	admin := login(t, running.Admin)
@@ -175,7 +175,7 @@ func TestAnIDIsOneAccountWhateverItsCase(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "no two accounts differ in the case of their ids alone\n", out)
 	for n, wrong := range []string{"CASE-owner", "case-OWNER", "Case-Owner", "cAse-owner", "case-owner"} {
-		r, _ := loginWith(t, demo.Login{UserID: wrong, Password: "wrong-secret-horse"})
+		r, _ := loginWith(t, devstack.Login{UserID: wrong, Password: "wrong-secret-horse"})
 		require.Equal(t, map[bool]string{true: "AUTH_002", false: "AUTH_001"}[n == 4], r.body.Error.Code)
 	}
 }

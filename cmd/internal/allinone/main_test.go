@@ -23,13 +23,13 @@ import (
 	"phonebill/adapters/rest/resttest"
 	"phonebill/cmd/internal/allinone"
 	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 )
 
 // The whole system runs once for all tests of this package: in this process, on a PostgreSQL and a cache of its own, on any free
 // ports. A bare `go test` skips, `make test` does not.
 var running struct {
-	demo.File
+	devstack.DemoFile
 	dir  string
 	logs *safeBuffer
 }
@@ -59,7 +59,7 @@ func withSystem(tests func() int) (int, error) {
 	go func() {
 		done <- allinone.Run(ctx, testEnv(dir), io.Discard, boot.Logger(running.logs, "debug", "json"))
 	}()
-	if running.File, err = awaitFile(filepath.Join(dir, allinone.DemoFile), done); err != nil {
+	if running.DemoFile, err = awaitFile(filepath.Join(dir, allinone.DemoFile), done); err != nil {
 		return 1, err
 	}
 	code := tests()
@@ -79,18 +79,18 @@ func testEnv(dir string) boot.Env {
 	return func(key string) string { return vars[key] }
 }
 
-func awaitFile(path string, done <-chan error) (demo.File, error) {
+func awaitFile(path string, done <-chan error) (devstack.DemoFile, error) {
 	for range 600 {
-		if f, err := demo.Read(path); err == nil {
+		if f, err := devstack.ReadDemo(path); err == nil {
 			return f, nil
 		}
 		select {
 		case err := <-done:
-			return demo.File{}, errors.Join(errors.New("the system ended before it was ready"), err)
+			return devstack.DemoFile{}, errors.Join(errors.New("the system ended before it was ready"), err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	return demo.File{}, errors.New("the system does not get ready")
+	return devstack.DemoFile{}, errors.New("the system does not get ready")
 }
 
 func needSystem(t *testing.T) {
@@ -210,7 +210,7 @@ func send(t *testing.T, base, method, path, token string, body any, headers http
 }
 
 // customer finds a demo account by scenario; of the normal ones nth picks one, so that tests do not step on each other's line.
-func customer(t *testing.T, scenario string, nth int) demo.Login {
+func customer(t *testing.T, scenario string, nth int) devstack.Login {
 	t.Helper()
 	for _, c := range running.Customers {
 		if c.Scenario == scenario {
@@ -221,10 +221,10 @@ func customer(t *testing.T, scenario string, nth int) demo.Login {
 		}
 	}
 	require.FailNow(t, "no such demo customer", scenario)
-	return demo.Login{}
+	return devstack.Login{}
 }
 
-func login(t *testing.T, c demo.Login) (token string) {
+func login(t *testing.T, c devstack.Login) (token string) {
 	t.Helper()
 	if c.TOTPSecret != "" {
 		return staffLogin(t, c)
@@ -240,7 +240,7 @@ var staffTokens = struct {
 	of map[string]string
 }{of: map[string]string{}}
 
-func staffLogin(t *testing.T, c demo.Login) (token string) {
+func staffLogin(t *testing.T, c devstack.Login) (token string) {
 	t.Helper()
 	staffTokens.Lock()
 	defer staffTokens.Unlock()

@@ -24,7 +24,7 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/vault"
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 	"phonebill/core/auth"
 	"phonebill/core/id"
 	"phonebill/openapi"
@@ -350,7 +350,7 @@ func TestAnInitialPasswordOpensNothingButItsChange(t *testing.T) {
 		"lines": []string{"010-7779-0001"}, "roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY"}, "reason": "시험 계정",
 	})
 	require.Equal(t, http.StatusCreated, r.status, r.raw)
-	initial := demo.Login{UserID: "adm-initial", Password: initialPassword}
+	initial := devstack.Login{UserID: "adm-initial", Password: initialPassword}
 	token := login(t, initial)
 	some := stranger{
 		otherLine: "01012345678", otherSession: "01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b", otherRequests: map[string]string{

@@ -7,10 +7,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 )
 
-func tryLogin(t *testing.T, c demo.Login, otp string) reply {
+func tryLogin(t *testing.T, c devstack.Login, otp string) reply {
 	t.Helper()
 	body := map[string]string{"userId": c.UserID, "password": c.Password}
 	if otp != "" {
@@ -99,7 +99,7 @@ func TestStaffEnrolAnewAtTheirFirstLogin(t *testing.T) {
 	})
 	require.Equal(t, http.StatusCreated, r.status, r.raw)
 	made := r.text("enrolment", "secret")
-	c := demo.Login{UserID: "mfa-newop", Password: initialPassword}
+	c := devstack.Login{UserID: "mfa-newop", Password: initialPassword}
 	r = tryLogin(t, c, code(t, made, 0))
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	require.Equal(t, []any{"CHANGE_PASSWORD", "ENROL_SECOND_FACTOR"}, r.data("duties"))
@@ -147,7 +147,7 @@ func TestAnonymousGuessesDoNotLockStaffOut(t *testing.T) {
 	})
 	require.Equal(t, http.StatusCreated, r.status, r.raw)
 	secret := r.text("enrolment", "secret")
-	c := demo.Login{UserID: "mfa-known", Password: initialPassword}
+	c := devstack.Login{UserID: "mfa-known", Password: initialPassword}
 	r = tryLogin(t, c, code(t, secret, 0))
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	cookie := r.header.Get("Set-Cookie")
@@ -160,7 +160,7 @@ func TestAnonymousGuessesDoNotLockStaffOut(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	cookie, c.Password = r.header.Get("Set-Cookie"), strongPassword
 	for range 5 {
-		tryLogin(t, demo.Login{UserID: c.UserID, Password: "not-the-password"}, "")
+		tryLogin(t, devstack.Login{UserID: c.UserID, Password: "not-the-password"}, "")
 	}
 	require.Equal(t, "AUTH_003", tryLogin(t, c, "").body.Error.Code)
 	body := fields{"userId": c.UserID, "password": c.Password}

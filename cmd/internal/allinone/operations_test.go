@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 )
 
 var opsPages = []string{"/ops/circuit-breakers", "/ops/kos-quota", "/ops/cache"}
@@ -23,7 +23,7 @@ func TestStaffSeeTheInstances(t *testing.T) {
 		"bill-inquiry":   strings.TrimSuffix(strings.TrimPrefix(running.Metrics["bill"], "http://"), "/metrics"),
 		"product-change": strings.TrimSuffix(strings.TrimPrefix(running.Metrics["product"], "http://"), "/metrics"),
 	}
-	for _, who := range []demo.Login{running.Operator, running.Admin} {
+	for _, who := range []devstack.Login{running.Operator, running.Admin} {
 		token := login(t, who)
 		for _, page := range opsPages {
 			r := call(t, http.MethodGet, page, token, nil)

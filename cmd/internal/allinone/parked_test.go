@@ -12,7 +12,7 @@ import (
 
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/vault"
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/id"
@@ -22,7 +22,7 @@ import (
 )
 
 // park stores an order of which KOS cannot tell, as a day of asking in vain leaves it.
-func park(t *testing.T, who demo.Login) (requestID string) {
+func park(t *testing.T, who devstack.Login) (requestID string) {
 	t.Helper()
 	keyring, err := vault.Open(filepath.Join(running.dir, "keyring.json"))
 	require.NoError(t, err)

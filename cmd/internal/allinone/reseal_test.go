@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 )
 
 // TestResealTheRunningSystem seals under load, from the other tests, and everything is found and opens afterwards.
@@ -57,14 +57,14 @@ func TestResealTheRunningSystem(t *testing.T) {
 func TestAnUnreadableNameIsOneMarkedRow(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
-	var owner, other demo.Login
-	for user, made := range map[string]*demo.Login{"unreadable-name": &owner, "unreadable-not": &other} {
+	var owner, other devstack.Login
+	for user, made := range map[string]*devstack.Login{"unreadable-name": &owner, "unreadable-not": &other} {
 		r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
 			"userId": user, "password": initialPassword, "userName": "홍길동", "customerId": "C-unreadable", "lines": []string{},
 			"roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY"}, "reason": "시험 계정",
 		})
 		require.Equal(t, http.StatusCreated, r.status, r.raw)
-		*made = own(t, demo.Login{UserID: user, Password: initialPassword})
+		*made = own(t, devstack.Login{UserID: user, Password: initialPassword})
 	}
 	db, err := pgx.Connect(t.Context(), running.Databases["auth"])
 	require.NoError(t, err)
@@ -99,7 +99,7 @@ func TestExchangedLinesAreNobodys(t *testing.T) {
 			"roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY"}, "reason": "시험 계정",
 		})
 		require.Equal(t, http.StatusCreated, r.status, r.raw)
-		own(t, demo.Login{UserID: user, Password: initialPassword})
+		own(t, devstack.Login{UserID: user, Password: initialPassword})
 	}
 	db, err := pgx.Connect(t.Context(), running.Databases["auth"])
 	require.NoError(t, err)
@@ -109,7 +109,7 @@ func TestExchangedLinesAreNobodys(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 2, tag.RowsAffected())
 	for user := range lines {
-		r := call(t, http.MethodGet, "/bills/menu", login(t, demo.Login{UserID: user, Password: strongPassword}), nil)
+		r := call(t, http.MethodGet, "/bills/menu", login(t, devstack.Login{UserID: user, Password: strongPassword}), nil)
 		require.NotContains(t, r.raw, "7778-000", user)
 		r = call(t, http.MethodGet, "/admin/users/"+user, login(t, running.Operator), nil)
 		require.Contains(t, r.raw, `"unreadable":["LINES"]`)

@@ -1,7 +1,6 @@
 package allinone
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,18 +18,15 @@ import (
 	"time"
 
 	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/compose"
-	"phonebill/cmd/internal/demo"
-	"phonebill/migrations"
 )
 
-// RunSplit is Run with each simulator, service and gateway as a process of its own, from the binaries beside this one, as they
-// are deployed. Addresses must have ports.
+// RunSplit is Run with each part as a process of its own, from the binaries beside this one, as they are deployed.
+// Addresses must have ports.
 func RunSplit(ctx context.Context, env boot.Env, out io.Writer, log *slog.Logger) error {
-	return run(ctx, env, out, log, func(s *system) parts { return &processes{system: s} })
+	return run(ctx, env, out, log, func(s *system) runner { return &processes{system: s} })
 }
 
-// processes are the children of the split system.
+// processes runs each part as a child.
 type processes struct {
 	*system
 	children []*child
@@ -47,102 +42,51 @@ type child struct {
 }
 
 func (p *processes) start(ctx context.Context) error {
-	if err := p.seed(ctx); err != nil {
-		return err
-	}
-	given := []string{
-		"KEYRING_FILE=" + p.ground.Keyring, "VALKEY_ADDR=" + p.ground.Cache.Addr,
-		"VALKEY_PASSWORD=" + p.ground.Cache.Password.Reveal(), "VALKEY_MINI=" + strconv.FormatBool(p.ground.Cache.Mini),
-		"VALKEY_CLUSTER=" + strconv.FormatBool(p.ground.Cache.Cluster),
-		"AUTH_DATABASE_URL=" + p.ground.Access.AppURL(migrations.Auth), "BILL_DATABASE_URL=" + p.ground.Access.AppURL(migrations.Bill),
-		"PRODUCT_DATABASE_URL=" + p.ground.Access.AppURL(migrations.Product), "KOS_DATABASE_URL=" + p.ground.Access.AppURL(migrations.KOS),
-		"KOS_TOKEN=" + p.kosToken, "MVNOAP_SECRET=" + p.apSecret, "KOS_URL=http://" + p.kos.Addr, "MVNOAP_URL=http://" + p.ap.Addr,
-		"AUTH_URL=http://" + p.auth.Addr, "AUTH_INTERNAL_URL=http://" + p.auth.Internal,
-		"INTERNAL_TOKEN=" + p.token.Reveal(), "BILL_URL=http://" + p.bill.Addr, "PRODUCT_URL=http://" + p.product.Addr,
-		"BILL_INTERNAL_URLS=http://" + p.bill.Internal, "PRODUCT_INTERNAL_URLS=http://" + p.product.Internal,
-		"PREFETCH_NIGHT=" + cmp.Or(os.Getenv("PREFETCH_NIGHT"), "off"), "BOOKS_AT=" + cmp.Or(os.Getenv("BOOKS_AT"), "off"),
-		"AUTH_COOKIE_SECURE=" + strconv.FormatBool(!p.login.PlainCookies),
-	}
-	auditing := "GATEWAY_AUDIT_TOKEN=" + p.auditing.Reveal()
-	for _, part := range []struct {
-		name, ready string
-		reads       func(boot.Env) error
-		env         []string
-	}{
-		{"kos-simulator", p.kos.Internal, reads(compose.ReadKOSSim), []string{"STATE_DIR=" + filepath.Join(p.dir, "kos")}},
-		{"mvnoap-simulator", p.ap.Internal, reads(compose.ReadAPSim), []string{"STATE_DIR=" + filepath.Join(p.dir, "mvnoap")}},
-		{"auth", p.auth.Internal, reads(compose.ReadAuth), []string{auditing}},
-		{"bill-inquiry", p.bill.Internal, reads(compose.ReadBill), []string{"SPOOL_DIR=" + p.history.SpoolDir}},
-		{"product-change", p.product.Internal, reads(compose.ReadProduct), nil},
-		{"gateway", p.gateway.Internal, reads(compose.ReadGateway), []string{auditing}},
-	} {
-		env, err := needed(part.reads, slices.Concat(given, part.env))
+	// The children are given what the environment says, and not what boot.Main puts in its place for this program.
+	env := boot.Env(os.Getenv).With(p.given, defaults(p.dir))
+	for _, part := range p.parts() {
+		at, err := part.listeners(env.With(part.own, nil))
 		if err != nil {
 			return fmt.Errorf("configure %s: %w", part.name, err)
 		}
-		if err := p.spawn(ctx, part.name, env); err != nil {
+		if err := p.spawn(ctx, part.name, needed(part.variables, env.With(part.own, nil))); err != nil {
 			return err
 		}
-		if err := p.await(ctx, part.name, part.ready); err != nil {
+		if err := p.await(ctx, part.name, at.Internal); err != nil {
 			return err
 		}
+		p.runs(part, site{"http://" + at.Addr, "http://" + at.Internal})
 		p.children[len(p.children)-1].ready.Store(true)
-	}
-	origin := func(l compose.Listen) demo.Simulator {
-		return demo.Simulator{URL: "http://" + l.Addr, Control: "http://" + l.Internal}
-	}
-	metrics := func(l compose.Listen) string { return "http://" + l.Internal + "/metrics" }
-	p.file = demo.File{
-		BaseURL:  "http://" + p.gateway.Addr,
-		Services: map[string]string{"auth": "http://" + p.auth.Addr, "bill": "http://" + p.bill.Addr, "product": "http://" + p.product.Addr},
-		Metrics: map[string]string{
-			"gateway": metrics(p.gateway), "auth": metrics(p.auth), "bill": metrics(p.bill), "product": metrics(p.product),
-			"kos": metrics(p.kos),
-		},
-		KOS: origin(p.kos), MVNOAP: origin(p.ap),
 	}
 	return nil
 }
 
-func reads[C any](read func(boot.Env) (C, error)) func(boot.Env) error {
-	return func(env boot.Env) error {
-		_, err := read(env)
-		return err
-	}
-}
-
-// harmless are variables that every process gets: they hold no secrets.
+// harmless are variables that every process gets beside its own: they hold no secrets.
 var harmless = []string{
-	"PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GODEBUG", "GORACE", "GOCOVERDIR",
-	"LOG_LEVEL", "LOG_FORMAT", boot.CPUProfile, boot.Environment, boot.HashWorker,
+	"PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "GOMAXPROCS", "GOMEMLIMIT", "GODEBUG", "GORACE", "GOCOVERDIR",
 }
 
-// needed returns the environment of a process: of what is given to all and of our own environment, the variables that the process reads.
-// So each gets the secrets that it needs and no others.
-func needed(read func(boot.Env) error, given []string) ([]string, error) {
-	all := map[string]string{}
-	for _, pair := range slices.Concat(os.Environ(), given) {
-		key, value, _ := strings.Cut(pair, "=")
-		all[key] = value
+// needed returns the environment of a process: the variables that it reads and no others. So each gets the secrets that
+// it needs and no others.
+func needed(variables []boot.Variable, env boot.Env) []string {
+	keys := slices.Clone(harmless)
+	for _, v := range variables {
+		keys = append(keys, v.Name)
 	}
-	keys, err := boot.Env(func(key string) string { return all[key] }).Keys(read)
-	if err != nil {
-		return nil, err
-	}
-	var env []string
-	for _, key := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(keys, harmless)))) {
-		if value, set := all[key]; set {
-			env = append(env, key+"="+value)
+	var all []string
+	for _, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
+		if value := env(key); value != "" {
+			all = append(all, key+"="+value)
 		}
 	}
-	return env, nil
+	return all
 }
 
 // restarts is how often a child that ends by itself is started again before everything is given up.
 const restarts = 20
 
-// spawn starts a binary that lies beside ours and starts it again when it ends by itself after it was ready once. It dies with us,
-// however we die (where the system can do that).
+// spawn starts a binary that lies beside ours and starts it again when it ends by itself after it was ready once. It
+// dies with us, however we die (where the system can do that).
 func (p *processes) spawn(ctx context.Context, name string, env []string) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -214,7 +158,7 @@ func (c *child) signal(sig os.Signal) {
 }
 
 func (p *processes) await(ctx context.Context, name, internal string) error {
-	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	path := "/readyz"
 	if strings.HasSuffix(name, "-simulator") {

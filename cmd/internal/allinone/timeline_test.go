@@ -15,7 +15,7 @@ import (
 	"phonebill/adapters/kos/kossim"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/vault"
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 	"phonebill/core/calendar"
 	"phonebill/core/line"
 	"phonebill/ports/portstest"
@@ -37,7 +37,7 @@ func steer(t *testing.T, path string, body, into any) {
 }
 
 // owner is a customer of the test's own, with a line that KOS knows.
-func owner(t *testing.T, user string, seed int) demo.Login {
+func owner(t *testing.T, user string, seed int) devstack.Login {
 	t.Helper()
 	var numbers []string
 	steer(t, "/control/customers", fields{"count": 1, "seed": seed}, &numbers)
@@ -49,7 +49,7 @@ func owner(t *testing.T, user string, seed int) demo.Login {
 		"roles":      []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY", "PRODUCT_CHANGE"}, "reason": "시험 계정",
 	})
 	require.Equal(t, http.StatusCreated, r.status, r.raw)
-	return own(t, demo.Login{UserID: user, Password: initialPassword, LineNumber: number.Hyphenated()})
+	return own(t, devstack.Login{UserID: user, Password: initialPassword, LineNumber: number.Hyphenated()})
 }
 
 // storyOf is what staff see of a request; whats are its codes.
@@ -86,7 +86,7 @@ func inOrder(whats []string, want ...string) bool {
 	return true
 }
 
-func masked(who demo.Login) string {
+func masked(who devstack.Login) string {
 	return who.LineNumber[:3] + "-****-" + who.LineNumber[len(who.LineNumber)-4:]
 }
 

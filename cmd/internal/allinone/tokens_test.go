@@ -24,7 +24,7 @@ import (
 	"phonebill/adapters/jose"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/vault"
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/devstack"
 	"phonebill/core/auth"
 	"phonebill/core/line"
 	"phonebill/core/personal"
@@ -57,10 +57,10 @@ func ring(t *testing.T) ports.Vault {
 }
 
 // newcomer is a customer of the test's own.
-func newcomer(t *testing.T) demo.Login {
+func newcomer(t *testing.T) devstack.Login {
 	t.Helper()
 	users, _ := authStore(t)
-	l := demo.Login{UserID: "new-" + strings.ToLower(rand.Text()[:12]), Password: rand.Text()}
+	l := devstack.Login{UserID: "new-" + strings.ToLower(rand.Text()[:12]), Password: rand.Text()}
 	l.LineNumber = fmt.Sprintf("0107781%04d", lines.Add(1))
 	hash, err := credentials.NewHasher(credentials.DefaultHashParams()).Hash(t.Context(), personal.NewSecret(l.Password))
 	require.NoError(t, err)
@@ -75,7 +75,7 @@ func newcomer(t *testing.T) demo.Login {
 }
 
 // enter logs in and answers both tokens and the session's id.
-func enter(t *testing.T, l demo.Login) (access, refresh, sid string) {
+func enter(t *testing.T, l devstack.Login) (access, refresh, sid string) {
 	t.Helper()
 	r := call(t, http.MethodPost, "/auth/login", "", map[string]string{"userId": l.UserID, "password": l.Password})
 	require.Equal(t, http.StatusOK, r.status, r.raw)

@@ -1,3 +1,6 @@
+// Package boot runs a phonebill process: it reads the configuration, makes the logger, binds the listeners, handles
+// signals, runs the workers, and closes everything in reverse. Begin with Service (a main function), Load (a
+// configuration) and Unit (what runs).
 package boot
 
 import (
@@ -16,16 +19,20 @@ import (
 // Run is a process: it works until ctx is done or something fails.
 type Run func(ctx context.Context, env Env, out io.Writer, log *slog.Logger) error
 
-// HashWorker names the variable that tells the program to hash passwords with: Main answers this very binary unless it is set; "off"
-// hashes in the process itself.
+// HashWorker names the variable with the program that hashes passwords: Main puts this very binary there unless it is
+// set; "off" hashes in the process itself.
 const HashWorker = "HASH_WORKER"
 
-// Main runs a process with the real environment and answers its exit code. SIGINT and SIGTERM end ctx; a second signal kills. Started
-// as a hash worker it is that and nothing else.
+// Main runs a process with the real environment and returns its exit code. SIGINT and SIGTERM end ctx; a second signal
+// kills. Started as a hash worker it is that and nothing else; --version alone prints the version.
 func Main(run Run) int {
 	if isHashWorker(os.Args) {
 		credentials.BeWorker()
 		return answerHashes(os.Stdin, os.Stdout)
+	}
+	if asksVersion(os.Args) {
+		_, _ = fmt.Fprintln(os.Stdout, Version())
+		return 0
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -35,6 +42,7 @@ func Main(run Run) int {
 	}()
 	env := withHashWorker(os.Getenv, os.Executable)
 	log := Logger(os.Stderr, env("LOG_LEVEL"), env("LOG_FORMAT"))
+	warnOfNearMisses(os.Environ(), log)
 	end, err := profile(env(CPUProfile))
 	if err == nil {
 		err = errors.Join(run(ctx, env, os.Stdout, log), end())
@@ -65,7 +73,7 @@ func withHashWorker(env Env, self func() (string, error)) Env {
 	}
 }
 
-// Logger answers a structured logger: level debug, info (default), warn or error; format json (default) or text.
+// Logger returns a structured logger: level debug, info (default), warn or error; format json (default) or text.
 func Logger(w io.Writer, level, format string) *slog.Logger {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {

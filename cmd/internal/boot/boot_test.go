@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,39 +25,6 @@ import (
 )
 
 var errBackend = errors.New("backend is in trouble")
-
-func env(pairs ...string) boot.Env {
-	m := map[string]string{}
-	for i := 0; i < len(pairs); i += 2 {
-		m[pairs[i]] = pairs[i+1]
-	}
-	return func(key string) string { return m[key] }
-}
-
-func TestReaderNamesAllMistakesAtOnce(t *testing.T) {
-	t.Parallel()
-	r := env("N", "7", "D", "2.7s", "S", "text", "SECRET", "hush", "BAD", "x", "LOW", "0", "NEG", "-1s", "ZERO", "0s").Read()
-	require.Equal(t, "text", r.String("S", "def"))
-	require.Equal(t, "def", r.String("NONE", "def"))
-	require.Equal(t, "text", r.Required("S"))
-	require.Equal(t, "hush", r.Secret("SECRET").Reveal())
-	require.Equal(t, 7, r.Int("N", 1, 1, 7))
-	require.Equal(t, 1, r.Int("NONE", 1, 0, 9))
-	require.Equal(t, 2700*time.Millisecond, r.Duration("D", time.Second))
-	require.Equal(t, time.Second, r.Duration("NONE", time.Second))
-	require.NoError(t, r.Err())
-	require.Equal(t, 1, r.Int("BAD", 1, 0, 9))
-	require.Equal(t, 1, r.Int("LOW", 1, 1, 9))
-	require.Equal(t, time.Second, r.Duration("BAD", time.Second))
-	require.Equal(t, time.Second, r.Duration("NEG", time.Second))
-	require.Equal(t, time.Second, r.Duration("ZERO", time.Second))
-	require.Empty(t, r.Required("MISSING"))
-	require.Empty(t, r.Secret("HIDDEN").Reveal())
-	require.Len(t, strings.Split(r.Err().Error(), "\n"), 7)
-	for _, key := range []string{"BAD", "LOW", "NEG", "ZERO", "MISSING is not set", "HIDDEN is not set"} {
-		require.ErrorContains(t, r.Err(), key)
-	}
-}
 
 func probe(t *testing.T, h *boot.Health, path string) (int, string) {
 	t.Helper()
@@ -294,15 +260,4 @@ func TestCloseIsAllowedTwice(t *testing.T) {
 	u.Close()
 	u.Close()
 	require.Equal(t, int32(1), n.Load())
-}
-
-func TestPrefixes(t *testing.T) {
-	t.Parallel()
-	env := map[string]string{"GOOD": "10.0.0.0/8, ::1/128", "BAD": "10.0.0.1"}
-	r := boot.Env(func(key string) string { return env[key] }).Read()
-	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, r.Prefixes("GOOD", ""))
-	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, r.Prefixes("NONE", "127.0.0.0/8"))
-	require.NoError(t, r.Err())
-	require.Empty(t, r.Prefixes("BAD", ""))
-	require.ErrorContains(t, r.Err(), `BAD: "10.0.0.1" is not a network`)
 }

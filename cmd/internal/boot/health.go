@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// Check tells whether something the unit cannot work without is there.
+// Check returns an error when something that the unit cannot work without is not there.
 type Check func(ctx context.Context) error
 
-// Health answers the probes: /livez (the process runs), /readyz and /health (it can serve: every check passes and it is not
-// draining). Bodies are raw, without the envelope (R-API-PROBES), and name nothing internal.
+// Health serves the probes: /livez (the process runs), /readyz and /health (it can serve: every check passes and it is
+// not draining). Bodies are raw, without the envelope (R-API-PROBES), and name nothing internal.
 type Health struct {
 	checks   map[string]Check
 	draining atomic.Bool
 }
 
-// NewHealth answers probes over the named checks.
+// NewHealth returns probes over the named checks.
 func NewHealth(checks map[string]Check) *Health { return &Health{checks: checks} }
 
 // Drain makes the unit not ready, for good.
@@ -25,16 +25,18 @@ func (h *Health) Drain() { h.draining.Store(true) }
 
 // Routes adds the probes to a mux.
 func (h *Health) Routes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, `{"status":"UP"}`) })
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, `{"status":"UP"}`)
+	})
 	mux.HandleFunc("GET /readyz", h.ready)
 	mux.HandleFunc("GET /health", h.ready)
 }
 
-// probe is how long all checks together may take.
-const probe = 2 * time.Second
+// probeTimeout is how long all checks together may take.
+const probeTimeout = 2 * time.Second
 
 func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), probe)
+	ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
 	defer cancel()
 	if failed := h.Failed(ctx); failed != "" {
 		answer(w, http.StatusServiceUnavailable, `{"status":"DOWN","failed":"`+failed+`"}`)

@@ -8,11 +8,11 @@ import (
 	"runtime/pprof"
 )
 
-// CPUProfile names the variable with a folder for a CPU profile of the whole process, <program>-<pid>.pprof; empty = none. It is written
-// when the process ends.
+// CPUProfile names the variable with a folder for a CPU profile of the whole process, <program>-<pid>.pprof; empty =
+// none. It is written when the process ends.
 const CPUProfile = "CPU_PROFILE"
 
-// profile begins one; the answered function ends it.
+// profile begins one; end writes it.
 func profile(dir string) (end func() error, err error) {
 	if dir == "" {
 		return func() error { return nil }, nil

@@ -10,10 +10,10 @@ import (
 	"runtime/debug"
 )
 
-// Service is Main for a program whose configuration is the environment: beside its options it takes no arguments. What it does not know it
-// refuses with exit code 2 instead of starting something else than was meant.
+// Service is Main for a program whose configuration is the environment: beside its options it takes no arguments. What
+// it does not know it refuses with exit code 2 instead of starting something else than was meant.
 func Service(run Run, options ...func(*flag.FlagSet)) int {
-	if isHashWorker(os.Args) {
+	if isHashWorker(os.Args) || asksVersion(os.Args) {
 		return Main(run)
 	}
 	if code, ok := arguments(os.Args, os.Stderr, options...); !ok {
@@ -23,8 +23,8 @@ func Service(run Run, options ...func(*flag.FlagSet)) int {
 	return Main(run)
 }
 
-// heapGrowth is how much a service's heap may grow before it is collected, in percent of what lives. Heaps are small here, so collecting
-// them twice as often as Go would costs little (docs/bench.md, S4).
+// heapGrowth is how much a service's heap may grow before it is collected, in percent of what lives. Heaps are small
+// here, so collecting them twice as often as Go would costs little (docs/bench.md, S4).
 const heapGrowth = 50
 
 // allInOneHeapGrowth is the same for a process that holds all services: its heap is larger, so that a collection takes
@@ -55,8 +55,9 @@ func arguments(args []string, out io.Writer, options ...func(*flag.FlagSet)) (co
 		add(flags)
 	}
 	flags.Usage = func() {
-		_, _ = fmt.Fprintf(out, "Usage: %s [options]\n\nConfiguration is by environment variables; docs/configuration.md names them and "+
-			"their defaults.\n\nOptions:\n  -h\tprint this\n", name)
+		_, _ = fmt.Fprintf(out, "Usage: %s [options]\n\n"+
+			"Configuration is by environment variables; docs/configuration.md names them and their defaults.\n\n"+
+			"Options:\n  -h\tprint this\n  -version\n    \tprint version, commit and date\n", name)
 		flags.PrintDefaults()
 	}
 	const wrong = 2

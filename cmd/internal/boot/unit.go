@@ -32,7 +32,7 @@ type Unit struct {
 // Worker is background work: it returns when ctx is done.
 type Worker func(ctx context.Context)
 
-// NewUnit answers a unit whose health is not ready yet.
+// NewUnit returns a unit whose health is not ready yet.
 func NewUnit(name, addr, internal string, health *Health) *Unit {
 	return &Unit{Name: name, Addr: addr, Internal: internal, health: health}
 }
@@ -48,8 +48,8 @@ func (u *Unit) Close() {
 	u.closers = nil
 }
 
-// grace is how long a request may go on after the signal to stop.
-const grace = 10 * time.Second
+// stopTimeout is how long a request may go on after the signal to stop.
+const stopTimeout = 10 * time.Second
 
 // Running is a unit that serves.
 type Running struct {
@@ -81,7 +81,9 @@ func (u *Unit) Start(ctx context.Context, log *slog.Logger) (*Running, error) {
 		public: server(u.Handler, log), internal: server(u.Inside, log),
 		URL: "http://" + public.Addr().String(), InternalURL: "http://" + internal.Addr().String(),
 	}
-	r.public.BaseContext = func(net.Listener) context.Context { return ports.WithShutdown(context.Background(), left.Done()) }
+	r.public.BaseContext = func(net.Listener) context.Context {
+		return ports.WithShutdown(context.Background(), left.Done())
+	}
 	for srv, ln := range map[*http.Server]net.Listener{r.public: public, r.internal: internal} {
 		go func() {
 			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -96,15 +98,15 @@ func (u *Unit) Start(ctx context.Context, log *slog.Logger) (*Running, error) {
 	return r, nil
 }
 
-// Failed tells when a listener breaks.
+// Failed reports a listener that breaks.
 func (r *Running) Failed() <-chan error { return r.failed }
 
-// Stop takes the unit off: not ready, long polls are answered with what is known now, no new requests, running ones finish, then workers,
-// then what was opened.
+// Stop takes the unit off: not ready, long polls are answered with what is known now, no new requests, running ones
+// finish, then workers, then what was opened.
 func (r *Running) Stop() error {
 	r.unit.health.Drain()
 	r.leave()
-	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	if r.unit.BeforeStop != nil {
 		r.unit.BeforeStop()
@@ -147,8 +149,9 @@ func listen(ctx context.Context, name, addr string) (net.Listener, error) {
 	return ln, err
 }
 
-// server has bounds for slow and greedy clients, and never takes the rest of a doubtful body for a request (middleware.CloseAfterChunked), also not
-// behind OPTIONS *, which net/http would answer by itself. WriteTimeout is longer than the longest long poll (25 s).
+// server has bounds for slow and greedy clients, and never takes the rest of a doubtful body for a request
+// (middleware.CloseAfterChunked), also not behind OPTIONS *, which net/http would answer by itself. WriteTimeout is
+// longer than the longest long poll (25 s).
 func server(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: middleware.CloseAfterChunked(h), DisableGeneralOptionsHandler: true,

@@ -16,7 +16,8 @@ import (
 	"phonebill/cmd/internal/boot"
 )
 
-// TestNoListenerTakesTheRestOfABodyForARequest: neither the public nor the internal one, whatever stands before the doubtful body.
+// TestNoListenerTakesTheRestOfABodyForARequest: neither the public nor the internal one, whatever stands before the
+// doubtful body.
 func TestNoListenerTakesTheRestOfABodyForARequest(t *testing.T) {
 	t.Parallel()
 	unit := boot.NewUnit("a test", "127.0.0.1:0", "127.0.0.1:0", boot.NewHealth(nil))

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Step does what is due and answers how much it was; 0 means nothing was due.
+// Step does what is due and returns how much it was; 0 means nothing was due.
 type Step func(ctx context.Context) (int, error)
 
 // Loop makes a worker that steps as long as there is work and looks again every idle otherwise, or after trouble.
@@ -14,16 +14,16 @@ func Loop(name string, idle time.Duration, log *slog.Logger, step Step) Worker {
 	return Loops(1, name, idle, log, step)[0]
 }
 
-// Loops makes several workers of one name that share their steps, and their complaints: however often a step fails, and of however many of
-// them, it is logged at once and then twice a minute, and once when it works again.
+// Loops makes several workers of one name that share their steps, and the log of their failures: however often a step
+// fails, and of however many of them, it is logged at once and then twice a minute, and once when it works again.
 func Loops(n int, name string, idle time.Duration, log *slog.Logger, step Step) []Worker {
-	said := &complaints{log: log, worker: name}
+	failures := &failureLog{log: log, worker: name}
 	loops := make([]Worker, n)
 	for i := range loops {
 		loops[i] = func(ctx context.Context) {
 			for ctx.Err() == nil {
 				n, err := step(ctx)
-				said.after(ctx, err)
+				failures.record(ctx, err)
 				if n > 0 && err == nil {
 					continue
 				}

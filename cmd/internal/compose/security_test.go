@@ -8,8 +8,29 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/compose"
+	"phonebill/cmd/internal/compose/auth"
+	"phonebill/cmd/internal/compose/billinquiry"
+	"phonebill/cmd/internal/compose/gateway"
+	"phonebill/cmd/internal/compose/productchange"
 )
+
+const (
+	longSecret  = "0123456789abcdef0123456789abcdef"
+	otherSecret = "fedcba9876543210fedcba9876543210"
+)
+
+// environment is one in which the bill service could start, with changes.
+func environment(more map[string]string) boot.Env {
+	all := map[string]string{
+		"BILL_DATABASE_URL": "postgres://b", "KOS_DATABASE_URL": "postgres://k", "VALKEY_ADDR": "127.0.0.1:1", "KEYRING_FILE": "k",
+		"KOS_URL": "http://kos", "KOS_TOKEN": "t", "MVNOAP_URL": "http://ap", "MVNOAP_SECRET": longSecret, "INTERNAL_TOKEN": longSecret,
+		"GATEWAY_AUDIT_TOKEN": otherSecret,
+	}
+	for key, value := range more {
+		all[key] = value
+	}
+	return func(key string) string { return all[key] }
+}
 
 // starts are the services, each with an environment in which it starts outside development.
 func starts() map[string]func(more map[string]string) error {
@@ -25,12 +46,12 @@ func starts() map[string]func(more map[string]string) error {
 		}
 	}
 	return map[string]func(map[string]string) error{
-		"auth": with(func(e boot.Env) error { _, err := compose.ReadAuth(e); return err },
+		"auth": with(func(e boot.Env) error { _, err := auth.Load(e); return err },
 			map[string]string{"AUTH_DATABASE_URL": "postgres://a"}),
-		"bill": with(func(e boot.Env) error { _, err := compose.ReadBill(e); return err }, nil),
-		"product": with(func(e boot.Env) error { _, err := compose.ReadProduct(e); return err },
+		"bill": with(func(e boot.Env) error { _, err := billinquiry.Load(e); return err }, nil),
+		"product": with(func(e boot.Env) error { _, err := productchange.Load(e); return err },
 			map[string]string{"PRODUCT_DATABASE_URL": "postgres://p"}),
-		"gateway": with(func(e boot.Env) error { _, err := compose.ReadGateway(e); return err }, nil),
+		"gateway": with(func(e boot.Env) error { _, err := gateway.Load(e); return err }, nil),
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"phonebill/cmd/internal/compose"
+	compose "phonebill/cmd/internal/compose/auth"
 	"phonebill/core/audit"
 	"phonebill/core/audit/attest"
 	"phonebill/core/auth/admin"

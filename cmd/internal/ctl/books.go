@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"phonebill/cmd/internal/compose"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/product"
@@ -89,11 +88,11 @@ func (c Console) showBooks() *cobra.Command {
 }
 
 func (c Console) bookChecks() (ports.Reconciler, error) {
-	instances, token, err := c.instances()
+	staff, err := c.staff(nil)
 	if err != nil {
 		return nil, err
 	}
-	return compose.BookChecks(instances, token)
+	return staff.Reconciliations(), nil
 }
 
 // How often the service is asked how far it is, and how often a person is told.

@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/compose"
-	"phonebill/cmd/internal/demo"
+	compose "phonebill/cmd/internal/compose/auth"
+	"phonebill/cmd/internal/compose/service"
 	"phonebill/cmd/internal/devstack"
 	"phonebill/core/auth/admin"
 	"phonebill/core/personal"
@@ -137,11 +137,11 @@ func (c Console) demo() *cobra.Command {
 		Use: "demo", Short: "Drive a customer's whole journey against the running system",
 		Example: "  phonebillctl demo",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := demo.Read(path)
+			f, err := devstack.ReadDemo(path)
 			if err != nil {
 				return err
 			}
-			return demo.Journey(cmd.Context(), f, c.Out)
+			return devstack.Journey(cmd.Context(), f, c.Out)
 		},
 	}
 	cmd.Flags().StringVar(&path, "file", filepath.Join(c.folder(), "demo.json"), "the file that `make run` wrote")
@@ -157,7 +157,7 @@ func (c Console) do(ctx context.Context, work func(a *compose.Admin, by admin.Ca
 	if err != nil {
 		return err
 	}
-	a, err := compose.OpenAdmin(ctx, config, compose.RealTools(c.Log))
+	a, err := compose.OpenAdmin(ctx, config, service.RealTools(c.Log))
 	if err != nil {
 		return err
 	}
@@ -167,23 +167,29 @@ func (c Console) do(ctx context.Context, work func(a *compose.Admin, by admin.Ca
 
 func (c Console) config() (compose.AdminConfig, error) {
 	if c.Env("AUTH_DATABASE_URL") != "" {
-		return compose.ReadAdmin(c.Env)
+		return compose.LoadAdmin(c.Env)
 	}
-	f, err := demo.Read(filepath.Join(c.folder(), "demo.json"))
+	f, err := devstack.ReadDemo(filepath.Join(c.folder(), "demo.json"))
 	if err != nil {
 		return compose.AdminConfig{}, failf("AUTH_DATABASE_URL is not set, and no local system is found: %w", err)
 	}
-	cache := compose.Cache{
+	cache := service.Cache{
 		Addr: f.Cache.Address, Cluster: f.Cache.Cluster, Password: personal.NewSecret(f.Cache.Password), Mini: f.Cache.Mini,
 	}
-	data, token, err := devstack.Found(c.folder(), f.Databases[string(migrations.Auth)], cache, migrations.Auth)
-	r := c.Env.Read()
-	if own := r.String("INTERNAL_TOKEN", ""); own != "" {
-		token = personal.NewSecret(own)
+	url, keyring, token, err := devstack.Found(c.folder(), f.Databases[string(migrations.Auth)], migrations.Auth)
+	if err != nil {
+		return compose.AdminConfig{}, err
 	}
-	return compose.AdminConfig{
-		Data: data, InternalToken: token, Sessions: compose.ReadSessions(r), Searches: compose.ReadSearches(r),
-	}, errors.Join(err, r.Err())
+	// The environment may say the rest, but not where this system is.
+	config, err := compose.LoadAdmin(c.Env.With(map[string]string{
+		boot.Environment: "development", "AUTH_DATABASE_URL": url.Reveal(), "KEYRING_FILE": keyring,
+		"VALKEY_ADDR": cache.Addr,
+	}, nil))
+	config.Stores.Cache = cache
+	if config.InternalAPI.Token.Reveal() == "" {
+		config.InternalAPI.Token = token
+	}
+	return config, err
 }
 
 // account is the person's account at the operating system.

@@ -1,13 +1,12 @@
 package ctl
 
 import (
-	"context"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"phonebill/cmd/internal/compose"
+	compose "phonebill/cmd/internal/compose/auth"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/delivery"
@@ -86,13 +85,11 @@ func (c Console) replayDelivery() *cobra.Command {
 
 // desk asks the services; log may be nil when nothing is changed.
 func (c Console) desk(log ports.AuditLog) (*cases.Deliveries, error) {
-	instances, token, err := c.instances()
+	staff, err := c.staff(log)
 	if err != nil {
 		return nil, err
 	}
-	return compose.Desk(instances, token, log, func(ctx context.Context, err error) {
-		c.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())
-	}, compose.RealTools(c.Log))
+	return staff.Deliveries(), nil
 }
 
 func (c Console) printDeliveries(page []delivery.Listed, f delivery.Filter, total int) error {

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"phonebill/adapters/customercsv"
-	"phonebill/cmd/internal/compose"
+	compose "phonebill/cmd/internal/compose/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/auth/bulkimport"
 )

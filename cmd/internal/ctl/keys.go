@@ -7,8 +7,8 @@ import (
 	"github.com/pquerna/otp/totp"
 	"github.com/spf13/cobra"
 
-	"phonebill/cmd/internal/compose"
-	"phonebill/cmd/internal/demo"
+	compose "phonebill/cmd/internal/compose/auth"
+	"phonebill/cmd/internal/devstack"
 	"phonebill/core/auth/admin"
 )
 
@@ -129,11 +129,11 @@ func (c Console) otp() *cobra.Command {
 		Use: "otp operator|admin", Short: "Print the one-time code of a demo account, as its authenticator app would",
 		Example: "  phonebillctl otp admin",
 		RunE: func(_ *cobra.Command, args []string) error {
-			f, err := demo.Read(filepath.Join(c.folder(), "demo.json"))
+			f, err := devstack.ReadDemo(filepath.Join(c.folder(), "demo.json"))
 			if err != nil {
 				return err
 			}
-			account, known := map[string]demo.Login{"operator": f.Operator, "admin": f.Admin}[args[0]]
+			account, known := map[string]devstack.Login{"operator": f.Operator, "admin": f.Admin}[args[0]]
 			if !known {
 				return failf("%s: the demo has an operator and an admin", args[0])
 			}

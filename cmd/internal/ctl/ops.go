@@ -10,13 +10,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"phonebill/cmd/internal/compose"
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/boot"
+	"phonebill/cmd/internal/compose/gateway"
+	"phonebill/cmd/internal/compose/service"
+	"phonebill/cmd/internal/devstack"
 	"phonebill/core/auth"
 	"phonebill/core/operations"
-	"phonebill/core/personal"
 	"phonebill/core/quota"
 	"phonebill/core/staff/cases"
+	"phonebill/ports"
 )
 
 func (c Console) ops() *cobra.Command {
@@ -62,32 +64,56 @@ func (c Console) look(ctx context.Context, show func([]operations.Answer, *print
 }
 
 func (c Console) overview() (*cases.Overview, error) {
-	instances, token, err := c.instances()
+	staff, err := c.staff(nil)
 	if err != nil {
 		return nil, err
 	}
-	return compose.Overview(instances, token, func(ctx context.Context, err error) {
+	overview := staff.Overview()
+	overview.Report = func(ctx context.Context, err error) {
 		c.Log.DebugContext(ctx, "an instance does not answer", "error", err.Error())
-	})
+	}
+	return overview, nil
 }
 
-// instances are those of the environment, or of the system that "make run" started.
-func (c Console) instances() (compose.Instances, personal.Secret, error) {
-	r := c.Env.Read()
-	instances, token := compose.ReadInstances(r), personal.NewSecret(r.String("INTERNAL_TOKEN", ""))
-	if c.Env("BILL_INTERNAL_URLS") == "" && c.Env("PRODUCT_INTERNAL_URLS") == "" && c.Env("AUTH_DATABASE_URL") == "" {
-		config, err := c.config()
-		if err != nil {
-			return instances, token, err
-		}
-		f, err := demo.Read(filepath.Join(c.folder(), "demo.json"))
-		if err != nil {
-			return instances, token, err
-		}
-		inside := func(service string) []string { return []string{strings.TrimSuffix(f.Metrics[service], "/metrics")} }
-		instances, token = compose.Instances{Bill: inside("bill"), Product: inside("product")}, config.InternalToken
+// staff asks the services; log may be nil when nothing is changed.
+func (c Console) staff(log ports.AuditLog) (*gateway.Staff, error) {
+	config, err := c.services()
+	if err != nil {
+		return nil, err
 	}
-	return instances, token, nil
+	return gateway.NewStaff(config.Instances, config.InternalAPI.Token, log, func(ctx context.Context, err error) {
+		c.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())
+	}, service.RealTools(c.Log))
+}
+
+// servicesConfig is where the running services are.
+type servicesConfig struct {
+	Instances   gateway.Instances
+	InternalAPI service.InternalAPI
+}
+
+// Validate implements boot.Config.
+func (servicesConfig) Validate(*boot.Faults) {}
+
+// services are those of the environment, or of the system that "make run" started.
+func (c Console) services() (servicesConfig, error) {
+	services, err := boot.Load[servicesConfig](c.Env)
+	if err != nil || c.Env("BILL_INTERNAL_URLS") != "" || c.Env("PRODUCT_INTERNAL_URLS") != "" ||
+		c.Env("AUTH_DATABASE_URL") != "" {
+		return services, err
+	}
+	config, err := c.config()
+	if err != nil {
+		return services, err
+	}
+	f, err := devstack.ReadDemo(filepath.Join(c.folder(), "demo.json"))
+	if err != nil {
+		return services, err
+	}
+	inside := func(service string) []string { return []string{strings.TrimSuffix(f.Metrics[service], "/metrics")} }
+	services.Instances = gateway.Instances{Bill: inside("bill"), Product: inside("product")}
+	services.InternalAPI = config.InternalAPI
+	return services, nil
 }
 
 func showBreakers(all []operations.Answer, p *printer) {

@@ -1,13 +1,12 @@
 package ctl
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
-	"phonebill/cmd/internal/compose"
+	compose "phonebill/cmd/internal/compose/auth"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/fault"
@@ -84,13 +83,11 @@ func said(verdict product.Judgement) string {
 
 // parkedDesk asks the product service; log may be nil when nothing is changed.
 func (c Console) parkedDesk(log ports.AuditLog) (*cases.ParkedChanges, error) {
-	instances, token, err := c.instances()
+	staff, err := c.staff(log)
 	if err != nil {
 		return nil, err
 	}
-	return compose.ParkedDesk(instances, token, log, func(ctx context.Context, err error) {
-		c.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())
-	}, compose.RealTools(c.Log))
+	return staff.ParkedChanges(), nil
 }
 
 func (c Console) printParked(orders []product.ParkedOrder, page, size, total int) error {

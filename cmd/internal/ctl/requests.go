@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"phonebill/cmd/internal/compose"
+	compose "phonebill/cmd/internal/compose/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/id"
 	"phonebill/core/line"
@@ -105,17 +105,11 @@ func (c Console) cancelRequest() *cobra.Command {
 // withRequests asks the services; what is done is on record in the auth service's audit log, which counts searches too.
 func (c Console) withRequests(ctx context.Context, work func(*cases.Requests, audittrail.By) error) error {
 	return c.do(ctx, func(a *compose.Admin, by admin.Caller) error {
-		instances, token, err := c.instances()
+		staff, err := c.staff(a.Audit)
 		if err != nil {
 			return err
 		}
-		d, err := compose.RequestDesk(instances, token, a.Audit, a.Users, func(ctx context.Context, err error) {
-			c.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())
-		}, compose.RealTools(c.Log))
-		if err != nil {
-			return err
-		}
-		return work(d, audittrail.By{Name: by.Name, Roles: by.Roles})
+		return work(staff.Requests(a.Users), audittrail.By{Name: by.Name, Roles: by.Roles})
 	})
 }
 

@@ -8,11 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"phonebill/cmd/internal/compose"
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/boot"
+	compose "phonebill/cmd/internal/compose/auth"
+	"phonebill/cmd/internal/compose/service"
 	"phonebill/cmd/internal/devstack"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
+	"phonebill/core/personal"
 	"phonebill/core/sealing"
 	"phonebill/core/sealing/reseal"
 	"phonebill/core/staff/audittrail"
@@ -69,7 +71,7 @@ func (c Console) resealed(ctx context.Context, a *compose.Admin, by admin.Caller
 		return err
 	}
 	shown := time.Time{}
-	s, closing, err := compose.OpenReseal(ctx, config, compose.RealTools(c.Log), func(p reseal.Progress) {
+	s, closing, err := compose.OpenReseal(ctx, config, service.RealTools(c.Log), func(p reseal.Progress) {
 		if now := time.Now(); now.Sub(shown) >= time.Second {
 			shown = now
 			c.say("%s: %d of %d rows, %d sealed anew, %d do not open, %s left\n",
@@ -111,30 +113,40 @@ func (c Console) unreadable(rows []reseal.Row) {
 	}
 }
 
+// resealEnvironment names all databases and the keyring.
+type resealEnvironment struct {
+	Auth    personal.Secret `env:"AUTH_DATABASE_URL,required"`
+	Bill    personal.Secret `env:"BILL_DATABASE_URL,required"`
+	Product personal.Secret `env:"PRODUCT_DATABASE_URL,required"`
+	KOS     personal.Secret `env:"KOS_DATABASE_URL,required"`
+	Keyring string          `env:"KEYRING_FILE,required"`
+}
+
+// Validate implements boot.Config.
+func (resealEnvironment) Validate(*boot.Faults) {}
+
 func (c Console) resealConfig(perSecond int) (compose.ResealConfig, error) {
 	config := compose.ResealConfig{Databases: map[migrations.Database]string{}, PerSecond: perSecond}
 	if c.Env("AUTH_DATABASE_URL") != "" {
-		r := c.Env.Read()
-		config.Keyring = r.Required("KEYRING_FILE")
-		for db, name := range map[migrations.Database]string{
-			migrations.Auth: "AUTH_DATABASE_URL", migrations.Bill: "BILL_DATABASE_URL",
-			migrations.Product: "PRODUCT_DATABASE_URL", migrations.KOS: "KOS_DATABASE_URL",
+		env, err := boot.Load[resealEnvironment](c.Env)
+		config.Keyring = env.Keyring
+		for db, url := range map[migrations.Database]personal.Secret{
+			migrations.Auth: env.Auth, migrations.Bill: env.Bill, migrations.Product: env.Product, migrations.KOS: env.KOS,
 		} {
-			url := r.Secret(name)
 			config.Databases[db] = url.Reveal()
 		}
-		return config, r.Err()
+		return config, err
 	}
-	f, err := demo.Read(filepath.Join(c.folder(), "demo.json"))
+	f, err := devstack.ReadDemo(filepath.Join(c.folder(), "demo.json"))
 	if err != nil {
 		return config, err
 	}
 	for _, db := range migrations.All() {
-		data, _, err := devstack.Found(c.folder(), f.Databases[string(db)], compose.Cache{}, db)
+		url, keyring, _, err := devstack.Found(c.folder(), f.Databases[string(db)], db)
 		if err != nil {
 			return config, err
 		}
-		config.Databases[db], config.Keyring = data.DatabaseURL.Reveal(), data.Keyring
+		config.Databases[db], config.Keyring = url.Reveal(), keyring
 	}
 	return config, nil
 }

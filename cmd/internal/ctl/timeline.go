@@ -1,14 +1,13 @@
 package ctl
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"phonebill/cmd/internal/compose"
+	compose "phonebill/cmd/internal/compose/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/fault"
 	"phonebill/core/id"
@@ -47,13 +46,11 @@ docs/operations.md tells what the codes mean.`,
 }
 
 func (c Console) timelines(log ports.AuditLog) (*cases.Timelines, error) {
-	instances, token, err := c.instances()
+	staff, err := c.staff(log)
 	if err != nil {
 		return nil, err
 	}
-	return compose.Timelines(instances, token, log, func(ctx context.Context, err error) {
-		c.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())
-	}, compose.RealTools(c.Log))
+	return staff.Timelines(), nil
 }
 
 func (c Console) printTimeline(t timeline.Combined) error {

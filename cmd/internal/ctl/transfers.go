@@ -3,7 +3,7 @@ package ctl
 import (
 	"github.com/spf13/cobra"
 
-	"phonebill/cmd/internal/compose"
+	compose "phonebill/cmd/internal/compose/auth"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/id"

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"phonebill/cmd/internal/compose"
+	compose "phonebill/cmd/internal/compose/auth"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/line"

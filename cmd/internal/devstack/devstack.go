@@ -1,5 +1,6 @@
 // Package devstack is what phonebill needs when it runs on one machine: its own PostgreSQL and cache (or yours), the
-// four databases with their roles, the keyring. A deployment brings these itself and needs none of this.
+// four databases with their roles, the keyring; and its demo data: the demo accounts, the file that lists what runs
+// where, and the journey of `make demo`. A deployment brings these itself and needs none of this. Begin with Start.
 package devstack
 
 import (
@@ -14,27 +15,36 @@ import (
 	"phonebill/adapters/postgres/pgserver"
 	"phonebill/adapters/valkey/cacheserver"
 	"phonebill/adapters/vault"
-	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/compose"
+	"phonebill/cmd/internal/compose/service"
 	"phonebill/core/personal"
 	"phonebill/migrations"
 )
 
-// Stack is running ground.
+// Stack is what runs.
 type Stack struct {
 	Dir     string // data folder
 	Secrets *Secrets
 	Access  postgres.Access
-	Cache   compose.Cache
+	Cache   service.Cache
 	Keyring string
 	Notices []string // for the person who started it
 	closers []func(context.Context) error
 	broken  chan error
 }
 
-// Start brings everything up. DATABASE_URL (an admin's URL) and VALKEY_ADDR (with VALKEY_PASSWORD, VALKEY_CLUSTER) in env name servers
-// of yours to use instead. ctx limits the start only.
-func Start(ctx context.Context, dir string, env boot.Env, log *slog.Logger) (*Stack, error) {
+// Config is where the stack lies, and which servers it uses in place of its own.
+type Config struct {
+	// Data folder of `make run`.
+	Dir string `env:"PHONEBILL_DATA" envDefault:".data"`
+	// An admin's URL: `make run` creates the databases `phonebill_*` and their roles there. Without it `make run` starts
+	// a private server.
+	DatabaseURL personal.Secret `env:"DATABASE_URL"`
+	Cache       service.Cache   // with an address, in place of the stack's own
+}
+
+// Start brings everything up. ctx limits the start only.
+func Start(ctx context.Context, c Config, log *slog.Logger) (*Stack, error) {
+	dir := c.Dir
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
@@ -46,15 +56,14 @@ func Start(ctx context.Context, dir string, env boot.Env, log *slog.Logger) (*St
 	if _, err := vault.OpenOrCreate(s.Keyring); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.database(ctx, env, log), s.cache(ctx, env, log)); err != nil {
+	if err := errors.Join(s.database(ctx, c.DatabaseURL.Reveal(), log), s.cache(ctx, c.Cache, log)); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }
 
-// database starts or finds PostgreSQL, then creates and migrates the four databases.
-func (s *Stack) database(ctx context.Context, env boot.Env, log *slog.Logger) error {
-	admin := env("DATABASE_URL")
+// database starts PostgreSQL unless there is an admin's URL of one, then creates and migrates the four databases.
+func (s *Stack) database(ctx context.Context, admin string, log *slog.Logger) error {
 	if admin == "" {
 		server, err := pgserver.Start(ctx, pgserver.Options{
 			Dir: filepath.Join(s.Dir, "postgres"), Durable: true, Binaries: []string{filepath.Join(s.Dir, "pg", "bin")},
@@ -87,11 +96,9 @@ func (s *Stack) database(ctx context.Context, env boot.Env, log *slog.Logger) er
 	return nil
 }
 
-func (s *Stack) cache(ctx context.Context, env boot.Env, log *slog.Logger) error {
-	if addr := env("VALKEY_ADDR"); addr != "" {
-		s.Cache = compose.Cache{
-			Addr: addr, Cluster: env("VALKEY_CLUSTER") == "true", Password: personal.NewSecret(env("VALKEY_PASSWORD")),
-		}
+func (s *Stack) cache(ctx context.Context, c service.Cache, log *slog.Logger) error {
+	if c.Addr != "" {
+		s.Cache = c
 		return nil
 	}
 	server, err := cacheserver.Start(ctx, cacheserver.Options{AllowMini: true})
@@ -104,7 +111,7 @@ func (s *Stack) cache(ctx context.Context, env boot.Env, log *slog.Logger) error
 		<-server.Done()
 		log.WarnContext(context.WithoutCancel(ctx), "the cache ended; going on without it until the next start")
 	}()
-	s.Cache = compose.Cache{
+	s.Cache = service.Cache{
 		Addr: server.Addr(), Password: personal.NewSecret(server.Password()), Mini: server.Notice() != "",
 	}
 	log.InfoContext(ctx, "cache started", "server", server.Kind())
@@ -125,17 +132,12 @@ func (s *Stack) watch(name, logFile string, done <-chan struct{}) {
 	}
 }
 
-// Broken tells when a server ended by itself.
+// Broken reports a server that ended by itself.
 func (s *Stack) Broken() <-chan error { return s.broken }
 
 // DatabaseURL is what a service uses; it holds a password.
 func (s *Stack) DatabaseURL(db migrations.Database) personal.Secret {
 	return personal.NewSecret(s.Access.AppURL(db))
-}
-
-// Data answers the stores of a service.
-func (s *Stack) Data(db migrations.Database, poolSize int) compose.Data {
-	return compose.Data{DatabaseURL: s.DatabaseURL(db), PoolSize: poolSize, Instances: 1, Keyring: s.Keyring, Cache: s.Cache}
 }
 
 // Stop takes everything down, the last started first.

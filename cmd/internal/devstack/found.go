@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 
 	"phonebill/adapters/postgres"
-	"phonebill/cmd/internal/compose"
 	"phonebill/core/personal"
 	"phonebill/migrations"
 )
@@ -16,24 +15,25 @@ const InternalToken = "internal.token"
 // GatewayAuditToken names the secret that the gateway shares with the auth service alone.
 const GatewayAuditToken = "gateway.audit.token"
 
-// Found answers the stores of a service on a stack that is running already, from its data folder and any URL of its database server,
-// and the token that the services share, empty when the stack did not make it. Only what the folder holds is used; nothing is made.
+// Found returns the URL of a database of a stack that is running already, the path of its keyring, and the token that
+// the services share, empty when the stack did not make it: from its data folder and any URL of its database server.
+// Only what the folder holds is used; nothing is made.
 func Found(
-	dir, databaseURL string, cache compose.Cache, db migrations.Database,
-) (data compose.Data, token personal.Secret, err error) {
+	dir, serverURL string, db migrations.Database,
+) (databaseURL personal.Secret, keyring string, token personal.Secret, err error) {
 	secrets, err := OpenSecrets(filepath.Join(dir, "secrets.json"))
 	if err != nil {
-		return data, token, err
+		return databaseURL, keyring, token, err
 	}
 	root, ok := secrets.values["databases"]
 	if !ok {
-		return data, token, errors.New("the data folder " + dir + " holds no database passwords: is the system running? (make run)")
+		return databaseURL, keyring, token, errors.New(
+			"the data folder " + dir + " holds no database passwords: is the system running? (make run)")
 	}
-	access, err := postgres.NewAccess(databaseURL, postgres.DerivePasswords(root))
+	access, err := postgres.NewAccess(serverURL, postgres.DerivePasswords(root))
 	if err != nil {
-		return data, token, err
+		return databaseURL, keyring, token, err
 	}
-	return compose.Data{
-		DatabaseURL: personal.NewSecret(access.AppURL(db)), Instances: 1, Keyring: filepath.Join(dir, "keyring.json"), Cache: cache,
-	}, personal.NewSecret(secrets.values[InternalToken]), nil
+	databaseURL, token = personal.NewSecret(access.AppURL(db)), personal.NewSecret(secrets.values[InternalToken])
+	return databaseURL, filepath.Join(dir, "keyring.json"), token, nil
 }

@@ -17,7 +17,7 @@ import (
 
 // allowing gives each customer so many calls an hour.
 func (w *world) allowing(calls int) {
-	w.Fetch.Allowances = memory.NewAllowances(quota.Allowance{{Calls: calls, Per: time.Hour}}, time.Now)
+	w.Copies.Allowances = memory.NewAllowances(quota.Allowance{{Calls: calls, Per: time.Hour}}, time.Now)
 }
 
 func (w *world) month(back int) string { return calendar.MonthOf(time.Now()).Add(-back).String() }
@@ -123,7 +123,7 @@ func TestASlowLineWithAnOldCopyCostsNoMoreThanTheAllowance(t *testing.T) {
 			r := w.ask(t)
 			require.Equal(t, freshness.FromStale, r.Inquiry.Source)
 			w.Wait()
-			w.Fetch.Wait()
+			w.Copies.Wait()
 		}
 		require.Equal(t, 3, w.source.calls()-before)
 	})

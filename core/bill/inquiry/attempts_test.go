@@ -11,7 +11,6 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
-	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/ports"
 )
@@ -24,13 +23,13 @@ type numbering struct {
 	counted []int
 }
 
-func (n *numbering) Bill(ctx context.Context, request id.ID, l line.Number, m calendar.Month) (bill.Bill, error) {
-	q, err := n.rows.Get(ctx, request)
+func (n *numbering) Bill(ctx context.Context, call ports.Call, l line.Number, m calendar.Month) (bill.Bill, error) {
+	q, err := n.rows.Get(ctx, call.RequestID)
 	if err != nil {
 		return bill.Bill{}, err
 	}
-	n.numbers, n.counted = append(n.numbers, ports.AttemptOf(ctx)), append(n.counted, q.Attempts)
-	return n.source.Bill(ctx, request, l, m)
+	n.numbers, n.counted = append(n.numbers, call.Attempt), append(n.counted, q.Attempts)
+	return n.source.Bill(ctx, call, l, m)
 }
 
 func numbered(w *world) *numbering {

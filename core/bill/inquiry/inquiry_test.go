@@ -20,7 +20,7 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
-	"phonebill/core/freshness/fetch"
+	"phonebill/core/freshness/copies"
 	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/line"
@@ -50,7 +50,7 @@ type source struct {
 	nameless error // what those err with
 }
 
-func (s *source) Bill(ctx context.Context, q id.ID, n line.Number, m calendar.Month) (bill.Bill, error) {
+func (s *source) Bill(ctx context.Context, call ports.Call, n line.Number, m calendar.Month) (bill.Bill, error) {
 	s.mu.Lock()
 	s.asked = append(s.asked, time.Now())
 	takes := s.takes
@@ -67,7 +67,7 @@ func (s *source) Bill(ctx context.Context, q id.ID, n line.Number, m calendar.Mo
 	if err != nil {
 		return bill.Bill{}, err
 	}
-	return s.KOS.Bill(ctx, q, n, m)
+	return s.KOS.Bill(ctx, call, n, m)
 }
 
 func (s *source) set(takes time.Duration, script ...error) {
@@ -86,10 +86,12 @@ type bills struct {
 	memory.Bills
 	latest, put, version error
 	hiccups              atomic.Int32 // so often Latest fails
+	reads                atomic.Int32 // of the newest copy
 	doubts               map[id.ID]bill.Trust
 }
 
 func (b *bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
+	b.reads.Add(1)
 	if b.latest != nil {
 		return bill.Copy{}, b.latest
 	}
@@ -100,6 +102,10 @@ func (b *bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bi
 		return bill.Copy{}, errBackend
 	}
 	return b.doubted(b.Bills.Latest(ctx, n, m))
+}
+
+func (b *bills) LatestCommitted(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
+	return b.Latest(ctx, n, m)
 }
 
 // doubt changes how far the version is trusted.
@@ -222,8 +228,8 @@ func newWorld(t *testing.T) *world {
 	w.source.AddCustomer(product.Customer{Line: number(t, "01012345679"), CustomerID: "C1"}, nil)
 	w.Service = &inquiry.Service{
 		Holders: w.holders(t),
-		Source:  w.source, Lane: quota.Read, Renewing: w.source, Bills: w.bills, Kept: w.bills, Seen: w.see,
-		Fetch: &fetch.Service[bill.Copy]{
+		Source:  w.source, Lane: quota.Read, Bills: w.bills, NoteActiveLine: w.see,
+		Copies: &copies.Copies[bill.Copy]{
 			Flights: memory.NewFlights(time.Now), Allowances: memory.NewAllowances(nil, time.Now), Now: time.Now,
 			Random: func() float64 { return 0 },
 		},
@@ -239,17 +245,18 @@ func (w *world) holders(t *testing.T) *compare.Service {
 	t.Helper()
 	customers := &memory.Customers{Epochs: &memory.Epochs{}}
 	known := &facts.Service{
-		KOS: quick{w.source}, Renewing: quick{w.source}, OfCustomers: freshness.Customer, Seen: func(line.Number) {},
-		Customers: customers, KeptCustomers: customers, Now: time.Now, Patience: 10 * time.Second, Attempts: 1,
-		FetchCustomer: &fetch.Service[product.CustomerCopy]{
+		KOS: quick{w.source}, OfCustomers: freshness.Customer, NoteActiveLine: func(line.Number) {},
+		Policy:    copies.Policy{Lane: quota.Read, Timeout: 10 * time.Second, Attempts: 1, RefreshAhead: true},
+		Customers: customers, Now: time.Now,
+		CustomerCopies: &copies.Copies[product.CustomerCopy]{
 			Flights: memory.NewFlights(time.Now), Now: time.Now, Random: func() float64 { return 0 },
 		},
 	}
-	t.Cleanup(known.FetchCustomer.Wait) // in the bubble
+	t.Cleanup(known.CustomerCopies.Wait) // in the bubble
 	w.bindings, w.alerts = &memory.Bindings{}, &memory.Alerts{}
 	return &compare.Service{
-		Ask:  known.FreshCustomer,
-		Copy: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: w.bindings, Alerts: w.alerts, Vault: memory.Vault{},
+		Ask:    known.FreshCustomer,
+		Stored: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: w.bindings, Alerts: w.alerts, Vault: memory.Vault{},
 		Now: time.Now,
 	}
 }
@@ -257,13 +264,13 @@ func (w *world) holders(t *testing.T) *compare.Service {
 // quick asks the customers of a source, and the plans.
 type quick struct{ *source }
 
-func (q quick) Customer(ctx context.Context, n line.Number) (product.Customer, error) {
+func (q quick) Customer(ctx context.Context, call ports.Call, n line.Number) (product.Customer, error) {
 	q.mu.Lock()
 	q.named++
 	silent := q.nameless
 	q.mu.Unlock()
 	if !errors.Is(silent, ports.ErrNotAsked) {
-		ports.Sent(ctx)
+		call.Sent()
 	}
 	if silent != nil {
 		return product.Customer{}, silent
@@ -273,7 +280,7 @@ func (q quick) Customer(ctx context.Context, n line.Number) (product.Customer, e
 	case <-ctx.Done():
 		return product.Customer{}, fault.New(fault.ServiceUnavailable).Because(ports.ErrNoAnswer)
 	}
-	return q.KOS.Customer(ctx, n)
+	return q.KOS.Customer(ctx, call, n)
 }
 
 func (w *world) ask(t *testing.T) inquiry.Result {
@@ -313,7 +320,7 @@ func bubble(t *testing.T, f func(t *testing.T, w *world)) {
 		w := newWorld(t)
 		f(t, w)
 		w.Wait()
-		w.Fetch.Wait()
+		w.Copies.Wait()
 	})
 }
 
@@ -365,6 +372,24 @@ func TestFirstFromKOSThenFromTheCacheForAnHour(t *testing.T) {
 		items, err := w.inquiries.Outbox().Claim(t.Context(), time.Now(), time.Minute, 10, 10)
 		require.NoError(t, err)
 		require.Len(t, items[0], 3, "hits are delivered too")
+	})
+}
+
+// TestAColdBillReadsTheStoredCopyOnce before KOS is asked, and so does an inquiry in the background.
+func TestAColdBillReadsTheStoredCopyOnce(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		require.Equal(t, freshness.FromKOS, w.ask(t).Inquiry.Source)
+		require.EqualValues(t, 1, w.bills.reads.Load())
+
+		w.source.set(0, notAsked())
+		unasked, err := w.Ask(t.Context(), w.me, w.line, w.month(1))
+		require.NoError(t, err)
+		require.Equal(t, bill.Processing, unasked.Inquiry.Status)
+		w.bills.reads.Store(0)
+		w.work(t, 30*time.Second)
+		require.Equal(t, freshness.FromKOS, w.read(t, unasked.Inquiry.ID).Source)
+		require.EqualValues(t, 1, w.bills.reads.Load())
 	})
 }
 
@@ -597,7 +622,7 @@ func TestBrokenWithACopyIsStaleAtOnce(t *testing.T) {
 		r := w.ask(t)
 		require.Equal(t, freshness.FromStale, r.Inquiry.Source)
 		require.Equal(t, 1, r.Inquiry.Attempts)
-		require.Equal(t, freshness.Counts{Misses: 1, Stale: 1}, w.Fetch.Tally.Counts())
+		require.Equal(t, freshness.Counts{Misses: 1, Stale: 1}, w.Copies.Tally.Counts())
 	})
 }
 

@@ -22,11 +22,12 @@ import (
 // Service compares accounts with the customers that KOS names for their lines. It is safe for concurrent use; the zero
 // value of what is not exported is ready.
 type Service struct {
-	// a fresh copy, or KOS
-	Ask  func(ctx context.Context, n line.Number) (product.CustomerCopy, freshness.Source, error)
-	Copy func(ctx context.Context, n line.Number) (product.CustomerCopy, error) // the last good copy
-	// how old a copy may be
-	Fresh    time.Duration
+	// Ask returns a fresh copy of the line's customer, or KOS's answer. The call names the request and the payer.
+	Ask func(ctx context.Context, call ports.Call, n line.Number) (product.CustomerCopy, freshness.Source, error)
+	// Stored returns the newest stored copy, however old.
+	Stored func(ctx context.Context, n line.Number) (product.CustomerCopy, error)
+
+	Fresh    time.Duration // how old a copy may be
 	Bindings ports.Bindings
 	Alerts   ports.Alerts
 	Vault    ports.Vault // hides the line in alerts
@@ -67,11 +68,11 @@ const (
 // errUnknown is the cause of a line of which KOS does not state now whose it is.
 var errUnknown = errors.New("compare: kos does not state whose line it is")
 
-// Find returns the customer that KOS names for the line, not older than Fresh; also an answer that is unusable
-// otherwise may name that customer. It fails with LINE_NOT_FOUND when KOS does not know the line, and with
+// Find returns the customer that KOS names for the line, not older than Fresh; also an answer that is
+// unusable otherwise may name that customer. It fails with LINE_NOT_FOUND when KOS does not know the line, and with
 // SERVICE_UNAVAILABLE for anything else.
-func (s *Service) Find(ctx context.Context, n line.Number) (customer string, err error) {
-	c, source, err := s.Ask(ctx, n)
+func (s *Service) Find(ctx context.Context, call ports.Call, n line.Number) (customer string, err error) {
+	c, source, err := s.Ask(ctx, call, n)
 	var only ports.NamedError
 	switch {
 	case errors.Is(err, fault.New(fault.LineNotFound)):
@@ -108,7 +109,7 @@ func (s *Service) Known(ctx context.Context, n line.Number) (customer string, fr
 
 // readCopy reads the stored copy. What KOS has named to this process after that copy stays.
 func (s *Service) readCopy(ctx context.Context, n line.Number, k named) named {
-	c, err := s.Copy(ctx, n)
+	c, err := s.Stored(ctx, n)
 	if err != nil || c.AsOf.Before(k.asOf) {
 		c = product.CustomerCopy{Customer: product.Customer{CustomerID: k.customer}, AsOf: k.asOf}
 	}

@@ -48,12 +48,12 @@ func TestFind(t *testing.T) {
 		"allowance is spent": {named, "", fault.New(fault.RateLimitExceeded), fault.ServiceUnavailable},
 	} {
 		s := &compare.Service{
-			Ask: func(context.Context, line.Number) (product.CustomerCopy, freshness.Source, error) {
+			Ask: func(context.Context, ports.Call, line.Number) (product.CustomerCopy, freshness.Source, error) {
 				return c.copy, c.source, c.err
 			},
 			Fresh: 4 * time.Hour, Now: func() time.Time { return now },
 		}
-		customer, err := s.Find(t.Context(), portstest.Line(1))
+		customer, err := s.Find(t.Context(), ports.Call{}, portstest.Line(1))
 		if c.want != "" {
 			require.ErrorIs(t, err, fault.New(c.want), name)
 			require.Empty(t, customer, name)
@@ -72,13 +72,13 @@ func TestAnAnswerThatOnlyNamesTheCustomer(t *testing.T) {
 	err := error(fault.New(fault.ServiceUnavailable).Because(ports.NamedError{Customer: "C1"}))
 	require.NotContains(t, err.Error(), "C1", "which may be logged")
 	s := &compare.Service{
-		Ask: func(context.Context, line.Number) (product.CustomerCopy, freshness.Source, error) {
+		Ask: func(context.Context, ports.Call, line.Number) (product.CustomerCopy, freshness.Source, error) {
 			return product.CustomerCopy{}, "", err
 		},
 		Fresh: 4 * time.Hour, Now: func() time.Time { return now },
 	}
 	find := func() string {
-		customer, _ := s.Find(t.Context(), portstest.Line(1))
+		customer, _ := s.Find(t.Context(), ports.Call{}, portstest.Line(1))
 		return customer
 	}
 	require.Equal(t, "C1", find())
@@ -97,7 +97,7 @@ func TestRememberedCustomersCostNoStoreAccess(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	reads, alerts, asOf := 0, &memory.Alerts{}, now.Add(-time.Hour)
 	s := &compare.Service{
-		Copy: func(context.Context, line.Number) (product.CustomerCopy, error) {
+		Stored: func(context.Context, line.Number) (product.CustomerCopy, error) {
 			reads++
 			return product.CustomerCopy{Customer: product.Customer{CustomerID: "C1"}, AsOf: asOf}, nil
 		},
@@ -145,8 +145,8 @@ func TestACorrectionIsAccepted(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	held := product.CustomerCopy{Customer: product.Customer{CustomerID: "C1"}, AsOf: now}
 	s := &compare.Service{
-		Copy:  func(context.Context, line.Number) (product.CustomerCopy, error) { return held, nil },
-		Fresh: 4 * time.Hour, Bindings: &memory.Bindings{}, Alerts: &memory.Alerts{}, Vault: memory.Vault{},
+		Stored: func(context.Context, line.Number) (product.CustomerCopy, error) { return held, nil },
+		Fresh:  4 * time.Hour, Bindings: &memory.Bindings{}, Alerts: &memory.Alerts{}, Vault: memory.Vault{},
 		Now: func() time.Time { return now },
 	}
 	n, gone := portstest.Line(1), fault.New(fault.LineNotFound)

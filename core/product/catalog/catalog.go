@@ -60,7 +60,7 @@ func (s *Service) Customer(ctx context.Context, p auth.Principal, n line.Number)
 }
 
 func (s *Service) screen(ctx context.Context, p auth.Principal, n line.Number) (Screen, error) {
-	known, err := s.Facts.ForScreen(ports.WithPayer(ctx, ports.Payer{Customer: p.UserID}), n, s.Facts.OfStatus)
+	known, err := s.Facts.ForScreen(ctx, paidBy(p), n, s.Facts.OfStatus)
 	if err != nil {
 		return Screen{}, err
 	}
@@ -101,7 +101,7 @@ func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Off
 	if err != nil {
 		return Offer{}, named(err, screenFailed)
 	}
-	known, err := s.Facts.ForScreen(ports.WithPayer(ctx, ports.Payer{Customer: p.UserID}), about, s.Facts.OfCustomers)
+	known, err := s.Facts.ForScreen(ctx, paidBy(p), about, s.Facts.OfCustomers)
 	if err != nil && (q.ofALine() || known.Plans.AsOf.IsZero()) {
 		return Offer{}, named(err, screenFailed)
 	}
@@ -116,6 +116,11 @@ func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Off
 		own.PlanCode, own.Scheduled = "", nil
 	}
 	return offer(known.Plans, known.PlansSource, q, own), nil
+}
+
+// paidBy returns a call of KOS that is taken from the caller's allowance.
+func paidBy(p auth.Principal) ports.Call {
+	return ports.Call{Payer: ports.Payer{Customer: p.UserID}}
 }
 
 // account returns the account for which a line is read.

@@ -13,13 +13,15 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
-	"phonebill/core/freshness/fetch"
+	"phonebill/core/freshness/copies"
 	"phonebill/core/holder/compare"
 	"phonebill/core/line"
 	"phonebill/core/money"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
 	"phonebill/core/product/facts"
+	"phonebill/core/quota"
+	"phonebill/ports"
 )
 
 type world struct {
@@ -55,15 +57,14 @@ func newWorld(t *testing.T) *world {
 	clock, least := func() time.Time { return w.now }, func() float64 { return 0 }
 	customers, plans := &memory.Customers{}, &memory.Plans{}
 	known := &facts.Service{
-		KOS: w.kos, Renewing: w.kos,
-		OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
-		Customers: customers, KeptCustomers: customers, Plans: plans, KeptPlans: plans,
-		Now: clock, Patience: 3 * time.Second, Attempts: 1,
-		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
-		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
+		KOS: w.kos, Policy: copies.Policy{Lane: quota.Read, Timeout: 3 * time.Second, Attempts: 1, RefreshAhead: true},
+		OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList,
+		NoteActiveLine: func(line.Number) {}, Customers: customers, Plans: plans, Now: clock,
+		CustomerCopies: &copies.Copies[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
+		PlanCopies:     &copies.Copies[product.PlansCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
 	}
 	w.Service = &catalog.Service{Facts: known, Holders: &compare.Service{
-		Copy: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &memory.Bindings{}, Alerts: &w.alerts,
+		Stored: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &memory.Bindings{}, Alerts: &w.alerts,
 		Vault: memory.Vault{},
 		Now:   clock,
 	}}
@@ -261,14 +262,14 @@ func TestTheLinesOperatorCostsNothingAndMayBeUnknown(t *testing.T) {
 // slow is a KOS that takes its time for every call.
 type slow struct{ *memory.KOS }
 
-func (s slow) Customer(ctx context.Context, n line.Number) (product.Customer, error) {
+func (s slow) Customer(ctx context.Context, call ports.Call, n line.Number) (product.Customer, error) {
 	time.Sleep(2 * time.Second)
-	return s.KOS.Customer(ctx, n)
+	return s.KOS.Customer(ctx, call, n)
 }
 
-func (s slow) Plans(ctx context.Context) ([]product.Plan, error) {
+func (s slow) Plans(ctx context.Context, call ports.Call) ([]product.Plan, error) {
 	time.Sleep(2 * time.Second)
-	return s.KOS.Plans(ctx)
+	return s.KOS.Plans(ctx, call)
 }
 
 // Both facts are fetched at the same time: two slow calls still fit into the 3 s that a customer waits.

@@ -1,4 +1,5 @@
-// Package change is UFR-PROD-030 and UFR-PROD-040: check a plan change, request it, carry it out exactly once.
+// Package change is UFR-PROD-030 and UFR-PROD-040: check a plan change, request it, carry it out exactly once. Begin
+// with Request (request.go).
 package change
 
 import (
@@ -17,17 +18,17 @@ import (
 	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/line"
-	"phonebill/core/request/longpoll"
-
 	"phonebill/core/product"
 	"phonebill/core/product/facts"
+	"phonebill/core/quota"
 	"phonebill/core/request"
+	"phonebill/core/request/longpoll"
 	"phonebill/ports"
 )
 
 // Limits are the times of one change (S-ANSWER).
 type Limits struct {
-	Answer time.Duration // the customer has his answer by then, be it 202
+	Answer time.Duration // the customer has an answer by then, be it 202
 	Send   time.Duration // one change call to KOS
 	Ask    time.Duration // one question about an order, when nobody waits
 	Lease  time.Duration // longer than everything one step may take
@@ -40,9 +41,10 @@ func DefaultLimits() Limits {
 
 // Service carries out plan changes. It is safe for concurrent use.
 type Service struct {
-	Checks     *facts.Service // for a check alone, while the customer waits: he reads, and takes nothing from what orders may spend of KOS
-	Facts      *facts.Service // for an order, while the customer waits
-	Unhurried  *facts.Service // the same with more time, when nobody waits
+	FactsForPreview   *facts.Service // for a check alone, while the customer waits; spends nothing reserved for orders
+	FactsForOrder     *facts.Service // for an order, while the customer waits
+	FactsInBackground *facts.Service // for an order, with more time, when nobody waits
+
 	KOS        ports.PlanChanger
 	Orders     ports.Orders
 	Holders    *compare.Service // whose the lines are
@@ -52,15 +54,15 @@ type Service struct {
 	Limits     Limits
 	Now        ports.Clock
 	NewID      ports.IDs
-	Report     ports.Report // trouble with an order that the customer is not told of, for it goes on
+	Report     ports.Report // trouble with an order that does not reach the customer, for the order goes on
 
-	// Parked hears of an order that is left to a person from now on; nil = nobody does.
+	// Parked is called with an order that is left to a person from now on; nil = not called.
 	Parked func(ctx context.Context, o product.Order)
 
-	running sync.WaitGroup // orders that outlive their customer
+	running sync.WaitGroup // orders that outlive their customer's request
 	board   longpoll.Board // where orders are waited for
 	rest    atomic.Int64   // until then (ns since 1970) new orders are left alone
-	pace    pace           // of orders that are begun
+	slow    slowMode       // of orders that are begun
 }
 
 // Validate runs the three checks on facts that are a few seconds old at most; SERVICE_UNAVAILABLE when KOS cannot be
@@ -69,24 +71,27 @@ func (s *Service) Validate(ctx context.Context, p auth.Principal, c Command) (pr
 	if err := p.Owns(c.Line); err != nil {
 		return product.Verdict{}, err
 	}
-	ctx = ports.WithPayer(ctx, ports.Payer{Customer: p.UserID})
-	known, err := s.facts(ctx, s.Checks.ForCheck, c.Line, holder.Account{UserID: p.UserID, CustomerID: p.CustomerID})
+	call := ports.Call{Payer: ports.Payer{Customer: p.UserID}}
+	account := holder.Account{UserID: p.UserID, CustomerID: p.CustomerID}
+	known, err := s.facts(ctx, call, s.FactsForPreview.ForCheck, c.Line, account)
 	if err != nil {
 		return product.Verdict{}, err
 	}
 	return product.PreCheck(known, c.From, c.To), nil
 }
 
-// factsOf fetches what a check judges, as fresh as it needs it.
-type factsOf func(ctx context.Context, n line.Number) (product.Customer, product.PlansCopy, error)
+// factsOf returns what a check judges, as fresh as it needs it.
+type factsOf func(ctx context.Context, call ports.Call, n line.Number) (product.Customer, product.PlansCopy, error)
 
-// errNoStatus is the trouble of a line that KOS describes without its status. That is no failed check.
+// errNoStatus is the cause of the error for a line that KOS describes without its status. That is no failed check.
 var errNoStatus = errors.New("change: KOS does not say whether the line is in use")
 
-// facts are those of KOS, and of our own book where the operator's rules need it; SERVICE_UNAVAILABLE also when KOS
+// facts are those of KOS, and of our own orders where the operator's rules need them; SERVICE_UNAVAILABLE also when KOS
 // leaves out whether the line is in use, and LINE_NOT_FOUND when KOS names another customer than the account's for it.
-func (s *Service) facts(ctx context.Context, from factsOf, n line.Number, of holder.Account) (f product.Facts, err error) {
-	f.Customer, f.Plans, err = from(ctx, n)
+func (s *Service) facts(
+	ctx context.Context, call ports.Call, from factsOf, n line.Number, of holder.Account,
+) (f product.Facts, err error) {
+	f.Customer, f.Plans, err = from(ctx, call, n)
 	if err == nil {
 		err = s.Holders.Check(ctx, of, n, f.Customer.CustomerID)
 	}
@@ -100,23 +105,26 @@ func (s *Service) facts(ctx context.Context, from factsOf, n line.Number, of hol
 	return f, err
 }
 
-// advance carries a leased order as far as it goes now. What is stored is where it stops, and that it is DISPATCHED before the wire is
-// touched; that a check has passed is not stored by itself when the order is sent right after it.
-func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Service) (product.Order, error) {
-	ctx, cancel := context.WithTimeout(ports.WithRequest(ctx, o.ID), s.Limits.Lease) // whoever is late has lost the order anyway
+// advance carries a leased order as far as it goes now. What is stored is where it stops, and that it is DISPATCHED
+// before the wire is touched; that a check has passed is not stored by itself when the order is sent right after it.
+func (s *Service) advance(
+	ctx context.Context, o product.Order, known *facts.Service, payer ports.Payer,
+) (product.Order, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.Lease) // later the lease is lost anyway
 	defer cancel()
+	call := ports.Call{Lane: quota.Change, RequestID: o.ID, Payer: payer}
 	switch o.State {
 	case product.Requested, product.Validated:
 		if o.ToCheck(s.Now()) {
-			return s.checkAndSend(ctx, o, known)
+			return s.checkAndSend(ctx, call, o, known)
 		}
-		return s.send(ctx, o)
+		return s.send(ctx, call, o)
 	case product.Dispatched: // cut off while sending: what came of it is not known
 		return s.settle(ctx, o, product.Answer{Kind: product.AnswerUnknown})
 	case product.Unknown:
-		call, cancel := context.WithTimeout(ctx, s.Limits.Ask)
+		asking, cancel := context.WithTimeout(ctx, s.Limits.Ask)
 		defer cancel()
-		return s.settle(ctx, o, s.ask(call, o))
+		return s.settle(ctx, o, s.ask(asking, call, o))
 	case product.Parked, product.Completed, product.Rejected, product.Cancelled:
 		return o, nil
 	default:
@@ -124,10 +132,12 @@ func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Ser
 	}
 }
 
-func (s *Service) checkAndSend(ctx context.Context, o product.Order, known *facts.Service) (product.Order, error) {
-	seen, err := s.facts(ctx, known.ForChange, o.Line, o.Account())
+func (s *Service) checkAndSend(
+	ctx context.Context, call ports.Call, o product.Order, known *facts.Service,
+) (product.Order, error) {
+	seen, err := s.facts(ctx, call, known.ForChange, o.Line, o.Account())
 	if err != nil {
-		return s.unchecked(ctx, o, fault.From(err))
+		return s.postpone(ctx, o, fault.From(err))
 	}
 	o = o.WithPlanNames(seen.Plans, seen.Customer)
 	o, err = o.ApplyVerdict(product.PreCheck(seen, o.From, o.To), s.Now())
@@ -137,16 +147,17 @@ func (s *Service) checkAndSend(ctx context.Context, o product.Order, known *fact
 	case o.State != product.Validated:
 		return s.save(ctx, o)
 	}
-	return s.send(ctx, o)
+	return s.send(ctx, call, o)
 }
 
-// ask learns what became of the order's transaction: of KOS, or of the line's plans where this KOS cannot be asked such a thing.
-func (s *Service) ask(ctx context.Context, o product.Order) product.Answer {
-	a := s.KOS.Ask(ctx, o)
+// ask returns what became of the order's transaction: by KOS's answer, or by the line's plans where this KOS lacks that
+// query.
+func (s *Service) ask(ctx context.Context, call ports.Call, o product.Order) product.Answer {
+	a := s.KOS.Ask(ctx, call, o)
 	if a.Kind != product.AnswerNoQuery {
 		return a
 	}
-	seen, err := s.Unhurried.CustomerNow(ctx, o.Line)
+	seen, err := s.FactsInBackground.CustomerNow(ctx, call, o.Line)
 	if err == nil {
 		err = s.Holders.Check(ctx, o.Account(), o.Line, seen.Customer.CustomerID)
 	}
@@ -163,7 +174,7 @@ func (s *Service) ask(ctx context.Context, o product.Order) product.Answer {
 }
 
 // send makes one attempt on the wire.
-func (s *Service) send(ctx context.Context, o product.Order) (product.Order, error) {
+func (s *Service) send(ctx context.Context, call ports.Call, o product.Order) (product.Order, error) {
 	if o.Overdue(s.Now()) {
 		o = o.Renew(s.NewID(), s.Now())
 	}
@@ -176,16 +187,18 @@ func (s *Service) send(ctx context.Context, o product.Order) (product.Order, err
 	if err != nil {
 		return o, err
 	}
-	if payer := ports.PayerOf(ctx); payer.Customer != "" && !payer.Prepaid.Take() {
+	if payer := call.Payer; payer.Customer != "" && !payer.Prepaid.Take() {
 		s.Allowances.Count(ctx, payer.Customer)
 	}
-	call, cancel := context.WithTimeout(ports.WithLease(ctx, o.NextAttemptAt), s.Limits.Send)
+	call.Attempt, call.NotAfter = o.Sends, o.NextAttemptAt
+	sending, cancel := context.WithTimeout(ctx, s.Limits.Send)
 	defer cancel()
-	return s.settle(ctx, o, s.KOS.Change(ports.WithAttempt(call, o.Sends), o))
+	return s.settle(ctx, o, s.KOS.Change(sending, call, o))
 }
 
-// unchecked ends an order whose line KOS does not know and puts any other off: KOS out of reach is never a failed check.
-func (s *Service) unchecked(ctx context.Context, o product.Order, f *fault.Error) (product.Order, error) {
+// postpone puts off an order whose check could not be made: KOS out of reach is never a failed check. It ends an order
+// whose line KOS does not know.
+func (s *Service) postpone(ctx context.Context, o product.Order, f *fault.Error) (product.Order, error) {
 	if f.Code() != fault.LineNotFound {
 		if errors.Is(f, ports.ErrNotAsked) {
 			o = o.WaitForKOS(f.RetryAfter(), s.Now())
@@ -202,8 +215,8 @@ func (s *Service) unchecked(ctx context.Context, o product.Order, f *fault.Error
 	return s.save(ctx, o)
 }
 
-// settle stores what KOS's answer makes of the order. The line's caches are dropped first: an order seen as done never stands
-// beside facts older than it (ADR 6). Should that fail, the order stays open and is asked about again.
+// settle stores what KOS's answer makes of the order. The line's copies are hidden first: an order shown as done never
+// stands beside facts older than it (ADR 6). Should that fail, the order stays open and is asked about again.
 func (s *Service) settle(ctx context.Context, o product.Order, a product.Answer) (product.Order, error) {
 	o, err := o.ApplyAnswer(a, s.Now())
 	if err != nil {
@@ -221,7 +234,8 @@ func (s *Service) settle(ctx context.Context, o product.Order, a product.Answer)
 	return o, err
 }
 
-// Get answers the caller's order, waiting up to wait for it to become final; NOT_FOUND when it is somebody else's (ADR 17).
+// Get returns the caller's order, waiting up to wait for it to become final; NOT_FOUND when it is another customer's
+// (ADR 17).
 func (s *Service) Get(ctx context.Context, p auth.Principal, order id.ID, wait time.Duration) (product.Order, error) {
 	return longpoll.Until(ctx, &s.board, order, wait, func(ctx context.Context) (product.Order, bool, error) {
 		o, err := s.own(ctx, p, order)
@@ -229,7 +243,7 @@ func (s *Service) Get(ctx context.Context, p auth.Principal, order id.ID, wait t
 	})
 }
 
-// save stores the order's progress and tells those who wait for it.
+// save stores the order's progress and notifies those who wait for it.
 func (s *Service) save(ctx context.Context, o product.Order) (product.Order, error) {
 	o, err := s.Orders.Save(ctx, o, s.Now())
 	if err == nil {
@@ -241,8 +255,8 @@ func (s *Service) save(ctx context.Context, o product.Order) (product.Order, err
 // EffectiveDays are the days that a change may take effect if it is asked for now, the default first.
 func (s *Service) EffectiveDays() []calendar.Date { return s.Policy.Days(s.Now()) }
 
-// History answers one page of the caller's own orders, newest first, and how many there are; FORBIDDEN when f names a line that
-// is not his.
+// History returns one page of the caller's own orders, newest first, and how many there are; FORBIDDEN when f names a
+// line that is not the caller's.
 func (s *Service) History(ctx context.Context, p auth.Principal, f product.HistoryFilter) ([]product.Order, int, error) {
 	for _, n := range f.Lines {
 		if err := p.Owns(n); err != nil {
@@ -256,42 +270,43 @@ func (s *Service) History(ctx context.Context, p auth.Principal, f product.Histo
 	return s.Orders.History(ctx, f)
 }
 
-// Step takes up to n orders that are due and carries each on, first those that are begun, then new ones; it answers how many it took. The
-// worker calls it over and over, in several loops. When KOS can be asked about none of several new ones, new ones rest until it can, in all
-// loops; with n = 1 they never do, for of one order alone it is not known whether KOS is away or the line is in trouble. When it tells
-// nothing of those that are begun, they go on one at a time (pace).
+// Step takes up to n orders that are due and carries each on, first those that are begun, then new ones; it returns
+// how many it took. The worker calls it repeatedly, in several loops. When KOS can be asked about none of several new
+// ones, new ones rest until it can, in all loops; with n = 1 they never do, for of one order alone it is not known
+// whether KOS is away or the line is in trouble. When KOS does not answer about those that are begun, they go on one
+// at a time (slowMode).
 func (s *Service) Step(ctx context.Context, n int) (int, error) {
-	begun, err := s.goOn(ctx, n)
+	begun, err := s.carryOnBegun(ctx, n)
 	if err != nil || s.Now().UnixNano() < s.rest.Load() {
 		return begun, err
 	}
-	fresh, steps, err := s.carry(ctx, product.New, n)
-	var held []product.Order // KOS could not be asked about them
+	fresh, steps, err := s.carryOn(ctx, product.New, n)
+	var unsent []product.Order // KOS could not be asked about them
 	for _, o := range steps {
 		if o.after.WaitingForKOS && o.after.Note != "" {
-			held = append(held, o.after)
+			unsent = append(unsent, o.after)
 		}
 	}
-	if fresh > 1 && len(held) == fresh {
-		soonest := slices.MinFunc(held, func(a, b product.Order) int { return a.NextAttemptAt.Compare(b.NextAttemptAt) })
+	if fresh > 1 && len(unsent) == fresh {
+		soonest := slices.MinFunc(unsent, func(a, b product.Order) int { return a.NextAttemptAt.Compare(b.NextAttemptAt) })
 		s.rest.Store(soonest.NextAttemptAt.UnixNano())
 	}
 	return begun + fresh, err
 }
 
-// goOn carries on orders that are begun, as many as KOS's state allows.
-func (s *Service) goOn(ctx context.Context, n int) (took int, err error) {
-	n = s.pace.let(n, s.Now(), s.Limits.Lease)
+// carryOnBegun carries on orders that are begun, as many as KOS's state allows.
+func (s *Service) carryOnBegun(ctx context.Context, n int) (took int, err error) {
+	n = s.slow.admit(n, s.Now(), s.Limits.Lease)
 	if n == 0 {
 		return 0, nil
 	}
-	took, steps, err := s.carry(ctx, product.Begun, n)
-	s.pace.went(steps, s.Now())
+	took, steps, err := s.carryOn(ctx, product.Begun, n)
+	s.slow.report(steps, s.Now())
 	return took, err
 }
 
-// carry takes orders of the queue and carries each on; steps are those that met no error of ours.
-func (s *Service) carry(ctx context.Context, q product.Queue, n int) (took int, steps []step, err error) {
+// carryOn takes orders of the queue and carries each on; steps are those that met no error of our own.
+func (s *Service) carryOn(ctx context.Context, q product.Queue, n int) (took int, steps []step, err error) {
 	due, err := s.Orders.Claim(ctx, q, s.Now(), s.Limits.Lease, n)
 	if err != nil {
 		return 0, nil, err
@@ -299,7 +314,7 @@ func (s *Service) carry(ctx context.Context, q product.Queue, n int) (took int, 
 	after, errs := make([]product.Order, len(due)), make([]error, len(due))
 	var wg sync.WaitGroup
 	for i, o := range due {
-		wg.Go(func() { after[i], errs[i] = s.advance(ctx, o, s.Unhurried) })
+		wg.Go(func() { after[i], errs[i] = s.advance(ctx, o, s.FactsInBackground, ports.Payer{}) })
 	}
 	wg.Wait()
 	for i, o := range due {
@@ -310,5 +325,5 @@ func (s *Service) carry(ctx context.Context, q product.Queue, n int) (took int, 
 	return len(due), steps, errors.Join(errs...)
 }
 
-// Wait returns when no order outlives its customer any more; call it after the listener is closed.
+// Wait blocks until no order outlives its customer's request any more. Call it after the listener is closed.
 func (s *Service) Wait() { s.running.Wait() }

@@ -132,7 +132,7 @@ func TestHistoryNamesAPlanThatIsNoLongerSold(t *testing.T) {
 	})
 	bubble(t, func(t *testing.T, w *world) { // KOS cannot be asked, but there is a copy
 		c := on(w)
-		_, _, err := w.Facts.Customer(t.Context(), w.line, freshness.Customer)
+		_, _, err := w.FactsForOrder.Customer(t.Context(), ports.Call{}, w.line, freshness.Customer)
 		require.NoError(t, err)
 		w.kos.SetDown(away())
 		_, err = w.Request(t.Context(), w.me, c)
@@ -206,7 +206,7 @@ func TestWhatFailsWithinTheTimeIs409WithTheRequestID(t *testing.T) {
 func TestARefusalByKOSFreesTheLine(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
-		w.kos.then(func(context.Context, product.Order) product.Answer {
+		w.kos.then(func(context.Context, ports.Call, product.Order) product.Answer {
 			return product.Answer{Kind: product.AnswerRefused, Code: "E103", Refusal: product.RefusedUnpaid}
 		})
 		_, err := w.Request(t.Context(), w.me, w.command("5G"))
@@ -297,14 +297,14 @@ func TestAFailedCheckInTheBackgroundEndsTheOrder(t *testing.T) {
 func TestNotSentIsSentLater(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
-		w.kos.then(func(context.Context, product.Order) product.Answer {
+		w.kos.then(func(context.Context, ports.Call, product.Order) product.Answer {
 			return product.Answer{Kind: product.AnswerNotSent, RetryAfter: 30 * time.Second}
 		})
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))
 		require.NoError(t, err)
 		require.Equal(t, product.Validated, o.State)
 		require.Zero(t, o.Sends)
-		w.kos.onChange = func(context.Context, product.Order) product.Answer {
+		w.kos.onChange = func(context.Context, ports.Call, product.Order) product.Answer {
 			return product.Answer{Kind: product.AnswerNotSent, RetryAfter: 30 * time.Second}
 		}
 		calls := w.kos.Calls
@@ -320,11 +320,11 @@ func TestNotSentIsSentLater(t *testing.T) {
 func TestATimeoutIsUnknownThenAskedAbout(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		first func(w *world) func(context.Context, product.Order) product.Answer
+		first func(w *world) func(context.Context, ports.Call, product.Order) product.Answer
 		sends int
 	}{
-		"applied, reply lost": {func(w *world) func(context.Context, product.Order) product.Answer { return w.kos.dropReply }, 1},
-		"never arrived":       {func(*world) func(context.Context, product.Order) product.Answer { return lost }, 2},
+		"applied, reply lost": {func(w *world) func(context.Context, ports.Call, product.Order) product.Answer { return w.kos.dropReply }, 1},
+		"never arrived":       {func(*world) func(context.Context, ports.Call, product.Order) product.Answer { return lost }, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -360,8 +360,8 @@ func TestALateFirstAttemptIsNoFailure(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		w.kos.then(lost)
-		w.kos.onAsk = func(ctx context.Context, o product.Order) product.Answer {
-			w.kos.KOS.Change(ctx, o) // arrives just after the answer was made
+		w.kos.onAsk = func(ctx context.Context, _ ports.Call, o product.Order) product.Answer {
+			w.kos.KOS.Change(ctx, ports.Call{}, o) // arrives just after the answer was made
 			return product.Answer{Kind: product.AnswerAbsent}
 		}
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))
@@ -376,7 +376,7 @@ func TestWhatNobodyCanTellIsParked(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		w.kos.then(lost)
-		w.kos.onAsk = func(context.Context, product.Order) product.Answer {
+		w.kos.onAsk = func(context.Context, ports.Call, product.Order) product.Answer {
 			return product.Answer{Kind: product.AnswerUnknown}
 		}
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))

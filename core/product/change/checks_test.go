@@ -17,9 +17,9 @@ func TestACheckAloneSpendsNothingOfWhatOrdersMay(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		reader := newWorld(t).kos // the same KOS in another lane
-		checks := *w.Checks
-		checks.KOS, checks.Renewing = reader, reader
-		w.Checks = &checks
+		checks := *w.FactsForPreview
+		checks.KOS = reader
+		w.FactsForPreview = &checks
 		for _, to := range []string{"5G", "5G-S", "3G"} {
 			_, err := w.Validate(t.Context(), w.me, w.command(to))
 			require.NoError(t, err)

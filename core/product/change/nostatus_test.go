@@ -14,7 +14,7 @@ import (
 	"phonebill/ports"
 )
 
-func noQuery(context.Context, product.Order) product.Answer {
+func noQuery(context.Context, ports.Call, product.Order) product.Answer {
 	return product.Answer{Kind: product.AnswerNoQuery}
 }
 

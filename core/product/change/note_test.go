@@ -24,7 +24,7 @@ func TestAnOrderNotesWhyKOSCouldNotBeAsked(t *testing.T) {
 		require.Equal(t, product.Requested, o.State)
 		require.Equal(t, "QUOTA", w.read(t, o.ID).Note)
 		w.kos.SetDown(nil)
-		w.kos.then(func(context.Context, product.Order) product.Answer {
+		w.kos.then(func(context.Context, ports.Call, product.Order) product.Answer {
 			return product.Answer{Kind: product.AnswerNotSent, RetryAfter: 30 * time.Second, Why: "OPEN"}
 		})
 		require.Empty(t, w.work(t.Context(), 10*time.Second))
@@ -37,8 +37,8 @@ func TestCallsForACheckAreMadeForItsOrder(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		var made id.ID
-		w.kos.then(func(ctx context.Context, _ product.Order) product.Answer {
-			made = ports.RequestOf(ctx)
+		w.kos.then(func(_ context.Context, call ports.Call, _ product.Order) product.Answer {
+			made = call.RequestID
 			return product.Answer{Kind: product.AnswerAccepted, Code: "0000"}
 		})
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))

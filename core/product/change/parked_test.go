@@ -11,6 +11,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/id"
 	"phonebill/core/product"
+	"phonebill/ports"
 )
 
 // TestAPersonHasKOSAskedAgain: somebody hears that an order is parked, once; two persons send it back, and it goes its way.
@@ -25,7 +26,7 @@ func TestAPersonHasKOSAskedAgain(t *testing.T) {
 			heard = append(heard, o.ID)
 		}
 		w.kos.then(w.kos.dropReply)
-		w.kos.onAsk = func(context.Context, product.Order) product.Answer {
+		w.kos.onAsk = func(context.Context, ports.Call, product.Order) product.Answer {
 			return product.Answer{Kind: product.AnswerUnknown}
 		}
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))

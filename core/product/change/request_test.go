@@ -49,7 +49,7 @@ func TestAKeyReplaysSuccess(t *testing.T) {
 func TestAKeyReplaysRefusal(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
-		w.kos.then(func(context.Context, product.Order) product.Answer {
+		w.kos.then(func(context.Context, ports.Call, product.Order) product.Answer {
 			return product.Answer{Kind: product.AnswerRefused, Code: "E103", Refusal: product.RefusedUnpaid}
 		})
 		_, first := w.Request(t.Context(), w.me, keyed(t, w.command("5G"), "k"))
@@ -200,9 +200,9 @@ func TestCancelAgainstTheWorker(t *testing.T) {
 	t.Parallel()
 	for at := time.Duration(0); at < 400*time.Millisecond; at += 20 * time.Millisecond {
 		bubble(t, func(t *testing.T, w *world) {
-			w.kos.onChange = func(ctx context.Context, o product.Order) product.Answer {
+			w.kos.onChange = func(ctx context.Context, _ ports.Call, o product.Order) product.Answer {
 				time.Sleep(150 * time.Millisecond)
-				return w.kos.KOS.Change(ctx, o)
+				return w.kos.KOS.Change(ctx, ports.Call{}, o)
 			}
 			var o change.Result
 			var err error
@@ -290,7 +290,7 @@ func TestOnceAMonthCountsWhatWasDone(t *testing.T) {
 // TestWithoutAStatusQuery the line's plans tell what became of an order.
 func TestWithoutAStatusQuery(t *testing.T) {
 	t.Parallel()
-	type answers = func(context.Context, product.Order) product.Answer
+	type answers = func(context.Context, ports.Call, product.Order) product.Answer
 	for name, c := range map[string]struct {
 		first func(w *world) answers
 		end   product.State
@@ -299,9 +299,9 @@ func TestWithoutAStatusQuery(t *testing.T) {
 		"applied, reply lost": {func(w *world) answers { return w.kos.dropReply }, product.Completed, 1},
 		"never arrived":       {func(*world) answers { return lost }, product.Completed, 2},
 		"another one scheduled elsewhere": {func(w *world) answers {
-			return func(ctx context.Context, o product.Order) product.Answer {
+			return func(ctx context.Context, _ ports.Call, o product.Order) product.Answer {
 				w.customer(func(c *product.Customer) { c.Scheduled = &product.Scheduled{PlanCode: "5G-S"} })
-				return lost(ctx, o)
+				return lost(ctx, ports.Call{}, o)
 			}
 		}, product.Parked, 1},
 	} {
@@ -321,9 +321,9 @@ func TestWithoutAStatusQuery(t *testing.T) {
 	}
 	bubble(t, func(t *testing.T, w *world) {
 		w.kos.onAsk = noQuery
-		w.kos.then(func(ctx context.Context, o product.Order) product.Answer {
+		w.kos.then(func(ctx context.Context, _ ports.Call, o product.Order) product.Answer {
 			w.kos.SetDown(down())
-			return lost(ctx, o)
+			return lost(ctx, ports.Call{}, o)
 		})
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))
 		require.NoError(t, err)

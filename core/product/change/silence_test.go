@@ -14,6 +14,7 @@ import (
 	"phonebill/core/id"
 	"phonebill/core/product"
 	"phonebill/core/request"
+	"phonebill/ports"
 )
 
 // TestRecoveryAfterSilence is the bound of S-RECOVERY: an order that was cut off is final 60 s after KOS answers again, however long it
@@ -56,9 +57,9 @@ func TestRecoveryWhenOnlyChangesFail(t *testing.T) {
 }
 
 // answering is how KOS answers changes or questions; nil = as it should.
-type answering func(context.Context, product.Order) product.Answer
+type answering func(context.Context, ports.Call, product.Order) product.Answer
 
-func failed(context.Context, product.Order) product.Answer {
+func failed(context.Context, ports.Call, product.Order) product.Answer {
 	return product.Answer{Kind: product.AnswerUnknown}
 }
 
@@ -69,17 +70,17 @@ func recovers(t *testing.T, ask, change answering, orders int, trouble time.Dura
 	w := newWorld(t)
 	begun := time.Now()
 	var well atomic.Bool
-	w.kos.onAsk = func(ctx context.Context, o product.Order) product.Answer {
+	w.kos.onAsk = func(ctx context.Context, _ ports.Call, o product.Order) product.Answer {
 		if ask != nil && !well.Load() {
-			return ask(ctx, o)
+			return ask(ctx, ports.Call{}, o)
 		}
-		return w.kos.KOS.Ask(ctx, o)
+		return w.kos.KOS.Ask(ctx, ports.Call{}, o)
 	}
-	w.kos.onChange = func(ctx context.Context, o product.Order) product.Answer {
+	w.kos.onChange = func(ctx context.Context, _ ports.Call, o product.Order) product.Answer {
 		if change != nil && !well.Load() {
-			return change(ctx, o)
+			return change(ctx, ports.Call{}, o)
 		}
-		return w.kos.KOS.Change(ctx, o)
+		return w.kos.KOS.Change(ctx, ports.Call{}, o)
 	}
 	var all []id.ID
 	for i := range orders { // sent, applied or (all of them, where the query answers) not, and then the process died
@@ -90,7 +91,7 @@ func recovers(t *testing.T, ask, change answering, orders int, trouble time.Dura
 			Rule: product.FirstOfNextMonth, EffectiveDate: product.FirstOfNextMonth.Day(begun), RequestedAt: begun, NextAttemptAt: begun,
 		}
 		if i%2 == 0 && ask != nil {
-			w.kos.KOS.Change(t.Context(), o)
+			w.kos.KOS.Change(t.Context(), ports.Call{}, o)
 		}
 		require.NoError(t, w.orders.Add(t.Context(), o, request.KeyUse{}))
 		all = append(all, o.ID)
@@ -126,11 +127,11 @@ func TestTwoLinesInTroubleDoNotStarveTheOthers(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		bad := map[id.ID]bool{}
-		w.kos.onAsk = func(ctx context.Context, o product.Order) product.Answer {
+		w.kos.onAsk = func(ctx context.Context, _ ports.Call, o product.Order) product.Answer {
 			if bad[o.ID] {
-				return lost(ctx, o)
+				return lost(ctx, ports.Call{}, o)
 			}
-			return w.kos.KOS.Ask(ctx, o)
+			return w.kos.KOS.Ask(ctx, ports.Call{}, o)
 		}
 		add := func(n int) id.ID {
 			o := product.Order{

@@ -18,6 +18,7 @@ import (
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/change"
+	"phonebill/ports"
 )
 
 // seeds of every run; `make verify` and `make drills` take more, without the race detector (SIMULATION_SEEDS).
@@ -69,34 +70,34 @@ func (w *weather) onTheWay(o product.Order, is bool) {
 }
 
 func (w *weather) arrive(o product.Order) {
-	w.world.kos.KOS.Change(context.Background(), o)
+	w.world.kos.KOS.Change(context.Background(), ports.Call{}, o)
 	w.onTheWay(o, false)
 }
 
-func (w *weather) change(ctx context.Context, o product.Order) product.Answer {
+func (w *weather) change(ctx context.Context, call ports.Call, o product.Order) product.Answer {
 	kos := w.world.kos
 	switch {
 	case w.chance(5):
 		return product.Answer{Kind: product.AnswerNotSent}
 	case w.chance(5):
-		return lost(ctx, o)
+		return lost(ctx, call, o)
 	case w.chance(10): // applied, the reply is dropped
-		return kos.dropReply(ctx, o)
+		return kos.dropReply(ctx, call, o)
 	case w.chance(5): // received, applied after a while
 		w.received(o, true)
 		w.later(w.upTo(time.Minute), func() {
-			kos.KOS.Change(context.Background(), o)
+			kos.KOS.Change(context.Background(), ports.Call{}, o)
 			w.received(o, false)
 		})
-		return lost(ctx, o)
+		return lost(ctx, call, o)
 	case w.chance(3): // delayed on the way: KOS learns of it when nobody waits any more
 		w.onTheWay(o, true)
 		w.later(w.upTo(40*time.Second), func() { w.arrive(o) })
-		return lost(ctx, o)
+		return lost(ctx, call, o)
 	case w.chance(2): // the call is done twice
-		kos.KOS.Change(ctx, o)
+		kos.KOS.Change(ctx, call, o)
 	}
-	return kos.KOS.Change(ctx, o)
+	return kos.KOS.Change(ctx, call, o)
 }
 
 func (w *weather) later(d time.Duration, f func()) {
@@ -106,7 +107,7 @@ func (w *weather) later(d time.Duration, f func()) {
 	})
 }
 
-func (w *weather) ask(ctx context.Context, o product.Order) product.Answer {
+func (w *weather) ask(ctx context.Context, call ports.Call, o product.Order) product.Answer {
 	w.mu.Lock()
 	pending, coming := w.pending[o.TransactionID], w.coming[o.TransactionID]
 	w.mu.Unlock()
@@ -124,7 +125,7 @@ func (w *weather) ask(ctx context.Context, o product.Order) product.Answer {
 		w.looking[o.Line] = true
 		return product.Answer{Kind: product.AnswerNoQuery}
 	}
-	return w.world.kos.KOS.Ask(ctx, o)
+	return w.world.kos.KOS.Ask(ctx, call, o)
 }
 
 // look is trouble with a line's customer, of all kinds; a question that reached KOS is noted if it stands for one about an order.
@@ -238,7 +239,7 @@ func simulate(t *testing.T, seed uint64) {
 	require.GreaterOrEqual(t, total, len(accepted), "no accepted order is lost")
 	completed := 0
 	for _, o := range rows {
-		applied := w.kos.KOS.Ask(t.Context(), o).Kind == product.AnswerAccepted
+		applied := w.kos.KOS.Ask(t.Context(), ports.Call{}, o).Kind == product.AnswerAccepted
 		require.Truef(t, o.State.Final(), "seed %d: %s is %s", seed, o.ID, o.State)
 		require.Equalf(t, o.State == product.Completed, applied, "seed %d: applied %t, order %s: %s", seed, applied, o.State, o.FailureReason)
 		if applied {

@@ -14,7 +14,7 @@ import (
 func TestACheckOfASlowLineEndsAtTheNextTry(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
-		w.Checks.Patience, w.Checks.Wait = 10*time.Second, 2700*time.Millisecond
+		w.FactsForPreview.Policy.Timeout, w.FactsForPreview.Policy.MaxWait = 10*time.Second, 2700*time.Millisecond
 		w.kos.takes = 5 * time.Second
 		_, err := w.Validate(t.Context(), w.me, w.command("5G"))
 		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))

@@ -14,7 +14,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
-	"phonebill/core/freshness/fetch"
+	"phonebill/core/freshness/copies"
 	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/line"
@@ -33,8 +33,8 @@ type kos struct {
 	*memory.KOS
 	mu       sync.Mutex
 	takes    time.Duration
-	onChange func(ctx context.Context, o product.Order) product.Answer // nil = the memory KOS
-	onAsk    func(ctx context.Context, o product.Order) product.Answer
+	onChange func(ctx context.Context, call ports.Call, o product.Order) product.Answer // nil = the memory KOS
+	onAsk    func(ctx context.Context, call ports.Call, o product.Order) product.Answer
 	onLook   func(ctx context.Context, n line.Number) error // before a question about a customer is answered
 	sent     []product.Order
 	attempts []int // of sent, as the call log hears of them
@@ -55,11 +55,11 @@ func (k *kos) spend(ctx context.Context) error {
 		Because(errors.Join(err, ports.NotAskedError("QUOTA")))
 }
 
-func (k *kos) Plans(ctx context.Context) ([]product.Plan, error) {
+func (k *kos) Plans(ctx context.Context, call ports.Call) ([]product.Plan, error) {
 	if err := k.spend(ctx); err != nil {
 		return nil, err
 	}
-	return k.KOS.Plans(ctx)
+	return k.KOS.Plans(ctx, call)
 }
 
 func (k *kos) pause(ctx context.Context) error {
@@ -80,7 +80,7 @@ func (k *kos) slow(takes time.Duration) {
 	k.takes = takes
 }
 
-func (k *kos) Customer(ctx context.Context, n line.Number) (product.Customer, error) {
+func (k *kos) Customer(ctx context.Context, call ports.Call, n line.Number) (product.Customer, error) {
 	if err := k.spend(ctx); err != nil {
 		return product.Customer{}, err
 	}
@@ -95,25 +95,25 @@ func (k *kos) Customer(ctx context.Context, n line.Number) (product.Customer, er
 			return product.Customer{}, err
 		}
 	}
-	return k.KOS.Customer(ctx, n)
+	return k.KOS.Customer(ctx, call, n)
 }
 
-func (k *kos) Change(ctx context.Context, o product.Order) product.Answer {
+func (k *kos) Change(ctx context.Context, call ports.Call, o product.Order) product.Answer {
 	if err := k.spend(ctx); err != nil {
 		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.NotAskedReason(err)}
 	}
 	k.mu.Lock()
 	k.sent = append(k.sent, o)
-	k.attempts = append(k.attempts, ports.AttemptOf(ctx))
+	k.attempts = append(k.attempts, call.Attempt)
 	f := k.onChange
 	k.mu.Unlock()
 	if f != nil {
-		return f(ctx, o)
+		return f(ctx, call, o)
 	}
-	return k.KOS.Change(ctx, o)
+	return k.KOS.Change(ctx, call, o)
 }
 
-func (k *kos) Ask(ctx context.Context, o product.Order) product.Answer {
+func (k *kos) Ask(ctx context.Context, call ports.Call, o product.Order) product.Answer {
 	if err := k.spend(ctx); err != nil {
 		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.NotAskedReason(err)}
 	}
@@ -122,20 +122,20 @@ func (k *kos) Ask(ctx context.Context, o product.Order) product.Answer {
 	f := k.onAsk
 	k.mu.Unlock()
 	if f != nil {
-		return f(ctx, o)
+		return f(ctx, call, o)
 	}
-	return k.KOS.Ask(ctx, o)
+	return k.KOS.Ask(ctx, call, o)
 }
 
 // then makes KOS answer changes by f, once; later ones as usual.
-func (k *kos) then(f func(ctx context.Context, o product.Order) product.Answer) {
+func (k *kos) then(f func(ctx context.Context, call ports.Call, o product.Order) product.Answer) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.onChange = func(ctx context.Context, o product.Order) product.Answer {
+	k.onChange = func(ctx context.Context, call ports.Call, o product.Order) product.Answer {
 		k.mu.Lock()
 		k.onChange = nil
 		k.mu.Unlock()
-		return f(ctx, o)
+		return f(ctx, call, o)
 	}
 }
 
@@ -146,13 +146,13 @@ func (k *kos) wire() []product.Order {
 }
 
 // dropReply applies the change and loses the answer.
-func (k *kos) dropReply(ctx context.Context, o product.Order) product.Answer {
-	k.KOS.Change(ctx, o)
+func (k *kos) dropReply(ctx context.Context, _ ports.Call, o product.Order) product.Answer {
+	k.KOS.Change(ctx, ports.Call{}, o)
 	<-ctx.Done()
 	return product.Answer{Kind: product.AnswerUnknown}
 }
 
-func lost(ctx context.Context, _ product.Order) product.Answer {
+func lost(ctx context.Context, _ ports.Call, _ product.Order) product.Answer {
 	<-ctx.Done()
 	return product.Answer{Kind: product.AnswerUnknown}
 }
@@ -267,25 +267,23 @@ func (w *world) service() *change.Service {
 	allowances := memory.NewAllowances(w.allowed, time.Now)
 	customers, plans := &memory.Customers{Epochs: w.epochs}, &memory.Plans{}
 	known := facts.Service{
-		KOS: w.kos, Renewing: w.kos,
-		OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
-		Customers: customers, KeptCustomers: customers, Plans: plans, KeptPlans: plans,
-		Now:      time.Now,
-		Patience: 3 * time.Second, Attempts: 1,
-		FetchCustomer: &fetch.Service[product.CustomerCopy]{
+		KOS: w.kos, Policy: copies.Policy{Lane: quota.Change, Timeout: 3 * time.Second, Attempts: 1, RefreshAhead: true},
+		OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList,
+		NoteActiveLine: func(line.Number) {}, Customers: customers, Plans: plans, Now: time.Now,
+		CustomerCopies: &copies.Copies[product.CustomerCopy]{
 			Flights: memory.NewFlights(time.Now), Allowances: allowances, Now: time.Now, Random: least,
 		},
-		FetchPlans: &fetch.Service[product.PlansCopy]{
+		PlanCopies: &copies.Copies[product.PlansCopy]{
 			Flights: memory.NewFlights(time.Now), Allowances: allowances, Now: time.Now, Random: least,
 		},
 	}
-	unhurried := known
-	unhurried.Patience = 10 * time.Second
+	inBackground := known
+	inBackground.Policy.Timeout = 10 * time.Second
 	return &change.Service{
-		Checks: &known, Facts: &known, Unhurried: &unhurried, KOS: w.kos, Orders: w.orders, Epochs: w.epochs,
+		FactsForPreview: &known, FactsForOrder: &known, FactsInBackground: &inBackground, KOS: w.kos, Orders: w.orders, Epochs: w.epochs,
 		Policy: product.DefaultPolicy(),
 		Holders: &compare.Service{
-			Copy: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &w.bindings, Alerts: &w.alerts, Vault: memory.Vault{},
+			Stored: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &w.bindings, Alerts: &w.alerts, Vault: memory.Vault{},
 			Now: time.Now,
 		},
 		Allowances: allowances, Limits: change.DefaultLimits(),

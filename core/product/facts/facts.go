@@ -1,5 +1,5 @@
-// Package facts fetches what a screen or a pre-check must know: the customer of a line and the plan list, from a copy that is
-// fresh enough or from KOS.
+// Package facts returns what a screen or a pre-check must know: the customer of a line and the plan list, from a copy
+// that is fresh enough or from KOS.
 package facts
 
 import (
@@ -10,140 +10,188 @@ import (
 
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
-	"phonebill/core/freshness/fetch"
+	"phonebill/core/freshness/copies"
 	"phonebill/core/line"
+	"phonebill/core/personal"
 	"phonebill/core/product"
-	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
-// KOS is what facts are asked of, in one lane of the quota.
+// KOS is what is asked for facts.
 type KOS interface {
 	ports.CustomerSource
 	ports.PlanSource
 }
 
-// Service fetches facts. It is safe for concurrent use. Services of different haste share stores and fetchers.
+// Service returns facts. It is safe for concurrent use. Services with different policies share stores and copies.
+//
+// The ports.Call that its methods take says whom the facts are for and who pays; lane and attempt come from the policy.
 type Service struct {
-	KOS           KOS
-	Lane          quota.Lane // of KOS
-	Renewing      KOS        // in the lane of refreshes
-	Customers     ports.Customers
-	KeptCustomers ports.Customers // the same without a cache
-	Plans         ports.Plans
-	KeptPlans     ports.Plans // the same without a cache
-	OfCustomers   freshness.Limits
-	OfStatus      freshness.Limits // of customers where the line's status is shown
-	OfPlans       freshness.Limits
-	FetchCustomer *fetch.Service[product.CustomerCopy]
-	FetchPlans    *fetch.Service[product.PlansCopy]
-	Now           ports.Clock
-	Patience      time.Duration     // with one fact
-	Wait          time.Duration     // of who asks, while the question goes on; 0 = as long as it takes
-	Attempts      int               // calls of KOS for one fact
-	Seen          func(line.Number) // is told whose customers are here
+	KOS            KOS
+	Policy         copies.Policy
+	Customers      ports.Customers
+	Plans          ports.Plans
+	OfCustomers    freshness.Limits
+	OfStatus       freshness.Limits // of customers where the line's status is shown
+	OfPlans        freshness.Limits
+	CustomerCopies *copies.Copies[product.CustomerCopy]
+	PlanCopies     *copies.Copies[product.PlansCopy]
+	Now            ports.Clock
+	NoteActiveLine func(line.Number) // records that the line's customer is active
 }
 
-// Customer answers the line's customer: a copy that is fresh within the limits, else what KOS says, else a stale copy; LINE_NOT_FOUND or
-// SERVICE_UNAVAILABLE. A copy store in trouble counts as empty.
+// Customer returns the line's customer: a copy that is fresh within the limits, else what KOS states, else a stale
+// copy; LINE_NOT_FOUND or SERVICE_UNAVAILABLE. A copy store in trouble counts as empty.
 func (s *Service) Customer(
-	ctx context.Context, n line.Number, within freshness.Limits,
+	ctx context.Context, call ports.Call, n line.Number, within freshness.Limits,
 ) (product.CustomerCopy, freshness.Source, error) {
-	s.Seen(n)
-	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(ctx, n, time.Time{}, within))
-	return got.Copy, got.Source, err
+	s.NoteActiveLine(n)
+	got, err := s.CustomerCopies.Get(ctx, s.customerQuery(call, n, within))
+	return got.Value, got.Source, err
 }
 
 // FreshCustomer is Customer without stale copies: the trouble is returned instead, with its Retry-After.
-func (s *Service) FreshCustomer(ctx context.Context, n line.Number) (product.CustomerCopy, freshness.Source, error) {
-	s.Seen(n)
-	q := s.aboutCustomer(ctx, n, time.Time{}, s.OfCustomers)
-	q.Old = nil
-	got, err := s.FetchCustomer.Get(ctx, q)
-	return got.Copy, got.Source, err
+func (s *Service) FreshCustomer(
+	ctx context.Context, call ports.Call, n line.Number,
+) (product.CustomerCopy, freshness.Source, error) {
+	s.NoteActiveLine(n)
+	q := s.customerQuery(call, n, s.OfCustomers)
+	q.Source = customerSource{s, n, s.OfCustomers, false}
+	got, err := s.CustomerCopies.Get(ctx, q)
+	return got.Value, got.Source, err
 }
 
-// Prefetch fetches the line's customer unless the copy is fresh, and answers when KOS told it.
-func (s *Service) Prefetch(ctx context.Context, n line.Number) (told time.Time, err error) {
-	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(ctx, n, time.Time{}, s.OfCustomers))
-	return got.Copy.AsOf, err
+// Prefetch asks KOS for the line's customer unless the copy is fresh, and returns when KOS was asked.
+func (s *Service) Prefetch(ctx context.Context, n line.Number) (asOf time.Time, err error) {
+	got, err := s.CustomerCopies.Get(ctx, s.customerQuery(ports.Call{}, n, s.OfCustomers))
+	return got.Value.AsOf, err
 }
 
-// CustomerNow answers what KOS was asked after the call began: facts for a change are never from before it (ADR 22).
-func (s *Service) CustomerNow(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
-	return s.customerSince(ctx, n, s.Now())
+// CustomerNow returns what KOS was asked for after the method was called: facts for a change are never from before it
+// (ADR 22).
+func (s *Service) CustomerNow(ctx context.Context, call ports.Call, n line.Number) (product.CustomerCopy, error) {
+	return s.customerSince(ctx, call, n, s.Now())
 }
 
-// customerSince returns what KOS was asked at since or later.
-func (s *Service) customerSince(ctx context.Context, n line.Number, since time.Time) (product.CustomerCopy, error) {
-	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(ctx, n, since, s.OfCustomers))
-	return got.Copy, err
+// customerSince returns what KOS was asked for at since or later.
+func (s *Service) customerSince(
+	ctx context.Context, call ports.Call, n line.Number, since time.Time,
+) (product.CustomerCopy, error) {
+	q := s.customerQuery(call, n, s.OfCustomers)
+	q.Since = since
+	got, err := s.CustomerCopies.Get(ctx, q)
+	return got.Value, err
 }
 
-func (s *Service) aboutCustomer(
-	ctx context.Context, n line.Number, since time.Time, within freshness.Limits,
-) fetch.Question[product.CustomerCopy] {
-	asking := func(of KOS) func(context.Context) (product.CustomerCopy, error) {
-		return func(ctx context.Context) (product.CustomerCopy, error) {
-			asked := s.Now()
-			c, err := of.Customer(ctx, n)
-			return product.CustomerCopy{Customer: c, AsOf: asked}, err
-		}
-	}
-	return fetch.Question[product.CustomerCopy]{
-		Subject: freshness.Subject{Kind: freshness.Customers, Line: n}, Since: since,
-		Lane: s.Lane, Patience: s.Patience, Wait: s.Wait, Attempts: s.Attempts, Payer: ports.PayerOf(ctx),
-		Latest: func(ctx context.Context) (product.CustomerCopy, error) { return s.Customers.Latest(ctx, n) },
-		Kept:   func(ctx context.Context) (product.CustomerCopy, error) { return s.KeptCustomers.Latest(ctx, n) },
-		Judge: func(held product.CustomerCopy, since, now time.Time, rnd float64) freshness.State {
-			if held.Doubtful && !since.IsZero() {
-				return freshness.Gone // a change is judged by what KOS says, not by what may be left of it
-			}
-			return held.Limits(within).Decide(held.AsOf, since, now, rnd)
-		},
-		Ask: asking(s.KOS), Renew: asking(s.Renewing), Keep: s.Customers.Put, Old: troubled,
+func (s *Service) customerQuery(
+	call ports.Call, n line.Number, within freshness.Limits,
+) copies.Query[product.CustomerCopy] {
+	return copies.Query[product.CustomerCopy]{
+		Subject: freshness.Subject{Kind: freshness.Customers, Key: personal.NewSecret(n.Digits())},
+		Source:  customerSource{s, n, within, true}, Policy: s.Policy, Call: call,
 	}
 }
 
-// PlanList answers the plan list, as Customer does.
-func (s *Service) PlanList(ctx context.Context) (product.PlansCopy, freshness.Source, error) {
-	return s.plans(ctx, s.OfPlans)
+// customerSource is the copies.Source of one line's customer.
+type customerSource struct {
+	*Service
+
+	line        line.Number
+	within      freshness.Limits
+	staleServed bool
 }
 
-func (s *Service) plans(ctx context.Context, within freshness.Limits) (product.PlansCopy, freshness.Source, error) {
-	asking := func(of KOS) func(context.Context) (product.PlansCopy, error) {
-		return func(ctx context.Context) (product.PlansCopy, error) {
-			asked := s.Now()
-			plans, err := of.Plans(ctx)
-			return product.PlansCopy{Plans: plans, AsOf: asked}, err
-		}
+func (c customerSource) Read(ctx context.Context) (product.CustomerCopy, error) {
+	return c.Customers.Latest(ctx, c.line)
+}
+
+func (c customerSource) ReadCommitted(ctx context.Context) (product.CustomerCopy, error) {
+	return c.Customers.LatestCommitted(ctx, c.line)
+}
+
+// State judges a change by what KOS states, not by a doubtful copy.
+func (c customerSource) State(stored product.CustomerCopy, since, now time.Time, rnd float64) freshness.State {
+	if stored.Doubtful && !since.IsZero() {
+		return freshness.Gone
 	}
-	got, err := s.FetchPlans.Get(ctx, fetch.Question[product.PlansCopy]{
-		Subject: freshness.Subject{Kind: freshness.Plans}, Lane: s.Lane, Patience: s.Patience, Wait: s.Wait, Attempts: s.Attempts,
-		Payer:  ports.PayerOf(ctx),
-		Latest: s.Plans.Latest, Kept: s.KeptPlans.Latest,
-		Judge: func(held product.PlansCopy, since, now time.Time, rnd float64) freshness.State {
-			return held.Limits(within).Decide(held.AsOf, since, now, rnd)
-		},
-		Ask: asking(s.KOS), Renew: asking(s.Renewing), Keep: s.Plans.Put, Old: troubled,
+	return stored.Limits(c.within).Decide(stored.AsOf, since, now, rnd)
+}
+
+func (c customerSource) Ask(ctx context.Context, call ports.Call) (product.CustomerCopy, error) {
+	asked := c.Now()
+	customer, err := c.KOS.Customer(ctx, call, c.line)
+	return product.CustomerCopy{Customer: customer, AsOf: asked}, err
+}
+
+func (c customerSource) Store(ctx context.Context, answer product.CustomerCopy) error {
+	return c.Customers.Put(ctx, answer)
+}
+
+func (c customerSource) MayServeStale(trouble error, _ int) bool {
+	return c.staleServed && mayServeStale(trouble)
+}
+
+// PlanList returns the plan list, as Customer does.
+func (s *Service) PlanList(ctx context.Context, call ports.Call) (product.PlansCopy, freshness.Source, error) {
+	return s.plans(ctx, call, s.OfPlans)
+}
+
+func (s *Service) plans(
+	ctx context.Context, call ports.Call, within freshness.Limits,
+) (product.PlansCopy, freshness.Source, error) {
+	got, err := s.PlanCopies.Get(ctx, copies.Query[product.PlansCopy]{
+		Subject: freshness.Subject{Kind: freshness.Plans},
+		Source:  planSource{s, within}, Policy: s.Policy, Call: call,
 	})
-	return got.Copy, got.Source, err
+	return got.Value, got.Source, err
 }
 
-// troubled reports that KOS could not answer, or was not asked since the customer's allowance is spent, as against an
-// answer that we do not like.
-func troubled(err error, _ int) bool {
-	kind := fault.From(err).Kind()
+// planSource is the copies.Source of the plan list.
+type planSource struct {
+	*Service
+
+	within freshness.Limits
+}
+
+func (p planSource) Read(ctx context.Context) (product.PlansCopy, error) { return p.Plans.Latest(ctx) }
+
+func (p planSource) ReadCommitted(ctx context.Context) (product.PlansCopy, error) {
+	return p.Plans.LatestCommitted(ctx)
+}
+
+func (p planSource) State(stored product.PlansCopy, since, now time.Time, rnd float64) freshness.State {
+	return stored.Limits(p.within).Decide(stored.AsOf, since, now, rnd)
+}
+
+func (p planSource) Ask(ctx context.Context, call ports.Call) (product.PlansCopy, error) {
+	asked := p.Now()
+	plans, err := p.KOS.Plans(ctx, call)
+	return product.PlansCopy{Plans: plans, AsOf: asked}, err
+}
+
+func (p planSource) Store(ctx context.Context, answer product.PlansCopy) error {
+	return p.Plans.Put(ctx, answer)
+}
+
+func (planSource) MayServeStale(trouble error, _ int) bool { return mayServeStale(trouble) }
+
+// mayServeStale reports whether KOS could not answer, or was not asked since the customer's allowance is spent. Any
+// other error is an answer of KOS, which a stale copy must not hide.
+func mayServeStale(trouble error) bool {
+	kind := fault.From(trouble).Kind()
 	return kind == fault.Unavailable || kind == fault.RateLimited
 }
 
-// ForScreen answers what a screen shows, both facts fetched at the same time, each fresh or stale as it is; within is for the customer.
-func (s *Service) ForScreen(ctx context.Context, n line.Number, within freshness.Limits) (Screen, error) {
+// ForScreen returns what a screen shows, both facts fetched at the same time, each fresh or stale; within is for the
+// customer.
+func (s *Service) ForScreen(
+	ctx context.Context, call ports.Call, n line.Number, within freshness.Limits,
+) (Screen, error) {
 	var plansErr, err error
 	var out Screen
 	var wg sync.WaitGroup
-	wg.Go(func() { out.Plans, out.PlansSource, plansErr = s.PlanList(ctx) })
-	out.Customer, out.Source, err = s.Customer(ctx, n, within)
+	wg.Go(func() { out.Plans, out.PlansSource, plansErr = s.PlanList(ctx, call) })
+	out.Customer, out.Source, err = s.Customer(ctx, call, n, within)
 	wg.Wait()
 	return out, errors.Join(err, plansErr)
 }
@@ -156,28 +204,34 @@ type Screen struct {
 	PlansSource freshness.Source
 }
 
-// ForChange answers facts good enough for a change: the customer as of now, the plan list at most 60 s old (ADR 22).
-func (s *Service) ForChange(ctx context.Context, n line.Number) (product.Customer, product.PlansCopy, error) {
-	return s.since(ctx, n, s.Now())
+// ForChange returns facts good enough for a change: the customer as of now, the plan list at most 60 s old (ADR 22).
+func (s *Service) ForChange(
+	ctx context.Context, call ports.Call, n line.Number,
+) (product.Customer, product.PlansCopy, error) {
+	return s.since(ctx, call, n, s.Now())
 }
 
 // ForCheck returns facts good enough for a check that changes nothing: the customer at most freshness.CheckAge old, the
-// plan list at most 60 s. One who checks again and again asks KOS no more often than that.
-func (s *Service) ForCheck(ctx context.Context, n line.Number) (product.Customer, product.PlansCopy, error) {
-	return s.since(ctx, n, s.Now().Add(-freshness.CheckAge))
+// plan list at most 60 s. A customer who checks again and again asks KOS no more often than that.
+func (s *Service) ForCheck(
+	ctx context.Context, call ports.Call, n line.Number,
+) (product.Customer, product.PlansCopy, error) {
+	return s.since(ctx, call, n, s.Now().Add(-freshness.CheckAge))
 }
 
-func (s *Service) since(ctx context.Context, n line.Number, since time.Time) (product.Customer, product.PlansCopy, error) {
+func (s *Service) since(
+	ctx context.Context, call ports.Call, n line.Number, since time.Time,
+) (product.Customer, product.PlansCopy, error) {
 	type planAnswer struct {
 		plans product.PlansCopy
 		err   error
 	}
 	plans := make(chan planAnswer, 1)
 	go func() {
-		p, _, err := s.plans(ctx, freshness.PlanCheck)
+		p, _, err := s.plans(ctx, call, freshness.PlanCheck)
 		plans <- planAnswer{p, err}
 	}()
-	c, err := s.customerSince(ctx, n, since)
+	c, err := s.customerSince(ctx, call, n, since)
 	p := <-plans
 	return c.Customer, p.plans, errors.Join(err, p.err)
 }

@@ -12,10 +12,12 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
-	"phonebill/core/freshness/fetch"
+	"phonebill/core/freshness/copies"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/facts"
+	"phonebill/core/quota"
+	"phonebill/ports"
 )
 
 var errBackend = errors.New("backend is in trouble")
@@ -30,6 +32,10 @@ func (c *customers) Latest(ctx context.Context, n line.Number) (product.Customer
 		return product.CustomerCopy{}, c.broken
 	}
 	return c.Customers.Latest(ctx, n)
+}
+
+func (c *customers) LatestCommitted(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
+	return c.Latest(ctx, n)
 }
 
 func (c *customers) Put(ctx context.Context, told product.CustomerCopy) error {
@@ -47,6 +53,8 @@ func (p *plans) Latest(ctx context.Context) (product.PlansCopy, error) {
 	}
 	return p.Plans.Latest(ctx)
 }
+
+func (p *plans) LatestCommitted(ctx context.Context) (product.PlansCopy, error) { return p.Latest(ctx) }
 
 func (p *plans) Put(ctx context.Context, told product.PlansCopy) error {
 	return errors.Join(p.broken, p.Plans.Put(ctx, told))
@@ -74,12 +82,11 @@ func newWorld(t *testing.T) *world {
 	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE"}, nil)
 	clock, middle := func() time.Time { return w.now }, func() float64 { return 0 }
 	w.Service = &facts.Service{
-		KOS: w.kos, Renewing: w.kos,
-		OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
-		Customers: w.customers, KeptCustomers: w.customers, Plans: w.plans, KeptPlans: w.plans,
-		Now: clock, Patience: time.Second, Attempts: 1,
-		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: middle},
-		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: middle},
+		KOS: w.kos, Policy: copies.Policy{Lane: quota.Read, Timeout: time.Second, Attempts: 1, RefreshAhead: true},
+		OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList,
+		NoteActiveLine: func(line.Number) {}, Customers: w.customers, Plans: w.plans, Now: clock,
+		CustomerCopies: &copies.Copies[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: middle},
+		PlanCopies:     &copies.Copies[product.PlansCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: middle},
 	}
 	return w
 }
@@ -102,7 +109,7 @@ func TestCustomerFreshStaleGone(t *testing.T) {
 	} {
 		w.now = begin.Add(c.age)
 		w.kos.SetDown(c.down)
-		got, source, err := w.Customer(t.Context(), w.line, w.OfCustomers)
+		got, source, err := w.Customer(t.Context(), ports.Call{}, w.line, w.OfCustomers)
 		require.Equal(t, c.want, source, c.age)
 		if c.err {
 			require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
@@ -143,20 +150,20 @@ func TestADoubtfulCopyIsNeverFresh(t *testing.T) {
 	old := product.PlansCopy{Plans: []product.Plan{{Code: "OLD"}}, AsOf: w.now, Doubtful: true}
 	require.NoError(t, w.plans.Put(t.Context(), old))
 	w.kos.SetDown(unavailable())
-	shown, err := w.ForScreen(t.Context(), w.line, w.OfCustomers)
+	shown, err := w.ForScreen(t.Context(), ports.Call{}, w.line, w.OfCustomers)
 	require.NoError(t, err)
 	require.Equal(t, []freshness.Source{freshness.FromStale, freshness.FromStale}, []freshness.Source{shown.Source, shown.PlansSource})
 	require.Equal(t, "OLD", shown.Customer.Customer.PlanCode)
-	_, _, err = w.ForChange(t.Context(), w.line)
+	_, _, err = w.ForChange(t.Context(), ports.Call{}, w.line)
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "not good enough for a change")
 
 	w.now = w.now.Add(time.Minute)
 	w.kos.SetDown(nil)
-	shown, err = w.ForScreen(t.Context(), w.line, w.OfCustomers)
+	shown, err = w.ForScreen(t.Context(), ports.Call{}, w.line, w.OfCustomers)
 	require.NoError(t, err)
 	require.Equal(t, []freshness.Source{freshness.FromKOS, freshness.FromKOS}, []freshness.Source{shown.Source, shown.PlansSource})
 	require.Equal(t, "LTE", shown.Customer.Customer.PlanCode)
-	shown, err = w.ForScreen(t.Context(), w.line, w.OfCustomers)
+	shown, err = w.ForScreen(t.Context(), ports.Call{}, w.line, w.OfCustomers)
 	require.NoError(t, err)
 	require.Equal(t, []freshness.Source{freshness.FromCache, freshness.FromCache}, []freshness.Source{shown.Source, shown.PlansSource})
 }
@@ -164,22 +171,22 @@ func TestADoubtfulCopyIsNeverFresh(t *testing.T) {
 func TestABusinessAnswerGoesBeforeAnOldCopy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, _, err := w.Customer(t.Context(), w.line, w.OfCustomers)
+	_, _, err := w.Customer(t.Context(), ports.Call{}, w.line, w.OfCustomers)
 	require.NoError(t, err)
 	w.now = w.now.Add(5 * time.Hour)
 	w.kos.SetDown(fault.New(fault.LineNotFound))
-	_, _, err = w.Customer(t.Context(), w.line, w.OfCustomers)
+	_, _, err = w.Customer(t.Context(), ports.Call{}, w.line, w.OfCustomers)
 	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 }
 
 func TestNothingOlderThanTheOwnChange(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, _, err := w.Customer(t.Context(), w.line, w.OfCustomers)
+	_, _, err := w.Customer(t.Context(), ports.Call{}, w.line, w.OfCustomers)
 	require.NoError(t, err)
 	require.NoError(t, w.epochs.Raise(t.Context(), w.line, w.now.Add(time.Second)))
 	w.now = w.now.Add(2 * time.Second)
-	_, source, err := w.Customer(t.Context(), w.line, w.OfCustomers)
+	_, source, err := w.Customer(t.Context(), ports.Call{}, w.line, w.OfCustomers)
 	require.NoError(t, err)
 	require.Equal(t, freshness.FromKOS, source)
 }
@@ -187,19 +194,19 @@ func TestNothingOlderThanTheOwnChange(t *testing.T) {
 func TestPlanList(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, source, err := w.PlanList(t.Context())
+	_, source, err := w.PlanList(t.Context(), ports.Call{})
 	require.NoError(t, err)
 	require.Equal(t, freshness.FromKOS, source)
 	w.now = w.now.Add(59 * time.Second)
-	_, _, err = w.ForChange(t.Context(), w.line)
+	_, _, err = w.ForChange(t.Context(), ports.Call{}, w.line)
 	require.NoError(t, err)
 	require.Equal(t, 2, w.kos.Calls, "the customer; a list of a minute ago is good enough for a change")
 	w.kos.SetDown(unavailable())
 	w.now = w.now.Add(time.Second)
-	_, _, err = w.ForChange(t.Context(), w.line)
+	_, _, err = w.ForChange(t.Context(), ports.Call{}, w.line)
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "never stale for a change")
 	w.now = w.now.Add(24 * time.Hour)
-	held, source, err := w.PlanList(t.Context())
+	held, source, err := w.PlanList(t.Context(), ports.Call{})
 	require.NoError(t, err)
 	require.Equal(t, freshness.FromStale, source)
 	require.Len(t, held.Plans, 1)
@@ -209,15 +216,15 @@ func TestACopyStoreInTroubleCountsAsEmpty(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.customers.broken, w.plans.broken = errBackend, unavailable()
-	c, source, err := w.Customer(t.Context(), w.line, w.OfCustomers)
+	c, source, err := w.Customer(t.Context(), ports.Call{}, w.line, w.OfCustomers)
 	require.NoError(t, err, "KOS has answered")
 	require.Equal(t, freshness.FromKOS, source)
 	require.Equal(t, w.now, c.AsOf)
-	p, source, err := w.PlanList(t.Context())
+	p, source, err := w.PlanList(t.Context(), ports.Call{})
 	require.NoError(t, err)
 	require.Equal(t, freshness.FromKOS, source)
 	require.Len(t, p.Plans, 1)
-	_, _, err = w.ForChange(t.Context(), w.line)
+	_, _, err = w.ForChange(t.Context(), ports.Call{}, w.line)
 	require.NoError(t, err)
 }
 
@@ -225,7 +232,7 @@ func TestForChangeAsksForTheCustomerEachTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for i := range 3 {
-		c, p, err := w.ForChange(t.Context(), w.line)
+		c, p, err := w.ForChange(t.Context(), ports.Call{}, w.line)
 		require.NoError(t, err)
 		require.Equal(t, "LTE", c.PlanCode)
 		require.Len(t, p.Plans, 1)
@@ -233,7 +240,7 @@ func TestForChangeAsksForTheCustomerEachTime(t *testing.T) {
 		w.now = w.now.Add(time.Second)
 	}
 	w.kos.SetDown(unavailable())
-	_, _, err := w.ForChange(t.Context(), w.line)
+	_, _, err := w.ForChange(t.Context(), ports.Call{}, w.line)
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
 	require.Equal(t, time.Minute, fault.From(err).RetryAfter())
 }
@@ -241,12 +248,12 @@ func TestForChangeAsksForTheCustomerEachTime(t *testing.T) {
 // slow never answers before its caller gives up.
 type slow struct{ *memory.KOS }
 
-func (slow) Customer(ctx context.Context, _ line.Number) (product.Customer, error) {
+func (slow) Customer(ctx context.Context, _ ports.Call, _ line.Number) (product.Customer, error) {
 	<-ctx.Done()
 	return product.Customer{}, fault.New(fault.ServiceUnavailable).Because(ctx.Err())
 }
 
-func (slow) Plans(ctx context.Context) ([]product.Plan, error) {
+func (slow) Plans(ctx context.Context, _ ports.Call) ([]product.Plan, error) {
 	<-ctx.Done()
 	return nil, fault.New(fault.ServiceUnavailable).Because(ctx.Err())
 }
@@ -257,7 +264,7 @@ func TestACallIsBounded(t *testing.T) {
 		w := newWorld(t)
 		w.KOS = slow{w.kos}
 		start := time.Now()
-		_, _, err := w.ForChange(t.Context(), w.line)
+		_, _, err := w.ForChange(t.Context(), ports.Call{}, w.line)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, time.Second, time.Since(start), "both at once")
 	})

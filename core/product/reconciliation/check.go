@@ -9,6 +9,7 @@ import (
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -156,7 +157,7 @@ func (c *check) ask(ctx context.Context, o product.Order) (judge, error) {
 func (c *check) askOnce(ctx context.Context, o product.Order) (judgeBy judge, pause time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	a := c.KOS.Ask(ctx, o)
+	a := c.KOS.Ask(ctx, ports.Call{Lane: quota.Prefetch, RequestID: o.ID}, o)
 	switch a.Kind { //nolint:exhaustive // all others are for the judge
 	case product.AnswerNotSent:
 		return nil, pauseAfter(a.RetryAfter)
@@ -172,7 +173,7 @@ func (c *check) askOnce(ctx context.Context, o product.Order) (judgeBy judge, pa
 
 // askPlans asks for the line's plans, once in a run.
 func (c *check) askPlans(ctx context.Context, n line.Number) (judgeBy judge, pause time.Duration) {
-	customer, err := c.KOS.Customer(ctx, n)
+	customer, err := c.KOS.Customer(ctx, ports.Call{Lane: quota.Prefetch}, n)
 	switch {
 	case errors.Is(err, ports.ErrNotAsked):
 		return nil, pauseAfter(fault.From(err).RetryAfter())

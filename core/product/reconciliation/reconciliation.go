@@ -16,11 +16,11 @@ import (
 	"phonebill/ports"
 )
 
-// KOS is asked about the transaction, or about the line where this KOS has no such question. Its calls must use the
-// lane of least priority: no customer waits for a reconciliation.
+// KOS is asked about the transaction, or about the line where this KOS has no such query. Its calls must use the
+// least urgent lane: no customer waits for a reconciliation.
 type KOS interface {
 	// Ask is that of ports.PlanChanger.
-	Ask(ctx context.Context, o product.Order) product.Answer
+	Ask(ctx context.Context, call ports.Call, o product.Order) product.Answer
 	ports.CustomerSource
 }
 

@@ -35,7 +35,7 @@ type carrier struct {
 	before    func()
 }
 
-func (c *carrier) Ask(_ context.Context, o product.Order) product.Answer {
+func (c *carrier) Ask(_ context.Context, _ ports.Call, o product.Order) product.Answer {
 	if c.noQuery {
 		return product.Answer{Kind: product.AnswerNoQuery}
 	}
@@ -54,7 +54,7 @@ func (c *carrier) Ask(_ context.Context, o product.Order) product.Answer {
 	return product.Answer{Kind: product.AnswerAbsent}
 }
 
-func (c *carrier) Customer(_ context.Context, n line.Number) (product.Customer, error) {
+func (c *carrier) Customer(_ context.Context, _ ports.Call, n line.Number) (product.Customer, error) {
 	c.asked = append(c.asked, time.Now())
 	c.lines++
 	if len(c.missing) > 0 {

@@ -111,7 +111,7 @@ VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5::double pre
 ON CONFLICT (kind, line_index, month) DO UPDATE SET token = excluded.token, until = excluded.until, refusal = '',
     failures = CASE WHEN f.until > clock_timestamp() - interval '1 minute' THEN f.failures ELSE 0 END
 WHERE f.until <= clock_timestamp()
-RETURNING failures
+RETURNING failures, at
 `
 
 type TakeFlightParams struct {
@@ -122,9 +122,14 @@ type TakeFlightParams struct {
 	LeaseSeconds float64
 }
 
-// What has ended makes room, failures in a row excepted: they are known for a minute beyond the rest that they caused. No row: somebody was
-// faster.
-func (q *Queries) TakeFlight(ctx context.Context, arg TakeFlightParams) (int64, error) {
+type TakeFlightRow struct {
+	Failures int64
+	At       time.Time
+}
+
+// What has ended makes room. Failures in a row stay known for a minute beyond the rest that they caused, and at is that of
+// the outcome noted last. No row: another process was faster.
+func (q *Queries) TakeFlight(ctx context.Context, arg TakeFlightParams) (TakeFlightRow, error) {
 	row := q.db.QueryRow(ctx, takeFlight,
 		arg.Kind,
 		arg.LineIndex,
@@ -132,7 +137,7 @@ func (q *Queries) TakeFlight(ctx context.Context, arg TakeFlightParams) (int64, 
 		arg.Token,
 		arg.LeaseSeconds,
 	)
-	var failures int64
-	err := row.Scan(&failures)
-	return failures, err
+	var i TakeFlightRow
+	err := row.Scan(&i.Failures, &i.At)
+	return i, err
 }
