@@ -12,7 +12,7 @@ import (
 type ActiveLines interface {
 	// Seen notes that customers have asked about the lines at that time. A line that is new is due at due; of others only
 	// the time counts.
-	Seen(ctx context.Context, k freshness.Kind, lines []line.Number, at, due time.Time) error
+	NoteActiveLine(ctx context.Context, k freshness.Kind, lines []line.Number, at, due time.Time) error
 	// Due leases up to n lines that are due at now and were seen at since or later, until now+lease; the longest due
 	// first.
 	Due(ctx context.Context, k freshness.Kind, now, since time.Time, lease time.Duration, n int) ([]line.Number, error)

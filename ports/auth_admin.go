@@ -20,7 +20,7 @@ type Accounts interface {
 }
 
 // AccountIntake takes accounts in bulk.
-type AccountIntake interface {
+type AccountImport interface {
 	// Known answers which of the ids are taken in any case, and since when.
 	Known(ctx context.Context, users []auth.UserID) (map[auth.UserID]time.Time, error)
 	// Holders returns which of the lines are held, and by which account (one of them, when older data has several).

@@ -33,7 +33,7 @@ type Guesses interface {
 }
 
 // GuessPatience is how long a guess waits while all that are left are being judged; less than a request may take.
-const GuessPatience = 2 * time.Second
+const GuessWait = 2 * time.Second
 
 // Credentials checks what a user proves himself with. The password check of login sits behind it, so that another provider (OIDC)
 // fits later.

@@ -26,7 +26,7 @@ type Users interface {
 	// account holds, whatever others store at the same time. The stored account is answered.
 	Change(ctx context.Context, user auth.UserID, decide func(auth.User) (auth.User, error)) (auth.User, error)
 	// SawLogin records the time of a successful login. An unknown id is no error.
-	SawLogin(ctx context.Context, user auth.UserID, at time.Time) error
+	RecordLogin(ctx context.Context, user auth.UserID, at time.Time) error
 	// Rehash replaces the password hash old by another of the same password. An unknown id, or one whose hash is another by now (the
 	// password was changed meanwhile), is no error and stays as it is.
 	Rehash(ctx context.Context, user auth.UserID, old, hash personal.Secret) error

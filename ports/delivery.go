@@ -30,14 +30,14 @@ type Outbox[T any] interface {
 	// Settle records at now what became of claimed items: those of a line at once, so that it is due again when its first pending event
 	// is. An attempt that was not made is not counted. CONFLICT when some of the items have been claimed since (their fence is newer) or
 	// are not pending any more; the others are settled all the same.
-	Settle(ctx context.Context, now time.Time, items ...delivery.Settled) error
+	Settle(ctx context.Context, now time.Time, items ...delivery.AttemptResult) error
 }
 
 // Deliveries is what staff see of one outbox, and how they have an event told again.
 type Deliveries interface {
 	// List answers one page of the events that match, those of the newest requests first, with their last attempts, and how many match
 	// (at most delivery.MostCounted).
-	List(ctx context.Context, f delivery.Filter) (page []delivery.Told, total int, err error)
+	List(ctx context.Context, f delivery.Filter) (page []delivery.Listed, total int, err error)
 	// Replay makes a delivered or parked event pending again, under its id and its number: with three days and no attempts, due at now or
 	// when the lease that is out on its line is over. NOT_FOUND without it, CONFLICT when it is pending or not final.
 	Replay(ctx context.Context, event id.ID, now time.Time) error

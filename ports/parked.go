@@ -37,7 +37,7 @@ type Notices interface {
 	// leased and is told of in err; the others are answered beside it.
 	Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]product.Notice, error)
 	// Told drops a claimed notice: the customer was told at that time. CONFLICT when it has been claimed since, or is not there any more.
-	Told(ctx context.Context, n product.Notice, at time.Time) error
+	Notified(ctx context.Context, n product.Notice, at time.Time) error
 	// Failed counts an attempt, and has the notice due again at next. CONFLICT as for Told.
 	Failed(ctx context.Context, n product.Notice, next time.Time) error
 }

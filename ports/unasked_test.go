@@ -12,11 +12,11 @@ import (
 
 func TestWhyNotAsked(t *testing.T) {
 	t.Parallel()
-	why := ports.UnaskedError("OPEN")
-	require.Equal(t, "OPEN", ports.WhyNotAsked(fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNotAsked, why))))
+	why := ports.NotAskedError("OPEN")
+	require.Equal(t, "OPEN", ports.NotAskedReason(fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNotAsked, why))))
 	require.Equal(t, "kos: OPEN", why.Error())
-	require.Empty(t, ports.WhyNotAsked(ports.ErrNotAsked))
-	require.Empty(t, ports.WhyNotAsked(nil))
+	require.Empty(t, ports.NotAskedReason(ports.ErrNotAsked))
+	require.Empty(t, ports.NotAskedReason(nil))
 }
 
 func TestACallReportsThatItIsSent(t *testing.T) {

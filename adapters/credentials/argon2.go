@@ -35,7 +35,7 @@ const (
 	// queue is how long a login waits for its turn before it is asked to come again.
 	queue = 3 * time.Second
 	// again is the Retry-After of a full queue.
-	again = 2 * time.Second
+	retryAfter = 2 * time.Second
 )
 
 // slots is how many hashes run at a time (S-HASH).
@@ -123,7 +123,7 @@ func (h *Hasher) derive(ctx context.Context, password, salt []byte, p HashParams
 	case h.turns <- struct{}{}:
 		defer func() { <-h.turns }()
 	case <-ctx.Done():
-		return nil, fault.New(fault.ServiceUnavailable).RetryIn(again).Because(ctx.Err())
+		return nil, fault.New(fault.ServiceUnavailable).RetryIn(retryAfter).Because(ctx.Err())
 	}
 	return h.work(job{HashParams: p, Password: password, Salt: salt}), nil
 }

@@ -137,7 +137,7 @@ func TestFullQueue(t *testing.T) {
 			began := time.Now()
 			_, err := h.Hash(ctx, secret("x"))
 			require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), name)
-			require.Equal(t, again, fault.From(err).RetryAfter())
+			require.Equal(t, retryAfter, fault.From(err).RetryAfter())
 			require.Equal(t, min(patience, queue), time.Since(began), name)
 			_, _, err = h.Matches(ctx, personal.Secret{}, secret("x"))
 			require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), name)

@@ -16,11 +16,11 @@ import (
 
 const (
 	// stuck is how long a hash may take before its worker is given up.
-	stuck = 10 * time.Second
+	replyTimeout = 10 * time.Second
 	// startAgain is the rest between two tries to start a worker.
-	startAgain = time.Second
+	restartInterval = time.Second
 	// leave is how long a worker may take to end by itself.
-	leave = 5 * time.Second
+	stopTimeout = 5 * time.Second
 )
 
 // Pool is a Hasher that hashes in a child process of low priority. While there is no child (it died, or cannot be started) it hashes
@@ -70,7 +70,7 @@ func (p *HashPool) current() *worker {
 	if p.worker != nil && p.worker.alive() {
 		return p.worker
 	}
-	if p.closed || len(p.command) == 0 || time.Since(p.started) < startAgain {
+	if p.closed || len(p.command) == 0 || time.Since(p.started) < restartInterval {
 		return nil
 	}
 	if p.worker != nil {
@@ -159,7 +159,7 @@ func (w *worker) ask(j job) ([]byte, bool) {
 		go w.end()
 		return nil, false
 	}
-	late := time.NewTimer(stuck)
+	late := time.NewTimer(replyTimeout)
 	defer late.Stop()
 	select {
 	case key := <-reply:
@@ -176,7 +176,7 @@ func (w *worker) end() {
 	_ = w.in.Close()
 	select {
 	case <-w.process.Done():
-	case <-time.After(leave):
+	case <-time.After(stopTimeout):
 		_ = w.process.Stop(context.Background(), 0)
 	}
 }

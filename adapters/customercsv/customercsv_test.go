@@ -120,16 +120,16 @@ func TestWhoReadsMayStop(t *testing.T) {
 
 // endless yields lines for ever, or n of them.
 type endless struct {
-	left int
-	rest string
+	remaining int
+	rest      string
 }
 
 func (e *endless) Read(p []byte) (int, error) {
 	if e.rest == "" {
-		if e.left == 0 {
+		if e.remaining == 0 {
 			return 0, io.EOF
 		}
-		e.left--
+		e.remaining--
 		e.rest = "someone,홍길동,long enough\n"
 	}
 	n := copy(p, e.rest)
@@ -139,7 +139,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func TestMemoryDoesNotGrowWithTheFile(t *testing.T) {
 	t.Parallel()
-	r, err := customercsv.NewReader(io.MultiReader(strings.NewReader("user_id,name,password\n"), &endless{left: 100_000}))
+	r, err := customercsv.NewReader(io.MultiReader(strings.NewReader("user_id,name,password\n"), &endless{remaining: 100_000}))
 	require.NoError(t, err)
 	var before, after runtime.MemStats
 	n := 0

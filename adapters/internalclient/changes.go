@@ -57,7 +57,7 @@ func (p *ParkedChanges) Resolve(ctx context.Context, order id.ID, r product.Reso
 // another instance. SERVICE_UNAVAILABLE when no instance answers.
 type Reconciliations struct{ service service }
 
-var _ ports.BookChecks = (*Reconciliations)(nil)
+var _ ports.Reconciler = (*Reconciliations)(nil)
 
 // Reconciliations returns those of the named service.
 func (s *Services) Reconciliations(name string) *Reconciliations {
@@ -65,14 +65,14 @@ func (s *Services) Reconciliations(name string) *Reconciliations {
 }
 
 // Start implements ports.BookChecks.
-func (r *Reconciliations) Start(ctx context.Context, from, to time.Time) (product.BookRun, error) {
+func (r *Reconciliations) Start(ctx context.Context, from, to time.Time) (product.ReconciliationRun, error) {
 	window := gen.ReconciliationWindow{From: from, To: to}
 	answer, err := askOnce[gen.Reconciliation](ctx, r.service,
 		func(ctx context.Context, to *gen.Client) (*http.Response, error) {
 			return to.StartReconciliation(ctx, window)
 		})
 	if err != nil {
-		return product.BookRun{}, err
+		return product.ReconciliationRun{}, err
 	}
 	report, err := fromReconciliation(answer)
 	return report.Run, err
@@ -82,7 +82,7 @@ func (r *Reconciliations) Start(ctx context.Context, from, to time.Time) (produc
 const lastRun = "last"
 
 // Report implements ports.BookChecks.
-func (r *Reconciliations) Report(ctx context.Context, run id.ID) (product.BookReport, error) {
+func (r *Reconciliations) Report(ctx context.Context, run id.ID) (product.ReconciliationReport, error) {
 	name := lastRun
 	if !run.IsZero() {
 		name = run.String()
@@ -92,7 +92,7 @@ func (r *Reconciliations) Report(ctx context.Context, run id.ID) (product.BookRe
 			return to.GetReconciliation(ctx, name)
 		})
 	if err != nil {
-		return product.BookReport{}, err
+		return product.ReconciliationReport{}, err
 	}
 	return fromReconciliation(answer)
 }

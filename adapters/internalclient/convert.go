@@ -97,26 +97,26 @@ func shares(named gen.PerLane) (s quota.Shares) {
 	return s
 }
 
-func fromDelivery(d gen.Delivery) (delivery.Told, error) {
+func fromDelivery(d gen.Delivery) (delivery.Listed, error) {
 	event, err := id.Parse(d.ID)
-	return delivery.Told{
+	return delivery.Listed{
 		ID: event, Kind: delivery.Kind(d.Kind), Line: d.Line, State: delivery.State(d.State), Sequence: d.Sequence,
 		Attempts: d.Attempts, FinalAt: d.FinalAt, NextAt: d.NextAt, DeliveredAt: d.DeliveredAt, ReplayedAt: d.ReplayedAt,
-		Last: convertAll(d.Last, func(a gen.DeliveryAttempt) delivery.Made {
-			return delivery.Made{At: a.At, State: delivery.State(a.State), Note: a.Note}
+		Last: convertAll(d.Last, func(a gen.DeliveryAttempt) delivery.AttemptRecord {
+			return delivery.AttemptRecord{At: a.At, State: delivery.State(a.State), Note: a.Note}
 		}),
 	}, err
 }
 
-func fromTimeline(t gen.Timeline) timeline.Story {
-	out := timeline.Story{
+func fromTimeline(t gen.Timeline) timeline.Timeline {
+	out := timeline.Timeline{
 		Kind: timeline.Kind(t.Kind), Line: t.Line, Status: t.Status, NextAt: t.NextAt,
 		Missing: convertAll(t.Missing, func(part string) timeline.Gap { return timeline.Gap(part) }),
 		Events:  make([]timeline.Event, len(t.Events)),
 	}
 	for i, e := range t.Events {
 		out.Events[i] = timeline.Event{
-			At: e.At, Source: timeline.Source(e.Source), What: timeline.What(e.What), Text: e.Text, Facts: e.Facts,
+			At: e.At, Source: timeline.Source(e.Source), Type: timeline.EventType(e.What), Text: e.Text, Facts: e.Facts,
 		}
 	}
 	return out
@@ -151,11 +151,11 @@ func fromParkedChange(c gen.ParkedChange) (product.ParkedOrder, error) {
 	return out, nil
 }
 
-func fromReconciliation(r gen.Reconciliation) (product.BookReport, error) {
+func fromReconciliation(r gen.Reconciliation) (product.ReconciliationReport, error) {
 	run, err := id.Parse(r.ID)
-	out := product.BookReport{Run: product.BookRun{
+	out := product.ReconciliationReport{Run: product.ReconciliationRun{
 		ID: run, Nightly: r.Nightly, From: r.From, To: r.To, StartedAt: r.StartedAt, Finished: r.FinishedAt,
-		Reached: product.BookPlace{At: r.ReachedAt},
+		Reached: product.ReconciliationPlace{At: r.ReachedAt},
 		Checked: r.Checked, Asked: r.Asked, Undecided: r.Undecided, Unasked: r.Unasked, Found: r.Found,
 	}}
 	for _, d := range r.Differences {
@@ -166,7 +166,7 @@ func fromReconciliation(r gen.Reconciliation) (product.BookReport, error) {
 		})
 	}
 	if err != nil {
-		return product.BookReport{}, unavailable(badAnswer(err))
+		return product.ReconciliationReport{}, unavailable(badAnswer(err))
 	}
 	return out, nil
 }

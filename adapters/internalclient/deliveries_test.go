@@ -19,14 +19,14 @@ import (
 
 // store is a service's deliveries, or its trouble.
 type store struct {
-	page   []delivery.Told
+	page   []delivery.Listed
 	asked  delivery.Filter
 	replay error
 	list   error
 	told   []id.ID
 }
 
-func (s *store) List(_ context.Context, f delivery.Filter) ([]delivery.Told, int, error) {
+func (s *store) List(_ context.Context, f delivery.Filter) ([]delivery.Listed, int, error) {
 	s.asked = f
 	return s.page, 77, s.list
 }
@@ -56,12 +56,12 @@ func ask(t *testing.T, token string, origins ...string) *internalclient.Deliveri
 func TestDeliveriesTravelWhole(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 21, 3, 0, 0, 123_000, time.UTC)
-	s := &store{page: []delivery.Told{
+	s := &store{page: []delivery.Listed{
 		{
 			ID: id.ID{1}, Kind: delivery.BillResult, Line: "010-****-5678", State: delivery.Parked, Sequence: 7, Attempts: 3,
 			FinalAt: at,
 			NextAt:  at.Add(1), DeliveredAt: at.Add(2), ReplayedAt: at.Add(3),
-			Last: []delivery.Made{{At: at.Add(4), State: delivery.Parked, Note: "HTTP 422"}},
+			Last: []delivery.AttemptRecord{{At: at.Add(4), State: delivery.Parked, Note: "HTTP 422"}},
 		},
 		{ID: id.ID{2}, Kind: delivery.BillResult, State: delivery.Pending, FinalAt: at},
 	}}

@@ -32,7 +32,7 @@ func (s *Services) Deliveries(name string) *Deliveries {
 }
 
 // List implements ports.Deliveries.
-func (d *Deliveries) List(ctx context.Context, f delivery.Filter) ([]delivery.Told, int, error) {
+func (d *Deliveries) List(ctx context.Context, f delivery.Filter) ([]delivery.Listed, int, error) {
 	params := &gen.ListDeliveriesParams{Page: f.Page, Size: f.Size}
 	if f.State != "" {
 		params.State = new(string(f.State))
@@ -69,13 +69,13 @@ func (s *Services) Timelines(name string) *Timelines {
 }
 
 // Of implements ports.Timelines.
-func (t *Timelines) Of(ctx context.Context, request id.ID) (timeline.Story, error) {
+func (t *Timelines) ByRequest(ctx context.Context, request id.ID) (timeline.Timeline, error) {
 	answer, err := askAny[gen.Timeline](ctx, t.service,
 		func(ctx context.Context, to *gen.Client) (*http.Response, error) {
 			return to.GetTimeline(ctx, request.String())
 		})
 	if err != nil {
-		return timeline.Story{}, err
+		return timeline.Timeline{}, err
 	}
 	return fromTimeline(answer), nil
 }

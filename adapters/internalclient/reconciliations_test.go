@@ -21,18 +21,18 @@ import (
 
 // compared is a service's comparison, or its trouble.
 type compared struct {
-	report product.BookReport
+	report product.ReconciliationReport
 	err    error
 	asked  []id.ID
 	from   []time.Time
 }
 
-func (c *compared) Start(_ context.Context, from, to time.Time) (product.BookRun, error) {
+func (c *compared) Start(_ context.Context, from, to time.Time) (product.ReconciliationRun, error) {
 	c.from = append(c.from, from, to)
-	return product.BookRun{ID: id.ID{1}, From: from, To: to, StartedAt: to}, c.err
+	return product.ReconciliationRun{ID: id.ID{1}, From: from, To: to, StartedAt: to}, c.err
 }
 
-func (c *compared) Report(_ context.Context, run id.ID) (product.BookReport, error) {
+func (c *compared) Report(_ context.Context, run id.ID) (product.ReconciliationReport, error) {
 	c.asked = append(c.asked, run)
 	return c.report, c.err
 }
@@ -53,13 +53,13 @@ func askBooks(t *testing.T, origins ...string) *internalclient.Reconciliations {
 
 func TestComparisonsTravelWhole(t *testing.T) {
 	t.Parallel()
-	c := &compared{report: product.BookReport{
-		Run: product.BookRun{
+	c := &compared{report: product.ReconciliationReport{
+		Run: product.ReconciliationRun{
 			ID: id.ID{1}, Nightly: true, From: said.Add(-time.Hour), To: said, StartedAt: said, Finished: said.Add(time.Minute),
-			Reached: product.BookPlace{At: said.Add(-time.Minute)}, Checked: 6, Asked: 5, Undecided: 4, Unasked: 3, Found: 2,
+			Reached: product.ReconciliationPlace{At: said.Add(-time.Minute)}, Checked: 6, Asked: 5, Undecided: 4, Unasked: 3, Found: 2,
 		},
 		Differences: []product.Difference{
-			{RequestID: id.ID{2}, Line: "010-****-5678", Kind: product.NotTold, Found: said, Text: "its delivery is parked"},
+			{RequestID: id.ID{2}, Line: "010-****-5678", Kind: product.NotDelivered, Found: said, Text: "its delivery is parked"},
 			{RequestID: id.ID{3}, Kind: product.OursDoneKOSNot, Found: said, Text: "KOS does not know the transaction"},
 		},
 	}}
@@ -72,7 +72,7 @@ func TestComparisonsTravelWhole(t *testing.T) {
 	require.Equal(t, []id.ID{{}, {1}}, c.asked, "none is the last")
 	run, err := b.Start(t.Context(), said.Add(-time.Hour), said)
 	require.NoError(t, err)
-	require.Equal(t, product.BookRun{ID: id.ID{1}, From: said.Add(-time.Hour), To: said, StartedAt: said}, run)
+	require.Equal(t, product.ReconciliationRun{ID: id.ID{1}, From: said.Add(-time.Hour), To: said, StartedAt: said}, run)
 	require.Equal(t, []time.Time{said.Add(-time.Hour), said}, c.from)
 }
 

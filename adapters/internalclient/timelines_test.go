@@ -25,8 +25,8 @@ import (
 // troubled is a service whose database is away.
 type troubled struct{}
 
-func (troubled) Of(context.Context, id.ID) (timeline.Story, error) {
-	return timeline.Story{}, errors.New("away")
+func (troubled) ByRequest(context.Context, id.ID) (timeline.Timeline, error) {
+	return timeline.Timeline{}, errors.New("away")
 }
 
 func serveTimelines(t *testing.T, of ports.Timelines) string {
@@ -43,35 +43,35 @@ func askTimelines(t *testing.T, token string, origins ...string) *internalclient
 	return l.Timelines(service)
 }
 
-func aStory() timeline.Story {
-	return timeline.Story{
+func aStory() timeline.Timeline {
+	return timeline.Timeline{
 		Kind: timeline.Change, Line: "010-****-5678", Status: "UNKNOWN", NextAt: said.Add(time.Hour),
-		Missing: []timeline.Gap{timeline.Cut},
+		Missing: []timeline.Gap{timeline.Truncated},
 		Events: []timeline.Event{
-			{At: said, Source: timeline.Request, What: timeline.Requested, Text: "신청", Facts: map[string]string{"to": "5G"}},
-			{At: said.Add(1), Source: timeline.Check, What: timeline.CheckPassed, Text: "통과", Facts: map[string]string{}},
+			{At: said, Source: timeline.Request, Type: timeline.Requested, Text: "신청", Facts: map[string]string{"to": "5G"}},
+			{At: said.Add(1), Source: timeline.Check, Type: timeline.CheckPassed, Text: "통과", Facts: map[string]string{}},
 		},
 	}
 }
 
 func TestTimelines(t *testing.T) {
 	t.Parallel()
-	portstest.Timelines(t, func(t *testing.T) (ports.Timelines, id.ID, []timeline.What) {
+	portstest.Timelines(t, func(t *testing.T) (ports.Timelines, id.ID, []timeline.EventType) {
 		t.Helper()
 		return askTimelines(t, "s3cret", serveTimelines(t, memory.Timelines{{1}: aStory()})), id.ID{1},
-			[]timeline.What{timeline.Requested, timeline.CheckPassed}
+			[]timeline.EventType{timeline.Requested, timeline.CheckPassed}
 	})
 }
 
 func TestStoriesTravelWhole(t *testing.T) {
 	t.Parallel()
-	short := timeline.Story{Kind: timeline.Bill, Status: "PROCESSING", Events: []timeline.Event{}}
+	short := timeline.Timeline{Kind: timeline.Bill, Status: "PROCESSING", Events: []timeline.Event{}}
 	well := serveTimelines(t, memory.Timelines{{1}: aStory(), {2}: short})
 	of := askTimelines(t, "s3cret", "http://127.0.0.1:1", serveTimelines(t, troubled{}), well)
-	got, err := of.Of(t.Context(), id.ID{1})
+	got, err := of.ByRequest(t.Context(), id.ID{1})
 	require.NoError(t, err)
 	require.Equal(t, aStory(), got)
-	got, err = of.Of(t.Context(), id.ID{2})
+	got, err = of.ByRequest(t.Context(), id.ID{2})
 	require.NoError(t, err)
 	require.Equal(t, short, got)
 }
@@ -86,7 +86,7 @@ func TestStoriesThatCannotBeAskedFor(t *testing.T) {
 		"an old release": askTimelines(t, "s3cret", serve(t, http.NotFoundHandler())),
 		"not JSON":       askTimelines(t, "s3cret", serve(t, answering(http.StatusOK, "<html>"))),
 	} {
-		_, err := of.Of(t.Context(), id.ID{1})
+		_, err := of.ByRequest(t.Context(), id.ID{1})
 		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), name)
 	}
 	req, err := http.NewRequestWithContext(

@@ -43,13 +43,13 @@ var maxAge = auth.DefaultSessions().Access
 type Verifier struct {
 	fetch FetchKeys
 
-	mu     sync.RWMutex
-	keys   map[string]ed25519.PublicKey
-	good   []string  // the only kids that are accepted; nil = nobody has told
-	tried  time.Time // when an unknown kid last asked for the keys
-	turn   uint64    // counts changes of the keys
-	recent map[[sha256.Size]byte]auth.Principal
-	older  map[[sha256.Size]byte]auth.Principal
+	mu           sync.RWMutex
+	keys         map[string]ed25519.PublicKey
+	acceptedKIDs []string  // the only kids that are accepted; nil = nobody has told
+	tried        time.Time // when an unknown kid last asked for the keys
+	turn         uint64    // counts changes of the keys
+	recent       map[[sha256.Size]byte]auth.Principal
+	older        map[[sha256.Size]byte]auth.Principal
 }
 
 // NewVerifier answers a verifier without keys; it fetches them when the first token comes, or on Refresh.
@@ -80,14 +80,14 @@ func (v *Verifier) Refresh(ctx context.Context) error {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.hold(keys)
+	v.setKeys(keys)
 	return nil
 }
 
 // hold takes the keys that are accepted; when one is gone, everything remembered is forgotten with it. The caller holds the lock.
-func (v *Verifier) hold(keys map[string]ed25519.PublicKey) {
-	if v.good != nil {
-		maps.DeleteFunc(keys, func(kid string, _ ed25519.PublicKey) bool { return !slices.Contains(v.good, kid) })
+func (v *Verifier) setKeys(keys map[string]ed25519.PublicKey) {
+	if v.acceptedKIDs != nil {
+		maps.DeleteFunc(keys, func(kid string, _ ed25519.PublicKey) bool { return !slices.Contains(v.acceptedKIDs, kid) })
 	}
 	for kid := range v.keys {
 		if _, still := keys[kid]; !still {
@@ -111,9 +111,9 @@ func (v *Verifier) Accept(ctx context.Context, kids []string) error {
 func (v *Verifier) accept(kids []string) (missing bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !slices.Equal(v.good, kids) || v.good == nil {
-		v.good = append([]string{}, kids...)
-		v.hold(maps.Clone(v.keys))
+	if !slices.Equal(v.acceptedKIDs, kids) || v.acceptedKIDs == nil {
+		v.acceptedKIDs = append([]string{}, kids...)
+		v.setKeys(maps.Clone(v.keys))
 	}
 	for _, kid := range kids {
 		if _, held := v.keys[kid]; !held {
@@ -269,7 +269,7 @@ func (v *Verifier) key(ctx context.Context, kid string, now time.Time) (ed25519.
 	switch {
 	case held:
 		return pub, nil
-	case good == bad:
+	case good == refused:
 		return nil, invalid(errToken)
 	case v.mayFetch(now):
 		if err := v.Refresh(ctx); err != nil {
@@ -279,30 +279,30 @@ func (v *Verifier) key(ctx context.Context, kid string, now time.Time) (ed25519.
 			return pub, nil
 		}
 	}
-	if good == named || !v.Ready() {
+	if good == accepted || !v.Ready() {
 		return nil, fault.New(fault.ServiceUnavailable).RetryIn(refetch).Because(errNoKeys)
 	}
 	return nil, invalid(errToken)
 }
 
 // standing is what was told of a kid.
-type standing uint8
+type keyStatus uint8
 
 const (
-	untold standing = iota
-	named           // it is good
-	bad             // it is not among the good ones
+	notListed keyStatus = iota
+	accepted            // it is good
+	refused             // it is not among the good ones
 )
 
-func (v *Verifier) held(kid string) (ed25519.PublicKey, bool, standing) {
+func (v *Verifier) held(kid string) (ed25519.PublicKey, bool, keyStatus) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	told := untold
-	if v.good != nil {
-		told = bad
+	told := notListed
+	if v.acceptedKIDs != nil {
+		told = refused
 	}
-	if slices.Contains(v.good, kid) {
-		told = named
+	if slices.Contains(v.acceptedKIDs, kid) {
+		told = accepted
 	}
 	pub, ok := v.keys[kid]
 	return pub, ok, told

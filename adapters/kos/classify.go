@@ -263,7 +263,7 @@ func (o outcome) readError() error {
 	case noAnswer, callerGone:
 		cause = errors.Join(ports.ErrNoAnswer, cause)
 	case noConnection, gaveUp, quotaUsedUp, breakerOpen:
-		cause = errors.Join(ports.ErrNotAsked, ports.UnaskedError(o.label()), cause)
+		cause = errors.Join(ports.ErrNotAsked, ports.NotAskedError(o.label()), cause)
 	case unsupported, overQuota, ourFault, unknownKey, broken, malformed, unreadable:
 		cause = errors.Join(fmt.Errorf("kos: %s", o.label()), cause)
 	}

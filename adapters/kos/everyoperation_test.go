@@ -63,7 +63,7 @@ func TestEveryOperationIsProbedAndKnownEverywhere(t *testing.T) {
 			require.Equal(t, string(op.Name), logged[len(logged)-1].Operation)
 			result := logged[len(logged)-1].Result
 			require.Positive(t, l.metric(t, "kos_calls_total", string(op.Name), result))
-			story := timeline.Inquiry{Calls: logged}.Story()
+			story := timeline.Inquiry{Calls: logged}.Timeline()
 			for _, e := range story.Events {
 				require.NotContains(t, e.Text, string(op.Name), "staff read a text (core/timeline/call.go)")
 			}

@@ -573,7 +573,7 @@ func TestQuotaRefusalCountsForNobody(t *testing.T) {
 	for range 10 {
 		_, f = l.ask(t.Context(), t, "01012345678")
 		require.ErrorIs(t, f, ports.ErrNotAsked)
-		require.Equal(t, "QUOTA", ports.WhyNotAsked(f))
+		require.Equal(t, "QUOTA", ports.NotAskedReason(f))
 		require.InDelta(t, time.Minute, f.RetryAfter(), float64(10*time.Second))
 	}
 	a := l.Change(t.Context(), change, order(t, "01012345678", "LTE-PREMIUM-001", "5G-STANDARD-001"))

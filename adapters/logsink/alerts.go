@@ -20,8 +20,8 @@ type Alerts struct {
 	log   *slog.Logger
 	total *prometheus.CounterVec
 
-	mu   sync.Mutex
-	told map[trouble]*telling
+	mu          sync.Mutex
+	lastWritten map[trouble]*written
 }
 
 // trouble is what repeats itself.
@@ -30,7 +30,7 @@ type trouble struct {
 	subject string
 }
 
-type telling struct {
+type written struct {
 	at    time.Time
 	again int // raised since, and not told
 }
@@ -48,7 +48,7 @@ var _ ports.Alerts = (*Alerts)(nil)
 // that refuses costs the metric, not the alerts. What happens with every call is written once a minute for each kind and subject, with the
 // attribute "unsaid": how often it has happened since it was last written. All of it is counted.
 func NewAlerts(log *slog.Logger, registerer prometheus.Registerer) *Alerts {
-	a := &Alerts{log: log, told: map[trouble]*telling{}, total: prometheus.NewCounterVec(prometheus.CounterOpts{
+	a := &Alerts{log: log, lastWritten: map[trouble]*written{}, total: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "alerts_total", Help: "Events that a person must hear of, by kind.",
 	}, []string{"kind"})}
 	if registerer == nil {
@@ -85,40 +85,40 @@ func (a *Alerts) Raise(ctx context.Context, raised alert.Alert) {
 
 // due tells whether it is time to write the alert, and how many like it were not written since the last one.
 func (a *Alerts) due(raised alert.Alert, now time.Time) (unsaid int, tell bool) {
-	if turns(raised.Kind) {
+	if isTurn(raised.Kind) {
 		return 0, true
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for what, last := range a.told { // subjects may be endless
+	for what, last := range a.lastWritten { // subjects may be endless
 		if age := now.Sub(last.at); age >= forgetIn || last.again == 0 && age >= repeatIn {
-			delete(a.told, what)
+			delete(a.lastWritten, what)
 		}
 	}
 	what := trouble{raised.Kind, raised.Subject}
-	last, known := a.told[what]
+	last, known := a.lastWritten[what]
 	switch {
 	case !known:
-		a.told[what] = &telling{at: now}
+		a.lastWritten[what] = &written{at: now}
 		return 0, true
 	case now.Sub(last.at) < repeatIn:
 		last.again++
 		return 0, false
 	default:
 		unsaid = last.again
-		*last = telling{at: now}
+		*last = written{at: now}
 		return unsaid, true
 	}
 }
 
 // turns tells that the kind is a turn for the worse or the better: each is told, for the last one heard must be how things are.
-func turns(k alert.Kind) bool {
+func isTurn(k alert.Kind) bool {
 	switch k {
 	case alert.BreakerOpened, alert.BreakerClosed, alert.LedgerAway, alert.LedgerBack, alert.HistorySpooled, alert.HistoryStored:
 		return true
 	case alert.UnknownCode, alert.Refused, alert.OverQuota, alert.CallUnlogged, alert.DeliveryParked, alert.HistoryRefused,
 		alert.HistoryDamaged, alert.HistoryDiffers, alert.RowUnreadable, alert.SealedRefused, alert.AuditForged, alert.ChangeParked,
-		alert.BooksDiffer, alert.OftenUnlocked, alert.ManySearches,
+		alert.ReconciliationDiffers, alert.OftenUnlocked, alert.ManySearches,
 		alert.UserIDsClash, alert.LineElsewhere:
 	}
 	return false

@@ -24,7 +24,7 @@ type activeLine struct {
 type activity struct{ seen, due time.Time }
 
 // Seen notes the lines.
-func (a *ActiveLines) Seen(_ context.Context, k freshness.Kind, lines []line.Number, at, due time.Time) error {
+func (a *ActiveLines) NoteActiveLine(_ context.Context, k freshness.Kind, lines []line.Number, at, due time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.m == nil {

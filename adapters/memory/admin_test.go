@@ -14,7 +14,7 @@ func registry(t *testing.T) portstest.Registry {
 	users, guesses, history := &memory.Users{}, &memory.Guesses{}, &memory.LoginHistory{}
 	accounts := &memory.Accounts{Users: users, Guesses: guesses}
 	return portstest.Registry{
-		Users: users, Accounts: accounts, Intake: accounts, Guesses: guesses, History: history, Records: history,
+		Users: users, Accounts: accounts, Import: accounts, Guesses: guesses, History: history, Records: history,
 		Transfers: &memory.LineTransfers{Users: users},
 	}
 }
@@ -36,7 +36,7 @@ func TestExactSearches(t *testing.T) {
 
 func TestAccountIntake(t *testing.T) {
 	t.Parallel()
-	portstest.AccountIntake(t, registry)
+	portstest.AccountImport(t, registry)
 }
 
 func TestLoginRecords(t *testing.T) {
@@ -46,9 +46,9 @@ func TestLoginRecords(t *testing.T) {
 
 func TestAudit(t *testing.T) {
 	t.Parallel()
-	portstest.Audit(t, func(*testing.T) portstest.AuditBook {
+	portstest.Audit(t, func(*testing.T) portstest.AuditFixture {
 		trail := &memory.AuditTrail{}
-		return portstest.AuditBook{Trail: trail, Keys: memory.AuditKeys, Log: func(writer id.ID) ports.AuditLog { return trail.Log(writer) }}
+		return portstest.AuditFixture{Trail: trail, Keys: memory.AuditKeys, Log: func(writer id.ID) ports.AuditLog { return trail.Log(writer) }}
 	})
 }
 

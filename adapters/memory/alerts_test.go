@@ -30,7 +30,7 @@ func TestPublisher(t *testing.T) {
 	portstest.Publisher(t, func(*testing.T) (ports.Publisher[ports.ChangeResult], func() []id.ID) {
 		p := &memory.Publisher[ports.ChangeResult]{}
 		return p, func() (out []id.ID) {
-			for _, i := range p.Told() {
+			for _, i := range p.Published() {
 				out = append(out, i.ID)
 			}
 			return out

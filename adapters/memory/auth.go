@@ -135,7 +135,7 @@ func own(user auth.User) auth.User {
 }
 
 // SawLogin records the time of a login.
-func (u *Users) SawLogin(_ context.Context, user auth.UserID, at time.Time) error {
+func (u *Users) RecordLogin(_ context.Context, user auth.UserID, at time.Time) error {
 	u.edit(user, func(x *auth.User) { x.LastLoginAt = at })
 	return nil
 }

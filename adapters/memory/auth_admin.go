@@ -35,7 +35,7 @@ func (a *Accounts) Search(ctx context.Context, f auth.AccountFilter) ([]auth.Acc
 		}
 	}
 	slices.SortFunc(found, func(a, b auth.Account) int { return cmp.Compare(a.UserID, b.UserID) })
-	total := min(len(found), auth.MostCounted)
+	total := min(len(found), auth.MaxCounted)
 	return page(found[:total], f.Page, f.Size), total, nil
 }
 
@@ -114,7 +114,7 @@ func (h *LoginHistory) Page(_ context.Context, user auth.UserID, number, size in
 		}
 	}
 	slices.SortFunc(found, func(a, b auth.LoginEvent) int { return newestFirst(a.At, b.At, a.ID, b.ID) })
-	total := min(len(found), auth.MostCounted)
+	total := min(len(found), auth.MaxCounted)
 	return page(found[:total], number, size), total, nil
 }
 

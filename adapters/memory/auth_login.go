@@ -49,7 +49,7 @@ func (g *Guesses) change(s auth.Subject, now time.Time, decide func(auth.Lockout
 // Take reserves a guess, waiting for its turn.
 func (g *Guesses) Take(ctx context.Context, s auth.Subject, now time.Time) (guess auth.Guess, err error) {
 	began := time.Now()
-	ok, _ := g.queue.Do(ctx, s, ports.GuessPatience, ports.GuessPatience, func() (bool, error) {
+	ok, _ := g.queue.Do(ctx, s, ports.GuessWait, ports.GuessWait, func() (bool, error) {
 		at := now.Add(time.Since(began).Truncate(time.Millisecond * 25))
 		g.change(s, at, func(p auth.LockoutPolicy, a auth.Attempts) auth.Attempts {
 			after, taken := p.Take(a, at)
@@ -61,7 +61,7 @@ func (g *Guesses) Take(ctx context.Context, s auth.Subject, now time.Time) (gues
 		return guess.Verdict != auth.GuessBusy, nil
 	})
 	if !ok {
-		return auth.Guess{}, fault.New(fault.RateLimitExceeded).RetryIn(ports.GuessPatience)
+		return auth.Guess{}, fault.New(fault.RateLimitExceeded).RetryIn(ports.GuessWait)
 	}
 	return guess, nil
 }

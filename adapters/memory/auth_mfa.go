@@ -71,11 +71,11 @@ func (f *SecondFactors) Confirm(_ context.Context, user auth.UserID, t auth.TOTP
 	for _, code := range codes {
 		f.codes[user][code] = false
 	}
-	f.tell(user, true)
+	f.noteFactor(user, true)
 	return nil
 }
 
-func (f *SecondFactors) tell(user auth.UserID, counts bool) {
+func (f *SecondFactors) noteFactor(user auth.UserID, counts bool) {
 	if f.Users != nil {
 		f.Users.edit(user, func(u *auth.User) { u.SecondFactor = counts })
 	}

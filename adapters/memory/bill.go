@@ -87,7 +87,7 @@ func (q *Inquiries) Add(_ context.Context, i bill.Inquiry) error {
 		if old.UserID != i.UserID || old.Line != i.Line || old.Month != i.Month || !old.RequestedAt.Equal(i.RequestedAt) {
 			return fault.New(fault.StateConflict)
 		}
-		q.told(old, i)
+		q.replaceUndelivered(old, i)
 		return nil
 	}
 	q.put(i)
@@ -95,7 +95,7 @@ func (q *Inquiries) Add(_ context.Context, i bill.Inquiry) error {
 }
 
 // told lets a final answer that is added take the place of another one that nobody was told.
-func (q *Inquiries) told(old, i bill.Inquiry) {
+func (q *Inquiries) replaceUndelivered(old, i bill.Inquiry) {
 	if !i.Status.Final() || old.Status == i.Status && old.ProcessedAt.Equal(i.ProcessedAt) && old.Version == i.Version {
 		return
 	}
@@ -209,7 +209,7 @@ func (o *BillOutbox) Claim(
 }
 
 // Settle records what became of claimed results.
-func (o *BillOutbox) Settle(_ context.Context, now time.Time, items ...delivery.Settled) error {
+func (o *BillOutbox) Settle(_ context.Context, now time.Time, items ...delivery.AttemptResult) error {
 	o.rows.mu.Lock()
 	defer o.rows.mu.Unlock()
 	return o.rows.out.settle(now, items)

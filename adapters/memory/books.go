@@ -16,78 +16,78 @@ import (
 )
 
 // Books implements ports.Books on the rows of Orders.
-type Books struct{ rows *Orders }
+type ReconciliationSource struct{ rows *Orders }
 
-var _ ports.Books = (*Books)(nil)
+var _ ports.ReconciliationSource = (*ReconciliationSource)(nil)
 
 // Books answers the same rows as the books are compared by.
-func (s *Orders) Books() *Books { return &Books{s} }
+func (s *Orders) ReconciliationSource() *ReconciliationSource { return &ReconciliationSource{s} }
 
 // Final answers orders as they became final.
-func (b *Books) Final(_ context.Context, from, to time.Time, after product.BookPlace, n int) ([]product.Entry, error) {
+func (b *ReconciliationSource) Final(_ context.Context, from, to time.Time, after product.ReconciliationPlace, n int) ([]product.ReconciliationEntry, error) {
 	b.rows.mu.Lock()
 	defer b.rows.mu.Unlock()
-	var found []product.Entry
+	var found []product.ReconciliationEntry
 	for _, o := range b.rows.m {
-		place := product.BookPlace{At: o.ProcessedAt, ID: o.ID}
+		place := product.ReconciliationPlace{At: o.ProcessedAt, ID: o.ID}
 		if o.State.Final() && !o.ProcessedAt.Before(from) && o.ProcessedAt.Before(to) && placed(after, place) < 0 {
 			found = append(found, b.entry(o))
 		}
 	}
-	slices.SortFunc(found, func(a, b product.Entry) int {
-		return placed(product.BookPlace{At: a.Order.ProcessedAt, ID: a.Order.ID}, product.BookPlace{At: b.Order.ProcessedAt, ID: b.Order.ID})
+	slices.SortFunc(found, func(a, b product.ReconciliationEntry) int {
+		return placed(product.ReconciliationPlace{At: a.Order.ProcessedAt, ID: a.Order.ID}, product.ReconciliationPlace{At: b.Order.ProcessedAt, ID: b.Order.ID})
 	})
 	return found[:min(n, len(found))], nil
 }
 
-func placed(a, b product.BookPlace) int {
+func placed(a, b product.ReconciliationPlace) int {
 	return cmp.Or(a.At.Compare(b.At), bytes.Compare(a.ID[:], b.ID[:]))
 }
 
 // Entry answers one order.
-func (b *Books) Entry(_ context.Context, order id.ID) (product.Entry, error) {
+func (b *ReconciliationSource) Entry(_ context.Context, order id.ID) (product.ReconciliationEntry, error) {
 	b.rows.mu.Lock()
 	defer b.rows.mu.Unlock()
 	o, err := found(b.rows.m, order)
 	return b.entry(o), err
 }
 
-func (b *Books) entry(o product.Order) product.Entry {
-	e := product.Entry{Order: o, Told: told(b.rows.out.entries[o.ID])}
+func (b *ReconciliationSource) entry(o product.Order) product.ReconciliationEntry {
+	e := product.ReconciliationEntry{Order: o, Delivery: deliveryStatus(b.rows.out.entries[o.ID])}
 	for _, other := range b.rows.m {
 		if other.Line != o.Line || other.ID == o.ID {
 			continue
 		}
-		its := told(b.rows.out.entries[other.ID])
+		its := deliveryStatus(b.rows.out.entries[other.ID])
 		switch {
 		case its.Sequence == 0:
-		case its.Sequence == e.Told.Sequence:
-			e.Twin = true
-		case its.Sequence < e.Told.Sequence && its.Sequence > e.Before.Sequence:
-			e.Before = its
+		case its.Sequence == e.Delivery.Sequence:
+			e.DuplicateSequence = true
+		case its.Sequence < e.Delivery.Sequence && its.Sequence > e.Previous.Sequence:
+			e.Previous = its
 		}
-		e.Replaced = e.Replaced || other.State == product.Completed && other.ProcessedAt.After(o.ProcessedAt)
-		e.Followed = e.Followed || !other.State.Final()
+		e.Superseded = e.Superseded || other.State == product.Completed && other.ProcessedAt.After(o.ProcessedAt)
+		e.HasLiveOrder = e.HasLiveOrder || !other.State.Final()
 	}
-	e.Before.Times = 0
+	e.Previous.Accepted = 0
 	return e
 }
 
-func told(e *entry) product.Telling {
+func deliveryStatus(e *entry) product.DeliveryStatus {
 	if e == nil {
-		return product.Telling{State: delivery.None}
+		return product.DeliveryStatus{State: delivery.None}
 	}
-	t := product.Telling{State: e.state, Sequence: e.sequence, At: e.delivered, Replayed: e.replayed}
-	for _, made := range e.told {
+	t := product.DeliveryStatus{State: e.state, Sequence: e.sequence, AcceptedAt: e.delivered, ReplayedAt: e.replayed}
+	for _, made := range e.attemptLog {
 		if made.State == delivery.Delivered {
-			t.Times++
+			t.Accepted++
 		}
 	}
 	return t
 }
 
 // Open answers orders that are not final.
-func (b *Books) Open(_ context.Context, before time.Time, after id.ID, n int) ([]product.Order, error) {
+func (b *ReconciliationSource) Open(_ context.Context, before time.Time, after id.ID, n int) ([]product.Order, error) {
 	b.rows.mu.Lock()
 	defer b.rows.mu.Unlock()
 	var open []product.Order
@@ -101,39 +101,39 @@ func (b *Books) Open(_ context.Context, before time.Time, after id.ID, n int) ([
 }
 
 // BookRuns implements ports.BookRuns.
-type BookRuns struct {
+type ReconciliationRuns struct {
 	mu          sync.Mutex
-	runs        []product.BookRun // in the order of their ids
-	lease       time.Time         // of the one that is not finished
+	runs        []product.ReconciliationRun // in the order of their ids
+	lease       time.Time                   // of the one that is not finished
 	differences map[id.ID][]product.Difference
 }
 
-var _ ports.BookRuns = (*BookRuns)(nil)
+var _ ports.ReconciliationRuns = (*ReconciliationRuns)(nil)
 
 // Begin stores a run.
-func (s *BookRuns) Begin(_ context.Context, run product.BookRun) error {
+func (s *ReconciliationRuns) Begin(_ context.Context, run product.ReconciliationRun) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.going() >= 0 {
+	if s.running() >= 0 {
 		return fault.New(fault.StateConflict)
 	}
 	s.lease = run.StartedAt
 	s.runs = append(s.runs, run)
-	slices.SortFunc(s.runs, func(a, b product.BookRun) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	slices.SortFunc(s.runs, func(a, b product.ReconciliationRun) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	return nil
 }
 
-func (s *BookRuns) going() int {
-	return slices.IndexFunc(s.runs, func(r product.BookRun) bool { return r.Finished.IsZero() })
+func (s *ReconciliationRuns) running() int {
+	return slices.IndexFunc(s.runs, func(r product.ReconciliationRun) bool { return r.Finished.IsZero() })
 }
 
 // Claim leases the run that nobody carries on.
-func (s *BookRuns) Claim(_ context.Context, now time.Time, lease time.Duration) (product.BookRun, error) {
+func (s *ReconciliationRuns) Claim(_ context.Context, now time.Time, lease time.Duration) (product.ReconciliationRun, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := s.going()
+	i := s.running()
 	if i < 0 || s.lease.After(now) {
-		return product.BookRun{}, fault.New(fault.ResourceNotFound)
+		return product.ReconciliationRun{}, fault.New(fault.ResourceNotFound)
 	}
 	s.lease = now.Add(lease)
 	s.runs[i].Fence++
@@ -141,10 +141,10 @@ func (s *BookRuns) Claim(_ context.Context, now time.Time, lease time.Duration) 
 }
 
 // Save stores how far a run is.
-func (s *BookRuns) Save(_ context.Context, run product.BookRun, until time.Time, found ...product.Difference) error {
+func (s *ReconciliationRuns) Save(_ context.Context, run product.ReconciliationRun, until time.Time, found ...product.Difference) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := s.going()
+	i := s.running()
 	if i < 0 || s.runs[i].ID != run.ID || s.runs[i].Fence != run.Fence {
 		return fault.New(fault.StateConflict)
 	}
@@ -168,14 +168,14 @@ func (s *BookRuns) Save(_ context.Context, run product.BookRun, until time.Time,
 }
 
 // Nightly looks for a nightly run.
-func (s *BookRuns) Nightly(_ context.Context, since time.Time) (bool, error) {
+func (s *ReconciliationRuns) Nightly(_ context.Context, since time.Time) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.runs, func(r product.BookRun) bool { return r.Nightly && !r.StartedAt.Before(since) }), nil
+	return slices.ContainsFunc(s.runs, func(r product.ReconciliationRun) bool { return r.Nightly && !r.StartedAt.Before(since) }), nil
 }
 
 // Report answers a run with its differences.
-func (s *BookRuns) Report(_ context.Context, run id.ID) (product.BookReport, error) {
+func (s *ReconciliationRuns) Report(_ context.Context, run id.ID) (product.ReconciliationReport, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := len(s.runs) - 1; i >= 0; i-- {
@@ -183,12 +183,12 @@ func (s *BookRuns) Report(_ context.Context, run id.ID) (product.BookReport, err
 			return s.report(i), nil
 		}
 	}
-	return product.BookReport{}, fault.New(fault.ResourceNotFound)
+	return product.ReconciliationReport{}, fault.New(fault.ResourceNotFound)
 }
 
-func (s *BookRuns) report(i int) product.BookReport {
+func (s *ReconciliationRuns) report(i int) product.ReconciliationReport {
 	all := s.differences[s.runs[i].ID]
-	out := product.BookReport{Run: s.runs[i], Differences: slices.Clone(all[:min(len(all), product.MostDifferencesShown)])}
+	out := product.ReconciliationReport{Run: s.runs[i], Differences: slices.Clone(all[:min(len(all), product.MaxDifferencesShown)])}
 	out.Run.Found = len(all)
 	return out
 }

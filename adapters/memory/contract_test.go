@@ -84,10 +84,10 @@ func TestInquiryBatches(t *testing.T) {
 
 func TestBillOutbox(t *testing.T) {
 	t.Parallel()
-	portstest.Outbox(t, func(*testing.T) portstest.Mailbag[ports.BillResult] {
+	portstest.Outbox(t, func(*testing.T) portstest.OutboxFixture[ports.BillResult] {
 		bills := &memory.Bills{}
 		inquiries := &memory.Inquiries{Bills: bills}
-		return portstest.BillMail(inquiries.Outbox(), bills, inquiries)
+		return portstest.BillOutbox(inquiries.Outbox(), bills, inquiries)
 	})
 }
 
@@ -106,9 +106,9 @@ func TestRequests(t *testing.T) {
 
 func TestChangeOutbox(t *testing.T) {
 	t.Parallel()
-	portstest.Outbox(t, func(*testing.T) portstest.Mailbag[ports.ChangeResult] {
+	portstest.Outbox(t, func(*testing.T) portstest.OutboxFixture[ports.ChangeResult] {
 		orders := &memory.Orders{}
-		return portstest.ChangeMail(orders.Outbox(), orders)
+		return portstest.ChangeOutbox(orders.Outbox(), orders)
 	})
 }
 
@@ -133,7 +133,7 @@ func TestNotifier(t *testing.T) {
 	portstest.Notifier(t, func(*testing.T) (ports.Notifier, func(id.ID) int) {
 		n := &memory.Notifier{}
 		return n, func(order id.ID) (told int) {
-			for _, o := range n.Told() {
+			for _, o := range n.Notified() {
 				if o.ID == order {
 					told++
 				}
@@ -226,15 +226,15 @@ func TestIdempotencyKeys(t *testing.T) {
 
 func TestBooks(t *testing.T) {
 	t.Parallel()
-	portstest.Books(t, func(*testing.T) portstest.Bookkeeping {
+	portstest.ReconciliationSource(t, func(*testing.T) portstest.Reconciliation {
 		orders := &memory.Orders{}
-		return portstest.Bookkeeping{Books: orders.Books(), Orders: orders, Outbox: orders.Outbox()}
+		return portstest.Reconciliation{Source: orders.ReconciliationSource(), Orders: orders, Outbox: orders.Outbox()}
 	})
 }
 
 func TestBookRuns(t *testing.T) {
 	t.Parallel()
-	portstest.BookRuns(t, func(*testing.T) portstest.Running {
-		return portstest.Running{Runs: &memory.BookRuns{}, Orders: &memory.Orders{}}
+	portstest.ReconciliationRuns(t, func(*testing.T) portstest.Running {
+		return portstest.Running{Runs: &memory.ReconciliationRuns{}, Orders: &memory.Orders{}}
 	})
 }

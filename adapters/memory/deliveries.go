@@ -13,27 +13,27 @@ import (
 )
 
 // list answers one page of the events of a kind.
-func (o *outbox) list(kind delivery.Kind, f delivery.Filter) (told []delivery.Told, total int) {
+func (o *outbox) list(kind delivery.Kind, f delivery.Filter) (told []delivery.Listed, total int) {
 	since := id.At(f.Since)
 	for _, e := range o.entries {
 		if (f.State == "" || f.State == e.state) && bytes.Compare(e.id[:], since[:]) >= 0 {
-			told = append(told, e.seen(kind))
+			told = append(told, e.listed(kind))
 		}
 	}
-	slices.SortFunc(told, func(a, b delivery.Told) int { return bytes.Compare(b.ID[:], a.ID[:]) })
-	return page(told, f.Page, f.Size), min(len(told), delivery.MostCounted)
+	slices.SortFunc(told, func(a, b delivery.Listed) int { return bytes.Compare(b.ID[:], a.ID[:]) })
+	return page(told, f.Page, f.Size), min(len(told), delivery.MaxCounted)
 }
 
-func (e *entry) seen(kind delivery.Kind) delivery.Told {
-	t := delivery.Told{
+func (e *entry) listed(kind delivery.Kind) delivery.Listed {
+	t := delivery.Listed{
 		ID: e.id, Kind: kind, Line: e.shown, State: e.state, Sequence: e.sequence, Attempts: e.attempts, FinalAt: e.final,
-		DeliveredAt: e.delivered, ReplayedAt: e.replayed, Last: slices.Clone(e.told),
+		DeliveredAt: e.delivered, ReplayedAt: e.replayed, Last: slices.Clone(e.attemptLog),
 	}
 	if e.state == delivery.Pending {
 		t.NextAt = e.next
 	}
 	slices.Reverse(t.Last)
-	t.Last = t.Last[:min(len(t.Last), delivery.MostShown)]
+	t.Last = t.Last[:min(len(t.Last), delivery.MaxAttemptsListed)]
 	return t
 }
 
@@ -56,7 +56,7 @@ func (o *outbox) replay(event id.ID, now time.Time) error {
 }
 
 // List implements ports.Deliveries.
-func (o *BillOutbox) List(_ context.Context, f delivery.Filter) ([]delivery.Told, int, error) {
+func (o *BillOutbox) List(_ context.Context, f delivery.Filter) ([]delivery.Listed, int, error) {
 	o.rows.mu.Lock()
 	defer o.rows.mu.Unlock()
 	told, total := o.rows.out.list(delivery.BillResult, f)
@@ -74,7 +74,7 @@ func (o *BillOutbox) Replay(_ context.Context, event id.ID, now time.Time) error
 }
 
 // List implements ports.Deliveries.
-func (c *ChangeOutbox) List(_ context.Context, f delivery.Filter) ([]delivery.Told, int, error) {
+func (c *ChangeOutbox) List(_ context.Context, f delivery.Filter) ([]delivery.Listed, int, error) {
 	c.rows.mu.Lock()
 	defer c.rows.mu.Unlock()
 	told, total := c.rows.out.list(delivery.ChangeResult, f)

@@ -207,18 +207,18 @@ func (l *CallLog) Calls() []audit.Call {
 // Publisher implements ports.Publisher: it remembers what was told and answers Next, or Accepted once Next is used up. Most is how many
 // attempts it is ready for; nil = for all.
 type Publisher[T any] struct {
-	mu   sync.Mutex
-	told []delivery.Item[T]
-	Next []delivery.Attempt
-	Most *int
+	mu        sync.Mutex
+	published []delivery.Item[T]
+	Next      []delivery.Attempt
+	ReadyFor  *int
 }
 
 // Ready answers n, or Most if that is less.
 func (p *Publisher[T]) Ready(n int) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.Most != nil {
-		return min(n, *p.Most)
+	if p.ReadyFor != nil {
+		return min(n, *p.ReadyFor)
 	}
 	return n
 }
@@ -227,7 +227,7 @@ func (p *Publisher[T]) Ready(n int) int {
 func (p *Publisher[T]) Publish(_ context.Context, i delivery.Item[T]) delivery.Attempt {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.told = append(p.told, i)
+	p.published = append(p.published, i)
 	if len(p.Next) == 0 {
 		return delivery.Attempt{Outcome: delivery.Accepted}
 	}
@@ -237,8 +237,8 @@ func (p *Publisher[T]) Publish(_ context.Context, i delivery.Item[T]) delivery.A
 }
 
 // Told answers a copy of all attempts, oldest first.
-func (p *Publisher[T]) Told() []delivery.Item[T] {
+func (p *Publisher[T]) Published() []delivery.Item[T] {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]delivery.Item[T](nil), p.told...)
+	return append([]delivery.Item[T](nil), p.published...)
 }

@@ -11,9 +11,9 @@ import (
 
 // Instances implements ports.Instances from what they were said to answer. The zero value knows of none.
 type Instances struct {
-	mu      sync.Mutex
-	all     []operations.Instance
-	answers map[operations.Instance]func(context.Context) (operations.Status, error)
+	mu       sync.Mutex
+	all      []operations.Instance
+	statuses map[operations.Instance]func(context.Context) (operations.Status, error)
 }
 
 var _ ports.Instances = (*Instances)(nil)
@@ -22,11 +22,11 @@ var _ ports.Instances = (*Instances)(nil)
 func (f *Instances) Add(i operations.Instance, answer func(context.Context) (operations.Status, error)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.answers == nil {
-		f.answers = map[operations.Instance]func(context.Context) (operations.Status, error){}
+	if f.statuses == nil {
+		f.statuses = map[operations.Instance]func(context.Context) (operations.Status, error){}
 	}
 	f.all = append(f.all, i)
-	f.answers[i] = answer
+	f.statuses[i] = answer
 }
 
 // All implements ports.Instances.
@@ -41,7 +41,7 @@ var errDead = errors.New("memory: nobody listens")
 // Status implements ports.Instances.
 func (f *Instances) Status(ctx context.Context, i operations.Instance) (operations.Status, error) {
 	f.mu.Lock()
-	answer := f.answers[i]
+	answer := f.statuses[i]
 	f.mu.Unlock()
 	switch {
 	case ctx.Err() != nil:

@@ -13,19 +13,19 @@ import (
 
 // entry is the delivery half of a row. The stores that own rows embed an outbox of them and lock around it.
 type entry struct {
-	id        id.ID
-	subject   string // events are in order per subject
-	shown     string // the subject as staff see it
-	state     delivery.State
-	sequence  int64
-	attempts  int
-	created   time.Time
-	next      time.Time
-	fence     int64
-	final     time.Time
-	delivered time.Time
-	replayed  time.Time
-	told      []delivery.Made
+	id         id.ID
+	subject    string // events are in order per subject
+	shown      string // the subject as staff see it
+	state      delivery.State
+	sequence   int64
+	attempts   int
+	created    time.Time
+	next       time.Time
+	fence      int64
+	final      time.Time
+	delivered  time.Time
+	replayed   time.Time
+	attemptLog []delivery.AttemptRecord
 }
 
 type outbox struct {
@@ -88,7 +88,7 @@ func before(a, b *entry) int {
 	return cmp.Or(cmp.Compare(a.sequence, b.sequence), bytes.Compare(a.id[:], b.id[:]))
 }
 
-func (o *outbox) settle(now time.Time, items []delivery.Settled) error {
+func (o *outbox) settle(now time.Time, items []delivery.AttemptResult) error {
 	var err error
 	for _, i := range items {
 		e, ok := o.entries[i.ID]
@@ -102,7 +102,7 @@ func (o *outbox) settle(now time.Time, items []delivery.Settled) error {
 		}
 		if i.Attempt.Made() {
 			e.attempts++
-			e.told = append(e.told, delivery.Made{At: now, State: i.State, Note: i.Attempt.Note})
+			e.attemptLog = append(e.attemptLog, delivery.AttemptRecord{At: now, State: i.State, Note: i.Attempt.Note})
 		}
 	}
 	return err
@@ -116,7 +116,7 @@ func items[T any](claimed [][]entry, body func(id.ID) (T, *delivery.Attempt)) []
 			batch[i] = delivery.Item[T]{
 				ID: e.id, Subject: e.subject, Sequence: e.sequence, Attempts: e.attempts, CreatedAt: e.created, Fence: e.fence,
 			}
-			batch[i].Body, batch[i].Verdict = body(e.id)
+			batch[i].Body, batch[i].Unreadable = body(e.id)
 		}
 		all = append(all, batch)
 	}

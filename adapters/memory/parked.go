@@ -14,7 +14,7 @@ import (
 )
 
 // afterwards is what stands beside the rows of Orders: since when one is parked, what persons said of it, and whose customer is to be told.
-type afterwards struct {
+type orderDecisions struct {
 	parkedAt  map[id.ID]time.Time
 	proposals map[id.ID]product.Resolution
 	notices   map[id.ID]notice
@@ -26,7 +26,7 @@ type notice struct {
 }
 
 // saved takes note of an order that is stored.
-func (a *afterwards) saved(o product.Order) {
+func (a *orderDecisions) saved(o product.Order) {
 	a.ready()
 	switch {
 	case o.State == product.Parked:
@@ -36,9 +36,9 @@ func (a *afterwards) saved(o product.Order) {
 	}
 }
 
-func (a *afterwards) ready() {
+func (a *orderDecisions) ready() {
 	if a.parkedAt == nil {
-		*a = afterwards{map[id.ID]time.Time{}, map[id.ID]product.Resolution{}, map[id.ID]notice{}}
+		*a = orderDecisions{map[id.ID]time.Time{}, map[id.ID]product.Resolution{}, map[id.ID]notice{}}
 	}
 }
 
@@ -129,7 +129,7 @@ func (s *Notices) Claim(_ context.Context, now time.Time, lease time.Duration, n
 }
 
 // Told drops a notice.
-func (s *Notices) Told(_ context.Context, n product.Notice, _ time.Time) error {
+func (s *Notices) Notified(_ context.Context, n product.Notice, _ time.Time) error {
 	return s.settle(n, func(notice) { delete(s.rows.after.notices, n.Order.ID) })
 }
 
@@ -151,9 +151,9 @@ func (s *Notices) settle(n product.Notice, with func(notice)) error {
 
 // Notifier implements ports.Notifier: it remembers.
 type Notifier struct {
-	mu   sync.Mutex
-	told []product.Order
-	errs []error // of the next attempts
+	mu       sync.Mutex
+	notified []product.Order
+	errs     []error // of the next attempts
 }
 
 // Fail makes the next attempts err.
@@ -172,13 +172,13 @@ func (n *Notifier) ChangeEnded(_ context.Context, o product.Order) error {
 		n.errs = n.errs[1:]
 		return err
 	}
-	n.told = append(n.told, o)
+	n.notified = append(n.notified, o)
 	return nil
 }
 
 // Told answers a copy of what was told, oldest first.
-func (n *Notifier) Told() []product.Order {
+func (n *Notifier) Notified() []product.Order {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return slices.Clone(n.told)
+	return slices.Clone(n.notified)
 }

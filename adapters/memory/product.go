@@ -98,7 +98,7 @@ type Orders struct {
 	queue map[id.ID]queued // of m, those that wait in a queue: an index, for workers look often
 	keys  IdempotencyKeys
 	out   outbox
-	after afterwards
+	after orderDecisions
 }
 
 type queued struct {
@@ -257,7 +257,7 @@ func (c *ChangeOutbox) Claim(
 }
 
 // Settle records what became of claimed results.
-func (c *ChangeOutbox) Settle(_ context.Context, now time.Time, items ...delivery.Settled) error {
+func (c *ChangeOutbox) Settle(_ context.Context, now time.Time, items ...delivery.AttemptResult) error {
 	c.rows.mu.Lock()
 	defer c.rows.mu.Unlock()
 	return c.rows.out.settle(now, items)

@@ -140,7 +140,7 @@ func (o *RequestOutbox) Claim(
 }
 
 // Settle records the outcome of claimed events.
-func (o *RequestOutbox) Settle(_ context.Context, now time.Time, settled ...delivery.Settled) error {
+func (o *RequestOutbox) Settle(_ context.Context, now time.Time, settled ...delivery.AttemptResult) error {
 	o.rows.mu.Lock()
 	defer o.rows.mu.Unlock()
 	return o.rows.out.settle(now, settled)

@@ -9,11 +9,11 @@ import (
 )
 
 // Timelines implements ports.Timelines: stories by their requests. It is written before it is asked.
-type Timelines map[id.ID]timeline.Story
+type Timelines map[id.ID]timeline.Timeline
 
 var _ ports.Timelines = Timelines{}
 
 // Of answers the story.
-func (t Timelines) Of(_ context.Context, request id.ID) (timeline.Story, error) {
+func (t Timelines) ByRequest(_ context.Context, request id.ID) (timeline.Timeline, error) {
 	return found(t, request)
 }

@@ -78,13 +78,13 @@ func newBreaker(policy BreakerPolicy, deps Deps) *breaker {
 		Name: breakerName, MaxRequests: policy.Successes, Timeout: policy.Open,
 		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= policy.Failures },
 		IsExcluded:    func(err error) bool { return errors.Is(err, errIgnored) },
-		OnStateChange: b.turned,
+		OnStateChange: b.stateChanged,
 	})
 	return b
 }
 
 // turned remembers, exports, logs and, when a person must hear of it, alerts. A failed probe is no news.
-func (b *breaker) turned(_ string, from, to gobreaker.State) {
+func (b *breaker) stateChanged(_ string, from, to gobreaker.State) {
 	b.mu.Lock()
 	b.since = time.Now().UTC()
 	if to == gobreaker.StateOpen {
@@ -122,11 +122,11 @@ func (b *breaker) ready(n int) int {
 // guard makes the attempt, or none while the breaker does not let it pass.
 func (b *breaker) guard(attempt func() (a delivery.Attempt, ignore bool)) delivery.Attempt {
 	if b.paused() {
-		return delivery.Attempt{Outcome: delivery.Held, Note: "the MVNO AP server asked to be left alone for a while"}
+		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "the MVNO AP server asked to be left alone for a while"}
 	}
 	done, err := b.two.Allow()
 	if err != nil {
-		return delivery.Attempt{Outcome: delivery.Held, Note: "the MVNO AP server is left alone for a while"}
+		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "the MVNO AP server is left alone for a while"}
 	}
 	a, ignore := attempt()
 	switch {
@@ -169,7 +169,7 @@ func (b *breaker) count(failed bool) {
 }
 
 // told is the breaker as operators see it.
-func (b *breaker) told() operations.Breaker {
+func (b *breaker) status() operations.Breaker {
 	states := map[gobreaker.State]operations.BreakerState{
 		gobreaker.StateClosed: operations.Closed, gobreaker.StateHalfOpen: operations.HalfOpen, gobreaker.StateOpen: operations.Open,
 	}

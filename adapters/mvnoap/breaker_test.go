@@ -49,7 +49,7 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // told is a client of a receiver with both its publishers.
-type told struct {
+type testClient struct {
 	*mvnoap.Client
 	bills   ports.Publisher[ports.BillResult]
 	changes ports.Publisher[ports.ChangeResult]
@@ -58,9 +58,9 @@ type told struct {
 	log     *bytes.Buffer
 }
 
-func tell(t *testing.T, r *receiver) *told {
+func newTestClient(t *testing.T, r *receiver) *testClient {
 	t.Helper()
-	out := &told{alerts: &memory.Alerts{}, metrics: prometheus.NewRegistry(), log: &bytes.Buffer{}}
+	out := &testClient{alerts: &memory.Alerts{}, metrics: prometheus.NewRegistry(), log: &bytes.Buffer{}}
 	var err error
 	out.Client, err = mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one"))}, mvnoap.Deps{
 		Now: now, Log: slog.New(slog.NewTextHandler(out.log, nil)), Alerts: out.alerts, Metrics: out.metrics,
@@ -71,18 +71,18 @@ func tell(t *testing.T, r *receiver) *told {
 	return out
 }
 
-func (c *told) change(ctx context.Context, t *testing.T) delivery.Outcome {
+func (c *testClient) change(ctx context.Context, t *testing.T) delivery.Outcome {
 	t.Helper()
 	return c.changes.Publish(ctx, changeItem(t, 1, product.Order{State: product.Completed})).Outcome
 }
 
-func (c *told) bill(ctx context.Context, t *testing.T) delivery.Outcome {
+func (c *testClient) bill(ctx context.Context, t *testing.T) delivery.Outcome {
 	t.Helper()
 	return c.bills.Publish(ctx, billItem(t, 1, ports.BillResult{Inquiry: inquiry(t), Bill: whole(t)})).Outcome
 }
 
 // state is the exported gauge.
-func (c *told) state(t *testing.T) float64 {
+func (c *testClient) state(t *testing.T) float64 {
 	t.Helper()
 	families, err := c.metrics.Gather()
 	require.NoError(t, err)
@@ -96,7 +96,7 @@ func TestADeadReceiverIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ap := &receiver{status: http.StatusServiceUnavailable}
-		c, start := tell(t, ap), time.Now().UTC()
+		c, start := newTestClient(t, ap), time.Now().UTC()
 		require.Equal(t, operations.Breaker{Name: "mvnoap", State: operations.Closed, Since: start}, c.Breaker())
 		time.Sleep(time.Second)
 		for range 3 {
@@ -114,7 +114,7 @@ func TestADeadReceiverIsLeftAlone(t *testing.T) {
 		require.InDelta(t, 2, c.state(t), 0)
 		require.Zero(t, c.bills.Ready(32))
 		require.Zero(t, c.changes.Ready(32))
-		require.Equal(t, delivery.Held, c.bill(t.Context(), t), "also who claimed before")
+		require.Equal(t, delivery.NotAttempted, c.bill(t.Context(), t), "also who claimed before")
 		require.EqualValues(t, 5, ap.asked.Load())
 
 		time.Sleep(30*time.Second + time.Millisecond)
@@ -141,7 +141,7 @@ func TestADeadReceiverIsLeftAlone(t *testing.T) {
 		for range 50 {
 			counted[<-outcomes]++
 		}
-		require.Equal(t, map[delivery.Outcome]int{delivery.Accepted: 3, delivery.Held: 47}, counted)
+		require.Equal(t, map[delivery.Outcome]int{delivery.Accepted: 3, delivery.NotAttempted: 47}, counted)
 		require.Zero(t, c.state(t))
 		kinds := []alert.Kind{}
 		for _, a := range c.alerts.Raised() {
@@ -160,13 +160,13 @@ func TestVerdictsAreAnswers(t *testing.T) {
 		204: false, 400: false, 401: false, 404: false, 410: false, 422: false, 302: true, 408: true, 425: true, 429: true, 500: true, 503: true,
 	} {
 		ap := &receiver{status: status}
-		c := tell(t, ap)
+		c := newTestClient(t, ap)
 		for range 10 {
 			c.change(t.Context(), t)
 		}
 		require.Equal(t, opens, c.Breaker().State == operations.Open, status)
 	}
-	c := tell(t, &receiver{status: 204})
+	c := newTestClient(t, &receiver{status: 204})
 	gone, leave := context.WithCancel(t.Context())
 	leave()
 	for range 10 {
@@ -201,7 +201,7 @@ func TestThePolicyIsTheOperators(t *testing.T) {
 			mvnoap.Deps{Now: now, Log: slog.New(slog.DiscardHandler), Alerts: alerts})
 		require.NoError(t, err)
 		mvnoap.OverWire(c, ap)
-		told := &told{Client: c, changes: c.ChangeResults(), bills: c.BillResults(), alerts: alerts}
+		told := &testClient{Client: c, changes: c.ChangeResults(), bills: c.BillResults(), alerts: alerts}
 		for range 2 {
 			require.Equal(t, delivery.Failed, told.change(t.Context(), t))
 		}

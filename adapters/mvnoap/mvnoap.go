@@ -55,7 +55,7 @@ type Client struct {
 	log     *slog.Logger
 	wire    http.RoundTripper
 	breaker *breaker
-	pace    *pace
+	limiter *rateLimiter
 }
 
 // New answers a client; it makes no call. The error says what is wrong with cfg.
@@ -67,7 +67,7 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	if cfg.Secrets == nil {
 		return nil, errSecrets
 	}
-	c := &Client{base: cfg.URL, secrets: cfg.Secrets, timeout: cfg.Timeout, now: deps.Now, log: deps.Log, pace: newPace(cfg.Rate)}
+	c := &Client{base: cfg.URL, secrets: cfg.Secrets, timeout: cfg.Timeout, now: deps.Now, log: deps.Log, limiter: newRateLimiter(cfg.Rate)}
 	if c.timeout <= 0 {
 		c.timeout = 10 * time.Second
 	}
@@ -81,7 +81,7 @@ func New(cfg Config, deps Deps) (*Client, error) {
 }
 
 // Breaker tells how the circuit breaker is.
-func (c *Client) Breaker() operations.Breaker { return c.breaker.told() }
+func (c *Client) Breaker() operations.Breaker { return c.breaker.status() }
 
 // BillResults publishes results of inquiries.
 func (c *Client) BillResults() ports.Publisher[ports.BillResult] {
@@ -107,15 +107,15 @@ type publisher[T any] struct {
 }
 
 // Ready is how many of n attempts the circuit breaker lets pass now, and the pace within a second.
-func (p publisher[T]) Ready(n int) int { return p.client.pace.ready(p.client.breaker.ready(n)) }
+func (p publisher[T]) Ready(n int) int { return p.client.limiter.ready(p.client.breaker.ready(n)) }
 
 // Publish makes one attempt, at its turn. Waiting for that is part of the attempt's time, which the leases of lines are reckoned with.
 func (p publisher[T]) Publish(ctx context.Context, item delivery.Item[T]) delivery.Attempt {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(caller, p.client.timeout)
 	defer cancel()
-	if !p.client.pace.turn(ctx) {
-		return delivery.Attempt{Outcome: delivery.Held, Note: "its turn does not come soon enough"}
+	if !p.client.limiter.turn(ctx) {
+		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "its turn does not come soon enough"}
 	}
 	body, err := json.Marshal(p.payload(item))
 	if err != nil {
@@ -197,15 +197,15 @@ func outcomeOf(status int) delivery.Outcome {
 }
 
 // longestPause is how long the receiver can have itself left alone at a time.
-const longestPause = 15 * time.Minute
+const maxPause = 15 * time.Minute
 
 // retryAfter reads the header, seconds or a date (RFC 9110); what is no such thing is 0.
 func retryAfter(said string, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(said); err == nil {
-		return time.Duration(max(0, min(seconds, int(longestPause/time.Second)))) * time.Second
+		return time.Duration(max(0, min(seconds, int(maxPause/time.Second)))) * time.Second
 	}
 	if at, err := http.ParseTime(said); err == nil {
-		return min(max(0, at.Sub(now)), longestPause)
+		return min(max(0, at.Sub(now)), maxPause)
 	}
 	return 0
 }

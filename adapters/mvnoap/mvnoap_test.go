@@ -41,13 +41,13 @@ func now() time.Time { return noon }
 func secret(word string) string { return "whsec_" + base64.StdEncoding.EncodeToString([]byte(word)) }
 
 // quiet is what a client needs when nobody looks.
-func quiet() mvnoap.Deps {
+func silentDeps() mvnoap.Deps {
 	return mvnoap.Deps{Now: now, Log: slog.New(slog.DiscardHandler), Alerts: &memory.Alerts{}}
 }
 
 func connect(t *testing.T, url, secrets string) *mvnoap.Client {
 	t.Helper()
-	c, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: fixed(t, secrets)}, quiet())
+	c, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: fixed(t, secrets)}, silentDeps())
 	require.NoError(t, err)
 	return c
 }
@@ -283,7 +283,7 @@ func TestNoAnswerIsTriedAgain(t *testing.T) {
 	item := billItem(t, 1, ports.BillResult{Inquiry: inquiry(t), Bill: whole(t)})
 	sim, url := simulate(t)
 	require.NoError(t, sim.AddFault(mvnoapsim.Fault{Mode: mvnoapsim.Hang}))
-	hasty, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: fixed(t, secret("one")), Timeout: 50 * time.Millisecond}, quiet())
+	hasty, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: fixed(t, secret("one")), Timeout: 50 * time.Millisecond}, silentDeps())
 	require.NoError(t, err)
 	require.Equal(t, delivery.Attempt{Outcome: delivery.Failed, Note: "no answer in time"}, hasty.BillResults().Publish(t.Context(), item))
 
@@ -329,7 +329,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	for _, cfg := range []mvnoap.Config{
 		{URL: "", Secrets: secrets}, {URL: "ftp://ap", Secrets: secrets}, {URL: "http://ap.test"},
 	} {
-		_, err := mvnoap.New(cfg, quiet())
+		_, err := mvnoap.New(cfg, silentDeps())
 		require.Error(t, err)
 	}
 	for _, bad := range []string{"", "whsec_???", secret("a") + " " + secret("b") + "," + secret("c")} {

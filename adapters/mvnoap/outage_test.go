@@ -25,11 +25,11 @@ func TestAnOutageCostsResultsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ap := &receiver{status: http.StatusBadGateway}
-		c := tell(t, ap)
+		c := newTestClient(t, ap)
 		orders := &memory.Orders{}
 		d := &dispatch.Service[ports.ChangeResult]{
 			Outbox: orders.Outbox(), Publisher: c.changes, Now: time.Now, Random: func() float64 { return .5 }, Alerts: c.alerts,
-			Lease: 20 * time.Second, Attempt: 10 * time.Second, Lines: 32, Each: 10,
+			Lease: 20 * time.Second, Attempt: 10 * time.Second, Lines: 32, EventsPerLine: 10,
 		}
 		const results = 60
 		for n := range results {
@@ -75,7 +75,7 @@ func TestRetryAfterIsRespected(t *testing.T) {
 			noon.Add(20 * time.Second).UTC().Format(http.TimeFormat): 20 * time.Second,
 		} {
 			ap := &receiver{status: http.StatusTooManyRequests, retryAfter: said}
-			c := tell(t, ap)
+			c := newTestClient(t, ap)
 			a := c.changes.Publish(t.Context(), changeItem(t, 1, product.Order{State: product.Completed}))
 			require.Equal(t, delivery.Failed, a.Outcome)
 			require.InDelta(t, want.Seconds(), a.RetryAfter.Seconds(), 1, said)
@@ -85,7 +85,7 @@ func TestRetryAfterIsRespected(t *testing.T) {
 			}
 			ap.status = http.StatusNoContent
 			require.Zero(t, c.changes.Ready(9), said)
-			require.Equal(t, delivery.Held, c.changes.Publish(t.Context(), changeItem(t, 2, product.Order{State: product.Completed})).Outcome)
+			require.Equal(t, delivery.NotAttempted, c.changes.Publish(t.Context(), changeItem(t, 2, product.Order{State: product.Completed})).Outcome)
 			require.EqualValues(t, 1, ap.asked.Load())
 			time.Sleep(a.RetryAfter)
 			require.Equal(t, 9, c.changes.Ready(9), said)

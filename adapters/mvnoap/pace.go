@@ -9,28 +9,28 @@ import (
 
 // Of a paced client: how far ahead turns are counted that may be taken, and how long an attempt waits for its turn at most.
 const (
-	paceAhead   = time.Second
-	longestTurn = 5 * time.Second
+	readyWithin = time.Second
+	maxTurnWait = 5 * time.Second
 )
 
 // pace spreads the attempts of a client evenly, so many a second. Without an interval everybody's turn is at once. It is safe for
 // concurrent use.
-type pace struct {
+type rateLimiter struct {
 	every time.Duration
 	mu    sync.Mutex
 	next  time.Time   // the first turn after all that were given
 	back  []time.Time // turns that were given back and are still to come, the first of them first
 }
 
-func newPace(perSecond int) *pace {
+func newRateLimiter(perSecond int) *rateLimiter {
 	if perSecond <= 0 {
-		return &pace{}
+		return &rateLimiter{}
 	}
-	return &pace{every: time.Second / time.Duration(perSecond)}
+	return &rateLimiter{every: time.Second / time.Duration(perSecond)}
 }
 
 // ready is how many of n turns come soon.
-func (p *pace) ready(n int) int {
+func (p *rateLimiter) ready(n int) int {
 	if p.every == 0 {
 		return n
 	}
@@ -40,19 +40,19 @@ func (p *pace) ready(n int) int {
 	p.forget(now)
 	soon := 0
 	for _, at := range p.back {
-		if at.Sub(now) <= paceAhead {
+		if at.Sub(now) <= readyWithin {
 			soon++
 		}
 	}
-	if wait := max(0, p.next.Sub(now)); wait <= paceAhead {
-		soon += 1 + int((paceAhead-wait)/p.every)
+	if wait := max(0, p.next.Sub(now)); wait <= readyWithin {
+		soon += 1 + int((readyWithin-wait)/p.every)
 	}
 	return min(n, soon)
 }
 
 // turn waits for the next turn. It is false when that is too far away or ctx ends first; none is used then. The wait counts as part of what
 // ctx is limited to.
-func (p *pace) turn(ctx context.Context) bool {
+func (p *rateLimiter) turn(ctx context.Context) bool {
 	if p.every == 0 {
 		return true
 	}
@@ -75,7 +75,7 @@ func (p *pace) turn(ctx context.Context) bool {
 }
 
 // take answers the first turn that nobody has.
-func (p *pace) take() (at time.Time, ok bool) {
+func (p *rateLimiter) take() (at time.Time, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -88,7 +88,7 @@ func (p *pace) take() (at time.Time, ok bool) {
 	if at.Before(now) {
 		at = now
 	}
-	if at.Sub(now) > longestTurn {
+	if at.Sub(now) > maxTurnWait {
 		return at, false
 	}
 	p.next = at.Add(p.every)
@@ -96,7 +96,7 @@ func (p *pace) take() (at time.Time, ok bool) {
 }
 
 // giveBack lets somebody else have the turn.
-func (p *pace) giveBack(at time.Time) {
+func (p *rateLimiter) giveBack(at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i, _ := slices.BinarySearchFunc(p.back, at, time.Time.Compare)
@@ -104,7 +104,7 @@ func (p *pace) giveBack(at time.Time) {
 }
 
 // forget drops turns that were given back and are over: rest saves nothing up. p.mu is held.
-func (p *pace) forget(now time.Time) {
+func (p *rateLimiter) forget(now time.Time) {
 	for len(p.back) > 0 && p.back[0].Before(now) {
 		p.back = p.back[1:]
 	}

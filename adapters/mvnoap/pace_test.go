@@ -18,10 +18,10 @@ import (
 )
 
 // paced answers a publisher of so many results a second to a receiver that takes everything.
-func paced(t *testing.T, perSecond int) (ports.Publisher[ports.ChangeResult], *receiver) {
+func limitedPublisher(t *testing.T, perSecond int) (ports.Publisher[ports.ChangeResult], *receiver) {
 	t.Helper()
 	r := &receiver{status: http.StatusOK}
-	c, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one")), Rate: perSecond}, quiet())
+	c, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one")), Rate: perSecond}, silentDeps())
 	require.NoError(t, err)
 	mvnoap.OverWire(c, r)
 	return c.ChangeResults(), r
@@ -30,7 +30,7 @@ func paced(t *testing.T, perSecond int) (ports.Publisher[ports.ChangeResult], *r
 func TestResultsAreToldAtThePaceThatIsSet(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, ap := paced(t, 10)
+		p, ap := limitedPublisher(t, 10)
 		item := changeItem(t, 1, product.Order{State: product.Completed})
 		require.Equal(t, 11, p.Ready(100), "what comes within a second")
 		require.Equal(t, 3, p.Ready(3))
@@ -52,13 +52,13 @@ func TestResultsAreToldAtThePaceThatIsSet(t *testing.T) {
 func TestATurnThatIsFarAwayIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, ap := paced(t, 1)
+		p, ap := limitedPublisher(t, 1)
 		item := changeItem(t, 1, product.Order{State: product.Completed})
 		var all sync.WaitGroup
 		var held atomic.Int64
 		for range 20 {
 			all.Go(func() {
-				if p.Publish(t.Context(), item).Outcome == delivery.Held {
+				if p.Publish(t.Context(), item).Outcome == delivery.NotAttempted {
 					held.Add(1)
 				}
 			})
@@ -72,12 +72,12 @@ func TestATurnThatIsFarAwayIsNotWaitedFor(t *testing.T) {
 func TestWhoLeavesIsToldNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, ap := paced(t, 1)
+		p, ap := limitedPublisher(t, 1)
 		item := changeItem(t, 1, product.Order{State: product.Completed})
 		require.Equal(t, delivery.Accepted, p.Publish(t.Context(), item).Outcome)
 		ctx, leave := context.WithCancel(t.Context())
 		leave()
-		require.Equal(t, delivery.Held, p.Publish(ctx, item).Outcome)
+		require.Equal(t, delivery.NotAttempted, p.Publish(ctx, item).Outcome)
 		require.EqualValues(t, 1, ap.asked.Load())
 	})
 }
@@ -85,7 +85,7 @@ func TestWhoLeavesIsToldNothing(t *testing.T) {
 func TestWithoutARateNobodyWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, ap := paced(t, 0)
+		p, ap := limitedPublisher(t, 0)
 		item := changeItem(t, 1, product.Order{State: product.Completed})
 		begun := time.Now()
 		for range 100 {
@@ -102,7 +102,7 @@ func TestWithoutARateNobodyWaits(t *testing.T) {
 func TestTheTurnIsPartOfTheAttempt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one")), Rate: 1}, quiet())
+		c, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one")), Rate: 1}, silentDeps())
 		require.NoError(t, err)
 		mvnoap.OverWire(c, hanging{})
 		p := c.ChangeResults()
@@ -131,12 +131,12 @@ func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestATurnIsGivenBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, ap := paced(t, 1)
+		p, ap := limitedPublisher(t, 1)
 		item := changeItem(t, 1, product.Order{State: product.Completed})
 		gone, leave := context.WithCancel(t.Context())
 		leave()
 		for range 20 {
-			require.Equal(t, delivery.Held, p.Publish(gone, item).Outcome)
+			require.Equal(t, delivery.NotAttempted, p.Publish(gone, item).Outcome)
 		}
 		require.Equal(t, 2, p.Ready(9), "no turn is taken")
 		begun := time.Now()
@@ -146,7 +146,7 @@ func TestATurnIsGivenBack(t *testing.T) {
 		leaving, leave := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		for range 4 { // turns at 1 to 4 s
-			all.Go(func() { require.Equal(t, delivery.Held, p.Publish(leaving, item).Outcome) })
+			all.Go(func() { require.Equal(t, delivery.NotAttempted, p.Publish(leaving, item).Outcome) })
 		}
 		synctest.Wait()
 		require.Zero(t, p.Ready(9))
@@ -166,7 +166,7 @@ func TestATurnIsGivenBack(t *testing.T) {
 func TestATurnThatWasGivenBackIsNotSavedUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := paced(t, 1)
+		p, _ := limitedPublisher(t, 1)
 		item := changeItem(t, 1, product.Order{State: product.Completed})
 		p.Publish(t.Context(), item)
 		leaving, leave := context.WithCancel(t.Context())

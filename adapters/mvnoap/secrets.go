@@ -26,14 +26,14 @@ type Secrets struct {
 
 	mu     sync.Mutex
 	keys   []*standardwebhooks.Webhook
-	looked time.Time // at the file
+	readAt time.Time // at the file
 }
 
 // lookAgain is how often a file of secrets is looked at, at most.
-const lookAgain = 5 * time.Second
+const rereadInterval = 5 * time.Second
 
 // mostSecrets are live at a time: the current one and its successor.
-const mostSecrets = 2
+const maxSecrets = 2
 
 // errSecrets says what is wrong with secrets, and never shows them.
 var errSecrets = errors.New("mvnoap: one or two secrets are needed, each whsec_ and base64")
@@ -51,7 +51,7 @@ func FixedSecrets(secrets ...personal.Secret) (*Secrets, error) {
 // OpenSecrets reads one or two secrets from the lines of a file. It is read again every 5 s at most while results are told. A file that
 // cannot be read later leaves the secrets as they are.
 func OpenSecrets(file string, now ports.Clock, log *slog.Logger) (*Secrets, error) {
-	s := &Secrets{file: file, now: now, log: log, looked: now()}
+	s := &Secrets{file: file, now: now, log: log, readAt: now()}
 	err := s.read()
 	return s, err
 }
@@ -60,10 +60,10 @@ func OpenSecrets(file string, now ports.Clock, log *slog.Logger) (*Secrets, erro
 func (s *Secrets) live() []*standardwebhooks.Webhook {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.file == "" || s.now().Sub(s.looked) < lookAgain {
+	if s.file == "" || s.now().Sub(s.readAt) < rereadInterval {
 		return s.keys
 	}
-	s.looked = s.now()
+	s.readAt = s.now()
 	if err := s.read(); err != nil {
 		s.log.Error("the file of the MVNO AP server's secrets is not usable: the secrets stay as they were", slog.Any("error", err))
 	}
@@ -92,7 +92,7 @@ func parseSecrets(said string) ([]*standardwebhooks.Webhook, error) {
 		}
 		keys = append(keys, key)
 	}
-	if len(keys) == 0 || len(keys) > mostSecrets {
+	if len(keys) == 0 || len(keys) > maxSecrets {
 		return nil, errSecrets
 	}
 	return keys, nil

@@ -53,7 +53,7 @@ func TestARotationUnderLoadRejectsNothing(t *testing.T) {
 	turned := &clock{}
 	secrets, err := mvnoap.OpenSecrets(file, turned.now, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	c, err := mvnoap.New(mvnoap.Config{URL: srv.URL, Secrets: secrets}, quiet())
+	c, err := mvnoap.New(mvnoap.Config{URL: srv.URL, Secrets: secrets}, silentDeps())
 	require.NoError(t, err)
 	publisher := c.ChangeResults()
 
@@ -108,7 +108,7 @@ func TestABadFileOfSecretsChangesNothing(t *testing.T) {
 	secrets, err := mvnoap.OpenSecrets(file, turned.now, slog.New(slog.NewTextHandler(&log, nil)))
 	require.NoError(t, err)
 	sim, url := simulate(t)
-	c, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: secrets}, quiet())
+	c, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: secrets}, silentDeps())
 	require.NoError(t, err)
 	send := func(n byte) delivery.Attempt {
 		return c.BillResults().Publish(t.Context(), billItem(t, n, ports.BillResult{Inquiry: inquiry(t), Bill: whole(t)}))
@@ -131,7 +131,7 @@ func TestTwoFixedSecretsBothSign(t *testing.T) {
 	_, url := simulate(t)
 	secrets, err := mvnoap.FixedSecrets(personal.NewSecret(secret("two")), personal.NewSecret(secret("one")))
 	require.NoError(t, err)
-	c, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: secrets}, quiet())
+	c, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: secrets}, silentDeps())
 	require.NoError(t, err)
 	a := c.ChangeResults().Publish(t.Context(), changeItem(t, 1, product.Order{State: product.Completed}))
 	require.Equal(t, delivery.Accepted, a.Outcome)

@@ -23,7 +23,7 @@ type Accounts struct {
 
 var (
 	_ ports.Accounts      = (*Accounts)(nil)
-	_ ports.AccountIntake = (*Accounts)(nil)
+	_ ports.AccountImport = (*Accounts)(nil)
 )
 
 // NewAccounts works on the auth database.
@@ -55,7 +55,7 @@ func (a *Accounts) Search(ctx context.Context, f auth.AccountFilter) ([]auth.Acc
 
 // find picks the most selective thing that is asked for; the statement is written so that its index drives the search.
 func (a *Accounts) find(ctx context.Context, q *authdb.Queries, f auth.AccountFilter) (ids []string, total int64, err error) {
-	skip, size, most := skip(f.Page, f.Size), int64(f.Size), int64(auth.MostCounted)
+	skip, size, most := skip(f.Page, f.Size), int64(f.Size), int64(auth.MaxCounted)
 	folded, status := string(f.UserID.Folded()), string(f.Status)
 	number := []byte{}
 	if !f.Line.IsZero() {

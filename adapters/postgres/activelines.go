@@ -26,7 +26,7 @@ func NewActiveLines(pool *pgxpool.Pool, vault ports.Vault) *ActiveLines {
 }
 
 // Seen notes the lines in one statement.
-func (a *ActiveLines) Seen(ctx context.Context, k freshness.Kind, seen []line.Number, at, due time.Time) error {
+func (a *ActiveLines) NoteActiveLine(ctx context.Context, k freshness.Kind, seen []line.Number, at, due time.Time) error {
 	sealed := make([][]byte, len(seen))
 	for i, n := range seen {
 		var err error

@@ -29,7 +29,7 @@ func registry(t *testing.T) portstest.Registry {
 	pool, keys := pgtest.New(t, migrations.Auth).Pool, keyring(t)
 	accounts, history := postgres.NewAccounts(pool, keys), postgres.NewLoginHistory(pool, keys)
 	return portstest.Registry{
-		Users: postgres.NewUsers(pool, keys), Accounts: accounts, Intake: accounts, History: history, Records: history,
+		Users: postgres.NewUsers(pool, keys), Accounts: accounts, Import: accounts, History: history, Records: history,
 		Guesses: postgres.NewGuesses(pool, keys, auth.DefaultLockout()), Transfers: postgres.NewLineTransfers(pool, keys),
 	}
 }
@@ -54,7 +54,7 @@ func TestExactSearches(t *testing.T) {
 
 func TestAccountIntake(t *testing.T) {
 	t.Parallel()
-	portstest.AccountIntake(t, registry)
+	portstest.AccountImport(t, registry)
 }
 
 func TestLoginRecords(t *testing.T) {
@@ -64,10 +64,10 @@ func TestLoginRecords(t *testing.T) {
 
 func TestAudit(t *testing.T) {
 	t.Parallel()
-	portstest.Audit(t, func(t *testing.T) portstest.AuditBook {
+	portstest.Audit(t, func(t *testing.T) portstest.AuditFixture {
 		t.Helper()
 		pool, keys := pgtest.New(t, migrations.Auth).Pool, keyring(t)
-		return portstest.AuditBook{Trail: postgres.NewAuditTrail(pool), Keys: postgres.AuditKeys(keys), Log: func(writer id.ID) ports.AuditLog {
+		return portstest.AuditFixture{Trail: postgres.NewAuditTrail(pool), Keys: postgres.AuditKeys(keys), Log: func(writer id.ID) ports.AuditLog {
 			return postgres.NewAuditLog(pool, keys, writer, slog.New(slog.DiscardHandler))
 		}}
 	})

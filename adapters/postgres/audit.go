@@ -220,7 +220,7 @@ var _ ports.AuditPages = (*AuditTrail)(nil)
 func (t *AuditTrail) Page(ctx context.Context, f audit.Filter) ([]audit.Entry, int, error) {
 	q := authdb.New(t.pool)
 	total, err := q.CountAudit(ctx, authdb.CountAuditParams{
-		Actor: f.Actor, Action: f.Action, Subject: f.Subject, Since: f.Since, Most: audit.MostCounted,
+		Actor: f.Actor, Action: f.Action, Subject: f.Subject, Since: f.Since, Most: audit.MaxCounted,
 	})
 	if err != nil {
 		return nil, 0, translate("count audit rows", err)

@@ -80,7 +80,7 @@ func TestLoginUsesIndexes(t *testing.T) {
 	require.NoError(t, err)
 	_, err = sessions.Sweep(t.Context(), now, 10)
 	require.NoError(t, err)
-	require.NoError(t, users.SawLogin(t.Context(), "user00000007", now))
+	require.NoError(t, users.RecordLogin(t.Context(), "user00000007", now))
 	require.NoError(t, users.Rehash(t.Context(), "user00000007", personal.NewSecret("?"), portstest.Owner().PasswordHash))
 
 	for table, indexes := range map[string][]string{

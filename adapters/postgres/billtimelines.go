@@ -31,17 +31,17 @@ func NewBillTimelines(pool, kos *pgxpool.Pool, vault ports.Vault) *BillTimelines
 }
 
 // Of answers the story of an inquiry.
-func (s *BillTimelines) Of(ctx context.Context, request id.ID) (timeline.Story, error) {
+func (s *BillTimelines) ByRequest(ctx context.Context, request id.ID) (timeline.Timeline, error) {
 	var q timeline.Inquiry
 	err := atOnce(ctx, s.pool, func(tx pgx.Tx) (err error) {
 		q, err = s.read(ctx, tx, uuid.UUID(request))
 		return err
 	})
 	if err != nil {
-		return timeline.Story{}, translate("read the timeline of an inquiry", err, fault.ResourceNotFound)
+		return timeline.Timeline{}, translate("read the timeline of an inquiry", err, fault.ResourceNotFound)
 	}
 	q.Calls, q.Gaps = callsOf(ctx, s.kos, request, q.Gaps)
-	return q.Story(), nil
+	return q.Timeline(), nil
 }
 
 func (s *BillTimelines) read(ctx context.Context, tx pgx.Tx, inquiry uuid.UUID) (timeline.Inquiry, error) {
@@ -66,7 +66,7 @@ func (s *BillTimelines) read(ctx context.Context, tx pgx.Tx, inquiry uuid.UUID) 
 			RequestedAt: row.RequestedAt.UTC(), ProcessedAt: moment(row.ProcessedAt), AsOf: moment(row.AsOf),
 			FailureCode: fault.Code(row.FailureCode), Attempts: int(row.Attempts), NextAttemptAt: moment(row.NextAttemptAt),
 		},
-		Told: timeline.Tellings{ReplayedAt: moment(row.DeliveryReplayedAt), Made: made},
-		Gaps: gaps,
+		Deliveries: timeline.Deliveries{ReplayedAt: moment(row.DeliveryReplayedAt), Attempts: made},
+		Gaps:       gaps,
 	}, nil
 }

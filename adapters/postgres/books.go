@@ -23,13 +23,13 @@ type Books struct {
 	rows orderRows
 }
 
-var _ ports.Books = (*Books)(nil)
+var _ ports.ReconciliationSource = (*Books)(nil)
 
 // NewBooks works on the product database.
 func NewBooks(pool *pgxpool.Pool, vault ports.Vault) *Books { return &Books{pool, newOrderRows(vault)} }
 
 // Final answers orders as they became final: one query for the page, one for what stands beside it.
-func (b *Books) Final(ctx context.Context, from, to time.Time, after product.BookPlace, n int) ([]product.Entry, error) {
+func (b *Books) Final(ctx context.Context, from, to time.Time, after product.ReconciliationPlace, n int) ([]product.ReconciliationEntry, error) {
 	ids, err := productdb.New(b.pool).FinalOrders(ctx, productdb.FinalOrdersParams{
 		FromAt: from, ToAt: to, ReachedAt: after.At, ReachedID: uuid.UUID(after.ID), N: int64(n),
 	})
@@ -40,36 +40,36 @@ func (b *Books) Final(ctx context.Context, from, to time.Time, after product.Boo
 }
 
 // Entry answers one order.
-func (b *Books) Entry(ctx context.Context, order id.ID) (product.Entry, error) {
+func (b *Books) Entry(ctx context.Context, order id.ID) (product.ReconciliationEntry, error) {
 	all, err := b.entries(ctx, []uuid.UUID{uuid.UUID(order)})
 	if err == nil && len(all) == 0 {
-		return product.Entry{}, fault.New(fault.ResourceNotFound)
+		return product.ReconciliationEntry{}, fault.New(fault.ResourceNotFound)
 	}
 	if err != nil {
-		return product.Entry{}, err
+		return product.ReconciliationEntry{}, err
 	}
 	return all[0], nil
 }
 
-func (b *Books) entries(ctx context.Context, ids []uuid.UUID) ([]product.Entry, error) {
+func (b *Books) entries(ctx context.Context, ids []uuid.UUID) ([]product.ReconciliationEntry, error) {
 	rows, err := productdb.New(b.pool).BookEntries(ctx, ids)
 	if err != nil {
 		return nil, translate("read entries", err)
 	}
-	all := make([]product.Entry, len(rows))
+	all := make([]product.ReconciliationEntry, len(rows))
 	for i, r := range rows {
 		o := r.ChangeOrder
-		all[i] = product.Entry{
+		all[i] = product.ReconciliationEntry{
 			Order: b.readable(o),
-			Told: product.Telling{
-				State: delivery.State(o.DeliveryState), Sequence: orZero(o.DeliverySequence), Times: int(r.Times), At: moment(o.DeliveredAt),
-				Replayed: moment(o.DeliveryReplayedAt),
+			Delivery: product.DeliveryStatus{
+				State: delivery.State(o.DeliveryState), Sequence: orZero(o.DeliverySequence), Accepted: int(r.Times), AcceptedAt: moment(o.DeliveredAt),
+				ReplayedAt: moment(o.DeliveryReplayedAt),
 			},
-			Twin: r.Twin, Replaced: r.Replaced, Followed: r.Followed,
+			DuplicateSequence: r.Twin, Superseded: r.Replaced, HasLiveOrder: r.Followed,
 		}
 		if r.BeforeSequence > 0 {
-			all[i].Before = product.Telling{
-				State: delivery.State(r.BeforeState), Sequence: r.BeforeSequence, At: r.BeforeAt.UTC(), Replayed: r.BeforeReplayed.UTC(),
+			all[i].Previous = product.DeliveryStatus{
+				State: delivery.State(r.BeforeState), Sequence: r.BeforeSequence, AcceptedAt: r.BeforeAt.UTC(), ReplayedAt: r.BeforeReplayed.UTC(),
 			}
 		}
 	}
@@ -104,7 +104,7 @@ type BookRuns struct {
 	rows orderRows
 }
 
-var _ ports.BookRuns = (*BookRuns)(nil)
+var _ ports.ReconciliationRuns = (*BookRuns)(nil)
 
 // NewBookRuns works on the product database.
 func NewBookRuns(pool *pgxpool.Pool, vault ports.Vault) *BookRuns {
@@ -112,7 +112,7 @@ func NewBookRuns(pool *pgxpool.Pool, vault ports.Vault) *BookRuns {
 }
 
 // Begin stores a run.
-func (s *BookRuns) Begin(ctx context.Context, run product.BookRun) error {
+func (s *BookRuns) Begin(ctx context.Context, run product.ReconciliationRun) error {
 	n, err := productdb.New(s.pool).BeginBookRun(ctx, productdb.BeginBookRunParams{
 		ID: uuid.UUID(run.ID), Nightly: run.Nightly, FromAt: run.From, ToAt: run.To, StartedAt: run.StartedAt,
 	})
@@ -123,17 +123,17 @@ func (s *BookRuns) Begin(ctx context.Context, run product.BookRun) error {
 }
 
 // Claim leases the run that nobody carries on.
-func (s *BookRuns) Claim(ctx context.Context, now time.Time, lease time.Duration) (product.BookRun, error) {
+func (s *BookRuns) Claim(ctx context.Context, now time.Time, lease time.Duration) (product.ReconciliationRun, error) {
 	q := productdb.New(s.pool)
 	row, err := q.ClaimBookRun(ctx, productdb.ClaimBookRunParams{Now: now, Until: now.Add(lease)})
 	if err != nil {
-		return product.BookRun{}, translate("claim a run", err, fault.ResourceNotFound)
+		return product.ReconciliationRun{}, translate("claim a run", err, fault.ResourceNotFound)
 	}
 	return bookRun(ctx, q, row)
 }
 
 // Save stores how far a run is.
-func (s *BookRuns) Save(ctx context.Context, run product.BookRun, until time.Time, found ...product.Difference) error {
+func (s *BookRuns) Save(ctx context.Context, run product.ReconciliationRun, until time.Time, found ...product.Difference) error {
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		q := productdb.New(tx)
 		n, err := q.SaveBookRun(ctx, productdb.SaveBookRunParams{
@@ -166,20 +166,20 @@ func (s *BookRuns) Nightly(ctx context.Context, since time.Time) (bool, error) {
 }
 
 // Report answers a run with its differences.
-func (s *BookRuns) Report(ctx context.Context, run id.ID) (product.BookReport, error) {
+func (s *BookRuns) Report(ctx context.Context, run id.ID) (product.ReconciliationReport, error) {
 	q := productdb.New(s.pool)
 	row, err := q.LastBookRun(ctx)
 	if !run.IsZero() {
 		row, err = q.BookRun(ctx, uuid.UUID(run))
 	}
 	if err != nil {
-		return product.BookReport{}, translate("read a run", err, fault.ResourceNotFound)
+		return product.ReconciliationReport{}, translate("read a run", err, fault.ResourceNotFound)
 	}
-	var report product.BookReport
+	var report product.ReconciliationReport
 	if report.Run, err = bookRun(ctx, q, row); err != nil {
 		return report, err
 	}
-	rows, err := q.BookDifferences(ctx, productdb.BookDifferencesParams{RunID: row.ID, N: product.MostDifferencesShown})
+	rows, err := q.BookDifferences(ctx, productdb.BookDifferencesParams{RunID: row.ID, N: product.MaxDifferencesShown})
 	for _, r := range rows {
 		var number line.Number // one that is gone, or cannot be opened, is shown without its line
 		if len(r.LineIndex) > 0 {
@@ -192,11 +192,11 @@ func (s *BookRuns) Report(ctx context.Context, run id.ID) (product.BookReport, e
 	return report, translate("read differences", err)
 }
 
-func bookRun(ctx context.Context, q *productdb.Queries, row productdb.BookRun) (product.BookRun, error) {
+func bookRun(ctx context.Context, q *productdb.Queries, row productdb.BookRun) (product.ReconciliationRun, error) {
 	found, err := q.CountBookDifferences(ctx, row.ID)
-	return product.BookRun{
+	return product.ReconciliationRun{
 		ID: id.ID(row.ID), Nightly: row.Nightly, From: row.FromAt.UTC(), To: row.ToAt.UTC(), StartedAt: row.StartedAt.UTC(),
-		Finished: moment(row.FinishedAt), Reached: product.BookPlace{At: moment(row.ReachedAt), ID: someID(row.ReachedID)},
+		Finished: moment(row.FinishedAt), Reached: product.ReconciliationPlace{At: moment(row.ReachedAt), ID: someID(row.ReachedID)},
 		Checked: int(row.Checked), Asked: int(row.Asked), Undecided: int(row.Undecided), Unasked: int(row.Unasked), Found: int(found),
 		Fence: row.Fence,
 	}, translate("count differences", err)

@@ -38,14 +38,14 @@ func TestTheBooksAreReadAlongIndexes(t *testing.T) {
 	books, year := postgres.NewBooks(pool, keys), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, n := range []int{1, 100} {
 		seen.all = nil
-		page, err := books.Final(t.Context(), year.AddDate(0, 0, 5), year.AddDate(0, 0, 7), product.BookPlace{At: year.AddDate(0, 0, 6)}, n)
+		page, err := books.Final(t.Context(), year.AddDate(0, 0, 5), year.AddDate(0, 0, 7), product.ReconciliationPlace{At: year.AddDate(0, 0, 6)}, n)
 		require.NoError(t, err)
 		require.Len(t, page, n)
 		require.True(t, page[0].Order.Line.IsZero(), "a line that cannot be opened holds nothing up")
-		require.Equal(t, page[0].Told.Sequence-1, page[0].Before.Sequence)
-		require.True(t, page[0].Replaced)
-		require.False(t, page[0].Twin)
-		require.Equal(t, 1, page[0].Told.Times)
+		require.Equal(t, page[0].Delivery.Sequence-1, page[0].Previous.Sequence)
+		require.True(t, page[0].Superseded)
+		require.False(t, page[0].DuplicateSequence)
+		require.Equal(t, 1, page[0].Delivery.Accepted)
 		require.Len(t, seen.all, 2)
 	}
 	open, err := books.Open(t.Context(), year.AddDate(0, 0, 1), id.ID{}, 100)
@@ -62,11 +62,11 @@ func TestTheBooksAreReadAlongIndexes(t *testing.T) {
 		require.Contains(t, plan, index)
 	}
 	exec(t, db.Admin, "UPDATE change_orders SET delivery_sequence = 3 WHERE line_index = decode(md5('7'), 'hex') AND delivery_sequence = 4")
-	page, err := books.Final(t.Context(), year, year.AddDate(0, 1, 0), product.BookPlace{}, 20_000)
+	page, err := books.Final(t.Context(), year, year.AddDate(0, 1, 0), product.ReconciliationPlace{}, 20_000)
 	require.NoError(t, err)
 	twins := 0
 	for _, e := range page {
-		if e.Twin {
+		if e.DuplicateSequence {
 			twins++
 		}
 	}
@@ -94,10 +94,10 @@ func TestADifferenceOutlivesItsOrder(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Product), keyring(t)
 	runs := postgres.NewBookRuns(db.Pool, keys)
-	require.NoError(t, runs.Begin(t.Context(), product.BookRun{ID: id.ID{1}, From: noon, To: noon, StartedAt: noon}))
+	require.NoError(t, runs.Begin(t.Context(), product.ReconciliationRun{ID: id.ID{1}, From: noon, To: noon, StartedAt: noon}))
 	run, err := runs.Claim(t.Context(), noon, time.Minute)
 	require.NoError(t, err)
-	d := product.Difference{RequestID: id.ID{2}, Kind: product.NotTold, Found: noon, Text: "its delivery is parked"}
+	d := product.Difference{RequestID: id.ID{2}, Kind: product.NotDelivered, Found: noon, Text: "its delivery is parked"}
 	require.NoError(t, runs.Save(t.Context(), run, noon, d))
 	report, err := runs.Report(t.Context(), run.ID)
 	require.NoError(t, err)
@@ -119,12 +119,12 @@ func TestTroubleWithTheBooks(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, call := range map[string]func() error{
-		"final":   func() error { _, err := books.Final(ctx, noon, noon, product.BookPlace{}, 1); return err },
+		"final":   func() error { _, err := books.Final(ctx, noon, noon, product.ReconciliationPlace{}, 1); return err },
 		"entry":   func() error { _, err := books.Entry(ctx, id.ID{1}); return err },
 		"open":    func() error { _, err := books.Open(ctx, noon, id.ID{}, 1); return err },
-		"begin":   func() error { return runs.Begin(ctx, product.BookRun{}) },
+		"begin":   func() error { return runs.Begin(ctx, product.ReconciliationRun{}) },
 		"claim":   func() error { _, err := runs.Claim(ctx, noon, time.Minute); return err },
-		"save":    func() error { return runs.Save(ctx, product.BookRun{}, noon) },
+		"save":    func() error { return runs.Save(ctx, product.ReconciliationRun{}, noon) },
 		"nightly": func() error { _, err := runs.Nightly(ctx, noon); return err },
 		"report":  func() error { _, err := runs.Report(ctx, id.ID{}); return err },
 		"purge":   func() error { _, _, err := postgres.PurgeBookRuns(db.Pool)(ctx, 3, 1); return err },

@@ -33,17 +33,17 @@ func NewChangeTimelines(pool, kos *pgxpool.Pool, vault ports.Vault) *ChangeTimel
 }
 
 // Of answers the story of an order.
-func (s *ChangeTimelines) Of(ctx context.Context, request id.ID) (timeline.Story, error) {
+func (s *ChangeTimelines) ByRequest(ctx context.Context, request id.ID) (timeline.Timeline, error) {
 	var o timeline.Order
 	err := atOnce(ctx, s.pool, func(tx pgx.Tx) (err error) {
 		o, err = s.read(ctx, tx, uuid.UUID(request))
 		return err
 	})
 	if err != nil {
-		return timeline.Story{}, translate("read the timeline of an order", err, fault.ResourceNotFound)
+		return timeline.Timeline{}, translate("read the timeline of an order", err, fault.ResourceNotFound)
 	}
 	o.Calls, o.Gaps = callsOf(ctx, s.kos, request, o.Gaps)
-	return o.Story(), nil
+	return o.Timeline(), nil
 }
 
 func (s *ChangeTimelines) read(ctx context.Context, tx pgx.Tx, order uuid.UUID) (timeline.Order, error) {
@@ -66,8 +66,8 @@ func (s *ChangeTimelines) read(ctx context.Context, tx pgx.Tx, order uuid.UUID) 
 	}
 	steps, o.Gaps = newest(steps, o.Gaps)
 	words, o.Gaps = newest(words, o.Gaps)
-	o.Steps, o.Words = each(steps, stepOf), each(words, wordOf)
-	o.Told.Made, o.Gaps, err = deliveriesOf(ctx, tx, order, o.Gaps)
+	o.Steps, o.Decisions = each(steps, stepOf), each(words, wordOf)
+	o.Deliveries.Attempts, o.Gaps, err = deliveriesOf(ctx, tx, order, o.Gaps)
 	return o, err
 }
 
@@ -82,7 +82,7 @@ func (s *ChangeTimelines) order(order uuid.UUID, row productdb.OrderToldRow) (ti
 			State: product.State(row.State), RequestedAt: row.RequestedAt.UTC(), FailureReason: row.FailureReason, KOSOrder: row.KosOrder,
 			NextAttemptAt: row.NextAttemptAt.UTC(),
 		},
-		Told:       timeline.Tellings{ReplayedAt: moment(row.DeliveryReplayedAt)},
+		Deliveries: timeline.Deliveries{ReplayedAt: moment(row.DeliveryReplayedAt)},
 		NotifiedAt: moment(row.NotifiedAt), Notices: int(row.NotifyAttempts),
 	}, err
 }
@@ -93,8 +93,8 @@ func stepOf(r productdb.StepsOfRow) timeline.Step {
 	}
 }
 
-func wordOf(r productdb.WordsOfRow) timeline.Word {
-	return timeline.Word{
+func wordOf(r productdb.WordsOfRow) timeline.Decision {
+	return timeline.Decision{
 		Resolution: product.Resolution{Outcome: product.Outcome(r.Outcome), Reason: r.Reason, By: auth.UserID(r.ByUser), At: r.At.UTC()},
 		Applied:    r.Applied,
 	}

@@ -67,7 +67,7 @@ func TestBillsOfTheReleaseBefore(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, batches, 2)
 	for _, batch := range batches {
-		require.Nil(t, batch[0].Verdict)
+		require.Nil(t, batch[0].Unreadable)
 		if batch[0].Body.Inquiry.Line == portstest.Line(20) {
 			require.Equal(t, freshness.FromStale, batch[0].Body.Inquiry.Source)
 			require.Equal(t, money.Won(74_000), batch[0].Body.Bill.Total)

@@ -40,7 +40,7 @@ func NewGuesses(pool *pgxpool.Pool, vault ports.Vault, policy auth.LockoutPolicy
 // Take reserves the guess in one statement that commits by itself. Those who wait hold no connection.
 func (g *Guesses) Take(ctx context.Context, s auth.Subject, now time.Time) (guess auth.Guess, err error) {
 	began := time.Now()
-	done, err := g.queue.Do(ctx, s, ports.GuessPatience, poll, func() (bool, error) {
+	done, err := g.queue.Do(ctx, s, ports.GuessWait, poll, func() (bool, error) {
 		guess, err = g.take(ctx, s, now.Add(time.Since(began).Truncate(poll)))
 		return guess.Verdict != auth.GuessBusy, err
 	})
@@ -48,7 +48,7 @@ func (g *Guesses) Take(ctx context.Context, s auth.Subject, now time.Time) (gues
 	case err != nil:
 		return auth.Guess{}, translate("take guess", err)
 	case !done:
-		return auth.Guess{}, fault.New(fault.RateLimitExceeded).RetryIn(ports.GuessPatience)
+		return auth.Guess{}, fault.New(fault.RateLimitExceeded).RetryIn(ports.GuessWait)
 	}
 	return guess, nil
 }

@@ -15,7 +15,7 @@ var _ ports.LoginRecords = (*LoginHistory)(nil)
 // Page reads by the keyed hash of the id, which events of unknown ids have as well.
 func (h *LoginHistory) Page(ctx context.Context, user auth.UserID, page, size int) ([]auth.LoginEvent, int, error) {
 	q, hashes := authdb.New(h.pool), h.subjects(user)
-	total, err := q.CountLogins(ctx, authdb.CountLoginsParams{Subjects: hashes, UserID: string(user), Most: auth.MostCounted})
+	total, err := q.CountLogins(ctx, authdb.CountLoginsParams{Subjects: hashes, UserID: string(user), Most: auth.MaxCounted})
 	if err != nil {
 		return nil, 0, translate("count login history", err)
 	}

@@ -90,7 +90,7 @@ type lines struct {
 func (l lines) place(index []byte, keys []string) sealing.Place {
 	at := sealing.At(l.column, slices.Concat(keys, []string{string(index)})...)
 	if len(keys) > 0 && keys[0] == "" { // of the decoy
-		return at.Quietly()
+		return at.WithoutAlert()
 	}
 	return at
 }

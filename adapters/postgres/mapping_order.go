@@ -46,7 +46,7 @@ func (orderRows) saved(o product.Order, at time.Time) (productdb.SaveOrderParams
 		ID: uuid.UUID(o.ID), At: at, Fence: o.Fence, Version: o.Version, TransactionID: uuid.UUID(o.TransactionID), EffectiveDate: day,
 		FromName: o.FromName, ToName: o.Target.Name, ToPlan: plan, CheckedAt: optional(o.CheckedAt), State: string(o.State),
 		ProcessedAt: optional(o.ProcessedAt), ResultCode: o.ResultCode, ResultMessage: o.ResultMessage, FailureReason: o.FailureReason,
-		KosOrder: o.KOSOrder, Sends: int64(o.Sends), Reconciles: int64(o.Reconciles), NextAttemptAt: o.NextAttemptAt, Held: o.Held,
+		KosOrder: o.KOSOrder, Sends: int64(o.Sends), Reconciles: int64(o.Reconciles), NextAttemptAt: o.NextAttemptAt, Held: o.WaitingForKOS,
 		Note: o.Note, DeliveryState: string(state), DeliveryNextAt: next,
 	}, errors.Join(err1, err2)
 }
@@ -115,7 +115,7 @@ func (r orderRows) noun(row productdb.ChangeOrder) (product.Order, error) {
 		CheckedAt: moment(row.CheckedAt), State: product.State(row.State), RequestedAt: row.RequestedAt.UTC(),
 		ProcessedAt: moment(row.ProcessedAt), ResultCode: row.ResultCode, ResultMessage: row.ResultMessage,
 		FailureReason: row.FailureReason, KOSOrder: row.KosOrder, Sends: int(row.Sends), Reconciles: int(row.Reconciles),
-		NextAttemptAt: row.NextAttemptAt.UTC(), Held: row.Held, Fence: row.Fence, Version: row.Version, TraceID: row.TraceID,
+		NextAttemptAt: row.NextAttemptAt.UTC(), WaitingForKOS: row.Held, Fence: row.Fence, Version: row.Version, TraceID: row.TraceID,
 	}, errors.Join(err1, err2, err3)
 }
 

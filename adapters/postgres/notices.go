@@ -48,7 +48,7 @@ func (s *Notices) Claim(ctx context.Context, now time.Time, lease time.Duration,
 }
 
 // Told drops a notice.
-func (s *Notices) Told(ctx context.Context, n product.Notice, at time.Time) error {
+func (s *Notices) Notified(ctx context.Context, n product.Notice, at time.Time) error {
 	return s.settle(ctx, n, productdb.SettleNoticeParams{NotifiedAt: &at})
 }
 

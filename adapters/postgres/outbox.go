@@ -91,14 +91,14 @@ func (o *Outbox[B]) items(
 		}
 		all[len(all)-1] = append(all[len(all)-1], delivery.Item[B]{
 			ID: id.ID(r.ID), Subject: string(r.SubjectIndex), Sequence: *r.DeliverySequence, Attempts: int(r.DeliveryAttempts),
-			Fence: r.DeliveryFence, CreatedAt: began(r.ProcessedAt, r.DeliveryReplayedAt), Body: says.body, Verdict: says.verdict,
+			Fence: r.DeliveryFence, CreatedAt: began(r.ProcessedAt, r.DeliveryReplayedAt), Body: says.body, Unreadable: says.verdict,
 		})
 	}
 	return all, nil
 }
 
 // Settle records the outcome of claimed events in one statement.
-func (o *Outbox[B]) Settle(ctx context.Context, now time.Time, items ...delivery.Settled) error {
+func (o *Outbox[B]) Settle(ctx context.Context, now time.Time, items ...delivery.AttemptResult) error {
 	p := requestdb.SettleDeliveriesParams{At: now}
 	for _, i := range items {
 		p.Ids = append(p.Ids, uuid.UUID(i.ID))
@@ -116,10 +116,10 @@ func (o *Outbox[B]) Settle(ctx context.Context, now time.Time, items ...delivery
 }
 
 // List returns one page of the events and their number, which is counted up to delivery.MostCounted.
-func (o *Outbox[B]) List(ctx context.Context, f delivery.Filter) ([]delivery.Told, int, error) {
+func (o *Outbox[B]) List(ctx context.Context, f delivery.Filter) ([]delivery.Listed, int, error) {
 	q, since := requestdb.New(o.pool), uuid.UUID(id.At(f.Since))
 	total, err := q.CountDeliveries(ctx, requestdb.CountDeliveriesParams{
-		State: string(f.State), Since: since, Most: delivery.MostCounted,
+		State: string(f.State), Since: since, Most: delivery.MaxCounted,
 	})
 	if err != nil {
 		return nil, 0, translate("count deliveries", err)
@@ -131,12 +131,12 @@ func (o *Outbox[B]) List(ctx context.Context, f delivery.Filter) ([]delivery.Tol
 		return nil, 0, translate("read deliveries", err)
 	}
 	page := each(rows, o.listed)
-	ids := each(page, func(t delivery.Told) uuid.UUID { return uuid.UUID(t.ID) })
+	ids := each(page, func(t delivery.Listed) uuid.UUID { return uuid.UUID(t.ID) })
 	subjects, err := o.masked(ctx, ids)
 	if err != nil {
 		return nil, 0, translate("read deliveries", err)
 	}
-	attempts, err := q.LastAttempts(ctx, requestdb.LastAttemptsParams{Events: ids, Most: delivery.MostShown})
+	attempts, err := q.LastAttempts(ctx, requestdb.LastAttemptsParams{Events: ids, Most: delivery.MaxAttemptsListed})
 	if err != nil {
 		return nil, 0, translate("read attempts", err)
 	}
@@ -146,8 +146,8 @@ func (o *Outbox[B]) List(ctx context.Context, f delivery.Filter) ([]delivery.Tol
 	return page, int(total), nil
 }
 
-func (o *Outbox[B]) listed(r requestdb.DeliveriesRow) delivery.Told {
-	return delivery.Told{
+func (o *Outbox[B]) listed(r requestdb.DeliveriesRow) delivery.Listed {
+	return delivery.Listed{
 		ID: id.ID(r.ID), Kind: o.kind, State: delivery.State(r.DeliveryState), Attempts: int(r.DeliveryAttempts),
 		FinalAt: moment(r.ProcessedAt), NextAt: moment(r.DeliveryNextAt), DeliveredAt: moment(r.DeliveredAt),
 		ReplayedAt: moment(r.DeliveryReplayedAt), Sequence: orZero(r.DeliverySequence),
@@ -155,13 +155,13 @@ func (o *Outbox[B]) listed(r requestdb.DeliveriesRow) delivery.Told {
 }
 
 // lastOf picks the attempts of one event, the newest first.
-func lastOf(event id.ID, attempts []requestdb.LastAttemptsRow) (last []delivery.Made) {
+func lastOf(event id.ID, attempts []requestdb.LastAttemptsRow) (last []delivery.AttemptRecord) {
 	for _, a := range attempts {
 		if id.ID(a.EventID) == event {
-			last = append(last, delivery.Made{At: a.At.UTC(), State: delivery.State(a.State), Note: a.Note})
+			last = append(last, delivery.AttemptRecord{At: a.At.UTC(), State: delivery.State(a.State), Note: a.Note})
 		}
 	}
-	slices.SortStableFunc(last, func(a, b delivery.Made) int { return b.At.Compare(a.At) })
+	slices.SortStableFunc(last, func(a, b delivery.AttemptRecord) int { return b.At.Compare(a.At) })
 	return last
 }
 

@@ -33,7 +33,7 @@ func NewParkedOrders(pool *pgxpool.Pool, vault ports.Vault) *ParkedOrders {
 // List answers one page and how many there are; the two are read one after the other.
 func (s *ParkedOrders) List(ctx context.Context, page, size int) ([]product.ParkedOrder, int, error) {
 	q := productdb.New(s.pool)
-	total, err := q.CountParkedOrders(ctx, product.MostParkedCounted)
+	total, err := q.CountParkedOrders(ctx, product.MaxParkedCounted)
 	if err != nil {
 		return nil, 0, translate("count parked orders", err)
 	}

@@ -84,7 +84,7 @@ func (l *RequestList) List(ctx context.Context, f staff.Filter) ([]staff.Request
 
 func (l *RequestList) count(ctx context.Context, f staff.Filter) (int64, error) {
 	q, user := requestdb.New(l.pool), string(f.UserID)
-	const most = staff.MostCounted
+	const most = staff.MaxCounted
 	switch {
 	case f.TraceID != "":
 		return q.CountRequestsOfTrace(ctx, requestdb.CountRequestsOfTraceParams{

@@ -168,7 +168,7 @@ func (s *Requests) Outbox(kind delivery.Kind, mask func(request.Subject) string)
 }
 
 // Of returns the timeline of a request; it makes Requests a ports.Timelines.
-func (s *Requests) Of(ctx context.Context, r id.ID) (timeline.Story, error) {
+func (s *Requests) ByRequest(ctx context.Context, r id.ID) (timeline.Timeline, error) {
 	var t timeline.Plain
 	err := atOnce(ctx, s.pool, func(tx pgx.Tx) error {
 		row, err := requestdb.New(tx).Request(ctx, uuid.UUID(r))
@@ -178,14 +178,14 @@ func (s *Requests) Of(ctx context.Context, r id.ID) (timeline.Story, error) {
 		if t.Row, err = s.rows.noun(row); err != nil {
 			return err
 		}
-		t.Told.ReplayedAt = moment(row.DeliveryReplayedAt)
-		t.Told.Made, t.Gaps, err = deliveriesOf(ctx, tx, row.ID, nil)
+		t.Deliveries.ReplayedAt = moment(row.DeliveryReplayedAt)
+		t.Deliveries.Attempts, t.Gaps, err = deliveriesOf(ctx, tx, row.ID, nil)
 		return err
 	})
 	if err != nil {
-		return timeline.Story{}, translate("read the timeline of a request", err, fault.ResourceNotFound)
+		return timeline.Timeline{}, translate("read the timeline of a request", err, fault.ResourceNotFound)
 	}
-	return t.Story(), nil
+	return t.Timeline(), nil
 }
 
 // requestRows maps rows of the table requests.

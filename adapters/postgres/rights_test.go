@@ -194,8 +194,8 @@ func TestHistoriesAreKept(t *testing.T) {
 		items, err := outbox.Claim(t.Context(), now, time.Minute, 1, 1)
 		require.NoError(t, err)
 		require.Len(t, items, 1)
-		state, _ := delivery.After(now, items[0][0].Attempts, attempt, now, 0)
-		done := delivery.Settled{ID: o.ID, Fence: items[0][0].Fence, Attempt: attempt, State: state, Next: now}
+		state, _ := delivery.NextState(now, items[0][0].Attempts, attempt, now, 0)
+		done := delivery.AttemptResult{ID: o.ID, Fence: items[0][0].Fence, Attempt: attempt, State: state, Next: now}
 		require.NoError(t, outbox.Settle(t.Context(), now, done))
 		if state == delivery.Delivered {
 			break

@@ -114,7 +114,7 @@ func furnish(t *testing.T, form sealing.Form) house {
 			Request: []byte("asked"), Answer: []byte("answered"), AskedAt: noon, AnsweredAt: noon,
 		}))
 	}
-	require.NoError(t, active.Seen(ctx, freshness.Bills, []line.Number{portstest.Line(1), portstest.Line(2)}, noon, noon))
+	require.NoError(t, active.NoteActiveLine(ctx, freshness.Bills, []line.Number{portstest.Line(1), portstest.Line(2)}, noon, noon))
 	require.NoError(t, postgres.NewPlans(kosDB, vault.Plans(h.keys)).Put(ctx, portstest.PlansCopies()[0]))
 	return h
 }
@@ -240,7 +240,7 @@ func TestAnExchangedBillIsNeitherShownNorDelivered(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, claimed, 2)
 		for _, batch := range claimed {
-			require.Equal(t, delivery.Rejected, batch[0].Verdict.Outcome)
+			require.Equal(t, delivery.Rejected, batch[0].Unreadable.Outcome)
 			require.Nil(t, batch[0].Body.Bill)
 		}
 		require.Len(t, h.refused.taken(), 6, form.String())
@@ -257,7 +257,7 @@ func TestAnInquiryIsAnsweredWithItsOwnLinesBill(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, claimed, 2)
 	for _, batch := range claimed {
-		require.Equal(t, delivery.Rejected, batch[0].Verdict.Outcome)
+		require.Equal(t, delivery.Rejected, batch[0].Unreadable.Outcome)
 		require.Nil(t, batch[0].Body.Bill)
 	}
 	require.Len(t, h.refused.taken(), 2)
@@ -487,7 +487,7 @@ func TestOneUnreadableLineIsNotFetchedAhead(t *testing.T) {
 	require.Len(t, due, 1)
 	require.Equal(t, []string{"kos.active_lines.line"}, h.refused.taken())
 	later := noon.Add(time.Hour)
-	require.NoError(t, active.Seen(t.Context(), freshness.Bills, []line.Number{portstest.Line(1), portstest.Line(2)}, later, later))
+	require.NoError(t, active.NoteActiveLine(t.Context(), freshness.Bills, []line.Number{portstest.Line(1), portstest.Line(2)}, later, later))
 	due, err = active.Due(t.Context(), freshness.Bills, later, noon, time.Minute, 9)
 	require.NoError(t, err)
 	require.Len(t, due, 2)

@@ -150,11 +150,11 @@ func TestKeysOfOrdersAreDroppedWhenTheyAreOld(t *testing.T) {
 
 func TestBillOutbox(t *testing.T) {
 	t.Parallel()
-	portstest.Outbox(t, func(t *testing.T) portstest.Mailbag[ports.BillResult] {
+	portstest.Outbox(t, func(t *testing.T) portstest.OutboxFixture[ports.BillResult] {
 		t.Helper()
 		pool, v := pgtest.New(t, migrations.Bill).Pool, keyring(t)
 		s := vault.Bills(v)
-		return portstest.BillMail(postgres.NewBillOutbox(pool, v, s), postgres.NewBills(pool, v, s, nil), postgres.NewInquiries(pool, v))
+		return portstest.BillOutbox(postgres.NewBillOutbox(pool, v, s), postgres.NewBills(pool, v, s, nil), postgres.NewInquiries(pool, v))
 	})
 }
 
@@ -168,10 +168,10 @@ func TestOrders(t *testing.T) {
 
 func TestChangeOutbox(t *testing.T) {
 	t.Parallel()
-	portstest.Outbox(t, func(t *testing.T) portstest.Mailbag[ports.ChangeResult] {
+	portstest.Outbox(t, func(t *testing.T) portstest.OutboxFixture[ports.ChangeResult] {
 		t.Helper()
 		pool, v := pgtest.New(t, migrations.Product).Pool, keyring(t)
-		return portstest.ChangeMail(postgres.NewChangeOutbox(pool, v), postgres.NewOrders(pool, v))
+		return portstest.ChangeOutbox(postgres.NewChangeOutbox(pool, v), postgres.NewOrders(pool, v))
 	})
 }
 
@@ -188,18 +188,18 @@ func TestParkedOrders(t *testing.T) {
 
 func TestBooks(t *testing.T) {
 	t.Parallel()
-	portstest.Books(t, func(t *testing.T) portstest.Bookkeeping {
+	portstest.ReconciliationSource(t, func(t *testing.T) portstest.Reconciliation {
 		t.Helper()
 		pool, v := pgtest.New(t, migrations.Product).Pool, keyring(t)
-		return portstest.Bookkeeping{
-			Books: postgres.NewBooks(pool, v), Orders: postgres.NewOrders(pool, v), Outbox: postgres.NewChangeOutbox(pool, v),
+		return portstest.Reconciliation{
+			Source: postgres.NewBooks(pool, v), Orders: postgres.NewOrders(pool, v), Outbox: postgres.NewChangeOutbox(pool, v),
 		}
 	})
 }
 
 func TestBookRuns(t *testing.T) {
 	t.Parallel()
-	portstest.BookRuns(t, func(t *testing.T) portstest.Running {
+	portstest.ReconciliationRuns(t, func(t *testing.T) portstest.Running {
 		t.Helper()
 		pool, v := pgtest.New(t, migrations.Product).Pool, keyring(t)
 		return portstest.Running{Runs: postgres.NewBookRuns(pool, v), Orders: postgres.NewOrders(pool, v)}

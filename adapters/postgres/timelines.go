@@ -21,7 +21,7 @@ import (
 const callsWithin = time.Second
 
 // mostRows is one row more than a story tells of a kind, to see whether there are more.
-const mostRows = timeline.MostOfAKind + 1
+const mostRows = timeline.MaxPerKind + 1
 
 // callsOf answers the calls that were made for a request, oldest first, and gaps with what of them cannot be told.
 func callsOf(ctx context.Context, pool *pgxpool.Pool, request id.ID, gaps []timeline.Gap) ([]audit.Call, []timeline.Gap) {
@@ -29,7 +29,7 @@ func callsOf(ctx context.Context, pool *pgxpool.Pool, request id.ID, gaps []time
 	defer cancel()
 	rows, err := kosdb.New(pool).CallsOf(ctx, kosdb.CallsOfParams{RequestID: uuid.UUID(request), Most: mostRows})
 	if err != nil {
-		return nil, append(gaps, timeline.NoCalls)
+		return nil, append(gaps, timeline.CallsUnavailable)
 	}
 	rows, gaps = newest(rows, gaps)
 	return each(rows, func(r kosdb.CallsOfRow) audit.Call {
@@ -43,10 +43,10 @@ func callsOf(ctx context.Context, pool *pgxpool.Pool, request id.ID, gaps []time
 
 // newest turns rows that were read newest first, and tells when there are too many of them.
 func newest[R any](rows []R, gaps []timeline.Gap) ([]R, []timeline.Gap) {
-	if len(rows) > timeline.MostOfAKind {
-		rows = rows[:timeline.MostOfAKind]
-		if !slices.Contains(gaps, timeline.Cut) {
-			gaps = append(gaps, timeline.Cut)
+	if len(rows) > timeline.MaxPerKind {
+		rows = rows[:timeline.MaxPerKind]
+		if !slices.Contains(gaps, timeline.Truncated) {
+			gaps = append(gaps, timeline.Truncated)
 		}
 	}
 	slices.Reverse(rows)
@@ -69,13 +69,13 @@ func atOnce(ctx context.Context, pool *pgxpool.Pool, read func(pgx.Tx) error) er
 // deliveriesOf returns the attempts to deliver a request's event, the oldest first.
 func deliveriesOf(
 	ctx context.Context, tx requestdb.DBTX, event uuid.UUID, gaps []timeline.Gap,
-) ([]delivery.Made, []timeline.Gap, error) {
+) ([]delivery.AttemptRecord, []timeline.Gap, error) {
 	rows, err := requestdb.New(tx).AttemptsOf(ctx, requestdb.AttemptsOfParams{EventID: event, Most: mostRows})
 	if err != nil {
 		return nil, gaps, err
 	}
 	rows, gaps = newest(rows, gaps)
-	return each(rows, func(r requestdb.AttemptsOfRow) delivery.Made {
-		return delivery.Made{At: r.At.UTC(), State: delivery.State(r.State), Note: r.Note}
+	return each(rows, func(r requestdb.AttemptsOfRow) delivery.AttemptRecord {
+		return delivery.AttemptRecord{At: r.At.UTC(), State: delivery.State(r.State), Note: r.Note}
 	}), gaps, nil
 }

@@ -56,7 +56,7 @@ func parkedAndEnded(t *testing.T, b books) product.Order {
 	save := func(state product.State, held bool) {
 		var err error
 		at = at.Add(time.Minute)
-		o.State, o.Held, o.Sends, o.Note = state, held, 1, ""
+		o.State, o.WaitingForKOS, o.Sends, o.Note = state, held, 1, ""
 		if held {
 			o.Sends, o.Note = 0, "QUOTA"
 		}
@@ -78,24 +78,24 @@ func parkedAndEnded(t *testing.T, b books) product.Order {
 	notices := postgres.NewNotices(b.db.Pool, b.keys)
 	claimed, err := notices.Claim(t.Context(), time.Now().Add(time.Minute), time.Minute, 1)
 	require.NoError(t, err)
-	require.NoError(t, notices.Told(t.Context(), claimed[0], time.Now()))
+	require.NoError(t, notices.Notified(t.Context(), claimed[0], time.Now()))
 	outbox := postgres.NewChangeOutbox(b.db.Pool, b.keys)
 	items, err := outbox.Claim(t.Context(), time.Now().Add(time.Minute), time.Minute, 1, 1)
 	require.NoError(t, err)
-	require.NoError(t, outbox.Settle(t.Context(), time.Now(), delivery.Settled{
+	require.NoError(t, outbox.Settle(t.Context(), time.Now(), delivery.AttemptResult{
 		ID: o.ID, Fence: items[0][0].Fence, State: delivery.Delivered, Attempt: delivery.Attempt{Note: "HTTP 200"},
 	}))
 	return o
 }
 
-var endedStory = []timeline.What{
-	timeline.Requested, timeline.WaitedForTurn, timeline.CalledKOS, timeline.Waiting, timeline.CheckPassed, timeline.Dispatched,
-	timeline.Unknown, timeline.Parked, timeline.Proposed, timeline.Resolved, timeline.Completed, timeline.CustomerTold, timeline.Delivered,
+var endedStory = []timeline.EventType{
+	timeline.Requested, timeline.WaitedForQuota, timeline.CalledKOS, timeline.Waiting, timeline.CheckPassed, timeline.Dispatched,
+	timeline.Unknown, timeline.Parked, timeline.Proposed, timeline.Resolved, timeline.Completed, timeline.CustomerNotified, timeline.Delivered,
 }
 
 func TestTimelinesOfChanges(t *testing.T) {
 	t.Parallel()
-	portstest.Timelines(t, func(t *testing.T) (ports.Timelines, id.ID, []timeline.What) {
+	portstest.Timelines(t, func(t *testing.T) (ports.Timelines, id.ID, []timeline.EventType) {
 		t.Helper()
 		b := openBooks(t, migrations.Product)
 		return postgres.NewChangeTimelines(b.db.Pool, b.kos.Pool, b.keys), parkedAndEnded(t, b).ID, endedStory
@@ -113,20 +113,20 @@ func answeredStale(t *testing.T, b books) id.ID {
 	outbox := postgres.NewBillOutbox(b.db.Pool, b.keys, vault.Bills(b.keys))
 	items, err := outbox.Claim(t.Context(), noon.Add(time.Minute), time.Minute, 1, 1)
 	require.NoError(t, err)
-	require.NoError(t, outbox.Settle(t.Context(), noon.Add(time.Minute), delivery.Settled{
+	require.NoError(t, outbox.Settle(t.Context(), noon.Add(time.Minute), delivery.AttemptResult{
 		ID: q.ID, Fence: items[0][0].Fence, State: delivery.Parked, Attempt: delivery.Attempt{Outcome: delivery.Rejected, Note: "HTTP 422"},
 	}))
 	require.NoError(t, outbox.Replay(t.Context(), q.ID, noon.Add(time.Hour)))
 	return q.ID
 }
 
-var staleStory = []timeline.What{
-	timeline.Requested, timeline.WaitedForTurn, timeline.CalledKOS, timeline.Stale, timeline.DeliveryParked, timeline.DeliveryReplayed,
+var staleStory = []timeline.EventType{
+	timeline.Requested, timeline.WaitedForQuota, timeline.CalledKOS, timeline.Stale, timeline.DeliveryParked, timeline.DeliveryReplayed,
 }
 
 func TestTimelinesOfInquiries(t *testing.T) {
 	t.Parallel()
-	portstest.Timelines(t, func(t *testing.T) (ports.Timelines, id.ID, []timeline.What) {
+	portstest.Timelines(t, func(t *testing.T) (ports.Timelines, id.ID, []timeline.EventType) {
 		t.Helper()
 		b := openBooks(t, migrations.Bill)
 		return postgres.NewBillTimelines(b.db.Pool, b.kos.Pool, b.keys), answeredStale(t, b), staleStory
@@ -139,7 +139,7 @@ func TestAStoryOutlivesTheLogOfCalls(t *testing.T) {
 	b := openBooks(t, migrations.Product)
 	o := parkedAndEnded(t, b)
 	of := postgres.NewChangeTimelines(b.db.Pool, b.kos.Pool, b.keys)
-	whole, err := of.Of(t.Context(), o.ID)
+	whole, err := of.ByRequest(t.Context(), o.ID)
 	require.NoError(t, err)
 	require.Equal(t, o.Line.String(), whole.Line)
 	require.Empty(t, whole.Missing)
@@ -148,13 +148,13 @@ func TestAStoryOutlivesTheLogOfCalls(t *testing.T) {
 	require.NotContains(t, fmt.Sprint(whole), o.Line.Digits())
 	exec(t, b.db.Admin, "UPDATE change_orders SET line_sealed = 'damaged'")
 	b.kos.Pool.Close()
-	story, err := of.Of(t.Context(), o.ID)
+	story, err := of.ByRequest(t.Context(), o.ID)
 	require.NoError(t, err)
 	require.Empty(t, story.Line)
-	require.Equal(t, []timeline.Gap{timeline.NoCalls}, story.Missing)
+	require.Equal(t, []timeline.Gap{timeline.CallsUnavailable}, story.Missing)
 	require.Len(t, story.Events, len(endedStory)-2)
 	b.db.Pool.Close()
-	_, err = of.Of(t.Context(), o.ID)
+	_, err = of.ByRequest(t.Context(), o.ID)
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
 }
 
@@ -168,19 +168,19 @@ func TestALongStoryTellsTheNewest(t *testing.T) {
 		SELECT gen_random_uuid(), 'bill.inquiry', $1, now() + i * interval '1 s', now(), '0000', 200 FROM generate_series(1, 6000) i`,
 		inquiry.String())
 	of := postgres.NewBillTimelines(b.db.Pool, b.kos.Pool, b.keys)
-	story, err := of.Of(t.Context(), inquiry)
+	story, err := of.ByRequest(t.Context(), inquiry)
 	require.NoError(t, err)
-	require.Equal(t, []timeline.Gap{timeline.Cut}, story.Missing, "said once")
-	require.Len(t, story.Events, timeline.MostShown)
+	require.Equal(t, []timeline.Gap{timeline.Truncated}, story.Missing, "said once")
+	require.Len(t, story.Events, timeline.MaxEvents)
 	notes := map[string]bool{}
 	for _, e := range story.Events {
 		notes[e.Facts["note"]] = true
 	}
 	require.True(t, notes["6000"])
 	require.False(t, notes["1000"], "the newest ones")
-	require.Equal(t, timeline.Requested, story.Events[0].What)
+	require.Equal(t, timeline.Requested, story.Events[0].Type)
 	b.db.Pool.Close()
-	_, err = of.Of(t.Context(), inquiry)
+	_, err = of.ByRequest(t.Context(), inquiry)
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
 }
 
@@ -211,7 +211,7 @@ func TestAStoryIsReadAlongIndexes(t *testing.T) {
 	}
 	db, asked := watched(b.db.URL)
 	kos, called := watched(b.kos.URL)
-	_, err := postgres.NewChangeTimelines(db, kos, b.keys).Of(t.Context(), o.ID)
+	_, err := postgres.NewChangeTimelines(db, kos, b.keys).ByRequest(t.Context(), o.ID)
 	require.NoError(t, err)
 	queries := 0
 	for _, s := range append(asked.all, called.all...) {

@@ -74,12 +74,12 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		},
 		"finish order":    func() error { _, err := orders.Save(ctx, finalOrder, noon); return err },
 		"list parked":     func() error { _, _, err := postgres.NewParkedOrders(productDB, v).List(ctx, 1, 9); return err },
-		"tell customer":   func() error { return postgres.NewNotices(productDB, v).Told(ctx, product.Notice{}, noon) },
+		"tell customer":   func() error { return postgres.NewNotices(productDB, v).Notified(ctx, product.Notice{}, noon) },
 		"put customer":    func() error { return customers.Put(ctx, portstest.CustomerCopies()[0]) },
 		"put plans":       func() error { return plans.Put(ctx, portstest.PlansCopies()[0]) },
 		"log call":        func() error { return postgres.NewCallLog(kosDB, v).Append(ctx, audit.Call{Request: []byte("x")}) },
 		"append login":    func() error { return postgres.NewLoginHistory(authDB, v).Append(ctx, auth.LoginEvent{At: noon}) },
-		"saw login":       func() error { return users.SawLogin(ctx, "hong1234", noon) },
+		"saw login":       func() error { return users.RecordLogin(ctx, "hong1234", noon) },
 		"rehash":          func() error { return users.Rehash(ctx, "hong1234", personal.NewSecret("w"), personal.NewSecret("x")) },
 		"take guess":      func() error { _, err := guesses.Take(ctx, auth.Subject{UserID: "x"}, noon); return err },
 		"fail guess":      func() error { _, err := guesses.Fail(ctx, auth.Subject{UserID: "x"}, auth.Guess{}, noon); return err },
@@ -116,10 +116,10 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		},
 		"ping": func() error { return postgres.Ping(authDB)(ctx) },
 		"settle bill": func() error {
-			return billMail.Settle(ctx, noon, delivery.Settled{State: delivery.Pending})
+			return billMail.Settle(ctx, noon, delivery.AttemptResult{State: delivery.Pending})
 		},
 		"settle change": func() error {
-			return changeMail.Settle(ctx, noon, delivery.Settled{State: delivery.Pending})
+			return changeMail.Settle(ctx, noon, delivery.AttemptResult{State: delivery.Pending})
 		},
 		"resolve order": func() error {
 			_, err := postgres.NewParkedOrders(productDB, v).Resolve(ctx, id.ID{2}, product.Resolution{Outcome: product.OutcomeFailed}, nil)
@@ -163,8 +163,8 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 func readable[T any](claimed [][]delivery.Item[T], err error) error {
 	for _, batch := range claimed {
 		for _, i := range batch {
-			if i.Verdict != nil && i.Verdict.Outcome == delivery.Rejected {
-				return errors.New(i.Verdict.Note)
+			if i.Unreadable != nil && i.Unreadable.Outcome == delivery.Rejected {
+				return errors.New(i.Unreadable.Note)
 			}
 		}
 	}
@@ -313,7 +313,7 @@ func TestAResultWithoutItsBillWaits(t *testing.T) {
 	require.NoError(t, err)
 	for _, batch := range claimed {
 		for _, i := range batch {
-			verdicts[i.ID] = i.Verdict
+			verdicts[i.ID] = i.Unreadable
 			require.Equal(t, i.ID == id.ID{2}, i.Body.Bill != nil)
 		}
 	}
@@ -345,12 +345,12 @@ func TestAResultThatCannotBeOpenedIsParkedAlone(t *testing.T) {
 	outbox, publisher, heard := postgres.NewBillOutbox(db.Pool, v, vault.Bills(v)), &memory.Publisher[ports.BillResult]{}, &memory.Alerts{}
 	d := &dispatch.Service[ports.BillResult]{
 		Outbox: outbox, Publisher: publisher, Now: func() time.Time { return noon }, Random: func() float64 { return 0 }, Alerts: heard,
-		Lease: time.Minute, Attempt: time.Second, Lines: 9, Each: 9,
+		Lease: time.Minute, Attempt: time.Second, Lines: 9, EventsPerLine: 9,
 	}
 	_, err := d.Step(t.Context())
 	require.NoError(t, err)
-	require.Len(t, publisher.Told(), 1)
-	require.Equal(t, id.ID{3}, publisher.Told()[0].ID)
+	require.Len(t, publisher.Published(), 1)
+	require.Equal(t, id.ID{3}, publisher.Published()[0].ID)
 	require.Len(t, heard.Raised(), 2)
 	require.ElementsMatch(t, []string{"PARKED the stored bill cannot be opened", "PARKED the stored inquiry cannot be opened", "DELIVERED "},
 		texts(t, db.Admin, "SELECT state || ' ' || note FROM delivery_attempts"))

@@ -46,7 +46,7 @@ const (
 func userPlace(column, user string, keys ...string) sealing.Place {
 	at := sealing.At(column, append([]string{user}, keys...)...)
 	if user == "" {
-		return at.Quietly()
+		return at.WithoutAlert()
 	}
 	return at
 }
@@ -259,7 +259,7 @@ func (u *Users) addRoles(ctx context.Context, q *authdb.Queries, user auth.User)
 }
 
 // SawLogin records the time of a successful login.
-func (u *Users) SawLogin(ctx context.Context, user auth.UserID, at time.Time) error {
+func (u *Users) RecordLogin(ctx context.Context, user auth.UserID, at time.Time) error {
 	err := authdb.New(u.pool).SawLogin(ctx, authdb.SawLoginParams{UserID: string(user), LastLoginAt: optional(at)})
 	return translate("record login", err)
 }

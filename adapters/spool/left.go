@@ -42,7 +42,7 @@ func (s *Inquiries) takeOver(ctx context.Context) error {
 	s.mu.Unlock()
 	found := abandoned{unread: map[string]error{}}
 	for _, dir := range foldersOf(files) {
-		bytes, err := segments.Left(dir)
+		bytes, err := segments.Abandoned(dir)
 		if errors.Is(err, segments.ErrInUse) { // by another, or by us
 			continue
 		}
@@ -57,7 +57,7 @@ func (s *Inquiries) takeOver(ctx context.Context) error {
 		}
 		if err != nil {
 			found.unread[dir] = err
-			s.tellUnread(ctx, dir, known)
+			s.reportUnread(ctx, dir, known)
 		}
 		found.folders++
 		found.bytes += bytes
@@ -93,7 +93,7 @@ func foldersOf(files []string) (dirs []string) {
 	return slices.Compact(dirs) // the files are in order
 }
 
-func (s *Inquiries) tellUnread(ctx context.Context, dir string, known map[string]error) {
+func (s *Inquiries) reportUnread(ctx context.Context, dir string, known map[string]error) {
 	if known[dir] == nil {
 		s.raise(ctx, alert.HistoryDamaged, "what was left in folder "+filepath.Base(dir)+" of the spool cannot be read")
 	}
@@ -103,7 +103,7 @@ func (s *Inquiries) tellUnread(ctx context.Context, dir string, known map[string
 func (s *Inquiries) wait(log *segments.Log, found []entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.left = append(s.left, log)
+	s.takenOver = append(s.takenOver, log)
 	for _, e := range found {
 		s.append(e)
 	}
@@ -112,9 +112,9 @@ func (s *Inquiries) wait(log *segments.Log, found []entry) {
 // allClear says that all history is stored, once after rows have waited, when none waits any more here or in a folder that nobody works on.
 func (s *Inquiries) allClear(ctx context.Context) {
 	s.mu.Lock()
-	all := s.owes && len(s.waiting) == 0 && s.abandoned.folders == 0
+	all := s.untilAllClear && len(s.waiting) == 0 && s.abandoned.folders == 0
 	if all {
-		s.owes = false
+		s.untilAllClear = false
 	}
 	s.mu.Unlock()
 	if all {
@@ -127,7 +127,7 @@ func (s *Inquiries) giveBack() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	s.left = slices.DeleteFunc(s.left, func(l *segments.Log) bool {
+	s.takenOver = slices.DeleteFunc(s.takenOver, func(l *segments.Log) bool {
 		if l.Size() > 0 {
 			return false
 		}

@@ -21,7 +21,7 @@ func (s *Inquiries) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state := State{Rows: len(s.waiting), Bytes: s.log.Size() + s.abandoned.bytes, Folders: s.abandoned.folders}
-	for _, l := range s.left {
+	for _, l := range s.takenOver {
 		state.Bytes += l.Size()
 	}
 	if state.Rows > 0 {

@@ -97,7 +97,7 @@ func (s *Inquiries) settle(done []entry) error {
 	}
 	s.waiting = s.waiting[len(done):]
 	s.away = false
-	if s.owes = true; len(s.waiting) == 0 {
+	if s.untilAllClear = true; len(s.waiting) == 0 {
 		s.waiting = nil
 	}
 	s.mu.Unlock()

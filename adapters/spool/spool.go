@@ -25,9 +25,9 @@ import (
 
 // Config says where the spool is and what it may take; the zero value of a number is its default.
 type Config struct {
-	Dir      string        // shared by the processes of one machine; each takes a folder in it for itself
-	MaxBytes int64         // on disk; default DefaultMaxBytes. A row takes some 430 bytes there, and some 800 in memory, where it is held too
-	Patience time.Duration // how long the store may take for a row before the row is spooled; default 300 ms
+	Dir          string        // shared by the processes of one machine; each takes a folder in it for itself
+	MaxBytes     int64         // on disk; default DefaultMaxBytes. A row takes some 430 bytes there, and some 800 in memory, where it is held too
+	StoreTimeout time.Duration // how long the store may take for a row before the row is spooled; default 300 ms
 }
 
 // Deps are what the spool works with.
@@ -45,21 +45,21 @@ type Deps struct {
 // and History are the store's. It is safe for concurrent use.
 type Inquiries struct {
 	ports.Inquiries
-	deps     Deps
-	dir      string
-	patience time.Duration
-	log      *segments.Log
-	refused  *segments.Log // rows that the store will never take, for a person
-	adds     *batch.Writer[entry]
+	deps         Deps
+	dir          string
+	storeTimeout time.Duration
+	log          *segments.Log
+	refused      *segments.Log // rows that the store will never take, for a person
+	adds         *batch.Writer[entry]
 
-	mu        sync.Mutex
-	left      []*segments.Log // of processes that are gone, and hold rows that wait
-	abandoned abandoned       // what is not taken over yet
-	waiting   []entry         // each log's in its order
-	byID      map[id.ID]bill.Inquiry
-	lines     map[line.Number]int // waiting rows
-	away      bool                // the store was, when it was last asked
-	owes      bool                // rows were stored since the last all-clear
+	mu            sync.Mutex
+	takenOver     []*segments.Log // of processes that are gone, and hold rows that wait
+	abandoned     abandoned       // what is not taken over yet
+	waiting       []entry         // each log's in its order
+	byID          map[id.ID]bill.Inquiry
+	lines         map[line.Number]int // waiting rows
+	away          bool                // the store was, when it was last asked
+	untilAllClear bool                // rows were stored since the last all-clear
 }
 
 type entry struct {
@@ -75,7 +75,7 @@ var _ ports.Inquiries = (*Inquiries)(nil)
 // memory besides; what comes then is refused with Retry-After.
 const DefaultMaxBytes = 256 << 20
 
-const defaultPatience = 300 * time.Millisecond
+const defaultStoreTimeout = 300 * time.Millisecond
 
 // places is how many processes of one machine may share a directory.
 const places = 64
@@ -95,7 +95,7 @@ func Open(c Config, d Deps) (s *Inquiries, err error) {
 
 func open(dir string, c Config, d Deps) (*Inquiries, error) {
 	s := &Inquiries{
-		Inquiries: d.Store, deps: d, dir: c.Dir, patience: cmp.Or(c.Patience, defaultPatience),
+		Inquiries: d.Store, deps: d, dir: c.Dir, storeTimeout: cmp.Or(c.StoreTimeout, defaultStoreTimeout),
 		byID: map[id.ID]bill.Inquiry{}, lines: map[line.Number]int{},
 	}
 	options := segments.Options{Max: cmp.Or(c.MaxBytes, DefaultMaxBytes)}
@@ -112,7 +112,7 @@ func open(dir string, c Config, d Deps) (*Inquiries, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.log.Close())
 	}
-	s.tellDamage(refused)
+	s.reportDamage(refused)
 	s.adds = batch.New(batch.Options{}, s.keep)
 	return s, nil
 }
@@ -138,11 +138,11 @@ func (s *Inquiries) take(dir string, o segments.Options) (*segments.Log, []entry
 	if report != (segments.Report{}) {
 		s.deps.Log.Warn("the history spool was damaged", slog.Int("torn", report.Torn), slog.Int("damaged", report.Damaged))
 	}
-	s.tellDamage(report)
+	s.reportDamage(report)
 	return log, found, nil
 }
 
-func (s *Inquiries) tellDamage(found segments.Report) {
+func (s *Inquiries) reportDamage(found segments.Report) {
 	if found.Aside > 0 {
 		s.raise(context.Background(), alert.HistoryDamaged, strconv.Itoa(found.Aside)+" damaged files of the spool were kept as *.log.damaged")
 	}
@@ -154,7 +154,7 @@ func (s *Inquiries) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	errs := []error{s.log.Close(), s.refused.Close()}
-	for _, l := range s.left {
+	for _, l := range s.takenOver {
 		errs = append(errs, l.Close())
 	}
 	return errors.Join(errs...)
@@ -166,7 +166,7 @@ func (s *Inquiries) Add(ctx context.Context, q bill.Inquiry) error {
 		return s.addUnfinished(ctx, q)
 	}
 	if !s.diverts(q.Line) {
-		within, cancel := context.WithTimeout(ctx, s.patience)
+		within, cancel := context.WithTimeout(ctx, s.storeTimeout)
 		defer cancel()
 		err := s.Inquiries.Add(within, q)
 		if !unavailable(err) || ctx.Err() != nil {
@@ -179,14 +179,14 @@ func (s *Inquiries) Add(ctx context.Context, q bill.Inquiry) error {
 
 // unqueueable is how many times the patience an unfinished row has at a store that is thought to be there: it cannot be spooled, and a
 // store may be slow for a moment. With the rest of the request it is far less than what the customer waits.
-const unqueueable = 4
+const unfinishedFactor = 4
 
 // addUnfinished stores what the store alone can go on with. A store that hangs is found out here as well: the customer must have time left
 // for the last good copy. One that is thought away may only have been slow for a moment: it is tried all the same, though not for long.
 func (s *Inquiries) addUnfinished(ctx context.Context, q bill.Inquiry) error {
-	patience := s.patience
+	patience := s.storeTimeout
 	if !s.isAway() {
-		patience *= unqueueable
+		patience *= unfinishedFactor
 	}
 	within, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

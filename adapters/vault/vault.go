@@ -200,7 +200,7 @@ func (v *Vault) Open(at sealing.Place, sealed []byte) ([]byte, error) {
 // Refuse reports that what stands at the place does not belong there, and returns why. A value of an older form is not
 // reported where its place is quiet.
 func (v *Vault) Refuse(at sealing.Place, why error) error {
-	if report := v.report.Load(); report != nil && (!at.Quiet() || !errors.Is(why, ErrOldForm)) {
+	if report := v.report.Load(); report != nil && (!at.AlertsOff() || !errors.Is(why, ErrOldForm)) {
 		(*report)(at, why)
 	}
 	return fmt.Errorf("vault: open %s: %w", at.Name(), why)

@@ -370,7 +370,7 @@ func TestForms(t *testing.T) {
 			require.ErrorIs(t, err, vault.ErrOldForm)
 			require.Len(t, refused, 1)
 			refused = nil
-			_, err = v.Open(here.Quietly(), older)
+			_, err = v.Open(here.WithoutAlert(), older)
 			require.ErrorIs(t, err, vault.ErrOldForm)
 			require.Empty(t, refused)
 			continue

@@ -3,7 +3,7 @@ package audit
 import "time"
 
 // MostCounted is as far as pages of the audit log are counted; page x size goes no further.
-const MostCounted = 10_000
+const MaxCounted = 10_000
 
 // Filter chooses rows of the audit log for a person to read, the newest first. Empty fields do not limit.
 type Filter struct {

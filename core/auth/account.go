@@ -34,7 +34,7 @@ type AccountFilter struct {
 }
 
 // MostCounted is as far as lists are counted; page x size goes no further (S-PAGE).
-const MostCounted = 10_000
+const MaxCounted = 10_000
 
 // ParseName accepts a person's name: 1-50 printable characters, counted in NFC, without space at its ends.
 func ParseName(s string) (personal.Name, error) {

@@ -7,16 +7,16 @@ import (
 )
 
 // named are words of user agents and what people call the thing, the more special before the more common.
-type named struct{ word, name string }
+type namedWord struct{ word, name string }
 
 // Device is a short name of the device that a user agent stands for, like 「Chrome · Windows」; what is not known is left out, and
 // nothing of the user agent itself is repeated but the name of an app of ours or another's (at most 30 letters).
 func Device(userAgent string) string {
-	browser := find(userAgent, []named{
+	browser := find(userAgent, []namedWord{
 		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Whale", "Whale"}, {"KAKAOTALK", "KakaoTalk"},
 		{"Firefox", "Firefox"}, {"FxiOS", "Firefox"}, {"CriOS", "Chrome"}, {"Chrome", "Chrome"}, {"Safari", "Safari"},
 	})
-	system := find(userAgent, []named{
+	system := find(userAgent, []namedWord{
 		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"},
 		{"Linux", "Linux"},
 	})
@@ -33,7 +33,7 @@ func Device(userAgent string) string {
 	}
 }
 
-func find(userAgent string, words []named) string {
+func find(userAgent string, words []namedWord) string {
 	for _, w := range words {
 		if strings.Contains(userAgent, w.word) {
 			return w.name

@@ -36,7 +36,7 @@ func (e *HeldLineError) Of(t LineTransfer) error {
 }
 
 // TransferPatience is how long a transfer waits for a second person.
-const TransferPatience = 24 * time.Hour
+const TransferLifetime = 24 * time.Hour
 
 // LineTransfer is the wish of a member of staff that a line which one account holds goes to another account. A second member of staff
 // confirms it, or it expires.
@@ -55,7 +55,7 @@ type LineTransfer struct {
 // Propose is a transfer that waits from now on.
 func Propose(tid id.ID, n line.Number, to UserID, by, reason string, now time.Time) LineTransfer {
 	return LineTransfer{
-		ID: tid, Line: n.String(), To: to, ProposedBy: by, Reason: reason, ProposedAt: now, ExpiresAt: now.Add(TransferPatience),
+		ID: tid, Line: n.String(), To: to, ProposedBy: by, Reason: reason, ProposedAt: now, ExpiresAt: now.Add(TransferLifetime),
 	}
 }
 

@@ -18,11 +18,11 @@ type Item[T any] struct {
 	Fence     int64     // of the lease under which it was claimed
 	Body      T
 	// Verdict stands for the attempt when the event cannot be told at all: what is stored of it cannot be read. Else it is nil.
-	Verdict *Attempt
+	Unreadable *Attempt
 }
 
 // Settled is what became of one claimed item. An attempt that was not made gives the item back as it was.
-type Settled struct {
+type AttemptResult struct {
 	ID      id.ID
 	Fence   int64 // of the claim
 	Attempt Attempt
@@ -42,21 +42,21 @@ const (
 )
 
 // Shown lists the states of events that staff are shown.
-func Shown() []State { return []State{Pending, Delivered, Parked} }
+func ListedStates() []State { return []State{Pending, Delivered, Parked} }
 
 // Outcome is what the receiver made of one attempt.
 type Outcome uint8
 
 // The outcomes.
 const (
-	Accepted Outcome = iota // 2xx
-	Failed                  // 408, 425, 429, 5xx, time-out, no connection: try again
-	Rejected                // any other answer: trying again cannot help
-	Held                    // no attempt was made: the receiver is left alone for a while
+	Accepted     Outcome = iota // 2xx
+	Failed                      // 408, 425, 429, 5xx, time-out, no connection: try again
+	Rejected                    // any other answer: trying again cannot help
+	NotAttempted                // no attempt was made: the receiver is left alone for a while
 )
 
 // Made tells that there was an attempt at all.
-func (a Attempt) Made() bool { return a.Outcome != Held }
+func (a Attempt) Made() bool { return a.Outcome != NotAttempted }
 
 // Attempt is one attempt's outcome with a note for the operator (no personal data).
 type Attempt struct {
@@ -74,7 +74,7 @@ const (
 
 // After decides what becomes of an item after an attempt: its new state and, while Pending, how long to wait. rnd in [0,1)
 // spreads the retries (full jitter over the upper half). Who asks for a longer wait gets it, up to the longest of ours.
-func After(created time.Time, attempts int, a Attempt, now time.Time, rnd float64) (State, time.Duration) {
+func NextState(created time.Time, attempts int, a Attempt, now time.Time, rnd float64) (State, time.Duration) {
 	switch {
 	case a.Outcome == Accepted:
 		return Delivered, 0

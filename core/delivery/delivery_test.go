@@ -34,7 +34,7 @@ func TestAfter(t *testing.T) {
 		"three days less a bit": {delivery.Failed, 99, 72*time.Hour - 1, 0, delivery.Pending, 450 * time.Second},
 		"three days":            {delivery.Failed, 99, 72 * time.Hour, 0, delivery.Parked, 0},
 	} {
-		state, wait := delivery.After(created, c.attempts, delivery.Attempt{Outcome: c.outcome}, created.Add(c.age), c.rnd)
+		state, wait := delivery.NextState(created, c.attempts, delivery.Attempt{Outcome: c.outcome}, created.Add(c.age), c.rnd)
 		require.Equal(t, c.state, state, name)
 		require.Equal(t, c.wait, wait, name)
 	}
@@ -44,8 +44,8 @@ func TestWaitsGrowWithinBounds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		attempts, rnd := rapid.IntRange(0, 1000).Draw(t, "attempts"), rapid.Float64Range(0, 0.999).Draw(t, "rnd")
-		_, wait := delivery.After(created, attempts, delivery.Attempt{Outcome: delivery.Failed}, created, rnd)
-		_, later := delivery.After(created, attempts+1, delivery.Attempt{Outcome: delivery.Failed}, created, rnd)
+		_, wait := delivery.NextState(created, attempts, delivery.Attempt{Outcome: delivery.Failed}, created, rnd)
+		_, later := delivery.NextState(created, attempts+1, delivery.Attempt{Outcome: delivery.Failed}, created, rnd)
 		require.GreaterOrEqual(t, wait, time.Second)
 		require.Less(t, wait, 15*time.Minute)
 		require.GreaterOrEqual(t, later, wait)
@@ -55,7 +55,7 @@ func TestWaitsGrowWithinBounds(t *testing.T) {
 func TestHeldIsNoAttempt(t *testing.T) {
 	t.Parallel()
 	for outcome, made := range map[delivery.Outcome]bool{
-		delivery.Accepted: true, delivery.Failed: true, delivery.Rejected: true, delivery.Held: false,
+		delivery.Accepted: true, delivery.Failed: true, delivery.Rejected: true, delivery.NotAttempted: false,
 	} {
 		require.Equal(t, made, delivery.Attempt{Outcome: outcome}.Made())
 	}

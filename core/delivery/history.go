@@ -23,10 +23,10 @@ func Kinds() []Kind { return []Kind{BillResult, ChangeResult} }
 
 // Check refuses what is no filter: VALIDATION_ERROR names the field. An unknown state must not look like an empty list.
 func (f Filter) Check() error {
-	if f.State == "" || slices.Contains(Shown(), f.State) {
+	if f.State == "" || slices.Contains(ListedStates(), f.State) {
 		return nil
 	}
-	return fault.InvalidField("state", oneOf(Shown()))
+	return fault.InvalidField("state", oneOf(ListedStates()))
 }
 
 // Check refuses an unknown kind: VALIDATION_ERROR.
@@ -46,14 +46,14 @@ func oneOf[T ~string](all []T) string {
 }
 
 // Made is one attempt that was made, as it is remembered.
-type Made struct {
+type AttemptRecord struct {
 	At    time.Time
 	State State // what became of the event
 	Note  string
 }
 
 // Told is one event as staff see it.
-type Told struct {
+type Listed struct {
 	ID          id.ID
 	Kind        Kind
 	Line        string // masked; empty when what is stored cannot be read
@@ -63,15 +63,15 @@ type Told struct {
 	FinalAt     time.Time
 	NextAt      time.Time // Pending: when it is due, if it is its line's first
 	DeliveredAt time.Time
-	ReplayedAt  time.Time // when a person had it told again; zero = never
-	Last        []Made    // the last attempts, newest first, MostShown at most
+	ReplayedAt  time.Time       // when a person had it told again; zero = never
+	Last        []AttemptRecord // the last attempts, newest first, MostShown at most
 }
 
 // MostShown is how many attempts of an event a list tells.
-const MostShown = 5
+const MaxAttemptsListed = 5
 
 // MostCounted is as far as lists are counted; page x size goes no further (S-PAGE).
-const MostCounted = 10_000
+const MaxCounted = 10_000
 
 // Filter chooses events. Empty fields do not limit.
 type Filter struct {

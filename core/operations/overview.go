@@ -46,10 +46,12 @@ type Answer struct {
 }
 
 // Heard are the answers of those that could be asked, in their order.
-func Heard(all []Answer) []Answer { return filter(all, func(a Answer) bool { return a.Trouble == "" }) }
+func Reached(all []Answer) []Answer {
+	return filter(all, func(a Answer) bool { return a.Trouble == "" })
+}
 
 // Unheard are those that could not be asked, in their order.
-func Unheard(all []Answer) []Answer {
+func Unreached(all []Answer) []Answer {
 	return filter(all, func(a Answer) bool { return a.Trouble != "" })
 }
 
@@ -67,7 +69,7 @@ func filter(all []Answer, keep func(Answer) bool) []Answer {
 // says that has a budget at all, with Ledger false. Nil when none of them has.
 func Ledger(all []Answer) *Quota {
 	var found *Quota
-	for _, a := range Heard(all) {
+	for _, a := range Reached(all) {
 		switch q := a.Status.Quota; {
 		case q == nil:
 		case q.Ledger:
@@ -82,7 +84,7 @@ func Ledger(all []Answer) *Quota {
 // Total adds up the counts of all instances by kind.
 func Total(all []Answer) []Cache {
 	var every []Cache
-	for _, a := range Heard(all) {
+	for _, a := range Reached(all) {
 		every = append(every, a.Status.Caches...)
 	}
 	return ByKind(every)

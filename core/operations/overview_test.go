@@ -22,10 +22,10 @@ func silent(name string, why operations.Trouble) operations.Answer {
 func TestHeardAndUnheard(t *testing.T) {
 	t.Parallel()
 	a, b, c := from("a", operations.Status{}), silent("b", operations.TooSlow), from("c", operations.Status{})
-	require.Equal(t, []operations.Answer{a, c}, operations.Heard([]operations.Answer{a, b, c}))
-	require.Equal(t, []operations.Answer{b}, operations.Unheard([]operations.Answer{a, b, c}))
-	require.Empty(t, operations.Heard(nil))
-	require.Empty(t, operations.Unheard(nil))
+	require.Equal(t, []operations.Answer{a, c}, operations.Reached([]operations.Answer{a, b, c}))
+	require.Equal(t, []operations.Answer{b}, operations.Unreached([]operations.Answer{a, b, c}))
+	require.Empty(t, operations.Reached(nil))
+	require.Empty(t, operations.Unreached(nil))
 }
 
 func TestLedger(t *testing.T) {

@@ -16,19 +16,19 @@ const (
 	OursFailedKOSHas DifferenceKind = "OURS_FAILED_KOS_DONE"       // FAILED or CANCELLED; KOS has it
 	OursOpenTooLong  DifferenceKind = "OURS_OPEN_TOO_LONG"         // live or parked for longer than OpenBound
 	KOSPlanDiffers   DifferenceKind = "KOS_PLAN_DIFFERS"           // the line's plans do not show its newest completed order
-	NotTold          DifferenceKind = "NOT_TOLD"                   // final, and the AP server has not heard of it
-	ToldWrongly      DifferenceKind = "TOLD_TWICE_OR_OUT_OF_ORDER" // or under a number that does not follow on the one before
+	NotDelivered     DifferenceKind = "NOT_TOLD"                   // final, and the AP server has not heard of it
+	DeliveredWrongly DifferenceKind = "TOLD_TWICE_OR_OUT_OF_ORDER" // or under a number that does not follow on the one before
 )
 
 // DifferenceKinds lists them.
 func DifferenceKinds() []DifferenceKind {
-	return []DifferenceKind{OursDoneKOSNot, OursFailedKOSHas, OursOpenTooLong, KOSPlanDiffers, NotTold, ToldWrongly}
+	return []DifferenceKind{OursDoneKOSNot, OursFailedKOSHas, OursOpenTooLong, KOSPlanDiffers, NotDelivered, DeliveredWrongly}
 }
 
 // Bounds of the books: how long an order may be open, and a result untold, before it is a difference.
 const (
-	OpenBound   = 24 * time.Hour
-	UntoldBound = time.Hour
+	OpenBound        = 24 * time.Hour
+	UndeliveredBound = time.Hour
 )
 
 // Difference is one disagreement of the books about one order. It is reported; nothing acts on it.
@@ -41,22 +41,22 @@ type Difference struct {
 }
 
 // Telling is what our book of deliveries says of one order. Its zero value is that of no order.
-type Telling struct {
-	State    delivery.State
-	Sequence int64     // 0 = it has none yet
-	Times    int       // attempts that were accepted
-	At       time.Time // of the last accepted one; zero when there is none
-	Replayed time.Time // when a person had it told again; zero = never
+type DeliveryStatus struct {
+	State      delivery.State
+	Sequence   int64     // 0 = it has none yet
+	Accepted   int       // attempts that were accepted
+	AcceptedAt time.Time // of the last accepted one; zero when there is none
+	ReplayedAt time.Time // when a person had it told again; zero = never
 }
 
 // Entry is a final order as our two books have it, with what the line's other orders say of it.
-type Entry struct {
-	Order    Order
-	Told     Telling
-	Before   Telling // the line's event with the next lower number that is kept; zero = none is
-	Twin     bool    // another event of the line has the same number
-	Replaced bool    // a later order of the line was completed
-	Followed bool    // another order of the line is live: what the line's plans show may be its work
+type ReconciliationEntry struct {
+	Order             Order
+	Delivery          DeliveryStatus
+	Previous          DeliveryStatus // the line's event with the next lower number that is kept; zero = none is
+	DuplicateSequence bool           // another event of the line has the same number
+	Superseded        bool           // a later order of the line was completed
+	HasLiveOrder      bool           // another order of the line is live: what the line's plans show may be its work
 }
 
 // OpenTooLong judges an order that is not final.
@@ -68,23 +68,23 @@ func (o Order) OpenTooLong(now time.Time) (Difference, bool) {
 }
 
 // JudgeTelling compares our book with that of deliveries.
-func (e Entry) JudgeTelling(now time.Time) []Difference {
+func (e ReconciliationEntry) JudgeDelivery(now time.Time) []Difference {
 	var all []Difference
-	if text := e.untold(now); text != "" {
-		all = append(all, e.Order.differs(NotTold, now, text))
+	if text := e.notDelivered(now); text != "" {
+		all = append(all, e.Order.differs(NotDelivered, now, text))
 	}
-	if text := e.disorder(); text != "" {
-		all = append(all, e.Order.differs(ToldWrongly, now, text))
+	if text := e.outOfOrder(); text != "" {
+		all = append(all, e.Order.differs(DeliveredWrongly, now, text))
 	}
 	return all
 }
 
-func (e Entry) untold(now time.Time) string {
+func (e ReconciliationEntry) notDelivered(now time.Time) string {
 	since := e.Order.ProcessedAt
-	if e.Told.Replayed.After(since) {
-		since = e.Told.Replayed
+	if e.Delivery.ReplayedAt.After(since) {
+		since = e.Delivery.ReplayedAt
 	}
-	switch e.Told.State {
+	switch e.Delivery.State {
 	case delivery.Delivered:
 		return ""
 	case delivery.Parked:
@@ -92,7 +92,7 @@ func (e Entry) untold(now time.Time) string {
 	case delivery.None:
 		return "it is final and was never due for delivery"
 	case delivery.Pending:
-		if now.Sub(since) > UntoldBound {
+		if now.Sub(since) > UndeliveredBound {
 			return "its delivery is pending since " + since.UTC().Format(time.RFC3339)
 		}
 	}
@@ -101,22 +101,22 @@ func (e Entry) untold(now time.Time) string {
 
 // disorder says what is wrong with the number or the moment of a telling. What a person had told again comes out of order and twice by
 // rights; where nothing lower is kept, retention has taken it.
-func (e Entry) disorder() string {
-	told, before := e.Told, e.Before
+func (e ReconciliationEntry) outOfOrder() string {
+	told, before := e.Delivery, e.Previous
 	switch {
 	case told.Sequence == 0:
 		return ""
-	case e.Twin:
+	case e.DuplicateSequence:
 		return "another result of the line has its sequence number"
-	case told.Times > 1 && told.Replayed.IsZero():
+	case told.Accepted > 1 && told.ReplayedAt.IsZero():
 		return "the AP server took it more than once"
 	case before.Sequence == 0:
 		return ""
 	case before.Sequence != told.Sequence-1:
 		return "the sequence number before it is missing"
-	case told.State != delivery.Delivered || !before.Replayed.IsZero():
+	case told.State != delivery.Delivered || !before.ReplayedAt.IsZero():
 		return ""
-	case before.State == delivery.Pending, before.State == delivery.Delivered && before.At.After(told.At):
+	case before.State == delivery.Pending, before.State == delivery.Delivered && before.AcceptedAt.After(told.AcceptedAt):
 		return "it was told before the result that comes before it"
 	default:
 		return ""
@@ -125,13 +125,13 @@ func (e Entry) disorder() string {
 
 // JudgeAnswer compares our book with what KOS says of the order's transaction. verdict is false when that decides nothing; found only
 // counts with a verdict.
-func (e Entry) JudgeAnswer(a Answer, now time.Time) (d Difference, found, verdict bool) {
+func (e ReconciliationEntry) JudgeAnswer(a Answer, now time.Time) (d Difference, found, verdict bool) {
 	has := a.Kind == AnswerAccepted
 	if !has && a.Kind != AnswerRefused && a.Kind != AnswerAbsent {
 		return Difference{}, false, false
 	}
 	switch {
-	case e.settled() || !e.Order.State.Final() || has == (e.Order.State == Completed):
+	case e.superseded() || !e.Order.State.Final() || has == (e.Order.State == Completed):
 		return Difference{}, false, true
 	case has:
 		return e.Order.differs(OursFailedKOSHas, now, "we say "+string(e.Order.State)+", KOS has applied it"), true, true
@@ -144,18 +144,18 @@ func (e Entry) JudgeAnswer(a Answer, now time.Time) (d Difference, found, verdic
 
 // settled tells a completed order that a later one has replaced: nothing depends on it any more. One that failed with us and was replaced
 // may still have been applied, which is the double change that books are compared for.
-func (e Entry) settled() bool { return e.Replaced && e.Order.State == Completed }
+func (e ReconciliationEntry) superseded() bool { return e.Superseded && e.Order.State == Completed }
 
 // JudgePlans compares our book with the line's plans where KOS cannot be asked about transactions. A completed order must be seen there; of
 // one that was not completed only a schedule made under its transaction tells that KOS has it. verdict is as in JudgeAnswer.
-func (e Entry) JudgePlans(c Customer, now time.Time) (d Difference, found, verdict bool) {
+func (e ReconciliationEntry) JudgePlans(c Customer, now time.Time) (d Difference, found, verdict bool) {
 	o, next := e.Order, c.Scheduled
 	switch {
-	case e.Replaced || !o.State.Final():
+	case e.Superseded || !o.State.Final():
 		return Difference{}, false, true
-	case o.State == Completed && (c.PlanCode == o.To || next != nil && o.made(*next)):
+	case o.State == Completed && (c.PlanCode == o.To || next != nil && o.explains(*next)):
 		return Difference{}, false, true
-	case e.Followed || o.State == Completed && next != nil && o.mayHaveMade(*next):
+	case e.HasLiveOrder || o.State == Completed && next != nil && o.mayExplain(*next):
 		return Difference{}, false, false
 	case o.State == Completed:
 		return o.differs(KOSPlanDiffers, now, "neither the plan in force nor the scheduled one is "+o.To), true, true
@@ -167,8 +167,8 @@ func (e Entry) JudgePlans(c Customer, now time.Time) (d Difference, found, verdi
 }
 
 // JudgeNoLine is JudgePlans for a line that KOS does not know.
-func (e Entry) JudgeNoLine(now time.Time) (d Difference, found bool) {
-	if e.Replaced || e.Order.State != Completed {
+func (e ReconciliationEntry) JudgeNoLine(now time.Time) (d Difference, found bool) {
+	if e.Superseded || e.Order.State != Completed {
 		return Difference{}, false
 	}
 	return e.Order.differs(KOSPlanDiffers, now, "KOS does not know the line"), true
@@ -179,29 +179,29 @@ func (o Order) differs(kind DifferenceKind, now time.Time, text string) Differen
 }
 
 // BookPlace is how far a run has come among the orders in the order in which they became final. Its zero value is before all of them.
-type BookPlace struct {
+type ReconciliationPlace struct {
 	At time.Time // became final
 	ID id.ID
 }
 
 // BookRun is one comparison of the books, over the orders that became final from From until just before To.
-type BookRun struct {
+type ReconciliationRun struct {
 	ID        id.ID
 	Nightly   bool // the service itself began it
 	From, To  time.Time
 	StartedAt time.Time
-	Finished  time.Time // zero while it goes on
-	Reached   BookPlace // all orders up to it were looked at; its zero value: not even the open ones
-	Checked   int       // orders looked at
-	Asked     int       // questions that KOS was asked
-	Undecided int       // orders about which KOS's answer decided nothing
-	Unasked   int       // orders about which KOS was not asked, for the run's time was over or their line cannot be read
-	Found     int       // differences
-	Fence     int64     // of the lease under which it is carried on
+	Finished  time.Time           // zero while it goes on
+	Reached   ReconciliationPlace // all orders up to it were looked at; its zero value: not even the open ones
+	Checked   int                 // orders looked at
+	Asked     int                 // questions that KOS was asked
+	Undecided int                 // orders about which KOS's answer decided nothing
+	Unasked   int                 // orders about which KOS was not asked, for the run's time was over or their line cannot be read
+	Found     int                 // differences
+	Fence     int64               // of the lease under which it is carried on
 }
 
 // Share is how much of the run is done, judged by the time that its orders were looked at to; 0 as long as nothing is known.
-func (r BookRun) Share() float64 {
+func (r ReconciliationRun) Share() float64 {
 	window := r.To.Sub(r.From)
 	if window <= 0 || !r.Reached.At.After(r.From) {
 		return 0
@@ -210,10 +210,10 @@ func (r BookRun) Share() float64 {
 }
 
 // MostDifferencesShown is how many differences of a run are shown.
-const MostDifferencesShown = 1000
+const MaxDifferencesShown = 1000
 
 // BookReport is a run with its differences, those of the oldest orders first, at most MostDifferencesShown.
-type BookReport struct {
-	Run         BookRun
+type ReconciliationReport struct {
+	Run         ReconciliationRun
 	Differences []Difference
 }

@@ -12,16 +12,16 @@ import (
 	"phonebill/core/product"
 )
 
-var dusk = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+var evening = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 
 // booked is an order as it ended two hours before dusk.
-func booked(s product.State) product.Entry {
-	return product.Entry{
+func endedOrder(s product.State) product.ReconciliationEntry {
+	return product.ReconciliationEntry{
 		Order: product.Order{
-			ID: id.ID{1}, TransactionID: id.ID{2}, From: "LTE", To: "5G", State: s, EffectiveDate: calendar.DateOf(dusk), Sends: 1,
-			RequestedAt: dusk.Add(-3 * time.Hour), ProcessedAt: dusk.Add(-2 * time.Hour),
+			ID: id.ID{1}, TransactionID: id.ID{2}, From: "LTE", To: "5G", State: s, EffectiveDate: calendar.DateOf(evening), Sends: 1,
+			RequestedAt: evening.Add(-3 * time.Hour), ProcessedAt: evening.Add(-2 * time.Hour),
 		},
-		Told: product.Telling{State: delivery.Delivered, Sequence: 2, Times: 1, At: dusk.Add(-time.Hour)},
+		Delivery: product.DeliveryStatus{State: delivery.Delivered, Sequence: 2, Accepted: 1, AcceptedAt: evening.Add(-time.Hour)},
 	}
 }
 
@@ -40,20 +40,20 @@ func TestBooksWithKOS(t *testing.T) {
 		product.Unknown:   {"", "", "", none, none, none, none},
 	} {
 		for i, kind := range answers {
-			e := booked(state)
-			require.Equal(t, row[i], cell(e.JudgeAnswer(product.Answer{Kind: kind, Code: "E103"}, dusk)), "%s %d", state, kind)
-			e.Replaced = true
+			e := endedOrder(state)
+			require.Equal(t, row[i], cell(e.JudgeAnswer(product.Answer{Kind: kind, Code: "E103"}, evening)), "%s %d", state, kind)
+			e.Superseded = true
 			want := row[i]
 			if state == product.Completed && want != none {
 				want = ""
 			}
-			require.Equal(t, want, cell(e.JudgeAnswer(product.Answer{Kind: kind}, dusk)), "replaced %s %d", state, kind)
+			require.Equal(t, want, cell(e.JudgeAnswer(product.Answer{Kind: kind}, evening)), "replaced %s %d", state, kind)
 		}
 	}
-	e := booked(product.Completed)
-	d, _, _ := e.JudgeAnswer(product.Answer{Kind: product.AnswerRefused, Code: "E103"}, dusk)
+	e := endedOrder(product.Completed)
+	d, _, _ := e.JudgeAnswer(product.Answer{Kind: product.AnswerRefused, Code: "E103"}, evening)
 	require.Equal(t, product.Difference{
-		RequestID: id.ID{1}, Kind: product.OursDoneKOSNot, Found: dusk, Text: "we say COMPLETED, KOS refused it with E103",
+		RequestID: id.ID{1}, Kind: product.OursDoneKOSNot, Found: evening, Text: "we say COMPLETED, KOS refused it with E103",
 	}, d)
 }
 
@@ -72,7 +72,7 @@ func TestBooksWithTheLinesPlans(t *testing.T) {
 	t.Parallel()
 	const differs, failed = string(product.KOSPlanDiffers), string(product.OursFailedKOSHas)
 	scheduled := func(plan string, transaction byte) product.Customer {
-		s := &product.Scheduled{PlanCode: plan, EffectiveDate: calendar.DateOf(dusk)}
+		s := &product.Scheduled{PlanCode: plan, EffectiveDate: calendar.DateOf(evening)}
 		if transaction != 0 {
 			s.TransactionID = id.ID{transaction}
 		}
@@ -92,23 +92,23 @@ func TestBooksWithTheLinesPlans(t *testing.T) {
 		"another is scheduled":  {scheduled("3G", 9), differs, "?", "", "?", ""},
 		"as before":             {product.Customer{PlanCode: "LTE"}, differs, "?", "", "?", ""},
 	} {
-		e := booked(product.Completed)
-		require.Equal(t, c.completed, cell(e.JudgePlans(c.seen, dusk)), name)
-		e.Followed = true
-		require.Equal(t, c.completedFollowed, cell(e.JudgePlans(c.seen, dusk)), name)
-		e.Replaced = true
-		require.Equal(t, c.replaced, cell(e.JudgePlans(c.seen, dusk)), name)
-		e = booked(product.Rejected)
-		require.Equal(t, c.rejected, cell(e.JudgePlans(c.seen, dusk)), name)
+		e := endedOrder(product.Completed)
+		require.Equal(t, c.completed, cell(e.JudgePlans(c.seen, evening)), name)
+		e.HasLiveOrder = true
+		require.Equal(t, c.completedFollowed, cell(e.JudgePlans(c.seen, evening)), name)
+		e.Superseded = true
+		require.Equal(t, c.replaced, cell(e.JudgePlans(c.seen, evening)), name)
+		e = endedOrder(product.Rejected)
+		require.Equal(t, c.rejected, cell(e.JudgePlans(c.seen, evening)), name)
 		e.Order.Sends = 0
-		require.Equal(t, c.unsent, cell(e.JudgePlans(c.seen, dusk)), name)
+		require.Equal(t, c.unsent, cell(e.JudgePlans(c.seen, evening)), name)
 	}
-	require.Empty(t, cell(booked(product.Unknown).JudgePlans(product.Customer{}, dusk)))
+	require.Empty(t, cell(endedOrder(product.Unknown).JudgePlans(product.Customer{}, evening)))
 
-	d, found := booked(product.Completed).JudgeNoLine(dusk)
+	d, found := endedOrder(product.Completed).JudgeNoLine(evening)
 	require.True(t, found)
 	require.Equal(t, product.KOSPlanDiffers, d.Kind)
-	_, found = booked(product.Rejected).JudgeNoLine(dusk)
+	_, found = endedOrder(product.Rejected).JudgeNoLine(evening)
 	require.False(t, found)
 }
 
@@ -118,10 +118,10 @@ func TestOpenTooLong(t *testing.T) {
 		product.Requested: true, product.Validated: true, product.Dispatched: true, product.Unknown: true, product.Parked: true,
 		product.Completed: false, product.Rejected: false, product.Cancelled: false,
 	} {
-		o := product.Order{State: state, RequestedAt: dusk.Add(-product.OpenBound)}
-		_, found := o.OpenTooLong(dusk)
+		o := product.Order{State: state, RequestedAt: evening.Add(-product.OpenBound)}
+		_, found := o.OpenTooLong(evening)
 		require.False(t, found, state)
-		d, found := o.OpenTooLong(dusk.Add(1))
+		d, found := o.OpenTooLong(evening.Add(1))
 		require.Equal(t, want, found, state)
 		if want {
 			require.Equal(t, product.OursOpenTooLong, d.Kind)
@@ -131,48 +131,55 @@ func TestOpenTooLong(t *testing.T) {
 
 func TestBooksWithDeliveries(t *testing.T) {
 	t.Parallel()
-	const untold, wrongly = product.NotTold, product.ToldWrongly
-	at := func(hours int) time.Time { return dusk.Add(time.Duration(-hours) * time.Hour) }
-	before := func(state delivery.State, sequence int64, told time.Time) func(*product.Entry) {
-		return func(e *product.Entry) { e.Before = product.Telling{State: state, Sequence: sequence, At: told} }
+	const untold, wrongly = product.NotDelivered, product.DeliveredWrongly
+	at := func(hours int) time.Time { return evening.Add(time.Duration(-hours) * time.Hour) }
+	before := func(state delivery.State, sequence int64, told time.Time) func(*product.ReconciliationEntry) {
+		return func(e *product.ReconciliationEntry) {
+			e.Previous = product.DeliveryStatus{State: state, Sequence: sequence, AcceptedAt: told}
+		}
 	}
 	for name, c := range map[string]struct {
-		make func(e *product.Entry)
+		make func(e *product.ReconciliationEntry)
 		want []product.DifferenceKind
 	}{
-		"told":              {func(*product.Entry) {}, nil},
-		"parked":            {func(e *product.Entry) { e.Told = product.Telling{State: delivery.Parked} }, []product.DifferenceKind{untold}},
-		"never due":         {func(e *product.Entry) { e.Told = product.Telling{State: delivery.None} }, []product.DifferenceKind{untold}},
-		"pending for long":  {func(e *product.Entry) { e.Told = product.Telling{State: delivery.Pending} }, []product.DifferenceKind{untold}},
-		"an unknown state":  {func(e *product.Entry) { e.Told = product.Telling{State: "?"} }, nil},
-		"pending of late":   {func(e *product.Entry) { e.Told.State, e.Order.ProcessedAt = delivery.Pending, at(1) }, nil},
-		"replayed of late":  {func(e *product.Entry) { e.Told.State, e.Told.Replayed = delivery.Pending, at(1) }, nil},
-		"replayed long ago": {func(e *product.Entry) { e.Told.Replayed, e.Told.Times = at(1), 2 }, nil},
-		"twice":             {func(e *product.Entry) { e.Told.Times = 2 }, []product.DifferenceKind{wrongly}},
-		"a number twice":    {func(e *product.Entry) { e.Twin = true }, []product.DifferenceKind{wrongly}},
+		"told":             {func(*product.ReconciliationEntry) {}, nil},
+		"parked":           {func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: delivery.Parked} }, []product.DifferenceKind{untold}},
+		"never due":        {func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: delivery.None} }, []product.DifferenceKind{untold}},
+		"pending for long": {func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: delivery.Pending} }, []product.DifferenceKind{untold}},
+		"an unknown state": {func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: "?"} }, nil},
+		"pending of late":  {func(e *product.ReconciliationEntry) { e.Delivery.State, e.Order.ProcessedAt = delivery.Pending, at(1) }, nil},
+		"replayed of late": {func(e *product.ReconciliationEntry) {
+			e.Delivery.State, e.Delivery.ReplayedAt = delivery.Pending, at(1)
+		}, nil},
+		"replayed long ago": {func(e *product.ReconciliationEntry) { e.Delivery.ReplayedAt, e.Delivery.Accepted = at(1), 2 }, nil},
+		"twice":             {func(e *product.ReconciliationEntry) { e.Delivery.Accepted = 2 }, []product.DifferenceKind{wrongly}},
+		"a number twice":    {func(e *product.ReconciliationEntry) { e.DuplicateSequence = true }, []product.DifferenceKind{wrongly}},
 		"in order":          {before(delivery.Delivered, 1, at(1)), nil},
 		"none is kept":      {before(delivery.Delivered, 0, at(1)), nil},
 		"overtaken":         {before(delivery.Delivered, 1, at(0)), []product.DifferenceKind{wrongly}},
 		"one is pending":    {before(delivery.Pending, 1, time.Time{}), []product.DifferenceKind{wrongly}},
 		"one is parked":     {before(delivery.Parked, 1, time.Time{}), nil},
-		"one is told again": {func(e *product.Entry) { before(delivery.Pending, 1, time.Time{})(e); e.Before.Replayed = at(0) }, nil},
-		"both are pending": {func(e *product.Entry) {
+		"one is told again": {func(e *product.ReconciliationEntry) {
 			before(delivery.Pending, 1, time.Time{})(e)
-			e.Told.State, e.Order.ProcessedAt = delivery.Pending, at(0)
+			e.Previous.ReplayedAt = at(0)
 		}, nil},
-		"a number is missing": {func(e *product.Entry) {
+		"both are pending": {func(e *product.ReconciliationEntry) {
+			before(delivery.Pending, 1, time.Time{})(e)
+			e.Delivery.State, e.Order.ProcessedAt = delivery.Pending, at(0)
+		}, nil},
+		"a number is missing": {func(e *product.ReconciliationEntry) {
 			before(delivery.Delivered, 1, at(1))(e)
-			e.Told.Sequence = 3
+			e.Delivery.Sequence = 3
 		}, []product.DifferenceKind{wrongly}},
-		"parked and a gap": {func(e *product.Entry) {
+		"parked and a gap": {func(e *product.ReconciliationEntry) {
 			before(delivery.Delivered, 1, at(1))(e)
-			e.Told = product.Telling{State: delivery.Parked, Sequence: 4}
+			e.Delivery = product.DeliveryStatus{State: delivery.Parked, Sequence: 4}
 		}, []product.DifferenceKind{untold, wrongly}},
 	} {
-		e := booked(product.Completed)
+		e := endedOrder(product.Completed)
 		c.make(&e)
 		var got []product.DifferenceKind
-		for _, d := range e.JudgeTelling(dusk) {
+		for _, d := range e.JudgeDelivery(evening) {
 			got = append(got, d.Kind)
 			require.NotEmpty(t, d.Text)
 		}
@@ -184,11 +191,11 @@ func TestBooksWithDeliveries(t *testing.T) {
 func TestARunKnowsItsShare(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
-	run := product.BookRun{From: at, To: at.Add(10 * time.Hour)}
+	run := product.ReconciliationRun{From: at, To: at.Add(10 * time.Hour)}
 	require.Zero(t, run.Share(), "nothing is known yet")
 	run.Reached.At = at.Add(4 * time.Hour)
 	require.InDelta(t, 0.4, run.Share(), 1e-9)
 	run.Reached.At = at.Add(11 * time.Hour)
 	require.InDelta(t, 1, run.Share(), 1e-9)
-	require.Zero(t, product.BookRun{Reached: run.Reached}.Share())
+	require.Zero(t, product.ReconciliationRun{Reached: run.Reached}.Share())
 }

@@ -60,7 +60,7 @@ const (
 	AcceptedByKOS              // KOS has it
 	RefusedByKOS               // KOS says no
 	NoAnswer                   // sent, but no verdict came back
-	ProvenUnknown              // KOS provably does not know the transaction
+	NotAtKOS                   // KOS provably does not know the transaction
 	Ambiguous                  // reconciliation cannot tell
 	Cancel                     // the customer takes it back
 	AskAgain                   // a person has a parked order asked about again
@@ -71,7 +71,7 @@ var next = map[State]map[Event]State{
 	Requested:  {CheckPassed: Validated, CheckFailed: Rejected, Cancel: Cancelled},
 	Validated:  {CheckPassed: Validated, Sending: Dispatched, CheckFailed: Rejected, Cancel: Cancelled},
 	Dispatched: {NotSent: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown},
-	Unknown:    {ProvenUnknown: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown, Ambiguous: Parked},
+	Unknown:    {NotAtKOS: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown, Ambiguous: Parked},
 	Parked:     {AcceptedByKOS: Completed, RefusedByKOS: Rejected, AskAgain: Unknown},
 	Completed:  {},
 	Rejected:   {},
@@ -132,7 +132,7 @@ type Order struct {
 	Sends         int    // attempts that were or may have been on the wire; 0 = KOS cannot have seen the order
 	Reconciles    int    // silences since it was last sent: that of the attempt, then those of the questions
 	NextAttemptAt time.Time
-	Held          bool   // KOS could not be asked when the order was last looked at; it waits for that
+	WaitingForKOS bool   // KOS could not be asked when the order was last looked at; it waits for that
 	Note          string // for staff: why KOS could not be asked this time; kept with the step alone (core/timeline)
 	TraceID       string // of the call that made it; empty for those of older releases
 	Fence         int64  // lease under which it was claimed; the store refuses older ones
@@ -223,7 +223,7 @@ const (
 
 // Named fills in what is known of the plans: the customer is shown what was ordered, whatever becomes of the plan. c
 // describes the line's own plan, which the list may not know any more; its zero value describes nothing.
-func (o Order) Named(plans PlansCopy, c Customer) Order {
+func (o Order) WithPlanNames(plans PlansCopy, c Customer) Order {
 	described := Plan{}
 	if c.PlanCode == o.From {
 		described = c.Plan
@@ -238,15 +238,15 @@ func (o Order) Named(plans PlansCopy, c Customer) Order {
 }
 
 // Hold puts an order off that could not be checked because KOS could not be asked: until after, and not at once.
-func (o Order) Hold(after time.Duration, now time.Time) Order {
-	o.NextAttemptAt, o.Held = now.Add(o.spread(min(max(resendWait, after), maxHold))), true
+func (o Order) WaitForKOS(after time.Duration, now time.Time) Order {
+	o.NextAttemptAt, o.WaitingForKOS = now.Add(o.spread(min(max(resendWait, after), maxHold))), true
 	return o
 }
 
 // Recheck puts an order off whose facts KOS was asked for and did not tell: half as long again as it has waited, so that a line on which
 // KOS keeps failing leaves the calls to others.
 func (o Order) Recheck(now time.Time) Order {
-	o.NextAttemptAt, o.Held = now.Add(o.spread(min(max(resendWait, now.Sub(o.RequestedAt)/2), maxRecheck))), true
+	o.NextAttemptAt, o.WaitingForKOS = now.Add(o.spread(min(max(resendWait, now.Sub(o.RequestedAt)/2), maxRecheck))), true
 	return o
 }
 
@@ -269,7 +269,7 @@ func (o Order) Renew(transaction id.ID, now time.Time) Order {
 }
 
 // Cancelled takes the order back for its customer, which is possible while KOS cannot have seen it; CONFLICT after that.
-func (o Order) Cancelled(now time.Time) (Order, error) {
+func (o Order) CancelByCustomer(now time.Time) (Order, error) {
 	if o.Sends > 0 {
 		return o, fault.New(fault.StateConflict).WithDetail("state", o.Public())
 	}
@@ -279,8 +279,8 @@ func (o Order) Cancelled(now time.Time) (Order, error) {
 }
 
 // Checked applies a pre-check's verdict.
-func (o Order) Checked(v Verdict, now time.Time) (Order, error) {
-	o.Held = false
+func (o Order) ApplyVerdict(v Verdict, now time.Time) (Order, error) {
+	o.WaitingForKOS = false
 	if v.OK() {
 		o.CheckedAt = now
 		return o.Apply(CheckPassed)
@@ -299,8 +299,8 @@ func (o Order) Checked(v Verdict, now time.Time) (Order, error) {
 }
 
 // LineGone ends an order whose line KOS does not know.
-func (o Order) LineGone(now time.Time) (Order, error) {
-	o.Held = false
+func (o Order) FailUnknownLine(now time.Time) (Order, error) {
+	o.WaitingForKOS = false
 	o, err := o.Apply(CheckFailed)
 	o.ProcessedAt, o.ResultCode = now, string(fault.LineNotFound)
 	o.ResultMessage, o.FailureReason = CheckFailedMessage, "회선 정보를 찾을 수 없습니다"
@@ -321,7 +321,7 @@ func (o Order) FailureCode() fault.Code {
 }
 
 // Refused is the error that tells the customer why the order failed: 409 (404 for an unknown line), with the request id.
-func (o Order) Refused() error {
+func (o Order) FailureError() error {
 	return fault.New(o.FailureCode()).WithMessage(o.ResultMessage+": "+o.FailureReason).WithDetail("requestId", o.ID.String())
 }
 
@@ -336,13 +336,13 @@ func (o Order) Send() (Order, error) {
 	if err == nil {
 		o.Sends++
 		o.Reconciles = 0
-		o.Held = false
+		o.WaitingForKOS = false
 	}
 	return o, err
 }
 
 // Answered applies KOS's answer to a send or, when the order is Unknown, to a question about it.
-func (o Order) Answered(a Answer, now time.Time) (Order, error) {
+func (o Order) ApplyAnswer(a Answer, now time.Time) (Order, error) {
 	switch a.Kind {
 	case AnswerAccepted:
 		o, err := o.Apply(AcceptedByKOS)
@@ -364,7 +364,7 @@ func (o Order) Answered(a Answer, now time.Time) (Order, error) {
 			o.NextAttemptAt = now.Add(wait)
 			return o, nil
 		}
-		o.NextAttemptAt, o.Held = now.Add(wait), true
+		o.NextAttemptAt, o.WaitingForKOS = now.Add(wait), true
 		o.Sends-- // it never was on the wire: an order with Sends 0 is one that KOS cannot have seen
 		return o.Apply(NotSent)
 	case AnswerAbsent:
@@ -372,22 +372,22 @@ func (o Order) Answered(a Answer, now time.Time) (Order, error) {
 			return o.Apply(Ambiguous)
 		}
 		o.NextAttemptAt = now.Add(o.spread(o.resendAfter()))
-		return o.Apply(ProvenUnknown)
+		return o.Apply(NotAtKOS)
 	case AnswerAmbiguous:
 		return o.Apply(Ambiguous)
 	case AnswerUnknown, AnswerNoQuery:
-		return o.unanswered(now)
+		return o.waitUnanswered(now)
 	default:
-		return o.unanswered(now)
+		return o.waitUnanswered(now)
 	}
 }
 
 // Evident is what the line's plans tell of an Unknown order whose transaction KOS cannot be asked about. A schedule made under another
 // transaction, or a plan that nobody of ours ordered, is ambiguous: a person looks at it.
-func (o Order) Evident(c Customer, now time.Time) Answer {
+func (o Order) InferFromPlans(c Customer, now time.Time) Answer {
 	next, begun := c.Scheduled, !o.EffectiveDate.After(calendar.DateOf(now))
 	switch {
-	case c.PlanCode == o.To && begun, next != nil && o.made(*next):
+	case c.PlanCode == o.To && begun, next != nil && o.explains(*next):
 		return Answer{Kind: AnswerAccepted, Code: "0000"}
 	case c.PlanCode == o.From && next == nil:
 		return Answer{Kind: AnswerAbsent}
@@ -397,7 +397,7 @@ func (o Order) Evident(c Customer, now time.Time) Answer {
 }
 
 // made tells that the schedule is this order's work.
-func (o Order) made(s Scheduled) bool {
+func (o Order) explains(s Scheduled) bool {
 	if !s.TransactionID.IsZero() {
 		return s.TransactionID == o.TransactionID
 	}
@@ -406,7 +406,7 @@ func (o Order) made(s Scheduled) bool {
 
 // mayHaveMade reports that the schedule is for the plan ordered, and that KOS leaves out by which it differs from
 // another order's.
-func (o Order) mayHaveMade(s Scheduled) bool {
+func (o Order) mayExplain(s Scheduled) bool {
 	return s.PlanCode == o.To && s.TransactionID.IsZero() && s.EffectiveDate.IsZero()
 }
 
@@ -419,7 +419,7 @@ func (o Order) resendAfter() time.Duration {
 
 // unanswered waits the quiet period, then 20 and 30 s, and 30 s each time however long KOS is silent (maxHold); in the end it leaves the
 // order to a person. An order may be old because KOS was down before it was sent; it is asked about all the same.
-func (o Order) unanswered(now time.Time) (Order, error) {
+func (o Order) waitUnanswered(now time.Time) (Order, error) {
 	if o.State == Unknown && o.Reconciles >= minReconcile && now.Sub(o.RequestedAt) > parkAfter {
 		return o.Apply(Ambiguous)
 	}

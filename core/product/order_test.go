@@ -39,7 +39,7 @@ func TestEveryCellOfTheStateMachine(t *testing.T) {
 		product.AcceptedByKOS: {no, no, done, done, done, no, no, no},
 		product.RefusedByKOS:  {no, no, failed, failed, failed, no, no, no},
 		product.NoAnswer:      {no, no, unknown, unknown, no, no, no, no},
-		product.ProvenUnknown: {no, no, no, valid, no, no, no, no},
+		product.NotAtKOS:      {no, no, no, valid, no, no, no, no},
 		product.Ambiguous:     {no, no, no, parked, no, no, no, no},
 		product.Cancel:        {gone, gone, no, no, no, no, no, no},
 		product.AskAgain:      {no, no, no, no, unknown, no, no, no},
@@ -96,49 +96,49 @@ func TestAnswers(t *testing.T) {
 	unknown := dispatched()
 	unknown.State = product.Unknown
 	for _, o := range []product.Order{dispatched(), unknown} {
-		done, err := o.Answered(product.Answer{Kind: product.AnswerAccepted, Code: "0000", KOSOrder: "K-1"}, now)
+		done, err := o.ApplyAnswer(product.Answer{Kind: product.AnswerAccepted, Code: "0000", KOSOrder: "K-1"}, now)
 		require.NoError(t, err)
 		require.Equal(t, product.Completed, done.State)
 		require.Equal(t, []string{"0000", "K-1", "상품 변경이 완료되었습니다", ""},
 			[]string{done.ResultCode, done.KOSOrder, done.ResultMessage, done.FailureReason})
 		require.Equal(t, now, done.ProcessedAt)
 
-		refused, err := o.Answered(product.Answer{Kind: product.AnswerRefused, Code: "E103", Refusal: product.RefusedUnpaid}, now)
+		refused, err := o.ApplyAnswer(product.Answer{Kind: product.AnswerRefused, Code: "E103", Refusal: product.RefusedUnpaid}, now)
 		require.NoError(t, err)
 		require.Equal(t, product.Rejected, refused.State)
 		require.Equal(t, "상품 변경 요청을 실패하였습니다", refused.ResultMessage)
 		require.Equal(t, product.RefusedUnpaid.Reason(), refused.FailureReason)
 
 		for _, kind := range []product.AnswerKind{product.AnswerUnknown, product.AnswerKind(99)} {
-			lost, err := o.Answered(product.Answer{Kind: kind}, now)
+			lost, err := o.ApplyAnswer(product.Answer{Kind: kind}, now)
 			require.NoError(t, err)
 			require.Equal(t, product.Unknown, lost.State, "never FAILED (ADR 21)")
 			require.Equal(t, now.Add(10*time.Second), lost.NextAttemptAt)
 			require.Equal(t, 1, lost.Reconciles)
 		}
 	}
-	notSent, err := dispatched().Answered(product.Answer{Kind: product.AnswerNotSent, RetryAfter: time.Minute}, now)
+	notSent, err := dispatched().ApplyAnswer(product.Answer{Kind: product.AnswerNotSent, RetryAfter: time.Minute}, now)
 	require.NoError(t, err)
 	require.Equal(t, product.Validated, notSent.State)
 	require.Equal(t, now.Add(30*time.Second), notSent.NextAttemptAt)
 	require.Zero(t, notSent.Sends, "it never reached the wire")
 
-	notSent, err = unknown.Answered(product.Answer{Kind: product.AnswerNotSent}, now)
+	notSent, err = unknown.ApplyAnswer(product.Answer{Kind: product.AnswerNotSent}, now)
 	require.NoError(t, err)
 	require.Equal(t, product.Unknown, notSent.State, "the question was not sent; nothing is known")
 	require.Equal(t, now.Add(5*time.Second), notSent.NextAttemptAt)
 	require.Equal(t, 1, notSent.Sends)
 
-	absent, err := unknown.Answered(product.Answer{Kind: product.AnswerAbsent}, now)
+	absent, err := unknown.ApplyAnswer(product.Answer{Kind: product.AnswerAbsent}, now)
 	require.NoError(t, err)
 	require.Equal(t, product.Validated, absent.State)
 	require.Equal(t, now, absent.NextAttemptAt)
 	require.Equal(t, 1, absent.Sends, "an attempt that may yet arrive")
 
-	_, err = dispatched().Answered(product.Answer{Kind: product.AnswerAbsent}, now)
+	_, err = dispatched().ApplyAnswer(product.Answer{Kind: product.AnswerAbsent}, now)
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
 	for _, kind := range []product.AnswerKind{product.AnswerAccepted, product.AnswerRefused, product.AnswerUnknown} {
-		_, err = product.Order{State: product.Completed}.Answered(product.Answer{Kind: kind}, now)
+		_, err = product.Order{State: product.Completed}.ApplyAnswer(product.Answer{Kind: kind}, now)
 		require.ErrorIs(t, err, fault.New(fault.StateConflict))
 	}
 }
@@ -150,7 +150,7 @@ func TestAnOrderIsFinalSoonAfterKOSAnswersAgain(t *testing.T) {
 	var waits []time.Duration
 	for o.State != product.Parked {
 		var err error
-		o, err = o.Answered(product.Answer{Kind: product.AnswerUnknown}, at)
+		o, err = o.ApplyAnswer(product.Answer{Kind: product.AnswerUnknown}, at)
 		require.NoError(t, err)
 		waits = append(waits, o.NextAttemptAt.Sub(at))
 		require.LessOrEqual(t, len(waits), 3000)
@@ -168,7 +168,7 @@ func TestAnOrderThatWaitedADayIsAskedAboutBeforeItIsParked(t *testing.T) {
 	questions := 0
 	for o.State != product.Parked {
 		var err error
-		o, err = o.Answered(product.Answer{Kind: product.AnswerUnknown}, at)
+		o, err = o.ApplyAnswer(product.Answer{Kind: product.AnswerUnknown}, at)
 		require.NoError(t, err)
 		at = o.NextAttemptAt
 		questions++
@@ -185,13 +185,13 @@ func TestSendDelayAndNames(t *testing.T) {
 	require.Equal(t, product.Order{State: product.Dispatched, Sends: 2}, o, "the quiet period begins anew")
 	_, err = o.Send()
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
-	require.Equal(t, now.Add(5*time.Second), o.Hold(0, now).NextAttemptAt)
-	require.Equal(t, now.Add(20*time.Second), o.Hold(20*time.Second, now).NextAttemptAt)
-	require.Equal(t, now.Add(30*time.Second), o.Hold(time.Hour, now).NextAttemptAt)
+	require.Equal(t, now.Add(5*time.Second), o.WaitForKOS(0, now).NextAttemptAt)
+	require.Equal(t, now.Add(20*time.Second), o.WaitForKOS(20*time.Second, now).NextAttemptAt)
+	require.Equal(t, now.Add(30*time.Second), o.WaitForKOS(time.Hour, now).NextAttemptAt)
 	plans := product.PlansCopy{Plans: []product.Plan{{Code: "A", Name: "가"}}}
-	require.Equal(t, product.Order{From: "A", To: "B", FromName: "가"}, product.Order{From: "A", To: "B"}.Named(plans, product.Customer{}))
+	require.Equal(t, product.Order{From: "A", To: "B", FromName: "가"}, product.Order{From: "A", To: "B"}.WithPlanNames(plans, product.Customer{}))
 	require.Equal(t, product.Order{From: "B", To: "A", Target: plans.Plans[0]},
-		product.Order{From: "B", To: "A"}.Named(plans, product.Customer{}))
+		product.Order{From: "B", To: "A"}.WithPlanNames(plans, product.Customer{}))
 }
 
 // The name of the line's own plan is what KOS states with the customer where the list has forgotten the plan.
@@ -199,12 +199,12 @@ func TestNamesOfPlansThatAreNotListed(t *testing.T) {
 	t.Parallel()
 	list := product.PlansCopy{Plans: []product.Plan{{Code: "A", Name: "가"}, {Code: "Z"}}}
 	c := product.Customer{PlanCode: "GONE", Plan: product.Plan{Code: "GONE", Name: "지난 플랜"}}
-	require.Equal(t, "지난 플랜", product.Order{From: "GONE", To: "A"}.Named(list, c).FromName)
-	require.Equal(t, "가", product.Order{From: "A", To: "Z"}.Named(list, c).FromName)
-	require.Empty(t, product.Order{From: "ELSE", To: "A"}.Named(list, c).FromName, "another plan than the customer's")
-	require.Equal(t, "앞서 알던 이름", product.Order{From: "ELSE", FromName: "앞서 알던 이름"}.Named(list, c).FromName, "nothing is forgotten")
+	require.Equal(t, "지난 플랜", product.Order{From: "GONE", To: "A"}.WithPlanNames(list, c).FromName)
+	require.Equal(t, "가", product.Order{From: "A", To: "Z"}.WithPlanNames(list, c).FromName)
+	require.Empty(t, product.Order{From: "ELSE", To: "A"}.WithPlanNames(list, c).FromName, "another plan than the customer's")
+	require.Equal(t, "앞서 알던 이름", product.Order{From: "ELSE", FromName: "앞서 알던 이름"}.WithPlanNames(list, c).FromName, "nothing is forgotten")
 	c = product.Customer{PlanCode: "Z", Plan: product.Plan{Code: "Z", Name: "이름"}}
-	require.Equal(t, "이름", product.Order{From: "Z", To: "A"}.Named(list, c).FromName, "the list gives no name")
+	require.Equal(t, "이름", product.Order{From: "Z", To: "A"}.WithPlanNames(list, c).FromName, "the list gives no name")
 }
 
 func TestPlansFromTwoDescriptions(t *testing.T) {
@@ -225,35 +225,35 @@ func TestCheckedAndRefused(t *testing.T) {
 	t.Parallel()
 	o := product.Order{ID: id.ID{1}, State: product.Requested}
 	pass := product.Check{Pass: true}
-	ok, err := o.Checked(product.Verdict{Checks: [3]product.Check{pass, pass, pass}}, now)
+	ok, err := o.ApplyVerdict(product.Verdict{Checks: [3]product.Check{pass, pass, pass}}, now)
 	require.NoError(t, err)
 	require.Equal(t, product.Validated, ok.State)
 	require.True(t, ok.ProcessedAt.IsZero())
 
 	line := product.Verdict{Checks: [3]product.Check{pass, pass, {Type: product.CheckLine, Message: "정지된 회선입니다"}}}
-	suspended, err := o.Checked(line, now)
+	suspended, err := o.ApplyVerdict(line, now)
 	require.NoError(t, err)
 	require.Equal(t, product.Rejected, suspended.State)
-	require.ErrorIs(t, suspended.Refused(), fault.New(fault.LineSuspended))
-	require.Equal(t, "상품 사전 체크에 실패하였습니다: 정지된 회선입니다", fault.From(suspended.Refused()).Message())
-	require.Equal(t, o.ID.String(), fault.From(suspended.Refused()).Details()["requestId"])
+	require.ErrorIs(t, suspended.FailureError(), fault.New(fault.LineSuspended))
+	require.Equal(t, "상품 사전 체크에 실패하였습니다: 정지된 회선입니다", fault.From(suspended.FailureError()).Message())
+	require.Equal(t, o.ID.String(), fault.From(suspended.FailureError()).Details()["requestId"])
 
 	both := product.Verdict{Checks: [3]product.Check{pass, {Type: product.CheckOperator, Message: "x"}, {Type: product.CheckLine}}}
-	failed, err := o.Checked(both, now)
+	failed, err := o.ApplyVerdict(both, now)
 	require.NoError(t, err)
-	require.ErrorIs(t, failed.Refused(), fault.New(fault.ValidationFailed), "the first failure is the reason")
-	_, err = product.Order{State: product.Dispatched}.Checked(both, now)
+	require.ErrorIs(t, failed.FailureError(), fault.New(fault.ValidationFailed), "the first failure is the reason")
+	_, err = product.Order{State: product.Dispatched}.ApplyVerdict(both, now)
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
 
-	gone, err := o.LineGone(now)
+	gone, err := o.FailUnknownLine(now)
 	require.NoError(t, err)
-	require.ErrorIs(t, gone.Refused(), fault.New(fault.LineNotFound))
-	_, err = product.Order{State: product.Unknown}.LineGone(now)
+	require.ErrorIs(t, gone.FailureError(), fault.New(fault.LineNotFound))
+	_, err = product.Order{State: product.Unknown}.FailUnknownLine(now)
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
 
-	kos, err := dispatched().Answered(product.Answer{Kind: product.AnswerRefused, Code: "E101", Refusal: product.RefusedContractTerm}, now)
+	kos, err := dispatched().ApplyAnswer(product.Answer{Kind: product.AnswerRefused, Code: "E101", Refusal: product.RefusedContractTerm}, now)
 	require.NoError(t, err)
-	require.ErrorIs(t, kos.Refused(), fault.New(fault.ChangeDenied))
+	require.ErrorIs(t, kos.FailureError(), fault.New(fault.ChangeDenied))
 }
 
 // TestAnyAnswersKeepTheOrderHonest throws random answers at an order: it is FAILED only after a refusal and COMPLETED only after an
@@ -268,7 +268,7 @@ func TestAnyAnswersKeepTheOrderHonest(t *testing.T) {
 			if question := kind == product.AnswerAbsent || kind == product.AnswerAmbiguous; question && o.State == product.Dispatched {
 				continue
 			}
-			after, err := o.Answered(product.Answer{Kind: kind}, at)
+			after, err := o.ApplyAnswer(product.Answer{Kind: kind}, at)
 			require.NoError(t, err)
 			switch after.State {
 			case product.Completed:
@@ -298,7 +298,7 @@ func TestAnOrderIsTakenBackWhileKOSCannotHaveSeenIt(t *testing.T) {
 	t.Parallel()
 	for _, state := range states {
 		for _, sends := range []int{0, 1} {
-			gone, err := product.Order{ID: id.ID{1}, State: state, Sends: sends}.Cancelled(now)
+			gone, err := product.Order{ID: id.ID{1}, State: state, Sends: sends}.CancelByCustomer(now)
 			if sends > 0 || state != product.Requested && state != product.Validated {
 				require.ErrorIs(t, err, fault.New(fault.StateConflict), "%s sent %d times", state, sends)
 				continue
@@ -314,15 +314,15 @@ func TestAnOrderIsTakenBackWhileKOSCannotHaveSeenIt(t *testing.T) {
 
 func TestWhoWaitsForKOSIsHeldUntilItIsSent(t *testing.T) {
 	t.Parallel()
-	o := product.Order{State: product.Requested}.Hold(0, now)
-	require.True(t, o.Held)
+	o := product.Order{State: product.Requested}.WaitForKOS(0, now)
+	require.True(t, o.WaitingForKOS)
 	o.State = product.Validated
 	o, err := o.Send()
 	require.NoError(t, err)
-	require.False(t, o.Held)
-	o, err = o.Answered(product.Answer{Kind: product.AnswerNotSent}, now)
+	require.False(t, o.WaitingForKOS)
+	o, err = o.ApplyAnswer(product.Answer{Kind: product.AnswerNotSent}, now)
 	require.NoError(t, err)
-	require.True(t, o.Held)
+	require.True(t, o.WaitingForKOS)
 	require.Zero(t, o.Sends)
 }
 
@@ -356,9 +356,9 @@ func TestWhatTheLinesPlansTell(t *testing.T) {
 		{"a third one in force", "THIRD", nil, now, product.AnswerAmbiguous, product.Parked},
 		{"in force before its day", "NEW", nil, now, product.AnswerAmbiguous, product.Parked},
 	} {
-		a := o.Evident(product.Customer{PlanCode: c.current, Scheduled: c.next}, c.at)
+		a := o.InferFromPlans(product.Customer{PlanCode: c.current, Scheduled: c.next}, c.at)
 		require.Equal(t, c.want, a.Kind, c.name)
-		after, err := o.Answered(a, now)
+		after, err := o.ApplyAnswer(a, now)
 		require.NoError(t, err, c.name)
 		require.Equal(t, c.state, after.State, c.name)
 	}
@@ -387,11 +387,11 @@ func TestALineThatKOSKeepsFailingOnIsLeftAlone(t *testing.T) {
 			require.NoError(t, err)
 		}
 		sent = append(sent, at.Sub(now))
-		o, err = o.Answered(product.Answer{Kind: product.AnswerUnknown}, at)
+		o, err = o.ApplyAnswer(product.Answer{Kind: product.AnswerUnknown}, at)
 		require.NoError(t, err)
 		require.Equal(t, 10*time.Second, o.NextAttemptAt.Sub(at), "what KOS knows of it is learnt as soon as ever")
 		at = o.NextAttemptAt
-		o, err = o.Answered(product.Answer{Kind: product.AnswerAbsent}, at)
+		o, err = o.ApplyAnswer(product.Answer{Kind: product.AnswerAbsent}, at)
 		require.NoError(t, err)
 	}
 	s := time.Second
@@ -407,7 +407,7 @@ func TestOrdersOfOneMomentDoNotComeBackTogether(t *testing.T) {
 	t.Parallel()
 	seen := map[time.Time]bool{}
 	for n := range byte(64) {
-		o := product.Order{ID: id.ID{15: n}}.Hold(20*time.Second, now)
+		o := product.Order{ID: id.ID{15: n}}.WaitForKOS(20*time.Second, now)
 		wait := o.NextAttemptAt.Sub(now)
 		require.GreaterOrEqual(t, wait, 20*time.Second)
 		require.LessOrEqual(t, wait, 25*time.Second)

@@ -49,11 +49,11 @@ func ParseResolution(outcome, reason string, by auth.UserID, at time.Time) (Reso
 }
 
 // ProposalLife is how long a proposal waits for a second person.
-const ProposalLife = 24 * time.Hour
+const ProposalLifetime = 24 * time.Hour
 
 // Lives tells whether a second person can still confirm the proposal at now.
-func (r Resolution) Lives(now time.Time) bool {
-	return !r.At.IsZero() && now.Before(r.At.Add(ProposalLife))
+func (r Resolution) Confirmable(now time.Time) bool {
+	return !r.At.IsZero() && now.Before(r.At.Add(ProposalLifetime))
 }
 
 // Judgement is what the rule of four eyes makes of a resolution.
@@ -79,7 +79,7 @@ func (j Judgement) String() string {
 // CONFLICT. proposal is the last one that was not carried out, or none.
 func (r Resolution) Judge(proposal Resolution) (Judgement, error) {
 	switch {
-	case !proposal.Lives(r.At):
+	case !proposal.Confirmable(r.At):
 		return Proposed, nil
 	case proposal.Outcome == r.Outcome && !proposal.By.Same(r.By) && proposal.By.IsAtConsole() == r.By.IsAtConsole():
 		return Confirmed, nil
@@ -103,9 +103,9 @@ func (o Order) Resolve(r Resolution) (Order, error) {
 	}
 	switch r.Outcome {
 	case OutcomeCompleted:
-		return o.Answered(Answer{Kind: AnswerAccepted, Code: ResultResolved, KOSOrder: o.KOSOrder}, r.At)
+		return o.ApplyAnswer(Answer{Kind: AnswerAccepted, Code: ResultResolved, KOSOrder: o.KOSOrder}, r.At)
 	case OutcomeFailed:
-		o, err := o.Answered(Answer{Kind: AnswerRefused, Code: ResultResolved}, r.At)
+		o, err := o.ApplyAnswer(Answer{Kind: AnswerRefused, Code: ResultResolved}, r.At)
 		o.FailureReason = ResolvedAsFailed
 		return o, err
 	case OutcomeReconcile:
@@ -132,4 +132,4 @@ type ParkedOrder struct {
 }
 
 // MostParkedCounted is as far as the list of parked orders is counted; page x size goes no further (S-PAGE).
-const MostParkedCounted = 10_000
+const MaxParkedCounted = 10_000

@@ -12,7 +12,7 @@ import (
 func TestWhatMayHaveBeenSentIsNotPendingAgain(t *testing.T) {
 	t.Parallel()
 	answered := func(o product.Order, kind product.AnswerKind) product.Order {
-		o, err := o.Answered(product.Answer{Kind: kind}, now)
+		o, err := o.ApplyAnswer(product.Answer{Kind: kind}, now)
 		require.NoError(t, err)
 		return o
 	}
@@ -39,7 +39,7 @@ func TestWhatMayHaveBeenSentIsNotPendingAgain(t *testing.T) {
 		"done in the second try":    {answered(sent(absent), product.AnswerAccepted), "COMPLETED"},
 	} {
 		require.Equal(t, c.want, c.order.Public(), name)
-		_, err := c.order.Cancelled(now)
+		_, err := c.order.CancelByCustomer(now)
 		require.Equal(t, c.want == "PENDING", err == nil, name)
 	}
 }

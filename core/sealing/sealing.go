@@ -66,20 +66,22 @@ func Weakest(all ...Form) Form {
 // another. A place without keys has nothing that could be exchanged: its name alone says where it is (such as a name
 // that holds the primary key).
 type Place struct {
-	name   string
-	before string
-	keys   []string
-	quiet  bool
+	name    string
+	before  string
+	keys    []string
+	noAlert bool
 }
 
 // At is the place in the column (database.table.column) of the row with these keys.
 func At(column string, keys ...string) Place { return Place{name: column, before: column, keys: keys} }
 
 // Cached is the place of a cache entry. An entry of an older form that is refused there is made anew.
-func Cached(purpose string, keys ...string) Place { return At("cache."+purpose, keys...).Quietly() }
+func Cached(purpose string, keys ...string) Place {
+	return At("cache."+purpose, keys...).WithoutAlert()
+}
 
 // Quietly is the place where a value of an older form is refused without an alert.
-func (p Place) Quietly() Place { p.quiet = true; return p }
+func (p Place) WithoutAlert() Place { p.noAlert = true; return p }
 
 // Formerly is the place whose values of form Column are bound to the name.
 func (p Place) Formerly(name string) Place { p.before = name; return p }
@@ -109,7 +111,7 @@ func (p Place) String() string {
 func (p Place) Name() string { return p.name }
 
 // Quiet returns whether no alert is due when a value of an older form is refused.
-func (p Place) Quiet() bool { return p.quiet }
+func (p Place) AlertsOff() bool { return p.noAlert }
 
 // Keyed returns whether there is something to bind values to besides the column.
 func (p Place) Keyed() bool { return len(p.keys) > 0 }

@@ -21,8 +21,8 @@ func TestNoTwoPlacesLookAlike(t *testing.T) {
 	require.Equal(t, sealing.At("a", "b", "c").Row(), sealing.At("a", "b").And("c").Row())
 	require.Equal(t, "old", string(sealing.At("a", "b").Formerly("old").Column()))
 	require.Equal(t, "a", string(sealing.At("a", "b").Column()))
-	require.True(t, sealing.Cached("a").Quiet())
-	require.False(t, sealing.At("a").Quiet())
+	require.True(t, sealing.Cached("a").AlertsOff())
+	require.False(t, sealing.At("a").AlertsOff())
 	require.False(t, sealing.At("a").Keyed())
 }
 

@@ -70,7 +70,7 @@ type Request struct {
 }
 
 // MostCounted is as far as lists are counted; page x size goes no further.
-const MostCounted = 10_000
+const MaxCounted = 10_000
 
 // Filter chooses requests. Empty fields do not limit. The newest requests come first.
 type Filter struct {
@@ -113,7 +113,7 @@ func OfOrder(o product.Order) Request {
 	if !o.State.Final() && o.State != product.Parked {
 		r.NextAt = o.NextAttemptAt
 	}
-	_, err := o.Cancelled(o.RequestedAt)
+	_, err := o.CancelByCustomer(o.RequestedAt)
 	r.Cancellable = err == nil
 	return r
 }

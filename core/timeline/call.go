@@ -25,17 +25,17 @@ var results = map[string]string{
 }
 
 // called tells of calls to KOS, and of long waits before them.
-func called(calls []audit.Call) []Event {
+func callEvents(calls []audit.Call) []Event {
 	var all []Event
 	for _, c := range calls {
 		if c.Waited >= longWait {
 			all = append(all, Event{
-				At: c.AskedAt.Add(-c.Waited), Source: Queue, What: WaitedForTurn,
+				At: c.AskedAt.Add(-c.Waited), Source: Queue, Type: WaitedForQuota,
 				Text:  fmt.Sprintf("KOS 호출 차례를 %dms 기다렸습니다", c.Waited.Milliseconds()),
 				Facts: facts("operation", c.Operation, "waitedMs", millis(c.Waited)),
 			})
 		}
-		all = append(all, Event{At: c.AskedAt, Source: KOS, What: CalledKOS, Text: callText(c), Facts: callFacts(c)})
+		all = append(all, Event{At: c.AskedAt, Source: KOS, Type: CalledKOS, Text: callText(c), Facts: callFacts(c)})
 	}
 	return all
 }

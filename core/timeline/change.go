@@ -10,20 +10,20 @@ import (
 
 // What can happen to a plan change (ADR 21, UFR-PROD-040).
 const (
-	CheckPassed  What = "CHECK_PASSED"
-	CheckFailed  What = "CHECK_FAILED"
-	Dispatched   What = "DISPATCHED"
-	Waiting      What = "WAITING"
-	NotSent      What = "NOT_SENT"
-	Unknown      What = "UNKNOWN"
-	StillUnknown What = "STILL_UNKNOWN"
-	NotAtKOS     What = "NOT_AT_KOS"
-	Parked       What = "PARKED"
-	Proposed     What = "PROPOSED"
-	Resolved     What = "RESOLVED"
-	AskedAgain   What = "ASKED_AGAIN"
-	Cancelled    What = "CANCELLED"
-	CustomerTold What = "CUSTOMER_TOLD"
+	CheckPassed      EventType = "CHECK_PASSED"
+	CheckFailed      EventType = "CHECK_FAILED"
+	Dispatched       EventType = "DISPATCHED"
+	Waiting          EventType = "WAITING"
+	NotSent          EventType = "NOT_SENT"
+	Unknown          EventType = "UNKNOWN"
+	StillUnknown     EventType = "STILL_UNKNOWN"
+	NotAtKOS         EventType = "NOT_AT_KOS"
+	Parked           EventType = "PARKED"
+	Proposed         EventType = "PROPOSED"
+	Resolved         EventType = "RESOLVED"
+	AskedAgain       EventType = "ASKED_AGAIN"
+	Cancelled        EventType = "CANCELLED"
+	CustomerNotified EventType = "CUSTOMER_TOLD"
 )
 
 // Step is one state that an order was stored in.
@@ -37,7 +37,7 @@ type Step struct {
 }
 
 // Word is what one person said of a parked order. Applied: the second person said the same, and it was done.
-type Word struct {
+type Decision struct {
 	product.Resolution
 	Applied bool
 }
@@ -47,37 +47,37 @@ type Order struct {
 	Line       string        // masked
 	Row        product.Order // its line and its customer may be left out
 	Steps      []Step        // oldest first, as all here
-	Words      []Word
+	Decisions  []Decision
 	Calls      []audit.Call
-	Told       Tellings
+	Deliveries Deliveries
 	NotifiedAt time.Time // when the customer was told; zero = not (yet)
 	Notices    int       // attempts to tell him
 	Gaps       []Gap
 }
 
 // Story tells the order.
-func (o Order) Story() Story {
-	s := Story{
+func (o Order) Timeline() Timeline {
+	s := Timeline{
 		Kind: Change, Line: o.Line, Status: string(o.Row.State), Missing: o.Gaps,
-		Events: folded(merged(o.words(), o.states(), called(o.Calls), o.Told.events(), o.notice())),
+		Events: foldRepeatedChecks(mergeEvents(o.decisionEvents(), o.stateEvents(), callEvents(o.Calls), o.Deliveries.events(), o.noticeEvents())),
 	}
 	if !o.Row.State.Final() && o.Row.State != product.Parked {
 		s.NextAt = o.Row.NextAttemptAt
 	}
-	return s.bounded()
+	return s.truncated()
 }
 
 // states begin with the request itself; a first step that only repeats it is left out.
-func (o Order) states() []Event {
+func (o Order) stateEvents() []Event {
 	r := o.Row
 	all := []Event{{
-		At: r.RequestedAt, Source: Request, What: Requested, Text: "고객이 상품 변경을 신청하였습니다",
+		At: r.RequestedAt, Source: Request, Type: Requested, Text: "고객이 상품 변경을 신청하였습니다",
 		Facts: facts("from", r.From, "to", r.To, "effectiveDate", r.EffectiveDate.String(), "transactionId", r.TransactionID.String()),
 	}}
 	before := Step{State: product.Requested}
 	for i, s := range o.Steps {
 		if i > 0 || s.State != product.Requested {
-			all = append(all, o.step(before, s)...)
+			all = append(all, o.stepEvents(before, s)...)
 		}
 		before = s
 	}
@@ -85,7 +85,7 @@ func (o Order) states() []Event {
 }
 
 // step tells what brought the order from one stored state to the next one.
-func (o Order) step(before, s Step) []Event {
+func (o Order) stepEvents(before, s Step) []Event {
 	e := Event{At: s.At, Source: Request, Facts: facts("sends", number(s.Sends), "code", s.Code)}
 	switch s.State {
 	case product.Requested:
@@ -93,24 +93,24 @@ func (o Order) step(before, s Step) []Event {
 	case product.Validated:
 		e = validated(e, before, s)
 	case product.Dispatched:
-		e.What, e.Text = Dispatched, "KOS에 보내기 전에 전송 시도를 저장하였습니다"
+		e.Type, e.Text = Dispatched, "KOS에 보내기 전에 전송 시도를 저장하였습니다"
 		if before.State == product.Requested { // whether it is checked again later, the steps do not tell
-			passed := Event{At: s.At, Source: Check, What: CheckPassed, Text: "사전 체크를 통과하였습니다", Facts: facts()}
+			passed := Event{At: s.At, Source: Check, Type: CheckPassed, Text: "사전 체크를 통과하였습니다", Facts: facts()}
 			return []Event{passed, e}
 		}
 	case product.Unknown:
 		e = unknown(e, before, s)
 	case product.Parked:
-		e.What, e.Text = Parked, "KOS에 물어도 결과를 판단할 수 없어 담당자의 확인을 기다립니다"
+		e.Type, e.Text = Parked, "KOS에 물어도 결과를 판단할 수 없어 담당자의 확인을 기다립니다"
 	case product.Completed:
-		e.What, e.Text = Completed, "상품 변경이 완료되었습니다"
+		e.Type, e.Text = Completed, "상품 변경이 완료되었습니다"
 		e.Facts = facts("sends", number(s.Sends), "code", s.Code, "kosOrder", o.Row.KOSOrder)
 	case product.Rejected:
 		e = o.failed(e, s)
 	case product.Cancelled:
-		e.What, e.Text = Cancelled, "고객이 신청을 취소하였습니다"
+		e.Type, e.Text = Cancelled, "고객이 신청을 취소하였습니다"
 		if s.Note != "" { // that of a member of staff
-			e.Source, e.Text = Person, "담당자가 고객의 신청을 취소하였습니다"
+			e.Source, e.Text = Staff, "담당자가 고객의 신청을 취소하였습니다"
 		}
 	}
 	return []Event{e}
@@ -120,7 +120,7 @@ func (o Order) step(before, s Step) []Event {
 func validated(e Event, before, s Step) Event {
 	switch before.State { //nolint:exhaustive // all others have not been sent
 	case product.Unknown:
-		e.Source, e.What, e.Text = KOS, NotAtKOS, "KOS에 이 변경이 없음을 확인하였습니다. 같은 거래 번호로 다시 보냅니다"
+		e.Source, e.Type, e.Text = KOS, NotAtKOS, "KOS에 이 변경이 없음을 확인하였습니다. 같은 거래 번호로 다시 보냅니다"
 		return e
 	case product.Dispatched:
 		return waiting(e, s, NotSent, "KOS에 보내지 않은 것이 확실합니다. 대기 후 다시 보냅니다")
@@ -129,60 +129,60 @@ func validated(e Event, before, s Step) Event {
 	}
 }
 
-func waiting(e Event, s Step, what What, text string) Event {
-	e.Source, e.What, e.Text = Queue, what, text+kept[s.Note]
-	e.Facts = facts("sends", number(s.Sends), "nextAt", moment(s.NextAt), "why", s.Note)
+func waiting(e Event, s Step, what EventType, text string) Event {
+	e.Source, e.Type, e.Text = Queue, what, text+notAskedTexts[s.Note]
+	e.Facts = facts("sends", number(s.Sends), "nextAt", timeText(s.NextAt), "why", s.Note)
 	return e
 }
 
 // kept is what kept a call from leaving (ports.UnaskedError), for staff.
-var kept = map[string]string{
+var notAskedTexts = map[string]string{
 	"OPEN": " (회로 차단기 열림)", "QUOTA": " (KOS 호출 한도 소진)", "NOT_SENT": " (KOS에 연결할 수 없음)",
 	"REFUSED": " (KOS가 인증 키를 거절함)",
 }
 
 func unknown(e Event, before, s Step) Event {
-	e.Facts = facts("sends", number(s.Sends), "nextAt", moment(s.NextAt), "why", s.Note)
+	e.Facts = facts("sends", number(s.Sends), "nextAt", timeText(s.NextAt), "why", s.Note)
 	switch before.State { //nolint:exhaustive // all others have been sent just now
 	case product.Parked:
-		e.Source, e.What, e.Text = Person, AskedAgain, "담당자의 결정에 따라 KOS에 다시 확인합니다"
+		e.Source, e.Type, e.Text = Staff, AskedAgain, "담당자의 결정에 따라 KOS에 다시 확인합니다"
 	case product.Unknown:
-		e.What, e.Text = StillUnknown, "결과를 아직 알 수 없습니다. 다시 확인합니다"+kept[s.Note]
+		e.Type, e.Text = StillUnknown, "결과를 아직 알 수 없습니다. 다시 확인합니다"+notAskedTexts[s.Note]
 	default:
-		e.What, e.Text = Unknown, "KOS의 확답을 받지 못하여 결과를 알 수 없습니다. KOS에 확인합니다"
+		e.Type, e.Text = Unknown, "KOS의 확답을 받지 못하여 결과를 알 수 없습니다. KOS에 확인합니다"
 	}
 	return e
 }
 
 // failed tells a failed check from a no of KOS or of a person: what a check found has a code of ours.
 func (o Order) failed(e Event, s Step) Event {
-	e.What, e.Text = Failed, "상품 변경을 하지 못하였습니다: "+o.Row.FailureReason
+	e.Type, e.Text = Failed, "상품 변경을 하지 못하였습니다: "+o.Row.FailureReason
 	switch fault.Code(s.Code) { //nolint:exhaustive // the codes of checks (product.Order)
 	case fault.ValidationFailed, fault.LineSuspended, fault.LineNotFound:
-		e.Source, e.What, e.Text = Check, CheckFailed, "사전 체크에 실패하였습니다: "+o.Row.FailureReason
+		e.Source, e.Type, e.Text = Check, CheckFailed, "사전 체크에 실패하였습니다: "+o.Row.FailureReason
 	}
 	return e
 }
 
-func (o Order) words() []Event {
-	all := make([]Event, len(o.Words))
-	for i, w := range o.Words {
+func (o Order) decisionEvents() []Event {
+	all := make([]Event, len(o.Decisions))
+	for i, w := range o.Decisions {
 		all[i] = Event{
-			At: w.At, Source: Person, What: Proposed, Text: "담당자가 처리 결과를 제안하였습니다. 다른 담당자의 확인이 필요합니다",
+			At: w.At, Source: Staff, Type: Proposed, Text: "담당자가 처리 결과를 제안하였습니다. 다른 담당자의 확인이 필요합니다",
 			Facts: facts("by", string(w.By), "outcome", string(w.Outcome), "reason", w.Reason),
 		}
 		if w.Applied {
-			all[i].What, all[i].Text = Resolved, "다른 담당자가 같은 결과를 확인하여 처리하였습니다"
+			all[i].Type, all[i].Text = Resolved, "다른 담당자가 같은 결과를 확인하여 처리하였습니다"
 		}
 	}
 	return all
 }
 
-func (o Order) notice() []Event {
+func (o Order) noticeEvents() []Event {
 	if o.NotifiedAt.IsZero() {
 		return nil
 	}
 	return []Event{{
-		At: o.NotifiedAt, Source: Notice, What: CustomerTold, Text: "고객에게 결과를 알렸습니다", Facts: facts("attempts", number(o.Notices)),
+		At: o.NotifiedAt, Source: Notice, Type: CustomerNotified, Text: "고객에게 결과를 알렸습니다", Facts: facts("attempts", number(o.Notices)),
 	}}
 }

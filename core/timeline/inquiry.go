@@ -8,47 +8,47 @@ import (
 
 // How an inquiry was answered: the choice between memory and KOS (UFR-BILL-030).
 const (
-	FromCache    What = "ANSWERED_FROM_CACHE"
-	FromKOS      What = "ANSWERED_FROM_KOS"
-	Stale        What = "ANSWERED_STALE"
-	TimedOut     What = "TIMED_OUT"
-	RenewedEarly What = "RENEWED_EARLY"
+	FromCache    EventType = "ANSWERED_FROM_CACHE"
+	FromKOS      EventType = "ANSWERED_FROM_KOS"
+	Stale        EventType = "ANSWERED_STALE"
+	TimedOut     EventType = "TIMED_OUT"
+	RenewedEarly EventType = "RENEWED_EARLY"
 )
 
 // Inquiry is what the books hold of one bill inquiry.
 type Inquiry struct {
-	Line  string       // masked
-	Row   bill.Inquiry // its line and its summary may be left out
-	Calls []audit.Call // made for it, oldest first
-	Told  Tellings
-	Gaps  []Gap
+	Line       string       // masked
+	Row        bill.Inquiry // its line and its summary may be left out
+	Calls      []audit.Call // made for it, oldest first
+	Deliveries Deliveries
+	Gaps       []Gap
 }
 
 // Story tells the inquiry.
-func (q Inquiry) Story() Story {
+func (q Inquiry) Timeline() Timeline {
 	begin := Event{
-		At: q.Row.RequestedAt, Source: Request, What: Requested, Text: "고객이 요금 조회를 신청하였습니다",
+		At: q.Row.RequestedAt, Source: Request, Type: Requested, Text: "고객이 요금 조회를 신청하였습니다",
 		Facts: facts("month", q.Row.Month.String()),
 	}
-	calls := called(q.Calls)
+	calls := callEvents(q.Calls)
 	if q.Row.Source == freshness.FromCache {
 		calls = renewals(calls)
 	}
-	s := Story{
+	s := Timeline{
 		Kind: Bill, Line: q.Line, Status: string(q.Row.Status), Missing: q.Gaps,
-		Events: merged([]Event{begin}, calls, q.end(), q.Told.events()),
+		Events: mergeEvents([]Event{begin}, calls, q.end(), q.Deliveries.events()),
 	}
 	if !q.Row.Status.Final() {
 		s.NextAt = q.Row.NextAttemptAt
 	}
-	return s.bounded()
+	return s.truncated()
 }
 
 // renewals are the calls of an inquiry that was answered from memory: nobody waited for them.
 func renewals(calls []Event) []Event {
 	for i := range calls {
-		if calls[i].What == CalledKOS {
-			calls[i].What, calls[i].Text = RenewedEarly, calls[i].Text+": 자주 조회되는 요금을 만료 전에 갱신하였습니다"
+		if calls[i].Type == CalledKOS {
+			calls[i].Type, calls[i].Text = RenewedEarly, calls[i].Text+": 자주 조회되는 요금을 만료 전에 갱신하였습니다"
 		}
 	}
 	return calls
@@ -59,12 +59,12 @@ func (q Inquiry) end() []Event {
 	e := Event{At: q.Row.ProcessedAt}
 	switch q.Row.Status {
 	case bill.Completed:
-		e.Source, e.What, e.Text = q.answer()
-		e.Facts = facts("source", string(q.Row.Source), "asOf", moment(q.Row.AsOf), "attempts", number(q.Row.Attempts))
+		e.Source, e.Type, e.Text = q.answer()
+		e.Facts = facts("source", string(q.Row.Source), "asOf", timeText(q.Row.AsOf), "attempts", number(q.Row.Attempts))
 	case bill.Failed, bill.Timeout:
-		e.Source, e.What, e.Text = Request, Failed, "요금을 조회하지 못하였습니다: "+q.Row.Reason()
+		e.Source, e.Type, e.Text = Request, Failed, "요금을 조회하지 못하였습니다: "+q.Row.Reason()
 		if q.Row.Status == bill.Timeout {
-			e.What = TimedOut
+			e.Type = TimedOut
 		}
 		e.Facts = facts("code", string(q.Row.FailureCode), "attempts", number(q.Row.Attempts))
 	case bill.Processing:
@@ -73,7 +73,7 @@ func (q Inquiry) end() []Event {
 	return []Event{e}
 }
 
-func (q Inquiry) answer() (Source, What, string) {
+func (q Inquiry) answer() (Source, EventType, string) {
 	switch q.Row.Source {
 	case freshness.FromCache:
 		return Cache, FromCache, "보관 중인 요금이 유효하여 KOS를 기다리지 않고 답하였습니다"

@@ -7,25 +7,25 @@ import (
 
 // Plain is what is stored about a request of a product that has no states of its own (docs/adding-a-product.md).
 type Plain struct {
-	Row   request.Request
-	Calls []audit.Call // made for it, oldest first
-	Told  Tellings
-	Gaps  []Gap
+	Row        request.Request
+	Calls      []audit.Call // made for it, oldest first
+	Deliveries Deliveries
+	Gaps       []Gap
 }
 
 // Story returns the events of the request.
-func (p Plain) Story() Story {
+func (p Plain) Timeline() Timeline {
 	begin := Event{
-		At: p.Row.RequestedAt, Source: Request, What: Requested, Text: "고객이 신청하였습니다", Facts: facts("kind", string(p.Row.Kind)),
+		At: p.Row.RequestedAt, Source: Request, Type: Requested, Text: "고객이 신청하였습니다", Facts: facts("kind", string(p.Row.Kind)),
 	}
-	s := Story{
+	s := Timeline{
 		Kind: Kind(p.Row.Kind), Status: string(p.Row.Status), Missing: p.Gaps,
-		Events: merged([]Event{begin}, called(p.Calls), p.end(), p.Told.events()),
+		Events: mergeEvents([]Event{begin}, callEvents(p.Calls), p.end(), p.Deliveries.events()),
 	}
 	if p.Row.Status == request.Processing {
 		s.NextAt = p.Row.NextAttemptAt
 	}
-	return s.bounded()
+	return s.truncated()
 }
 
 // end returns how the request ended, or that it is parked.
@@ -36,13 +36,13 @@ func (p Plain) end() []Event {
 	}
 	switch p.Row.Status {
 	case request.Completed:
-		e.What, e.Text = Completed, "처리가 완료되었습니다"
+		e.Type, e.Text = Completed, "처리가 완료되었습니다"
 	case request.Failed:
-		e.What, e.Text = Failed, "처리하지 못하였습니다"
+		e.Type, e.Text = Failed, "처리하지 못하였습니다"
 	case request.Cancelled:
-		e.What, e.Text = Cancelled, "신청이 취소되었습니다"
+		e.Type, e.Text = Cancelled, "신청이 취소되었습니다"
 	case request.Parked:
-		e.At, e.What, e.Text = p.Row.RequestedAt, Parked, "결과를 확인할 수 없어 담당자의 확인을 기다립니다"
+		e.At, e.Type, e.Text = p.Row.RequestedAt, Parked, "결과를 확인할 수 없어 담당자의 확인을 기다립니다"
 	case request.Processing:
 		return nil
 	}

@@ -21,31 +21,31 @@ const (
 	KOS      Source = "kos"      // a call to KOS, or what it proved
 	Cache    Source = "cache"    // a copy in memory
 	Delivery Source = "delivery" // the MVNO AP server was told
-	Person   Source = "person"   // a member of staff
+	Staff    Source = "person"   // a member of staff
 	Notice   Source = "notice"   // the customer was told
 )
 
 // What happened: a code for programs. Codes are added, never renamed.
-type What string
+type EventType string
 
 // What can happen to every request.
 const (
-	Requested         What = "REQUESTED"
-	WaitedForTurn     What = "WAITED_FOR_TURN"
-	CalledKOS         What = "CALLED_KOS"
-	Completed         What = "COMPLETED"
-	Failed            What = "FAILED"
-	DeliveryAttempted What = "DELIVERY_ATTEMPT"
-	Delivered         What = "DELIVERED"
-	DeliveryParked    What = "DELIVERY_PARKED"
-	DeliveryReplayed  What = "DELIVERY_REPLAYED"
+	Requested         EventType = "REQUESTED"
+	WaitedForQuota    EventType = "WAITED_FOR_TURN"
+	CalledKOS         EventType = "CALLED_KOS"
+	Completed         EventType = "COMPLETED"
+	Failed            EventType = "FAILED"
+	DeliveryAttempted EventType = "DELIVERY_ATTEMPT"
+	Delivered         EventType = "DELIVERED"
+	DeliveryParked    EventType = "DELIVERY_PARKED"
+	DeliveryReplayed  EventType = "DELIVERY_REPLAYED"
 )
 
 // Event is one thing that happened. Its facts are small texts: codes, numbers, times (RFC 3339).
 type Event struct {
 	At     time.Time
 	Source Source
-	What   What
+	Type   EventType
 	Text   string // Korean, for staff
 	Facts  map[string]string
 }
@@ -64,31 +64,31 @@ type Gap string
 
 // The gaps.
 const (
-	NoCalls Gap = "KOS_CALLS"    // the log of KOS calls cannot be read now
-	Cut     Gap = "OLDER_EVENTS" // there are more than MostOfAKind of a kind, or than MostShown in all: the oldest are left out
+	CallsUnavailable Gap = "KOS_CALLS"    // the log of KOS calls cannot be read now
+	Truncated        Gap = "OLDER_EVENTS" // there are more than MostOfAKind of a kind, or than MostShown in all: the oldest are left out
 )
 
 // MostOfAKind is how many steps, calls, attempts or words a story is made of at most: the newest. An order that is asked about every 30 s
 // for a day has some 3,000 steps, which are shown folded.
-const MostOfAKind = 5000
+const MaxPerKind = 5000
 
 // MostShown is how many events a story has at most, folded: the first one, and the newest.
-const MostShown = 2000
+const MaxEvents = 2000
 
 // bounded is the story without the events that are too many, which it says.
-func (s Story) bounded() Story {
-	if len(s.Events) <= MostShown {
+func (s Timeline) truncated() Timeline {
+	if len(s.Events) <= MaxEvents {
 		return s
 	}
-	s.Events = append([]Event{s.Events[0]}, s.Events[len(s.Events)-MostShown+1:]...)
-	if !slices.Contains(s.Missing, Cut) {
-		s.Missing = append(s.Missing, Cut)
+	s.Events = append([]Event{s.Events[0]}, s.Events[len(s.Events)-MaxEvents+1:]...)
+	if !slices.Contains(s.Missing, Truncated) {
+		s.Missing = append(s.Missing, Truncated)
 	}
 	return s
 }
 
 // Story is what happened to one request so far, oldest event first.
-type Story struct {
+type Timeline struct {
 	Kind    Kind
 	Line    string    // masked; empty when what is stored cannot be read
 	Status  string    // as it is stored: staff see UNKNOWN and PARKED where the customer sees PROCESSING
@@ -98,13 +98,13 @@ type Story struct {
 }
 
 // Told is a story, and the services that could not be asked whether they know more.
-type Told struct {
-	Story
-	Unheard []string
+type Combined struct {
+	Timeline
+	Unreachable []string
 }
 
 // merged puts events in order; those of the same time stay as they are given.
-func merged(parts ...[]Event) []Event {
+func mergeEvents(parts ...[]Event) []Event {
 	all := slices.Concat(parts...)
 	slices.SortStableFunc(all, func(a, b Event) int { return a.At.Compare(b.At) })
 	return all
@@ -124,12 +124,12 @@ func facts(pairs ...string) map[string]string {
 // folded makes one event of each kind of check that was repeated: KOS was asked about an order and could not tell. What is between two
 // other events is folded, so that the order of everything else stays as it is. The event stands where the first one was; its facts say how
 // many there were and when the last one was. The waits for a turn and the calls that belong to such checks are folded likewise.
-func folded(all []Event) []Event {
+func foldRepeatedChecks(all []Event) []Event {
 	var out []Event
 	first := map[string]int{} // by what makes events equal: where the event is in out
 	counts := map[int]int{}
 	for _, e := range all {
-		same, repeats := likeness(e)
+		same, repeats := repetitionKey(e)
 		if !repeats {
 			clear(first)
 			out = append(out, e)
@@ -143,30 +143,30 @@ func folded(all []Event) []Event {
 		}
 		counts[at]++
 		f := maps.Clone(e.Facts) // the newest facts, such as when it is looked at next
-		f["count"], f["lastAt"] = number(counts[at]), moment(e.At)
+		f["count"], f["lastAt"] = number(counts[at]), timeText(e.At)
 		out[at].Facts, out[at].Text = f, e.Text
 	}
 	return out
 }
 
 // questionOfStatus is the operation of KOS that asks what became of a change.
-const questionOfStatus = "product.change.status"
+const statusOperation = "product.change.status"
 
 // likeness is what repeated checks have in common, and whether the event is part of one.
-func likeness(e Event) (string, bool) {
+func repetitionKey(e Event) (string, bool) {
 	switch {
-	case e.What == StillUnknown:
-		return string(e.What) + e.Facts["why"] + "/" + e.Facts["code"] + "/" + e.Facts["sends"], true
-	case e.What == CalledKOS && e.Facts["operation"] == questionOfStatus:
-		return string(e.What) + e.Facts["result"] + "/" + e.Facts["httpStatus"] + "/" + e.Facts["breaker"], true
-	case e.What == WaitedForTurn && e.Facts["operation"] == questionOfStatus:
-		return string(e.What), true
+	case e.Type == StillUnknown:
+		return string(e.Type) + e.Facts["why"] + "/" + e.Facts["code"] + "/" + e.Facts["sends"], true
+	case e.Type == CalledKOS && e.Facts["operation"] == statusOperation:
+		return string(e.Type) + e.Facts["result"] + "/" + e.Facts["httpStatus"] + "/" + e.Facts["breaker"], true
+	case e.Type == WaitedForQuota && e.Facts["operation"] == statusOperation:
+		return string(e.Type), true
 	default:
 		return "", false
 	}
 }
 
-func moment(t time.Time) string {
+func timeText(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}

@@ -22,17 +22,17 @@ var noon = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 
 func at(seconds float64) time.Time { return noon.Add(time.Duration(seconds * float64(time.Second))) }
 
-func whats(s timeline.Story) (all []timeline.What) {
+func whats(s timeline.Timeline) (all []timeline.EventType) {
 	for _, e := range s.Events {
-		all = append(all, e.What)
+		all = append(all, e.Type)
 	}
 	return all
 }
 
-func event(t *testing.T, s timeline.Story, what timeline.What) timeline.Event {
+func event(t *testing.T, s timeline.Timeline, what timeline.EventType) timeline.Event {
 	t.Helper()
 	for _, e := range s.Events {
-		if e.What == what {
+		if e.Type == what {
 			return e
 		}
 	}
@@ -62,43 +62,43 @@ func TestTheCacheChoiceIsTold(t *testing.T) {
 		row    bill.Inquiry
 		calls  []audit.Call
 		gaps   []timeline.Gap
-		want   []timeline.What
+		want   []timeline.EventType
 		source timeline.Source
 		text   string
 	}{
 		"from memory": {
-			row: completed(freshness.FromCache), want: []timeline.What{timeline.Requested, timeline.FromCache},
+			row: completed(freshness.FromCache), want: []timeline.EventType{timeline.Requested, timeline.FromCache},
 			source: timeline.Cache, text: "KOS를 기다리지 않고",
 		},
 		"from memory, and renewed": {
 			row: completed(freshness.FromCache), calls: []audit.Call{call("bill.inquiry", "0000", 2)},
-			want: []timeline.What{timeline.Requested, timeline.FromCache, timeline.RenewedEarly}, source: timeline.Cache, text: "유효",
+			want: []timeline.EventType{timeline.Requested, timeline.FromCache, timeline.RenewedEarly}, source: timeline.Cache, text: "유효",
 		},
 		"old": {
 			row: completed(freshness.FromStale), calls: []audit.Call{call("bill.inquiry", "BROKEN", 0.5)},
-			want: []timeline.What{timeline.Requested, timeline.CalledKOS, timeline.Stale}, source: timeline.Cache, text: "이전 요금",
+			want: []timeline.EventType{timeline.Requested, timeline.CalledKOS, timeline.Stale}, source: timeline.Cache, text: "이전 요금",
 		},
 		"from KOS": {
 			row: completed(freshness.FromKOS), calls: []audit.Call{call("bill.inquiry", "0000", 0.5)},
-			want: []timeline.What{timeline.Requested, timeline.CalledKOS, timeline.FromKOS}, source: timeline.KOS, text: "KOS의 응답으로 답하였습니다",
+			want: []timeline.EventType{timeline.Requested, timeline.CalledKOS, timeline.FromKOS}, source: timeline.KOS, text: "KOS의 응답으로 답하였습니다",
 		},
 		"from KOS, asked by another": {
-			row: completed(freshness.FromKOS), want: []timeline.What{timeline.Requested, timeline.FromKOS}, source: timeline.KOS, text: "함께 사용",
+			row: completed(freshness.FromKOS), want: []timeline.EventType{timeline.Requested, timeline.FromKOS}, source: timeline.KOS, text: "함께 사용",
 		},
 		"from KOS, without the log": {
-			row: completed(freshness.FromKOS), gaps: []timeline.Gap{timeline.NoCalls},
-			want: []timeline.What{timeline.Requested, timeline.FromKOS}, source: timeline.KOS, text: "KOS의 응답으로 답하였습니다",
+			row: completed(freshness.FromKOS), gaps: []timeline.Gap{timeline.CallsUnavailable},
+			want: []timeline.EventType{timeline.Requested, timeline.FromKOS}, source: timeline.KOS, text: "KOS의 응답으로 답하였습니다",
 		},
 	} {
 		q := inquiry(c.row)
 		q.Calls, q.Gaps = c.calls, c.gaps
-		s := q.Story()
+		s := q.Timeline()
 		require.Equal(t, c.want, whats(s), name)
 		require.Equal(t, c.gaps, s.Missing, name)
 		require.Equal(t, []string{"bill", "010-****-5678", "COMPLETED"}, []string{string(s.Kind), s.Line, s.Status}, name)
 		require.Zero(t, s.NextAt, name)
 		e := event(t, s, c.want[len(c.want)-1])
-		if e.What == timeline.RenewedEarly {
+		if e.Type == timeline.RenewedEarly {
 			require.Contains(t, e.Text, "갱신", name)
 			e = event(t, s, timeline.FromCache)
 		}
@@ -108,32 +108,32 @@ func TestTheCacheChoiceIsTold(t *testing.T) {
 	}
 	unasked := completed(freshness.FromStale)
 	unasked.Attempts = 0
-	require.Contains(t, event(t, inquiry(unasked).Story(), timeline.Stale).Text, "호출할 수 없어")
+	require.Contains(t, event(t, inquiry(unasked).Timeline(), timeline.Stale).Text, "호출할 수 없어")
 	s := inquiry(completed(freshness.FromKOS))
-	s.Gaps = []timeline.Gap{timeline.NoCalls}
-	require.NotContains(t, event(t, s.Story(), timeline.FromKOS).Text, "함께", "who cannot read the log does not say what is not in it")
+	s.Gaps = []timeline.Gap{timeline.CallsUnavailable}
+	require.NotContains(t, event(t, s.Timeline(), timeline.FromKOS).Text, "함께", "who cannot read the log does not say what is not in it")
 }
 
 func TestInquiriesThatDoNotSucceed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		row    bill.Inquiry
-		want   []timeline.What
+		want   []timeline.EventType
 		text   string
 		code   string
 		nextAt time.Time
 	}{
-		{bill.Inquiry{Status: bill.Processing, NextAttemptAt: at(30)}, []timeline.What{timeline.Requested}, "", "", at(30)},
+		{bill.Inquiry{Status: bill.Processing, NextAttemptAt: at(30)}, []timeline.EventType{timeline.Requested}, "", "", at(30)},
 		{
 			bill.Inquiry{Status: bill.Failed, FailureCode: fault.BillNotFound, ProcessedAt: at(1), Attempts: 1, NextAttemptAt: at(30)},
-			[]timeline.What{timeline.Requested, timeline.Failed}, fault.New(fault.BillNotFound).Message(), "BILL_NOT_FOUND", time.Time{},
+			[]timeline.EventType{timeline.Requested, timeline.Failed}, fault.New(fault.BillNotFound).Message(), "BILL_NOT_FOUND", time.Time{},
 		},
 		{
 			bill.Inquiry{Status: bill.Timeout, FailureCode: fault.ServiceUnavailable, ProcessedAt: at(70), Attempts: 3},
-			[]timeline.What{timeline.Requested, timeline.TimedOut}, "응답이 없어", "SERVICE_UNAVAILABLE", time.Time{},
+			[]timeline.EventType{timeline.Requested, timeline.TimedOut}, "응답이 없어", "SERVICE_UNAVAILABLE", time.Time{},
 		},
 	} {
-		s := inquiry(c.row).Story()
+		s := inquiry(c.row).Timeline()
 		require.Equal(t, c.want, whats(s))
 		require.Equal(t, c.nextAt, s.NextAt)
 		last := s.Events[len(s.Events)-1]
@@ -150,16 +150,16 @@ func TestACallTellsItsWaitItsBreakerAndItsVerdict(t *testing.T) {
 	long.Waited, long.Breaker, long.HTTPStatus = 850*time.Millisecond, "HALF_OPEN", 0
 	short.Waited, short.Attempt = 99*time.Millisecond, 2
 	q.Calls = []audit.Call{long, short}
-	s := q.Story()
-	require.Equal(t, []timeline.What{
-		timeline.Requested, timeline.WaitedForTurn, timeline.CalledKOS, timeline.CalledKOS, timeline.FromKOS,
+	s := q.Timeline()
+	require.Equal(t, []timeline.EventType{
+		timeline.Requested, timeline.WaitedForQuota, timeline.CalledKOS, timeline.CalledKOS, timeline.FromKOS,
 	}, whats(s), "those of one time as given")
 	require.Equal(t, timeline.Event{
-		At: at(0.05), Source: timeline.Queue, What: timeline.WaitedForTurn, Text: "KOS 호출 차례를 850ms 기다렸습니다",
+		At: at(0.05), Source: timeline.Queue, Type: timeline.WaitedForQuota, Text: "KOS 호출 차례를 850ms 기다렸습니다",
 		Facts: map[string]string{"operation": "bill.inquiry", "waitedMs": "850"},
 	}, s.Events[1])
 	require.Equal(t, timeline.Event{
-		At: at(0.9), Source: timeline.KOS, What: timeline.CalledKOS, Text: "KOS 요금 조회 호출: 제한 시간 내 응답 없음 (250ms)",
+		At: at(0.9), Source: timeline.KOS, Type: timeline.CalledKOS, Text: "KOS 요금 조회 호출: 제한 시간 내 응답 없음 (250ms)",
 		Facts: map[string]string{
 			"operation": "bill.inquiry", "attempt": "1", "breaker": "HALF_OPEN", "result": "TIMEOUT", "waitedMs": "850", "tookMs": "250",
 		},
@@ -172,16 +172,16 @@ func TestACallTellsItsWaitItsBreakerAndItsVerdict(t *testing.T) {
 func TestTellingsAreTold(t *testing.T) {
 	t.Parallel()
 	q := inquiry(completed(freshness.FromCache))
-	q.Told = timeline.Tellings{ReplayedAt: at(50), Made: []delivery.Made{
+	q.Deliveries = timeline.Deliveries{ReplayedAt: at(50), Attempts: []delivery.AttemptRecord{
 		{At: at(2), State: delivery.Pending, Note: "HTTP 503"}, {At: at(9), State: delivery.Parked, Note: "HTTP 422"},
 		{At: at(51), State: delivery.Delivered, Note: "HTTP 200"},
 	}}
-	s := q.Story()
-	require.Equal(t, []timeline.What{
+	s := q.Timeline()
+	require.Equal(t, []timeline.EventType{
 		timeline.Requested, timeline.FromCache, timeline.DeliveryAttempted, timeline.DeliveryParked, timeline.DeliveryReplayed,
 		timeline.Delivered,
 	}, whats(s))
-	require.Equal(t, timeline.Person, event(t, s, timeline.DeliveryReplayed).Source)
+	require.Equal(t, timeline.Staff, event(t, s, timeline.DeliveryReplayed).Source)
 	require.Equal(t, map[string]string{"state": "PENDING", "note": "HTTP 503"}, event(t, s, timeline.DeliveryAttempted).Facts)
 }
 
@@ -208,58 +208,58 @@ func TestTheStatesOfAnOrderAreTold(t *testing.T) {
 	sent := step(1, product.Dispatched, 1)
 	for name, c := range map[string]struct {
 		steps  []timeline.Step
-		want   []timeline.What // after REQUESTED
-		source timeline.Source // of the last one
+		want   []timeline.EventType // after REQUESTED
+		source timeline.Source      // of the last one
 	}{
-		"checked and sent":   {[]timeline.Step{begin, sent}, []timeline.What{timeline.CheckPassed, timeline.Dispatched}, timeline.Request},
-		"could not be asked": {[]timeline.Step{begin, held(step(1, product.Requested, 0))}, []timeline.What{timeline.Waiting}, timeline.Queue},
+		"checked and sent":   {[]timeline.Step{begin, sent}, []timeline.EventType{timeline.CheckPassed, timeline.Dispatched}, timeline.Request},
+		"could not be asked": {[]timeline.Step{begin, held(step(1, product.Requested, 0))}, []timeline.EventType{timeline.Waiting}, timeline.Queue},
 		"not sent": {
 			[]timeline.Step{begin, sent, held(step(2, product.Validated, 0))},
-			[]timeline.What{timeline.CheckPassed, timeline.Dispatched, timeline.NotSent}, timeline.Queue,
+			[]timeline.EventType{timeline.CheckPassed, timeline.Dispatched, timeline.NotSent}, timeline.Queue,
 		},
 		"not sent, and not checked again": {
 			[]timeline.Step{begin, sent, held(step(2, product.Validated, 0)), held(step(3, product.Validated, 0))},
-			[]timeline.What{timeline.CheckPassed, timeline.Dispatched, timeline.NotSent, timeline.Waiting}, timeline.Queue,
+			[]timeline.EventType{timeline.CheckPassed, timeline.Dispatched, timeline.NotSent, timeline.Waiting}, timeline.Queue,
 		},
 		"not sent, then sent": {
 			[]timeline.Step{begin, sent, held(step(2, product.Validated, 0)), step(3, product.Dispatched, 1)},
-			[]timeline.What{timeline.CheckPassed, timeline.Dispatched, timeline.NotSent, timeline.Dispatched},
+			[]timeline.EventType{timeline.CheckPassed, timeline.Dispatched, timeline.NotSent, timeline.Dispatched},
 			timeline.Request,
 		},
 		"unknown, and again": {
 			[]timeline.Step{begin, sent, step(2, product.Unknown, 1), step(3, product.Unknown, 1)},
-			[]timeline.What{timeline.CheckPassed, timeline.Dispatched, timeline.Unknown, timeline.StillUnknown}, timeline.Request,
+			[]timeline.EventType{timeline.CheckPassed, timeline.Dispatched, timeline.Unknown, timeline.StillUnknown}, timeline.Request,
 		},
 		"sent again": {
 			[]timeline.Step{begin, sent, step(2, product.Unknown, 1), step(3, product.Validated, 1), step(4, product.Dispatched, 2)},
-			[]timeline.What{timeline.CheckPassed, timeline.Dispatched, timeline.Unknown, timeline.NotAtKOS, timeline.Dispatched}, timeline.Request,
+			[]timeline.EventType{timeline.CheckPassed, timeline.Dispatched, timeline.Unknown, timeline.NotAtKOS, timeline.Dispatched}, timeline.Request,
 		},
 		"parked, and asked about again": {
 			[]timeline.Step{begin, sent, step(2, product.Unknown, 1), step(3, product.Parked, 1), step(4, product.Unknown, 1)},
-			[]timeline.What{timeline.CheckPassed, timeline.Dispatched, timeline.Unknown, timeline.Parked, timeline.AskedAgain}, timeline.Person,
+			[]timeline.EventType{timeline.CheckPassed, timeline.Dispatched, timeline.Unknown, timeline.Parked, timeline.AskedAgain}, timeline.Staff,
 		},
 		"done": {
 			[]timeline.Step{begin, sent, coded(step(2, product.Completed, 1), "0000")},
-			[]timeline.What{timeline.CheckPassed, timeline.Dispatched, timeline.Completed}, timeline.Request,
+			[]timeline.EventType{timeline.CheckPassed, timeline.Dispatched, timeline.Completed}, timeline.Request,
 		},
 		"refused": {
 			[]timeline.Step{begin, sent, coded(step(2, product.Rejected, 1), "E103")},
-			[]timeline.What{timeline.CheckPassed, timeline.Dispatched, timeline.Failed}, timeline.Request,
+			[]timeline.EventType{timeline.CheckPassed, timeline.Dispatched, timeline.Failed}, timeline.Request,
 		},
 		"failed the check": {
-			[]timeline.Step{begin, coded(step(1, product.Rejected, 0), "VALIDATION_FAILED")}, []timeline.What{timeline.CheckFailed}, timeline.Check,
+			[]timeline.Step{begin, coded(step(1, product.Rejected, 0), "VALIDATION_FAILED")}, []timeline.EventType{timeline.CheckFailed}, timeline.Check,
 		},
 		"line not in use": {
-			[]timeline.Step{begin, coded(step(1, product.Rejected, 0), "LINE_SUSPENDED")}, []timeline.What{timeline.CheckFailed}, timeline.Check,
+			[]timeline.Step{begin, coded(step(1, product.Rejected, 0), "LINE_SUSPENDED")}, []timeline.EventType{timeline.CheckFailed}, timeline.Check,
 		},
 		"line not there": {
-			[]timeline.Step{begin, coded(step(1, product.Rejected, 0), "LINE_NOT_FOUND")}, []timeline.What{timeline.CheckFailed}, timeline.Check,
+			[]timeline.Step{begin, coded(step(1, product.Rejected, 0), "LINE_NOT_FOUND")}, []timeline.EventType{timeline.CheckFailed}, timeline.Check,
 		},
-		"taken back":            {[]timeline.Step{begin, step(1, product.Cancelled, 0)}, []timeline.What{timeline.Cancelled}, timeline.Request},
-		"the oldest steps gone": {[]timeline.Step{step(5, product.Unknown, 1)}, []timeline.What{timeline.Unknown}, timeline.Request},
+		"taken back":            {[]timeline.Step{begin, step(1, product.Cancelled, 0)}, []timeline.EventType{timeline.Cancelled}, timeline.Request},
+		"the oldest steps gone": {[]timeline.Step{step(5, product.Unknown, 1)}, []timeline.EventType{timeline.Unknown}, timeline.Request},
 	} {
-		s := order(c.steps[len(c.steps)-1].State, c.steps...).Story()
-		require.Equal(t, append([]timeline.What{timeline.Requested}, c.want...), whats(s), name)
+		s := order(c.steps[len(c.steps)-1].State, c.steps...).Timeline()
+		require.Equal(t, append([]timeline.EventType{timeline.Requested}, c.want...), whats(s), name)
 		last := s.Events[len(s.Events)-1]
 		require.Equal(t, c.source, last.Source, name)
 		if c.source == timeline.Queue {
@@ -275,21 +275,21 @@ func TestTheStatesOfAnOrderAreTold(t *testing.T) {
 func TestWhatAnOrderTellsBeside(t *testing.T) {
 	t.Parallel()
 	begin, sent := step(0, product.Requested, 0), step(1, product.Dispatched, 1)
-	s := order(product.Unknown, begin, sent, step(2, product.Unknown, 1)).Story()
+	s := order(product.Unknown, begin, sent, step(2, product.Unknown, 1)).Timeline()
 	require.Equal(t, []string{"change", "010-****-5678", "UNKNOWN"}, []string{string(s.Kind), s.Line, s.Status})
 	require.Equal(t, at(99), s.NextAt)
 	require.Equal(t, map[string]string{
 		"from": "LTE", "to": "5G", "effectiveDate": "2026-11-21", "transactionId": "00000000-0000-0000-0000-000000000002",
 	}, s.Events[0].Facts)
 	require.Equal(t, map[string]string{"sends": "1", "nextAt": "2026-11-21T03:00:12Z"}, event(t, s, timeline.Unknown).Facts)
-	require.Zero(t, order(product.Parked, begin, sent).Story().NextAt, "a person has to decide")
+	require.Zero(t, order(product.Parked, begin, sent).Timeline().NextAt, "a person has to decide")
 
 	done := step(2, product.Completed, 1)
 	done.Code = "0000"
 	require.Equal(t, map[string]string{"sends": "1", "code": "0000", "kosOrder": "KOS-7"},
-		event(t, order(product.Completed, begin, sent, done).Story(), timeline.Completed).Facts)
-	require.Zero(t, order(product.Completed, begin, sent, done).Story().NextAt)
-	require.Contains(t, event(t, order(product.Rejected, begin, step(1, product.Rejected, 0)).Story(), timeline.Failed).Text, "미납 요금")
+		event(t, order(product.Completed, begin, sent, done).Timeline(), timeline.Completed).Facts)
+	require.Zero(t, order(product.Completed, begin, sent, done).Timeline().NextAt)
+	require.Contains(t, event(t, order(product.Rejected, begin, step(1, product.Rejected, 0)).Timeline(), timeline.Failed).Text, "미납 요금")
 }
 
 // TestAnOrderThatTimedOutAndAPersonEnded: five books, one story.
@@ -302,26 +302,26 @@ func TestAnOrderThatTimedOutAndAPersonEnded(t *testing.T) {
 	o.Calls = []audit.Call{
 		call("customer.get", "0000", 0.1), call("product.change", "TIMEOUT", 1.1), call("product.change.status", "BROKEN", 50),
 	}
-	word := func(seconds float64, by string, applied bool) timeline.Word {
-		return timeline.Word{
+	word := func(seconds float64, by string, applied bool) timeline.Decision {
+		return timeline.Decision{
 			Resolution: product.Resolution{
 				Outcome: product.OutcomeCompleted, Reason: "KOS 화면에서 확인", By: auth.UserID("operator-" + by), At: at(seconds),
 			},
 			Applied: applied,
 		}
 	}
-	o.Words = []timeline.Word{word(90, "kim", false), word(99.9, "lee", true)}
-	o.Told.Made = []delivery.Made{{At: at(101), State: delivery.Delivered}}
-	o.NotifiedAt, o.Notices, o.Gaps = at(100.5), 2, []timeline.Gap{timeline.Cut}
-	s := o.Story()
-	require.Equal(t, []timeline.What{
+	o.Decisions = []timeline.Decision{word(90, "kim", false), word(99.9, "lee", true)}
+	o.Deliveries.Attempts = []delivery.AttemptRecord{{At: at(101), State: delivery.Delivered}}
+	o.NotifiedAt, o.Notices, o.Gaps = at(100.5), 2, []timeline.Gap{timeline.Truncated}
+	s := o.Timeline()
+	require.Equal(t, []timeline.EventType{
 		timeline.Requested, timeline.CalledKOS, timeline.CheckPassed, timeline.Dispatched, timeline.CalledKOS, timeline.Unknown,
-		timeline.CalledKOS, timeline.Parked, timeline.Proposed, timeline.Resolved, timeline.Completed, timeline.CustomerTold, timeline.Delivered,
+		timeline.CalledKOS, timeline.Parked, timeline.Proposed, timeline.Resolved, timeline.Completed, timeline.CustomerNotified, timeline.Delivered,
 	}, whats(s))
 	require.Equal(t, map[string]string{"by": "operator-lee", "outcome": "COMPLETED", "reason": "KOS 화면에서 확인"},
 		event(t, s, timeline.Resolved).Facts)
-	require.Equal(t, map[string]string{"attempts": "2"}, event(t, s, timeline.CustomerTold).Facts)
-	require.Equal(t, []timeline.Gap{timeline.Cut}, s.Missing)
+	require.Equal(t, map[string]string{"attempts": "2"}, event(t, s, timeline.CustomerNotified).Facts)
+	require.Equal(t, []timeline.Gap{timeline.Truncated}, s.Missing)
 }
 
 // TestRepeatedChecksAreOneEvent: an order that is asked about for a day is read at a glance, and what came before and after stays apart.
@@ -347,15 +347,15 @@ func TestRepeatedChecksAreOneEvent(t *testing.T) {
 	o.Steps = append(o.Steps, timeline.Step{At: at(2003), State: product.Parked, Sends: 1},
 		timeline.Step{At: at(2004), State: product.Unknown, Sends: 1})
 	check(2005, "TIMEOUT", "")
-	var whats []timeline.What
+	var whats []timeline.EventType
 	counts := map[int]string{}
-	for i, e := range o.Story().Events {
-		whats = append(whats, e.What)
+	for i, e := range o.Timeline().Events {
+		whats = append(whats, e.Type)
 		if n := e.Facts["count"]; n != "" {
 			counts[i] = n + " until " + e.Facts["lastAt"]
 		}
 	}
-	require.Equal(t, []timeline.What{
+	require.Equal(t, []timeline.EventType{
 		timeline.Requested, timeline.CheckPassed, timeline.Dispatched, timeline.Unknown, timeline.CalledKOS, timeline.StillUnknown,
 		timeline.CalledKOS, timeline.Parked, timeline.AskedAgain, timeline.CalledKOS, timeline.StillUnknown,
 	}, whats)
@@ -365,11 +365,11 @@ func TestRepeatedChecksAreOneEvent(t *testing.T) {
 
 func TestWhoTookAnOrderBackIsTold(t *testing.T) {
 	t.Parallel()
-	for note, source := range map[string]timeline.Source{"": timeline.Request, "STAFF": timeline.Person} {
+	for note, source := range map[string]timeline.Source{"": timeline.Request, "STAFF": timeline.Staff} {
 		events := timeline.Order{
 			Row: product.Order{State: product.Cancelled}, Steps: []timeline.Step{{At: at(1), State: product.Cancelled, Note: note}},
-		}.Story().Events
-		require.Equal(t, timeline.Cancelled, events[1].What)
+		}.Timeline().Events
+		require.Equal(t, timeline.Cancelled, events[1].Type)
 		require.Equal(t, source, events[1].Source)
 	}
 }

@@ -130,7 +130,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.delivery = &dispatch.Service[ports.RequestResult]{
 		Outbox: w.store.Outbox("gift", masked), Publisher: w.publisher, Now: time.Now, Random: half, Alerts: &memory.Alerts{},
-		Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 16, Each: 20,
+		Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 16, EventsPerLine: 20,
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /gifts", w.accept)
@@ -239,17 +239,17 @@ func TestASlowGiftIsWaitedForAndDeliveredInOrder(t *testing.T) {
 	n, err = w.delivery.Step(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
-	told := w.publisher.Told()
+	told := w.publisher.Published()
 	require.Equal(t, []int64{1, 2}, []int64{told[0].Sequence, told[1].Sequence})
 	require.Equal(t, taken.RequestID, told[0].Body.Request.ID.String())
 
-	story, err := w.store.Of(t.Context(), told[0].ID)
+	story, err := w.store.ByRequest(t.Context(), told[0].ID)
 	require.NoError(t, err)
-	var happened []timeline.What
+	var happened []timeline.EventType
 	for _, e := range story.Events {
-		happened = append(happened, e.What)
+		happened = append(happened, e.Type)
 	}
-	require.Equal(t, []timeline.What{timeline.Requested, timeline.Completed, timeline.Delivered}, happened)
+	require.Equal(t, []timeline.EventType{timeline.Requested, timeline.Completed, timeline.Delivered}, happened)
 	events, total, err := w.store.Outbox("gift", masked).List(t.Context(), delivery.Filter{Page: 1, Size: 20})
 	require.NoError(t, err)
 	require.Equal(t, []any{2, delivery.Delivered, "member h***"}, []any{total, events[0].State, events[0].Line})

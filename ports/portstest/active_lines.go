@@ -24,7 +24,7 @@ func ActiveLines(t *testing.T, open func(t *testing.T) ports.ActiveLines) {
 	}
 	see := func(t *testing.T, a ports.ActiveLines, at, dueAt time.Time, lines ...line.Number) {
 		t.Helper()
-		require.NoError(t, a.Seen(t.Context(), freshness.Customers, lines, at, dueAt))
+		require.NoError(t, a.NoteActiveLine(t.Context(), freshness.Customers, lines, at, dueAt))
 	}
 	t.Run("a line is due once, until its lease ends or it is due again", func(t *testing.T) {
 		t.Parallel()
@@ -65,7 +65,7 @@ func ActiveLines(t *testing.T, open func(t *testing.T) ports.ActiveLines) {
 		a := open(t)
 		see(t, a, after(0), after(0), Line(1))
 		require.Empty(t, due(t, a, freshness.Bills, after(10), after(0), 5))
-		require.NoError(t, a.Seen(t.Context(), freshness.Bills, []line.Number{Line(1)}, after(0), after(0)))
+		require.NoError(t, a.NoteActiveLine(t.Context(), freshness.Bills, []line.Number{Line(1)}, after(0), after(0)))
 		require.NoError(t, a.Forget(t.Context(), freshness.Customers, after(1)))
 		require.Len(t, due(t, a, freshness.Bills, after(10), after(0), 5), 1)
 	})

@@ -15,7 +15,7 @@ import (
 )
 
 // AuditBook is a trail and logs that write into it.
-type AuditBook struct {
+type AuditFixture struct {
 	Trail ports.AuditTrail
 	Keys  audit.Keys
 	Log   func(writer id.ID) ports.AuditLog
@@ -36,7 +36,7 @@ func rowsOf(t *testing.T, trail ports.AuditTrail) []audit.Row {
 }
 
 // Audit is the suite of ports.AuditLog and ports.AuditTrail.
-func Audit(t *testing.T, open func(t *testing.T) AuditBook) {
+func Audit(t *testing.T, open func(t *testing.T) AuditFixture) {
 	t.Helper()
 	t.Run("entries come back as they were put, in whole chains", func(t *testing.T) {
 		t.Parallel()

@@ -20,7 +20,7 @@ import (
 type Registry struct {
 	Users    ports.Users
 	Accounts ports.Accounts
-	Intake   ports.AccountIntake
+	Import   ports.AccountImport
 	Guesses  ports.Guesses // under auth.DefaultLockout
 	History  ports.LoginHistory
 	Records  ports.LoginRecords
@@ -129,7 +129,7 @@ func Accounts(t *testing.T, open func(t *testing.T) Registry) {
 }
 
 // AccountIntake is the suite of ports.AccountIntake.
-func AccountIntake(t *testing.T, open func(t *testing.T) Registry) {
+func AccountImport(t *testing.T, open func(t *testing.T) Registry) {
 	t.Helper()
 	t.Run("new accounts are stored whole, known ones left alone", func(t *testing.T) {
 		t.Parallel()
@@ -137,7 +137,7 @@ func AccountIntake(t *testing.T, open func(t *testing.T) Registry) {
 		old := person(1)
 		old.CustomerID = "before"
 		require.NoError(t, r.Users.Create(t.Context(), old))
-		added, err := r.Intake.AddAll(t.Context(), []auth.User{person(0), person(1), person(2)})
+		added, err := r.Import.AddAll(t.Context(), []auth.User{person(0), person(1), person(2)})
 		require.NoError(t, err)
 		require.Equal(t, 2, added)
 		for _, want := range []auth.User{person(0), old, person(2)} {
@@ -145,15 +145,15 @@ func AccountIntake(t *testing.T, open func(t *testing.T) Registry) {
 			require.NoError(t, err)
 			require.Equal(t, want, got)
 		}
-		known, err := r.Intake.Known(t.Context(), []auth.UserID{"user00", "user01", "user09"})
+		known, err := r.Import.Known(t.Context(), []auth.UserID{"user00", "user01", "user09"})
 		require.NoError(t, err)
 		require.Equal(t, map[auth.UserID]time.Time{"user00": start, "user01": start}, known)
-		known, err = r.Intake.Known(t.Context(), []auth.UserID{"User00"})
+		known, err = r.Import.Known(t.Context(), []auth.UserID{"User00"})
 		require.NoError(t, err)
 		require.Equal(t, map[auth.UserID]time.Time{"User00": start}, known)
 		again := person(3)
 		again.UserID = "USER00"
-		added, err = r.Intake.AddAll(t.Context(), []auth.User{again})
+		added, err = r.Import.AddAll(t.Context(), []auth.User{again})
 		require.NoError(t, err)
 		require.Zero(t, added, "an id that differs in case alone is taken")
 		clashes, err := r.Accounts.Clashes(t.Context(), 10)
@@ -165,7 +165,7 @@ func AccountIntake(t *testing.T, open func(t *testing.T) Registry) {
 		r := open(t)
 		want := person(0)
 		want.InitialPassword = true
-		_, err := r.Intake.AddAll(t.Context(), []auth.User{want})
+		_, err := r.Import.AddAll(t.Context(), []auth.User{want})
 		require.NoError(t, err)
 		got, err := r.Users.ByID(t.Context(), want.UserID)
 		require.NoError(t, err)
@@ -175,12 +175,12 @@ func AccountIntake(t *testing.T, open func(t *testing.T) Registry) {
 		t.Parallel()
 		r := open(t)
 		require.NoError(t, r.Users.Create(t.Context(), person(1)))
-		holders, err := r.Intake.Holders(t.Context(), []line.Number{Line(0), Line(1)})
+		holders, err := r.Import.Holders(t.Context(), []line.Number{Line(0), Line(1)})
 		require.NoError(t, err)
 		require.Equal(t, map[line.Number]auth.UserID{Line(1): "user01"}, holders)
 		thief := person(2)
 		thief.Lines = []line.Number{Line(2), Line(1)}
-		_, err = r.Intake.AddAll(t.Context(), []auth.User{person(0), thief})
+		_, err = r.Import.AddAll(t.Context(), []auth.User{person(0), thief})
 		requireFault(t, fault.LineHeld, err)
 		for _, user := range []auth.UserID{"user00", "user02"} {
 			_, err := r.Users.ByID(t.Context(), user)
@@ -190,17 +190,17 @@ func AccountIntake(t *testing.T, open func(t *testing.T) Registry) {
 	t.Run("nothing is a load as well", func(t *testing.T) {
 		t.Parallel()
 		r := open(t)
-		added, err := r.Intake.AddAll(t.Context(), nil)
+		added, err := r.Import.AddAll(t.Context(), nil)
 		require.NoError(t, err)
 		require.Zero(t, added)
 		bare := auth.User{UserID: "bare", Status: auth.Active, CreatedAt: start, Version: 1}
-		added, err = r.Intake.AddAll(t.Context(), []auth.User{bare})
+		added, err = r.Import.AddAll(t.Context(), []auth.User{bare})
 		require.NoError(t, err)
 		require.Equal(t, 1, added)
 		got, err := r.Users.ByID(t.Context(), "bare")
 		require.NoError(t, err)
 		require.Equal(t, bare, got)
-		known, err := r.Intake.Known(t.Context(), nil)
+		known, err := r.Import.Known(t.Context(), nil)
 		require.NoError(t, err)
 		require.Empty(t, known)
 	})
@@ -337,8 +337,8 @@ func LineTransfers(t *testing.T, open func(t *testing.T) Registry) {
 		require.False(t, taken("boss", after(2), Line(1)))
 		require.False(t, taken("ops", after(2), Line(2)))
 		require.False(t, taken("ops", after(2)))
-		require.True(t, taken("ops", start.Add(auth.TransferPatience), Line(1)), "the newer one still waits")
-		require.False(t, taken("ops", after(1).Add(auth.TransferPatience), Line(1)))
+		require.True(t, taken("ops", start.Add(auth.TransferLifetime), Line(1)), "the newer one still waits")
+		require.False(t, taken("ops", after(1).Add(auth.TransferLifetime), Line(1)))
 		for n := range 2 {
 			confirmed, changes, err := r.Transfers.Confirm(t.Context(), numbered(n), agree)
 			require.NoError(t, err)
@@ -446,7 +446,7 @@ func LineTransfers(t *testing.T, open func(t *testing.T) Registry) {
 			all.Go(func() {
 				u := person(2*many + n)
 				u.Lines = []line.Number{Line(50)}
-				_, err := r.Intake.AddAll(t.Context(), []auth.User{u})
+				_, err := r.Import.AddAll(t.Context(), []auth.User{u})
 				count(err)
 			})
 		}

@@ -16,8 +16,8 @@ import (
 )
 
 // Bookkeeping is what the books are compared by, with the rows that they stand in.
-type Bookkeeping struct {
-	Books  ports.Books
+type Reconciliation struct {
+	Source ports.ReconciliationSource
 	Orders ports.Orders
 	Outbox interface {
 		ports.Outbox[ports.ChangeResult]
@@ -26,7 +26,7 @@ type Bookkeeping struct {
 }
 
 // ended stores the n-th order, on a line, and ends it after so many seconds.
-func (b Bookkeeping) ended(t *testing.T, n, of, seconds int, state product.State) product.Order {
+func (b Reconciliation) ended(t *testing.T, n, of, seconds int, state product.State) product.Order {
 	t.Helper()
 	o := order(n, Line(of))
 	require.NoError(t, b.Orders.Add(t.Context(), o, unkeyed))
@@ -35,98 +35,98 @@ func (b Bookkeeping) ended(t *testing.T, n, of, seconds int, state product.State
 }
 
 // tell has everything told that is due, so many seconds after the start.
-func (b Bookkeeping) tell(t *testing.T, seconds int) {
+func (b Reconciliation) deliver(t *testing.T, seconds int) {
 	t.Helper()
 	lines, err := b.Outbox.Claim(t.Context(), after(seconds), time.Minute, 10, 10)
 	require.NoError(t, err)
 	for _, items := range lines {
 		for _, i := range items {
-			require.NoError(t, b.Outbox.Settle(t.Context(), after(seconds), delivery.Settled{ID: i.ID, Fence: i.Fence, State: delivery.Delivered}))
+			require.NoError(t, b.Outbox.Settle(t.Context(), after(seconds), delivery.AttemptResult{ID: i.ID, Fence: i.Fence, State: delivery.Delivered}))
 		}
 	}
 }
 
-func (b Bookkeeping) final(t *testing.T, from, to int, after product.BookPlace, n int) []product.Entry {
+func (b Reconciliation) final(t *testing.T, from, to int, after product.ReconciliationPlace, n int) []product.ReconciliationEntry {
 	t.Helper()
-	all, err := b.Books.Final(t.Context(), start.Add(time.Duration(from)*time.Second), start.Add(time.Duration(to)*time.Second), after, n)
+	all, err := b.Source.Final(t.Context(), start.Add(time.Duration(from)*time.Second), start.Add(time.Duration(to)*time.Second), after, n)
 	require.NoError(t, err)
 	return all
 }
 
-func entryID(e product.Entry) id.ID { return e.Order.ID }
+func entryID(e product.ReconciliationEntry) id.ID { return e.Order.ID }
 
 // Books is the suite of ports.Books.
-func Books(t *testing.T, open func(t *testing.T) Bookkeeping) {
+func ReconciliationSource(t *testing.T, open func(t *testing.T) Reconciliation) {
 	t.Helper()
-	t.Run("orders come as they became final, page by page", func(t *testing.T) { t.Parallel(); booksPages(t, open(t)) })
-	t.Run("an entry tells of its delivery and its line", func(t *testing.T) { t.Parallel(); booksEntries(t, open(t)) })
-	t.Run("open orders", func(t *testing.T) { t.Parallel(); booksOpen(t, open(t)) })
+	t.Run("orders come as they became final, page by page", func(t *testing.T) { t.Parallel(); reconciliationPages(t, open(t)) })
+	t.Run("an entry tells of its delivery and its line", func(t *testing.T) { t.Parallel(); reconciliationEntries(t, open(t)) })
+	t.Run("open orders", func(t *testing.T) { t.Parallel(); reconciliationOpen(t, open(t)) })
 }
 
-func booksPages(t *testing.T, b Bookkeeping) {
+func reconciliationPages(t *testing.T, b Reconciliation) {
 	t.Helper()
-	require.Empty(t, b.final(t, 0, 1000, product.BookPlace{}, 10))
+	require.Empty(t, b.final(t, 0, 1000, product.ReconciliationPlace{}, 10))
 	b.ended(t, 3, 3, 100, product.Completed)
 	b.ended(t, 1, 1, 200, product.Rejected)
 	b.ended(t, 2, 2, 200, product.Cancelled)
 	b.ended(t, 4, 4, 300, product.Completed)
 	b.ended(t, 5, 5, 99, product.Completed)
 	require.NoError(t, b.Orders.Add(t.Context(), order(6, Line(6)), unkeyed))
-	page := b.final(t, 100, 300, product.BookPlace{}, 2)
+	page := b.final(t, 100, 300, product.ReconciliationPlace{}, 2)
 	require.Equal(t, []id.ID{numbered(3), numbered(1)}, ids(page, entryID))
-	page = b.final(t, 100, 300, product.BookPlace{At: after(200), ID: numbered(1)}, 2)
+	page = b.final(t, 100, 300, product.ReconciliationPlace{At: after(200), ID: numbered(1)}, 2)
 	require.Equal(t, []id.ID{numbered(2)}, ids(page, entryID), "to is not in it")
-	require.Empty(t, b.final(t, 100, 300, product.BookPlace{At: after(200), ID: numbered(2)}, 2))
-	require.Len(t, b.final(t, 0, 1000, product.BookPlace{At: start}, 9), 5)
+	require.Empty(t, b.final(t, 100, 300, product.ReconciliationPlace{At: after(200), ID: numbered(2)}, 2))
+	require.Len(t, b.final(t, 0, 1000, product.ReconciliationPlace{At: start}, 9), 5)
 }
 
-func booksEntries(t *testing.T, b Bookkeeping) {
+func reconciliationEntries(t *testing.T, b Reconciliation) {
 	t.Helper()
-	_, err := b.Books.Entry(t.Context(), numbered(1))
+	_, err := b.Source.Entry(t.Context(), numbered(1))
 	requireFault(t, fault.ResourceNotFound, err)
-	entry := func(n int) product.Entry {
-		e, err := b.Books.Entry(t.Context(), numbered(n))
+	entry := func(n int) product.ReconciliationEntry {
+		e, err := b.Source.Entry(t.Context(), numbered(n))
 		require.NoError(t, err)
 		return e
 	}
 	first := b.ended(t, 1, 1, 100, product.Completed)
-	require.Equal(t, product.Entry{Order: first, Told: product.Telling{State: delivery.Pending}}, entry(1))
-	b.tell(t, 101)
-	told := product.Telling{State: delivery.Delivered, Sequence: 1, Times: 1, At: after(101)}
-	require.Equal(t, product.Entry{Order: first, Told: told}, entry(1))
+	require.Equal(t, product.ReconciliationEntry{Order: first, Delivery: product.DeliveryStatus{State: delivery.Pending}}, entry(1))
+	b.deliver(t, 101)
+	told := product.DeliveryStatus{State: delivery.Delivered, Sequence: 1, Accepted: 1, AcceptedAt: after(101)}
+	require.Equal(t, product.ReconciliationEntry{Order: first, Delivery: told}, entry(1))
 
 	b.ended(t, 9, 2, 500, product.Completed) // another line
 	failed := b.ended(t, 2, 1, 200, product.Rejected)
-	require.Equal(t, product.Entry{Order: first, Told: told}, entry(1), "what failed replaces nothing")
-	b.tell(t, 501)
-	told.Times = 0
-	require.Equal(t, product.Entry{
-		Order: failed, Told: product.Telling{State: delivery.Delivered, Sequence: 2, Times: 1, At: after(501)}, Before: told,
+	require.Equal(t, product.ReconciliationEntry{Order: first, Delivery: told}, entry(1), "what failed replaces nothing")
+	b.deliver(t, 501)
+	told.Accepted = 0
+	require.Equal(t, product.ReconciliationEntry{
+		Order: failed, Delivery: product.DeliveryStatus{State: delivery.Delivered, Sequence: 2, Accepted: 1, AcceptedAt: after(501)}, Previous: told,
 	}, entry(2))
 	require.NoError(t, b.Orders.Add(t.Context(), order(3, Line(1)), unkeyed))
-	require.True(t, entry(1).Followed)
-	require.False(t, entry(9).Followed)
+	require.True(t, entry(1).HasLiveOrder)
+	require.False(t, entry(9).HasLiveOrder)
 	live, err := b.Orders.Live(t.Context(), Line(1))
 	require.NoError(t, err)
 	live.State, live.ProcessedAt = product.Completed, after(600)
 	saved(t, b.Orders, live)
-	require.True(t, entry(1).Replaced)
-	require.True(t, entry(2).Replaced)
-	require.False(t, entry(3).Replaced)
-	require.False(t, entry(1).Followed)
-	require.False(t, entry(9).Replaced)
+	require.True(t, entry(1).Superseded)
+	require.True(t, entry(2).Superseded)
+	require.False(t, entry(3).Superseded)
+	require.False(t, entry(1).HasLiveOrder)
+	require.False(t, entry(9).Superseded)
 	require.NoError(t, b.Outbox.Replay(t.Context(), numbered(1), after(700)))
-	require.Equal(t, product.Telling{State: delivery.Pending, Sequence: 1, Replayed: after(700)}, entry(2).Before)
-	require.Equal(t, 1, entry(1).Told.Times)
+	require.Equal(t, product.DeliveryStatus{State: delivery.Pending, Sequence: 1, ReplayedAt: after(700)}, entry(2).Previous)
+	require.Equal(t, 1, entry(1).Delivery.Accepted)
 	for _, n := range []int{1, 2, 3, 9} {
-		require.False(t, entry(n).Twin)
+		require.False(t, entry(n).DuplicateSequence)
 	}
-	page := b.final(t, 0, 1000, product.BookPlace{}, 10)
+	page := b.final(t, 0, 1000, product.ReconciliationPlace{}, 10)
 	require.Len(t, page, 4)
 	require.Equal(t, entry(2), page[1], "a page has the same")
 }
 
-func booksOpen(t *testing.T, b Bookkeeping) {
+func reconciliationOpen(t *testing.T, b Reconciliation) {
 	t.Helper()
 	for n := 1; n <= 4; n++ {
 		require.NoError(t, b.Orders.Add(t.Context(), order(n, Line(n)), unkeyed))
@@ -135,33 +135,33 @@ func booksOpen(t *testing.T, b Bookkeeping) {
 	parked.State = product.Parked
 	parked = saved(t, b.Orders, parked)
 	b.ended(t, 5, 5, 6, product.Completed)
-	page, err := b.Books.Open(t.Context(), after(4), id.ID{}, 2)
+	page, err := b.Source.Open(t.Context(), after(4), id.ID{}, 2)
 	require.NoError(t, err)
 	require.Equal(t, []product.Order{order(1, Line(1)), parked}, page)
-	page, err = b.Books.Open(t.Context(), after(4), numbered(2), 2)
+	page, err = b.Source.Open(t.Context(), after(4), numbered(2), 2)
 	require.NoError(t, err)
 	require.Equal(t, []id.ID{numbered(3)}, ids(page, orderID), "the fourth is too young")
 }
 
 // Running is a store of runs with the orders that they are about.
 type Running struct {
-	Runs   ports.BookRuns
+	Runs   ports.ReconciliationRuns
 	Orders ports.Orders
 }
 
-func run(n, seconds int) product.BookRun {
-	return product.BookRun{ID: numbered(n), From: after(-3600), To: start, StartedAt: after(seconds)}
+func run(n, seconds int) product.ReconciliationRun {
+	return product.ReconciliationRun{ID: numbered(n), From: after(-3600), To: start, StartedAt: after(seconds)}
 }
 
 // BookRuns is the suite of ports.BookRuns.
-func BookRuns(t *testing.T, open func(t *testing.T) Running) {
+func ReconciliationRuns(t *testing.T, open func(t *testing.T) Running) {
 	t.Helper()
 	t.Run("one run at a time", func(t *testing.T) { t.Parallel(); runsOneAtATime(t, open(t).Runs) })
 	t.Run("a lease and its fence", func(t *testing.T) { t.Parallel(); runsLease(t, open(t).Runs) })
 	t.Run("what a run has found", func(t *testing.T) { t.Parallel(); runsReport(t, open(t)) })
 }
 
-func runsOneAtATime(t *testing.T, runs ports.BookRuns) {
+func runsOneAtATime(t *testing.T, runs ports.ReconciliationRuns) {
 	t.Helper()
 	_, err := runs.Claim(t.Context(), start, time.Minute)
 	requireFault(t, fault.ResourceNotFound, err)
@@ -197,7 +197,7 @@ func runsOneAtATime(t *testing.T, runs ports.BookRuns) {
 	require.False(t, later, "a person began it")
 }
 
-func runsLease(t *testing.T, runs ports.BookRuns) {
+func runsLease(t *testing.T, runs ports.ReconciliationRuns) {
 	t.Helper()
 	require.NoError(t, runs.Begin(t.Context(), run(1, 0)))
 	first, err := runs.Claim(t.Context(), after(1), time.Minute)
@@ -207,7 +207,7 @@ func runsLease(t *testing.T, runs ports.BookRuns) {
 	require.Equal(t, want, first)
 	_, err = runs.Claim(t.Context(), after(60), time.Minute)
 	requireFault(t, fault.ResourceNotFound, err)
-	first.Reached, first.Checked, first.Asked = product.BookPlace{At: after(-10), ID: numbered(7)}, 5, 4
+	first.Reached, first.Checked, first.Asked = product.ReconciliationPlace{At: after(-10), ID: numbered(7)}, 5, 4
 	first.Undecided, first.Unasked = 3, 2
 	require.NoError(t, runs.Save(t.Context(), first, after(90)))
 	_, err = runs.Claim(t.Context(), after(89), time.Minute)
@@ -256,7 +256,7 @@ func runsReport(t *testing.T, r Running) {
 	require.NoError(t, runs.Begin(t.Context(), run(2, 10)))
 	report, err = runs.Report(t.Context(), id.ID{})
 	require.NoError(t, err)
-	require.Equal(t, product.BookReport{Run: run(2, 10)}, report, "the one that began last")
+	require.Equal(t, product.ReconciliationReport{Run: run(2, 10)}, report, "the one that began last")
 	report, err = runs.Report(t.Context(), numbered(1))
 	require.NoError(t, err)
 	require.Len(t, report.Differences, 6)

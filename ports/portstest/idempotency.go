@@ -116,7 +116,7 @@ func cancelledOrders(t *testing.T, orders ports.Orders) {
 	t.Helper()
 	o := order(1, Line(1))
 	require.NoError(t, orders.Add(t.Context(), o, unkeyed))
-	gone, err := o.Cancelled(after(2))
+	gone, err := o.CancelByCustomer(after(2))
 	require.NoError(t, err)
 	gone = saved(t, orders, gone)
 	unsaved(t, orders, gone)

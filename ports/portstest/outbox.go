@@ -17,7 +17,7 @@ import (
 )
 
 // Mailbag is an outbox under test and a way to put results into it.
-type Mailbag[T any] struct {
+type OutboxFixture[T any] struct {
 	Outbox ports.Outbox[T]
 	// Final stores the result numbered n of a line, final at that moment, and answers its id and the body that is to be told.
 	Final func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, T)
@@ -26,8 +26,8 @@ type Mailbag[T any] struct {
 }
 
 // BillMail puts completed inquiries into the outbox.
-func BillMail(outbox ports.Outbox[ports.BillResult], bills ports.Bills, inquiries ports.Inquiries) Mailbag[ports.BillResult] {
-	return Mailbag[ports.BillResult]{outbox, func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, ports.BillResult) {
+func BillOutbox(outbox ports.Outbox[ports.BillResult], bills ports.Bills, inquiries ports.Inquiries) OutboxFixture[ports.BillResult] {
+	return OutboxFixture[ports.BillResult]{outbox, func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, ports.BillResult) {
 		t.Helper()
 		c := bill.Copy{Version: numbered(1000 + n), Bill: Bill(of), AsOf: at}
 		noError(t, bills.Put(t.Context(), c))
@@ -40,8 +40,8 @@ func BillMail(outbox ports.Outbox[ports.BillResult], bills ports.Bills, inquirie
 }
 
 // ChangeMail puts completed orders into the outbox.
-func ChangeMail(outbox ports.Outbox[ports.ChangeResult], orders ports.Orders) Mailbag[ports.ChangeResult] {
-	return Mailbag[ports.ChangeResult]{outbox, func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, ports.ChangeResult) {
+func ChangeOutbox(outbox ports.Outbox[ports.ChangeResult], orders ports.Orders) OutboxFixture[ports.ChangeResult] {
+	return OutboxFixture[ports.ChangeResult]{outbox, func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, ports.ChangeResult) {
 		t.Helper()
 		o := order(n, of)
 		noError(t, orders.Add(t.Context(), o, unkeyed))
@@ -53,18 +53,18 @@ func ChangeMail(outbox ports.Outbox[ports.ChangeResult], orders ports.Orders) Ma
 }
 
 var (
-	accepted = delivery.Attempt{Outcome: delivery.Accepted, Note: "200"}
-	refused  = delivery.Attempt{Outcome: delivery.Failed, Note: "503"}
-	held     = delivery.Attempt{Outcome: delivery.Held}
+	accepted     = delivery.Attempt{Outcome: delivery.Accepted, Note: "200"}
+	refused      = delivery.Attempt{Outcome: delivery.Failed, Note: "503"}
+	notAttempted = delivery.Attempt{Outcome: delivery.NotAttempted}
 )
 
 // as settles an item.
-func as[T any](i delivery.Item[T], a delivery.Attempt, s delivery.State, next time.Time) delivery.Settled {
-	return delivery.Settled{ID: i.ID, Fence: i.Fence, Attempt: a, State: s, Next: next}
+func as[T any](i delivery.Item[T], a delivery.Attempt, s delivery.State, next time.Time) delivery.AttemptResult {
+	return delivery.AttemptResult{ID: i.ID, Fence: i.Fence, Attempt: a, State: s, Next: next}
 }
 
 // delivered settles items that were accepted.
-func delivered[T any](items ...delivery.Item[T]) (out []delivery.Settled) {
+func delivered[T any](items ...delivery.Item[T]) (out []delivery.AttemptResult) {
 	for _, i := range items {
 		out = append(out, as(i, accepted, delivery.Delivered, time.Time{}))
 	}
@@ -72,7 +72,7 @@ func delivered[T any](items ...delivery.Item[T]) (out []delivery.Settled) {
 }
 
 // told are the ids and numbers of a line's events.
-func told[T any](items []delivery.Item[T]) map[int64]id.ID {
+func sequenceOf[T any](items []delivery.Item[T]) map[int64]id.ID {
 	out := map[int64]id.ID{}
 	for _, i := range items {
 		out[i.Sequence] = i.ID
@@ -83,7 +83,7 @@ func told[T any](items []delivery.Item[T]) map[int64]id.ID {
 const outboxLease = 10 * time.Second
 
 // claim claims at most ten lines, two events of each.
-func claim[T any](t *testing.T, bag Mailbag[T], at time.Time) map[line.Number][]delivery.Item[T] {
+func claim[T any](t *testing.T, bag OutboxFixture[T], at time.Time) map[line.Number][]delivery.Item[T] {
 	t.Helper()
 	batches, err := bag.Outbox.Claim(t.Context(), at, outboxLease, 10, 2)
 	require.NoError(t, err)
@@ -105,7 +105,7 @@ func claim[T any](t *testing.T, bag Mailbag[T], at time.Time) map[line.Number][]
 }
 
 // Outbox is the suite of ports.Outbox.
-func Outbox[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
+func Outbox[T any](t *testing.T, open func(t *testing.T) OutboxFixture[T]) {
 	t.Helper()
 	t.Run("an event tells its result, leased", func(t *testing.T) {
 		t.Parallel()
@@ -130,12 +130,12 @@ func Outbox[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 		}
 		bag.Final(t, 4, Line(2), after(1))
 		first := claim(t, bag, after(100))
-		require.Equal(t, map[int64]id.ID{1: numbered(1), 2: numbered(2)}, told(first[Line(1)]))
-		require.Equal(t, map[int64]id.ID{1: numbered(4)}, told(first[Line(2)]), "each line counts for itself")
+		require.Equal(t, map[int64]id.ID{1: numbered(1), 2: numbered(2)}, sequenceOf(first[Line(1)]))
+		require.Equal(t, map[int64]id.ID{1: numbered(4)}, sequenceOf(first[Line(2)]), "each line counts for itself")
 		bag.Final(t, 5, Line(1), after(101))
 		require.Empty(t, claim(t, bag, after(102)))
 		require.NoError(t, bag.Outbox.Settle(t.Context(), after(103), delivered(first[Line(1)]...)...))
-		require.Equal(t, map[int64]id.ID{3: numbered(3), 4: numbered(5)}, told(claim(t, bag, after(103))[Line(1)]))
+		require.Equal(t, map[int64]id.ID{3: numbered(3), 4: numbered(5)}, sequenceOf(claim(t, bag, after(103))[Line(1)]))
 	})
 	t.Run("what was claimed first stays first, though an older one follows", func(t *testing.T) {
 		t.Parallel()
@@ -144,7 +144,7 @@ func Outbox[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 		require.Len(t, claim(t, bag, after(6))[Line(1)], 1)
 		bag.Final(t, 1, Line(1), after(7))
 		require.Empty(t, claim(t, bag, after(8)))
-		require.Equal(t, map[int64]id.ID{1: numbered(5), 2: numbered(1)}, told(claim(t, bag, after(16))[Line(1)]))
+		require.Equal(t, map[int64]id.ID{1: numbered(5), 2: numbered(1)}, sequenceOf(claim(t, bag, after(16))[Line(1)]))
 	})
 	t.Run("a failed event holds its line and gives the rest back", func(t *testing.T) {
 		t.Parallel()
@@ -154,10 +154,10 @@ func Outbox[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 		}
 		items := claim(t, bag, after(10))[Line(1)]
 		require.NoError(t, bag.Outbox.Settle(t.Context(), after(11),
-			as(items[0], refused, delivery.Pending, after(30)), as(items[1], held, delivery.Pending, after(11))))
+			as(items[0], refused, delivery.Pending, after(30)), as(items[1], notAttempted, delivery.Pending, after(11))))
 		require.Empty(t, claim(t, bag, after(29)), "the line waits with its first event")
 		again := claim(t, bag, after(30))[Line(1)]
-		require.Equal(t, told(items), told(again))
+		require.Equal(t, sequenceOf(items), sequenceOf(again))
 		require.Equal(t, []int{1, 0}, []int{again[0].Attempts, again[1].Attempts}, "what was not tried is not counted")
 	})
 	t.Run("a parked event lets the later ones go on", func(t *testing.T) {
@@ -168,8 +168,8 @@ func Outbox[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 		}
 		items := claim(t, bag, after(10))[Line(1)]
 		require.NoError(t, bag.Outbox.Settle(t.Context(), after(11),
-			as(items[0], refused, delivery.Parked, time.Time{}), as(items[1], held, delivery.Pending, after(11))))
-		require.Equal(t, map[int64]id.ID{2: numbered(2), 3: numbered(3)}, told(claim(t, bag, after(11))[Line(1)]))
+			as(items[0], refused, delivery.Parked, time.Time{}), as(items[1], notAttempted, delivery.Pending, after(11))))
+		require.Equal(t, map[int64]id.ID{2: numbered(2), 3: numbered(3)}, sequenceOf(claim(t, bag, after(11))[Line(1)]))
 	})
 	t.Run("who comes late settles nothing, and nobody else suffers from it", func(t *testing.T) {
 		t.Parallel()
@@ -211,9 +211,9 @@ func Outbox[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 }
 
 // deliveries is the suite of ports.Deliveries, which every outbox implements.
-func deliveries[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
+func deliveries[T any](t *testing.T, open func(t *testing.T) OutboxFixture[T]) {
 	t.Helper()
-	list := func(t *testing.T, bag Mailbag[T], f delivery.Filter) ([]delivery.Told, int) {
+	list := func(t *testing.T, bag OutboxFixture[T], f delivery.Filter) ([]delivery.Listed, int) {
 		t.Helper()
 		box, ok := bag.Outbox.(ports.Deliveries)
 		require.True(t, ok)
@@ -231,7 +231,7 @@ func deliveries[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 			at := after(100 * (n + 1))
 			items := claim(t, bag, at)[Line(1)]
 			require.NoError(t, bag.Outbox.Settle(t.Context(), at,
-				as(items[0], refused, delivery.Pending, at), as(items[1], held, delivery.Pending, at)))
+				as(items[0], refused, delivery.Pending, at), as(items[1], notAttempted, delivery.Pending, at)))
 		}
 		items := claim(t, bag, after(800))[Line(1)]
 		require.NoError(t, bag.Outbox.Settle(t.Context(), after(800),
@@ -240,18 +240,18 @@ func deliveries[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 		require.Equal(t, 3, total)
 		require.Len(t, page, 2)
 		require.Equal(t, []id.ID{numbered(3), numbered(2)}, []id.ID{page[0].ID, page[1].ID}, "newest first")
-		require.Equal(t, delivery.Told{
+		require.Equal(t, delivery.Listed{
 			ID: numbered(2), Kind: page[1].Kind, Line: Line(1).String(), State: delivery.Delivered, Sequence: 2, Attempts: 1, FinalAt: after(2),
-			DeliveredAt: after(800), Last: []delivery.Made{{At: after(800), State: delivery.Delivered, Note: "200"}},
+			DeliveredAt: after(800), Last: []delivery.AttemptRecord{{At: after(800), State: delivery.Delivered, Note: "200"}},
 		}, page[1])
-		require.Equal(t, delivery.Told{
+		require.Equal(t, delivery.Listed{
 			ID: numbered(3), Kind: page[0].Kind, Line: Line(1).String(), State: delivery.Pending, FinalAt: after(3), NextAt: after(3),
 		}, page[0])
 		page, total = list(t, bag, delivery.Filter{State: delivery.Parked, Page: 1, Size: 10})
 		require.Equal(t, 1, total)
 		require.Equal(t, 8, page[0].Attempts)
-		require.Len(t, page[0].Last, delivery.MostShown)
-		require.Equal(t, delivery.Made{At: after(800), State: delivery.Parked, Note: "503"}, page[0].Last[0])
+		require.Len(t, page[0].Last, delivery.MaxAttemptsListed)
+		require.Equal(t, delivery.AttemptRecord{At: after(800), State: delivery.Parked, Note: "503"}, page[0].Last[0])
 		require.Equal(t, after(400), page[0].Last[4].At)
 		page, _ = list(t, bag, delivery.Filter{Page: 2, Size: 2})
 		require.Len(t, page, 1)
@@ -281,7 +281,7 @@ func deliveries[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 		requireFault(t, fault.StateConflict, box.Replay(t.Context(), numbered(2), after(12)))
 		require.Empty(t, claim(t, bag, after(20)), "the line is leased")
 		again := claim(t, bag, after(21))[Line(1)]
-		require.Equal(t, map[int64]id.ID{1: numbered(1), 2: numbered(2)}, told(again))
+		require.Equal(t, map[int64]id.ID{1: numbered(1), 2: numbered(2)}, sequenceOf(again))
 		require.Zero(t, again[0].Attempts)
 		require.Equal(t, after(12), again[0].CreatedAt, "the three days begin again")
 		require.NoError(t, bag.Outbox.Settle(t.Context(), after(22), delivered(again...)...))
@@ -293,7 +293,7 @@ func deliveries[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 }
 
 // parallelClaims lets 6 claimers work on 3 lines while results come in with the younger ones first.
-func parallelClaims[T any](t *testing.T, bag Mailbag[T]) {
+func parallelClaims[T any](t *testing.T, bag OutboxFixture[T]) {
 	t.Helper()
 	const lines, each, claimers = 3, 20, 6
 	var mu sync.Mutex

@@ -40,7 +40,7 @@ func (p Parking) state(t *testing.T, n int) product.State {
 	return o.State
 }
 
-func word(by string, outcome product.Outcome, seconds int) product.Resolution {
+func resolution(by string, outcome product.Outcome, seconds int) product.Resolution {
 	return product.Resolution{Outcome: outcome, Reason: "KOS 화면에서 확인", By: auth.UserID(by), At: after(seconds)}
 }
 
@@ -67,7 +67,7 @@ func parkedList(t *testing.T, p Parking) {
 	p.park(t, 1)
 	p.park(t, 2)
 	require.NoError(t, p.Orders.Add(t.Context(), order(4, Line(4)), unkeyed))
-	_, err = p.Parked.Resolve(t.Context(), numbered(3), word("kim", product.OutcomeFailed, 100), nothing)
+	_, err = p.Parked.Resolve(t.Context(), numbered(3), resolution("kim", product.OutcomeFailed, 100), nothing)
 	require.NoError(t, err)
 	page, total, err = p.Parked.List(t.Context(), 2, 2)
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func parkedList(t *testing.T, p Parking) {
 	require.Equal(t, product.ParkedOrder{
 		ID: o.ID, TransactionID: o.TransactionID, Line: Line(3).String(), From: o.From, To: o.To, EffectiveDate: o.EffectiveDate,
 		RequestedAt: o.RequestedAt, ParkedAt: page[0].ParkedAt, Sends: 2, Reconciles: 9, KOSOrder: "KOS-7",
-		Proposal: word("kim", product.OutcomeFailed, 100),
+		Proposal: resolution("kim", product.OutcomeFailed, 100),
 	}, page[0])
 	page, _, err = p.Parked.List(t.Context(), 1, 2)
 	require.NoError(t, err)
@@ -95,14 +95,14 @@ func parkedResolved(t *testing.T, p Parking) {
 		3: {product.OutcomeReconcile, product.Unknown},
 	} {
 		o := p.park(t, n)
-		verdict, err := p.Parked.Resolve(t.Context(), o.ID, word("kim", c.outcome, 100), nothing)
+		verdict, err := p.Parked.Resolve(t.Context(), o.ID, resolution("kim", c.outcome, 100), nothing)
 		require.NoError(t, err)
 		require.Equal(t, product.Proposed, verdict)
 		require.Equal(t, product.Parked, p.state(t, n))
-		verdict, err = p.Parked.Resolve(t.Context(), o.ID, word("lee", c.outcome, 200), nothing)
+		verdict, err = p.Parked.Resolve(t.Context(), o.ID, resolution("lee", c.outcome, 200), nothing)
 		require.NoError(t, err)
 		require.Equal(t, product.Confirmed, verdict)
-		want, err := o.Resolve(word("lee", c.outcome, 200))
+		want, err := o.Resolve(resolution("lee", c.outcome, 200))
 		require.NoError(t, err)
 		require.Equal(t, c.want, want.State)
 		want.Version++
@@ -110,7 +110,7 @@ func parkedResolved(t *testing.T, p Parking) {
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 		for _, by := range []string{"kim", "lee", "park"} {
-			_, err = p.Parked.Resolve(t.Context(), o.ID, word(by, c.outcome, 300), nothing)
+			_, err = p.Parked.Resolve(t.Context(), o.ID, resolution(by, c.outcome, 300), nothing)
 			requireFault(t, fault.StateConflict, err)
 		}
 	}
@@ -131,11 +131,11 @@ func parkedProposals(t *testing.T, p Parking) {
 	resolve := func(r product.Resolution) (product.Judgement, error) {
 		return p.Parked.Resolve(t.Context(), numbered(1), r, nothing)
 	}
-	_, err := resolve(word("kim", done, 1))
+	_, err := resolve(resolution("kim", done, 1))
 	requireFault(t, fault.ResourceNotFound, err)
 	o := order(1, Line(1))
 	require.NoError(t, p.Orders.Add(t.Context(), o, unkeyed))
-	_, err = resolve(word("kim", done, 1))
+	_, err = resolve(resolution("kim", done, 1))
 	requireFault(t, fault.StateConflict, err)
 	o.State = product.Parked
 	o = saved(t, p.Orders, o)
@@ -147,19 +147,19 @@ func parkedProposals(t *testing.T, p Parking) {
 		require.NoError(t, err)
 		require.Equal(t, r, page[0].Proposal)
 	}
-	proposed(word("kim", done, 1))
-	_, err = resolve(word("kim", done, 2))
+	proposed(resolution("kim", done, 1))
+	_, err = resolve(resolution("kim", done, 2))
 	requireFault(t, fault.StateConflict, err)
-	proposed(word("kim", failed, 3)) // he corrects himself
-	proposed(word("lee", done, 4))   // another opinion
-	proposed(word("kim", failed, 5)) // no end of it
-	late := word("lee", failed, 5)   // the same word, a day too late
+	proposed(resolution("kim", failed, 3)) // he corrects himself
+	proposed(resolution("lee", done, 4))   // another opinion
+	proposed(resolution("kim", failed, 5)) // no end of it
+	late := resolution("lee", failed, 5)   // the same word, a day too late
 	late.At = late.At.Add(24 * time.Hour)
 	proposed(late)
 	got, err := p.Orders.Get(t.Context(), o.ID)
 	require.NoError(t, err)
 	require.Equal(t, o, got)
-	kim := word("kim", failed, 5)
+	kim := resolution("kim", failed, 5)
 	kim.At = late.At.Add(time.Hour)
 	verdict, err := resolve(kim)
 	require.NoError(t, err)
@@ -170,7 +170,7 @@ func parkedAgain(t *testing.T, p Parking) {
 	t.Helper()
 	o := p.park(t, 1)
 	for _, by := range []string{"kim", "lee"} {
-		_, err := p.Parked.Resolve(t.Context(), o.ID, word(by, product.OutcomeReconcile, 100), nothing)
+		_, err := p.Parked.Resolve(t.Context(), o.ID, resolution(by, product.OutcomeReconcile, 100), nothing)
 		require.NoError(t, err)
 	}
 	o, err := p.Orders.Get(t.Context(), o.ID)
@@ -180,7 +180,7 @@ func parkedAgain(t *testing.T, p Parking) {
 	page, _, err := p.Parked.List(t.Context(), 1, 1)
 	require.NoError(t, err)
 	require.Zero(t, page[0].Proposal, "what was carried out is no proposal")
-	verdict, err := p.Parked.Resolve(t.Context(), o.ID, word("park", product.OutcomeReconcile, 101), nothing)
+	verdict, err := p.Parked.Resolve(t.Context(), o.ID, resolution("park", product.OutcomeReconcile, 101), nothing)
 	require.NoError(t, err)
 	require.Equal(t, product.Proposed, verdict, "two persons once more")
 }
@@ -191,21 +191,21 @@ func parkedBeforeDone(t *testing.T, p Parking) {
 	var seen []product.Order
 	fails := func(_ context.Context, o product.Order) error { seen = append(seen, o); return trouble }
 	o := p.park(t, 1)
-	_, err := p.Parked.Resolve(t.Context(), o.ID, word("kim", product.OutcomeCompleted, 100), fails)
+	_, err := p.Parked.Resolve(t.Context(), o.ID, resolution("kim", product.OutcomeCompleted, 100), fails)
 	require.NoError(t, err)
 	require.Empty(t, seen, "a proposal drops nothing")
-	_, err = p.Parked.Resolve(t.Context(), o.ID, word("lee", product.OutcomeCompleted, 101), fails)
+	_, err = p.Parked.Resolve(t.Context(), o.ID, resolution("lee", product.OutcomeCompleted, 101), fails)
 	require.ErrorIs(t, err, trouble)
 	require.Len(t, seen, 1)
 	require.Equal(t, product.Completed, seen[0].State)
 	require.Equal(t, o.Line, seen[0].Line)
 	require.Equal(t, product.Parked, p.state(t, 1))
-	verdict, err := p.Parked.Resolve(t.Context(), o.ID, word("lee", product.OutcomeCompleted, 102), nothing)
+	verdict, err := p.Parked.Resolve(t.Context(), o.ID, resolution("lee", product.OutcomeCompleted, 102), nothing)
 	require.NoError(t, err)
 	require.Equal(t, product.Confirmed, verdict, "it can be said again")
 	p.park(t, 2)
 	for _, by := range []string{"kim", "lee"} {
-		_, err = p.Parked.Resolve(t.Context(), numbered(2), word(by, product.OutcomeFailed, 100), fails)
+		_, err = p.Parked.Resolve(t.Context(), numbered(2), resolution(by, product.OutcomeFailed, 100), fails)
 		require.NoError(t, err, "nothing has changed at KOS, so nothing is dropped")
 	}
 	require.Len(t, seen, 1)
@@ -218,7 +218,7 @@ func parkedAtOnce(t *testing.T, p Parking) {
 	var all sync.WaitGroup
 	for n := range 12 {
 		all.Go(func() {
-			verdict, err := p.Parked.Resolve(t.Context(), o.ID, word(string(rune('a'+n)), product.OutcomeCompleted, 100), nothing)
+			verdict, err := p.Parked.Resolve(t.Context(), o.ID, resolution(string(rune('a'+n)), product.OutcomeCompleted, 100), nothing)
 			switch {
 			case errors.Is(err, fault.New(fault.StateConflict)):
 				refused.Add(1)

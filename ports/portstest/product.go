@@ -124,7 +124,7 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 		orders, o := open(t), order(1, Line(1))
 		unsaved(t, orders, o)
 		require.NoError(t, orders.Add(t.Context(), o, unkeyed))
-		o.TransactionID, o.EffectiveDate, o.Held = numbered(9000), Month().Add(2).First(), true
+		o.TransactionID, o.EffectiveDate, o.WaitingForKOS = numbered(9000), Month().Add(2).First(), true
 		o = saved(t, orders, o)
 		o.CheckedAt = after(70)
 		o.State, o.FromName, o.Target, o.Sends, o.Reconciles, o.NextAttemptAt = product.Unknown, "가", ordered(), 2, 3, after(77)

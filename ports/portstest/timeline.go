@@ -13,35 +13,35 @@ import (
 )
 
 // Timelines is the suite of ports.Timelines. open answers one that knows a request whose story has the codes want.
-func Timelines(t *testing.T, open func(t *testing.T) (of ports.Timelines, known id.ID, want []timeline.What)) {
+func Timelines(t *testing.T, open func(t *testing.T) (of ports.Timelines, known id.ID, want []timeline.EventType)) {
 	t.Helper()
 	t.Run("a story is told in order, as often as it is asked for", func(t *testing.T) {
 		t.Parallel()
 		of, known, want := open(t)
-		story, err := of.Of(t.Context(), known)
+		story, err := of.ByRequest(t.Context(), known)
 		require.NoError(t, err)
-		var got []timeline.What
+		var got []timeline.EventType
 		for i, e := range story.Events {
-			got = append(got, e.What)
-			require.NotEmpty(t, e.Source, e.What)
-			require.NotEmpty(t, e.Text, e.What)
-			require.False(t, e.At.IsZero(), e.What)
-			require.NotNil(t, e.Facts, e.What)
+			got = append(got, e.Type)
+			require.NotEmpty(t, e.Source, e.Type)
+			require.NotEmpty(t, e.Text, e.Type)
+			require.False(t, e.At.IsZero(), e.Type)
+			require.NotNil(t, e.Facts, e.Type)
 			if i > 0 {
-				require.False(t, e.At.Before(story.Events[i-1].At), e.What)
+				require.False(t, e.At.Before(story.Events[i-1].At), e.Type)
 			}
 		}
 		require.Equal(t, want, got)
 		require.True(t, slices.Contains([]timeline.Kind{timeline.Bill, timeline.Change}, story.Kind))
 		require.NotEmpty(t, story.Status)
-		again, err := of.Of(t.Context(), known)
+		again, err := of.ByRequest(t.Context(), known)
 		require.NoError(t, err)
 		require.Equal(t, story, again)
 	})
 	t.Run("what is not there is not found", func(t *testing.T) {
 		t.Parallel()
 		of, _, _ := open(t)
-		_, err := of.Of(t.Context(), numbered(4711))
+		_, err := of.ByRequest(t.Context(), numbered(4711))
 		requireFault(t, fault.ResourceNotFound, err)
 	})
 }

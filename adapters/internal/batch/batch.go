@@ -11,11 +11,11 @@ import (
 
 // Options tune a Writer; the zero value of a field is its default.
 type Options struct {
-	Writers  int           // commits under way at a time; default 1
-	Delay    time.Duration // how long a writer that was idle waits for company; default 0: what waits when it looks
-	Most     int           // rows per commit; default 512
-	Queue    int           // callers who may wait; more wait for a place; default 8 * Most
-	Patience time.Duration // of one commit; default 5 s
+	Writers       int           // commits under way at a time; default 1
+	Delay         time.Duration // how long a writer that was idle waits for company; default 0: what waits when it looks
+	MaxRows       int           // rows per commit; default 512
+	Queue         int           // callers who may wait; more wait for a place; default 8 * Most
+	CommitTimeout time.Duration // of one commit; default 5 s
 
 	// Splits tells that a failed commit may be one row's fault, so that its halves are tried. Nil = never.
 	Splits func(error) bool
@@ -28,10 +28,10 @@ func (o Options) complete() Options {
 		}
 	}
 	set(&o.Writers, 1)
-	set(&o.Most, 512)
-	set(&o.Queue, 8*o.Most)
-	if o.Patience == 0 {
-		o.Patience = 5 * time.Second
+	set(&o.MaxRows, 512)
+	set(&o.Queue, 8*o.MaxRows)
+	if o.CommitTimeout == 0 {
+		o.CommitTimeout = 5 * time.Second
 	}
 	if o.Splits == nil {
 		o.Splits = func(error) bool { return false }
@@ -138,7 +138,7 @@ func (w *Writer[R]) take() []*entry[R] {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var taken []*entry[R]
-	for len(w.waiting) > 0 && len(taken) < w.options.Most {
+	for len(w.waiting) > 0 && len(taken) < w.options.MaxRows {
 		e := w.waiting[0]
 		w.waiting[0], w.waiting = nil, w.waiting[1:]
 		<-w.places
@@ -155,7 +155,7 @@ func (w *Writer[R]) take() []*entry[R] {
 
 func (w *Writer[R]) store(rows []R, settle func(err error, rows int)) {
 	Split(rows, w.options.Splits, func(rows []R) error {
-		ctx, cancel := context.WithTimeout(context.Background(), w.options.Patience)
+		ctx, cancel := context.WithTimeout(context.Background(), w.options.CommitTimeout)
 		defer cancel()
 		return w.commit(ctx, rows)
 	}, settle)

@@ -115,7 +115,7 @@ func TestAHungCommitEndsWithItsPatience(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &table{takes: time.Hour}
-		w := batch.New(batch.Options{Patience: time.Second}, s.commit)
+		w := batch.New(batch.Options{CommitTimeout: time.Second}, s.commit)
 		require.ErrorIs(t, add(t.Context(), w, 1)[0], context.DeadlineExceeded)
 	})
 }
@@ -124,7 +124,7 @@ func TestWhoWaitsMayGo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &table{takes: 100 * time.Millisecond}
-		w := batch.New(batch.Options{Most: 1, Queue: 1}, s.commit)
+		w := batch.New(batch.Options{MaxRows: 1, Queue: 1}, s.commit)
 		first := make(chan error, 1)
 		go func() { first <- w.Add(t.Context(), 1) }()
 		synctest.Wait() // its commit is under way
@@ -145,7 +145,7 @@ func TestAFullQueueMakesWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &table{takes: time.Millisecond}
-		w := batch.New(batch.Options{Most: 10, Queue: 10}, s.commit)
+		w := batch.New(batch.Options{MaxRows: 10, Queue: 10}, s.commit)
 		for _, err := range add(t.Context(), w, make([]int, 200)...) {
 			require.NoError(t, err, "nothing is dropped")
 		}
@@ -160,7 +160,7 @@ func TestCloseDrains(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &table{takes: time.Second}
-		w := batch.New(batch.Options{Most: 2}, s.commit)
+		w := batch.New(batch.Options{MaxRows: 2}, s.commit)
 		var errs []error
 		added := make(chan struct{})
 		go func() { defer close(added); errs = add(t.Context(), w, 1, 2, 3, 4, 5) }()
@@ -178,7 +178,7 @@ func TestRowsOfOneWriterKeepTheirOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &table{takes: 10 * time.Millisecond}
-		w := batch.New(batch.Options{Most: 7}, s.commit)
+		w := batch.New(batch.Options{MaxRows: 7}, s.commit)
 		var want []int
 		var wg sync.WaitGroup
 		for n := range 50 {

@@ -25,7 +25,7 @@ type line struct {
 // before it.
 func (q *Queue[K]) Do(ctx context.Context, key K, patience, poll time.Duration, try func() (done bool, err error)) (bool, error) {
 	l := q.join(key)
-	defer q.leave(key, l)
+	defer q.release(key, l)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	select {
@@ -81,7 +81,7 @@ func (q *Queue[K]) join(key K) *line {
 	return l
 }
 
-func (q *Queue[K]) leave(key K, l *line) {
+func (q *Queue[K]) release(key K, l *line) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if l.uses--; l.uses == 0 {

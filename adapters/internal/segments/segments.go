@@ -78,7 +78,7 @@ func Open(dir string, o Options, have func(record []byte, in uint64) error) (*Lo
 
 // Left answers how many bytes lie in a directory that no process works on; ErrInUse where one does. It reads nothing of them, and does not
 // take the directory, so that several processes may look at once.
-func Left(dir string) (bytes int64, err error) {
+func Abandoned(dir string) (bytes int64, err error) {
 	lock, err := locked(dir, syscall.LOCK_SH)
 	if lock != nil {
 		defer func() { _ = lock.Close() }()

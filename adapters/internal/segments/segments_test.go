@@ -111,14 +111,14 @@ func TestWhatIsLeftIsSeenWithoutTakingIt(t *testing.T) {
 	dir := t.TempDir()
 	l, _, _ := open(t, dir, small)
 	add(t, l, "a", "b")
-	_, err := segments.Left(dir)
+	_, err := segments.Abandoned(dir)
 	require.ErrorIs(t, err, segments.ErrInUse)
 	size := l.Size()
 	require.NoError(t, l.Close())
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			left, err := segments.Left(dir)
+			left, err := segments.Abandoned(dir)
 			assert.NoError(t, err)
 			assert.Equal(t, size, left)
 		})
@@ -126,7 +126,7 @@ func TestWhatIsLeftIsSeenWithoutTakingIt(t *testing.T) {
 	all.Wait()
 	_, records, _ := open(t, dir, small)
 	require.Len(t, records, 2)
-	_, err = segments.Left(filepath.Join(dir, "none"))
+	_, err = segments.Abandoned(filepath.Join(dir, "none"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 

@@ -13,7 +13,7 @@ type polls struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (p polls) RoundTrip(r *http.Request) (*http.Response, error) {
-	left := ports.Leaving(r.Context())
+	left := ports.ShuttingDown(r.Context())
 	if left == nil || r.Method != http.MethodGet || !r.URL.Query().Has("wait") {
 		return p.next.RoundTrip(r)
 	}

@@ -35,7 +35,7 @@ func TestALeavingGatewayAnswersLongPollsWithWhatIsKnown(t *testing.T) {
 		req := httptest.NewRequest(http.MethodGet, anInquiry+"?wait=25", strings.NewReader("null")) // as some clients do
 		req.Header.Set("Authorization", "Bearer good")
 		rec := httptest.NewRecorder()
-		h.ServeHTTP(rec, req.WithContext(ports.WithLeaving(t.Context(), left)))
+		h.ServeHTTP(rec, req.WithContext(ports.WithShutdown(t.Context(), left)))
 		answered <- rec
 	}
 	go poll()
@@ -61,6 +61,6 @@ func TestALongPollIsAnsweredWhenItsAnswerIsThere(t *testing.T) {
 	req := httptest.NewRequest(http.MethodGet, anInquiry+"?wait=3", nil)
 	req.Header.Set("Authorization", "Bearer good")
 	rec := httptest.NewRecorder()
-	proxied(t, srv.URL).ServeHTTP(rec, req.WithContext(ports.WithLeaving(t.Context(), make(chan struct{}))))
+	proxied(t, srv.URL).ServeHTTP(rec, req.WithContext(ports.WithShutdown(t.Context(), make(chan struct{}))))
 	require.Equal(t, "3", rec.Body.String())
 }

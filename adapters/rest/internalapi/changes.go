@@ -50,7 +50,7 @@ func (h *Handlers) StartReconciliation(
 	if err != nil {
 		return nil, err
 	}
-	return gen.StartReconciliation200JSONResponse(toReconciliation(product.BookReport{Run: run})), nil
+	return gen.StartReconciliation200JSONResponse(toReconciliation(product.ReconciliationReport{Run: run})), nil
 }
 
 // lastRun names the newest run in place of an id.

@@ -87,22 +87,22 @@ func toDeliveryFilter(p gen.ListDeliveriesParams) (delivery.Filter, error) {
 	return f, f.Check()
 }
 
-func toDelivery(d delivery.Told) gen.Delivery {
+func toDelivery(d delivery.Listed) gen.Delivery {
 	return gen.Delivery{
 		ID: d.ID, Kind: string(d.Kind), Line: d.Line, State: string(d.State), Sequence: d.Sequence, Attempts: d.Attempts,
 		FinalAt: d.FinalAt, NextAt: d.NextAt, DeliveredAt: d.DeliveredAt, ReplayedAt: d.ReplayedAt,
-		Last: convertAll(d.Last, func(m delivery.Made) gen.DeliveryAttempt {
+		Last: convertAll(d.Last, func(m delivery.AttemptRecord) gen.DeliveryAttempt {
 			return gen.DeliveryAttempt{At: m.At, State: string(m.State), Note: m.Note}
 		}),
 	}
 }
 
-func toTimeline(s timeline.Story) gen.Timeline {
+func toTimeline(s timeline.Timeline) gen.Timeline {
 	return gen.Timeline{
 		Kind: string(s.Kind), Line: s.Line, Status: s.Status, NextAt: s.NextAt,
 		Missing: convertAll(s.Missing, func(g timeline.Gap) string { return string(g) }),
 		Events: convertAll(s.Events, func(e timeline.Event) gen.TimelineEvent {
-			return gen.TimelineEvent{At: e.At, Source: string(e.Source), What: string(e.What), Text: e.Text, Facts: e.Facts}
+			return gen.TimelineEvent{At: e.At, Source: string(e.Source), What: string(e.Type), Text: e.Text, Facts: e.Facts}
 		}),
 	}
 }
@@ -140,7 +140,7 @@ func toParkedChange(o product.ParkedOrder) gen.ParkedChange {
 	return out
 }
 
-func toReconciliation(r product.BookReport) gen.Reconciliation {
+func toReconciliation(r product.ReconciliationReport) gen.Reconciliation {
 	return gen.Reconciliation{
 		ID: r.Run.ID, Nightly: r.Run.Nightly, From: r.Run.From, To: r.Run.To, StartedAt: r.Run.StartedAt,
 		FinishedAt: r.Run.Finished, ReachedAt: r.Run.Reached.At, Checked: r.Run.Checked, Asked: r.Run.Asked,

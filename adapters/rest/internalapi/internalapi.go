@@ -45,7 +45,7 @@ type Handlers struct {
 
 	// The product service's part.
 	ParkedChanges   ports.ParkedChanges
-	Reconciliations ports.BookChecks
+	Reconciliations ports.Reconciler
 }
 
 // serves reports whether this service has the operations of a path.

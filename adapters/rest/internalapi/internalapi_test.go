@@ -41,7 +41,7 @@ func (f found) List(context.Context, staff.Filter) ([]staff.Request, int, error)
 }
 func (found) Cancel(context.Context, id.ID) error { return nil }
 
-func (deliveries) List(context.Context, delivery.Filter) ([]delivery.Told, int, error) {
+func (deliveries) List(context.Context, delivery.Filter) ([]delivery.Listed, int, error) {
 	panic("reached")
 }
 func (deliveries) Replay(context.Context, id.ID, time.Time) error { panic("reached") }
@@ -51,10 +51,12 @@ func (parked) Resolve(context.Context, id.ID, product.Resolution) (product.Judge
 	panic("reached")
 }
 
-func (compared) Start(context.Context, time.Time, time.Time) (product.BookRun, error) {
+func (compared) Start(context.Context, time.Time, time.Time) (product.ReconciliationRun, error) {
 	panic("reached")
 }
-func (compared) Report(context.Context, id.ID) (product.BookReport, error) { panic("reached") }
+func (compared) Report(context.Context, id.ID) (product.ReconciliationReport, error) {
+	panic("reached")
+}
 
 // everything has all parts, behind the token "s3cret".
 func everything() *internalapi.Handlers {

@@ -41,7 +41,7 @@ func (h *Handlers) ReplayDelivery(
 func (h *Handlers) GetTimeline(
 	ctx context.Context, r gen.GetTimelineRequestObject,
 ) (gen.GetTimelineResponseObject, error) {
-	timeline, err := h.Timelines.Of(ctx, r.ID)
+	timeline, err := h.Timelines.ByRequest(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 
 func toBreakers(all []operations.Answer) gen.CircuitBreakersData {
 	data := gen.CircuitBreakersData{Instances: []gen.InstanceBreakers{}, Unreachable: toUnreachable(all)}
-	for _, a := range operations.Heard(all) {
+	for _, a := range operations.Reached(all) {
 		row := gen.InstanceBreakers{Service: a.Service, Instance: a.Name, Breakers: []gen.Breaker{}}
 		for _, b := range a.Status.Breakers {
 			row.Breakers = append(row.Breakers, gen.Breaker{
@@ -27,7 +27,7 @@ func toQuota(all []operations.Answer) gen.KosQuotaData {
 	if q := operations.Ledger(all); q != nil {
 		data.Ledger = toLedger(*q)
 	}
-	for _, a := range operations.Heard(all) {
+	for _, a := range operations.Reached(all) {
 		if q := a.Status.Quota; q != nil {
 			row := gen.InstanceQueue{Service: a.Service, Instance: a.Name, LedgerAvailable: q.Ledger, Waiting: q.Queued()}
 			for _, lane := range quota.Lanes() {
@@ -65,7 +65,7 @@ func toCache(all []operations.Answer) gen.CacheData {
 	data := gen.CacheData{
 		Total: toCounts(operations.Total(all)), Instances: []gen.InstanceCache{}, Unreachable: toUnreachable(all),
 	}
-	for _, a := range operations.Heard(all) {
+	for _, a := range operations.Reached(all) {
 		data.Instances = append(data.Instances, gen.InstanceCache{
 			Service: a.Service, Instance: a.Name, Kinds: toCounts(a.Status.Caches),
 		})
@@ -86,7 +86,7 @@ func toCounts(caches []operations.Cache) []gen.CacheCounts {
 
 func toUnreachable(all []operations.Answer) []gen.UnreachableInstance {
 	out := []gen.UnreachableInstance{}
-	for _, a := range operations.Unheard(all) {
+	for _, a := range operations.Unreached(all) {
 		out = append(out, gen.UnreachableInstance{
 			Service: a.Service, Instance: a.Name, Reason: gen.UnreachableReason(a.Trouble), Message: a.Trouble.Message(),
 		})

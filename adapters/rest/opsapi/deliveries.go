@@ -78,7 +78,7 @@ func toDeliveryKind(kind gen.ListDeliveriesParamsKind) delivery.Kind {
 	return delivery.BillResult
 }
 
-func toDeliveries(page []delivery.Told) []gen.Delivery {
+func toDeliveries(page []delivery.Listed) []gen.Delivery {
 	out := make([]gen.Delivery, len(page))
 	for i, t := range page {
 		out[i] = gen.Delivery{

@@ -29,11 +29,11 @@ import (
 // fakeDeliveries are the deliveries of a service, and an audit trail that keeps nothing.
 type fakeDeliveries struct {
 	asked delivery.Filter
-	page  []delivery.Told
+	page  []delivery.Listed
 	err   error
 }
 
-func (d *fakeDeliveries) List(_ context.Context, f delivery.Filter) ([]delivery.Told, int, error) {
+func (d *fakeDeliveries) List(_ context.Context, f delivery.Filter) ([]delivery.Listed, int, error) {
 	d.asked = f
 	return d.page, 41, d.err
 }
@@ -63,12 +63,12 @@ func openDesk(t *testing.T, bills, changes *fakeDeliveries) face {
 
 func TestDeliveriesArePagedByKind(t *testing.T) {
 	t.Parallel()
-	bills, changes := &fakeDeliveries{}, &fakeDeliveries{page: []delivery.Told{
+	bills, changes := &fakeDeliveries{}, &fakeDeliveries{page: []delivery.Listed{
 		{
 			ID: id.ID{1}, Kind: delivery.ChangeResult, Line: "010-****-5678", State: delivery.Pending, Sequence: 3, Attempts: 1,
 			FinalAt: at,
 			NextAt:  at.Add(time.Second), ReplayedAt: at,
-			Last: []delivery.Made{{At: at, State: delivery.Pending, Note: "HTTP 503"}, {At: at, State: delivery.Delivered}},
+			Last: []delivery.AttemptRecord{{At: at, State: delivery.Pending, Note: "HTTP 503"}, {At: at, State: delivery.Delivered}},
 		},
 		{ID: id.ID{2}, Kind: delivery.ChangeResult, State: delivery.Delivered, FinalAt: at, DeliveredAt: at},
 	}}

@@ -62,7 +62,7 @@ func toParked(page []product.ParkedOrder) []gen.ParkedChange {
 		if p := o.Proposal; p != (product.Resolution{}) {
 			out[i].Proposal = &gen.Proposal{
 				Outcome: gen.ResolveOutcome(p.Outcome), Reason: p.Reason, By: string(p.By), At: p.At,
-				ExpiresAt: p.At.Add(product.ProposalLife),
+				ExpiresAt: p.At.Add(product.ProposalLifetime),
 			}
 		}
 	}

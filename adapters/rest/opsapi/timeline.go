@@ -22,16 +22,16 @@ func (h *Handlers) GetTimeline(
 	}, nil
 }
 
-func toTimeline(request [16]byte, t timeline.Told) gen.TimelineData {
+func toTimeline(request [16]byte, t timeline.Combined) gen.TimelineData {
 	out := gen.TimelineData{
 		RequestID: request, Kind: toKind(string(t.Kind)), LineNumber: rest.Optional(t.Line), Status: t.Status,
 		NextAt: rest.OptionalTime(t.NextAt),
 		Events: make([]gen.TimelineEvent, len(t.Events)), Missing: make([]gen.TimelineGap, len(t.Missing)),
-		Unreachable: append([]gen.ServiceName{}, t.Unheard...),
+		Unreachable: append([]gen.ServiceName{}, t.Unreachable...),
 	}
 	for i, e := range t.Events {
 		out.Events[i] = gen.TimelineEvent{
-			At: e.At, Source: gen.TimelineSource(e.Source), What: string(e.What), Text: e.Text, Facts: e.Facts,
+			At: e.At, Source: gen.TimelineSource(e.Source), What: string(e.Type), Text: e.Text, Facts: e.Facts,
 		}
 	}
 	for i, g := range t.Missing {

@@ -27,8 +27,8 @@ import (
 // silent is a service that cannot be asked.
 type silent struct{}
 
-func (silent) Of(context.Context, id.ID) (timeline.Story, error) {
-	return timeline.Story{}, fault.New(fault.ServiceUnavailable)
+func (silent) ByRequest(context.Context, id.ID) (timeline.Timeline, error) {
+	return timeline.Timeline{}, fault.New(fault.ServiceUnavailable)
 }
 
 func openTimelines(t *testing.T, books ...cases.TimelineSource) face {
@@ -36,7 +36,7 @@ func openTimelines(t *testing.T, books ...cases.TimelineSource) face {
 	f := face{tokens: &memory.AccessTokens{}}
 	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
 	require.NoError(t, revoked.Pull(t.Context()))
-	handlers := &opsapi.Handlers{Timelines: &cases.Timelines{Books: books, Log: audittrail.Log{
+	handlers := &opsapi.Handlers{Timelines: &cases.Timelines{Sources: books, Log: audittrail.Log{
 		Audit: &fakeDeliveries{}, Now: clock, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
 	}}}
 	var err error
@@ -54,14 +54,14 @@ func timelinePage(of id.ID) string { return "/ops/requests/" + of.String() + "/t
 func TestAStoryIsTold(t *testing.T) {
 	t.Parallel()
 	f := openTimelines(t, cases.TimelineSource{
-		Service: "bill-inquiry", Of: silent{},
-	}, cases.TimelineSource{Service: "product-change", Of: memory.Timelines{
+		Service: "bill-inquiry", Timelines: silent{},
+	}, cases.TimelineSource{Service: "product-change", Timelines: memory.Timelines{
 		{1}: {
 			Kind: timeline.Change, Line: "010-****-5678", Status: "UNKNOWN", NextAt: at.Add(time.Hour),
-			Missing: []timeline.Gap{timeline.NoCalls},
+			Missing: []timeline.Gap{timeline.CallsUnavailable},
 			Events: []timeline.Event{
-				{At: at, Source: timeline.Request, What: timeline.Requested, Text: "신청", Facts: map[string]string{"to": "5G"}},
-				{At: at, Source: timeline.Check, What: timeline.CheckPassed, Text: "통과", Facts: map[string]string{}},
+				{At: at, Source: timeline.Request, Type: timeline.Requested, Text: "신청", Facts: map[string]string{"to": "5G"}},
+				{At: at, Source: timeline.Check, Type: timeline.CheckPassed, Text: "통과", Facts: map[string]string{}},
 			},
 		},
 		{2}: {Kind: timeline.Bill, Status: "PROCESSING"},
@@ -83,7 +83,7 @@ func TestAStoryIsTold(t *testing.T) {
 
 func TestWhoSeesNoStory(t *testing.T) {
 	t.Parallel()
-	f := openTimelines(t, cases.TimelineSource{Service: "bill-inquiry", Of: memory.Timelines{}})
+	f := openTimelines(t, cases.TimelineSource{Service: "bill-inquiry", Timelines: memory.Timelines{}})
 	for _, c := range []struct {
 		path   string
 		role   auth.Role

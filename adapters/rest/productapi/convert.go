@@ -134,7 +134,7 @@ const (
 )
 
 func openMessage(o product.Order) string {
-	if o.Held {
+	if o.WaitingForKOS {
 		return heldMessage
 	}
 	return acceptedMessage

@@ -204,7 +204,7 @@ func TestLongPollsAreFreedWhenTheUnitStops(t *testing.T) {
 	u.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(waiting)
 		select {
-		case <-ports.Leaving(r.Context()):
+		case <-ports.ShuttingDown(r.Context()):
 			_, _ = io.WriteString(w, "known now, "+fmt.Sprint(r.Context().Err()))
 		case <-r.Context().Done():
 		}

@@ -82,7 +82,7 @@ func (u *Unit) Start(ctx context.Context, log *slog.Logger) (*Running, error) {
 		URL: "http://" + public.Addr().String(), InternalURL: "http://" + internal.Addr().String(),
 	}
 	r.public.BaseContext = func(net.Listener) context.Context {
-		return ports.WithLeaving(context.Background(), left.Done())
+		return ports.WithShutdown(context.Background(), left.Done())
 	}
 	for srv, ln := range map[*http.Server]net.Listener{r.public: public, r.internal: internal} {
 		go func() {

@@ -87,7 +87,7 @@ func (c Console) showBooks() *cobra.Command {
 	}
 }
 
-func (c Console) bookChecks() (ports.BookChecks, error) {
+func (c Console) bookChecks() (ports.Reconciler, error) {
 	staff, err := c.staff(nil)
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ const (
 )
 
 // awaitBooks waits for the end of a run. An instance that is away for a moment does not end the wait, for another one carries on.
-func (c Console) awaitBooks(ctx context.Context, checks ports.BookChecks, run id.ID) (product.BookReport, error) {
+func (c Console) awaitBooks(ctx context.Context, checks ports.Reconciler, run id.ID) (product.ReconciliationReport, error) {
 	poll := time.NewTicker(bookPoll)
 	defer poll.Stop()
 	progress := c.meter(tellAfter)
@@ -125,7 +125,7 @@ func (c Console) awaitBooks(ctx context.Context, checks ports.BookChecks, run id
 	}
 }
 
-func (c Console) printBooks(r product.BookReport) error {
+func (c Console) printBooks(r product.ReconciliationReport) error {
 	p := c.printer()
 	if len(r.Differences) > 0 {
 		p.head("REQUEST", "LINE", "KIND", "FOUND", "WHAT")

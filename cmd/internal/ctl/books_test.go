@@ -23,18 +23,18 @@ type comparing struct {
 	from   time.Time
 	to     time.Time
 	asked  int
-	report product.BookReport
+	report product.ReconciliationReport
 	err    error
 }
 
-func (c *comparing) Start(_ context.Context, from, to time.Time) (product.BookRun, error) {
+func (c *comparing) Start(_ context.Context, from, to time.Time) (product.ReconciliationRun, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.from, c.to, c.asked = from, to, 0
-	return product.BookRun{ID: id.ID{7}}, nil
+	return product.ReconciliationRun{ID: id.ID{7}}, nil
 }
 
-func (c *comparing) Report(_ context.Context, run id.ID) (product.BookReport, error) {
+func (c *comparing) Report(_ context.Context, run id.ID) (product.ReconciliationReport, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked++
@@ -54,8 +54,8 @@ func (c *comparing) Report(_ context.Context, run id.ID) (product.BookReport, er
 func TestBooksAreComparedAndShown(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
-	c := &comparing{report: product.BookReport{
-		Run:         product.BookRun{From: at.Add(-48 * time.Hour), To: at, Finished: at.Add(time.Minute), Checked: 70, Asked: 69, Unasked: 1},
+	c := &comparing{report: product.ReconciliationReport{
+		Run:         product.ReconciliationRun{From: at.Add(-48 * time.Hour), To: at, Finished: at.Add(time.Minute), Checked: 70, Asked: 69, Unasked: 1},
 		Differences: []product.Difference{},
 	}}
 	srv := httptest.NewServer((&internalapi.Handlers{Reconciliations: c, Log: slog.New(slog.DiscardHandler)}).Handler())
@@ -76,7 +76,7 @@ func TestBooksAreComparedAndShown(t *testing.T) {
 
 	c.report.Run.Found = 3
 	c.report.Differences = []product.Difference{
-		{RequestID: id.ID{1}, Line: "010-****-5678", Kind: product.NotTold, Found: at, Text: "its delivery is parked"},
+		{RequestID: id.ID{1}, Line: "010-****-5678", Kind: product.NotDelivered, Found: at, Text: "its delivery is parked"},
 	}
 	for _, how := range []string{"check", "show"} {
 		out, err = run(how)

@@ -51,7 +51,7 @@ func (c Console) listDeliveries() *cobra.Command {
 		},
 	}
 	cmd.Flags().Var(oneOf(&kind, delivery.Kinds()...), "kind", "results of which requests")
-	cmd.Flags().Var(oneOf(&f.State, delivery.Shown()...), "state", "only those in this state")
+	cmd.Flags().Var(oneOf(&f.State, delivery.ListedStates()...), "state", "only those in this state")
 	cmd.Flags().DurationVar(&ago, "since", 0, "only of requests not older than this; 0 = all")
 	cmd.Flags().IntVar(&f.Page, "page", 1, "page, the first is 1")
 	cmd.Flags().IntVar(&f.Size, "size", 20, "results per page") //nolint:mnd // as the API has it
@@ -92,7 +92,7 @@ func (c Console) desk(log ports.AuditLog) (*cases.Deliveries, error) {
 	return staff.Deliveries(), nil
 }
 
-func (c Console) printDeliveries(page []delivery.Told, f delivery.Filter, total int) error {
+func (c Console) printDeliveries(page []delivery.Listed, f delivery.Filter, total int) error {
 	p := c.printer()
 	p.head("EVENT", "LINE", "NUMBER", "STATE", "ATTEMPTS", "RESULT OF", "NEXT", "DELIVERED", "LAST")
 	for _, t := range page {

@@ -20,13 +20,13 @@ import (
 // oneParked is a service with one parked delivery.
 type oneParked struct{ asked delivery.Filter }
 
-func (p *oneParked) List(_ context.Context, f delivery.Filter) ([]delivery.Told, int, error) {
+func (p *oneParked) List(_ context.Context, f delivery.Filter) ([]delivery.Listed, int, error) {
 	p.asked = f
 	at := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
-	return []delivery.Told{
+	return []delivery.Listed{
 		{
 			ID: id.ID{1}, Line: "010-****-5678", State: delivery.Parked, Sequence: 7, Attempts: 1, FinalAt: at,
-			Last: []delivery.Made{{At: at, State: delivery.Parked, Note: "HTTP 422"}},
+			Last: []delivery.AttemptRecord{{At: at, State: delivery.Parked, Note: "HTTP 422"}},
 		},
 		{ID: id.ID{2}, Line: "010-****-5678", State: delivery.Pending, FinalAt: at},
 	}, 2, nil

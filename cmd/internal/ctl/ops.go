@@ -57,7 +57,7 @@ func (c Console) look(ctx context.Context, show func([]operations.Answer, *print
 	}
 	p := c.printer()
 	show(answers, p)
-	for _, a := range operations.Unheard(answers) {
+	for _, a := range operations.Unreached(answers) {
 		p.line(a.Service, a.Name, fmt.Sprintf(c.lang.text("does not answer: %s"), a.Trouble))
 	}
 	return p.done()
@@ -118,7 +118,7 @@ func (c Console) services() (servicesConfig, error) {
 
 func showBreakers(all []operations.Answer, p *printer) {
 	p.head("SERVICE", "INSTANCE", "BREAKER", "STATE", "FAILURES", "SINCE", "TRIED AGAIN")
-	for _, a := range operations.Heard(all) {
+	for _, a := range operations.Reached(all) {
 		for _, b := range a.Status.Breakers {
 			p.line(a.Service, a.Name, b.Name, string(b.State), strconv.Itoa(b.Failures), stamp(b.Since), stamp(b.RetryAt))
 		}
@@ -128,7 +128,7 @@ func showBreakers(all []operations.Answer, p *printer) {
 func showQuota(all []operations.Answer, p *printer) {
 	showLedger(operations.Ledger(all), p)
 	p.head("SERVICE", "INSTANCE", "LANE", "WAITING", "ETA")
-	for _, a := range operations.Heard(all) {
+	for _, a := range operations.Reached(all) {
 		if q := a.Status.Quota; q != nil {
 			for _, lane := range quota.Lanes() {
 				p.line(a.Service, a.Name, lane.String(), strconv.Itoa(q.Waiting[lane]), q.ETA[lane].Round(time.Second/10).String())
@@ -167,7 +167,7 @@ func showCache(all []operations.Answer, p *printer) {
 		p.line(service, instance, string(c.Kind), n(c.Counts.Hits), n(c.Counts.Stale), n(c.Counts.Misses), n(c.Counts.Coalesced),
 			fmt.Sprintf("%.2f %%", 100*c.Counts.HitRate()))
 	}
-	for _, a := range operations.Heard(all) {
+	for _, a := range operations.Reached(all) {
 		for _, c := range a.Status.Caches {
 			row(a.Service, a.Name, c)
 		}

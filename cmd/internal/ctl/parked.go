@@ -99,7 +99,7 @@ func (c Console) printParked(orders []product.ParkedOrder, page, size, total int
 			kos = o.KOSOrder
 		}
 		if w := o.Proposal; w.Outcome != "" {
-			proposal = fmt.Sprintf(c.lang.text("%s by %s until %s: %s"), w.Outcome, w.By, stamp(w.At.Add(product.ProposalLife)), w.Reason)
+			proposal = fmt.Sprintf(c.lang.text("%s by %s until %s: %s"), w.Outcome, w.By, stamp(w.At.Add(product.ProposalLifetime)), w.Reason)
 		}
 		p.line(o.ID.String(), o.Line, o.From, o.To, o.EffectiveDate.String(), stamp(o.RequestedAt), stamp(o.ParkedAt), strconv.Itoa(o.Sends),
 			strconv.Itoa(o.Reconciles), o.TransactionID.String(), kos, proposal)

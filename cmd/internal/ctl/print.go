@@ -156,7 +156,7 @@ func (c Console) printClashes(found []auth.UserID) error {
 // footer tells where the page lies. Lists are counted no further than auth.MostCounted.
 func (p *printer) footer(page, size, total int) {
 	text := "page %d of %d, %d in all"
-	if total >= auth.MostCounted {
+	if total >= auth.MaxCounted {
 		text = "page %d of %d, %d in all or more"
 	}
 	p.say(text, page, (total+size-1)/size, total)

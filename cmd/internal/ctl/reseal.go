@@ -86,7 +86,7 @@ func (c Console) resealed(ctx context.Context, a *compose.Admin, by admin.Caller
 		c.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())
 	}}
 	return log.Do(ctx, audittrail.By{Name: by.Name, Roles: []auth.Role{auth.Admin}},
-		audittrail.Deed{Action: "VALUES_RESEALED", Reason: why}, nil, func(facts map[string]string) error {
+		audittrail.Action{Action: "VALUES_RESEALED", Reason: why}, nil, func(facts map[string]string) error {
 			form, err := s.Form(ctx)
 			if err != nil {
 				return err

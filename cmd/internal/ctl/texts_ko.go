@@ -517,7 +517,7 @@ var englishFaults = map[fault.Code]string{
 }
 
 // englishEvents are the events of timelines.
-var englishEvents = map[timeline.What]string{
+var englishEvents = map[timeline.EventType]string{
 	timeline.FromCache: "answered from a copy that is fresh", timeline.FromKOS: "answered by KOS",
 	timeline.Stale: "answered from an older copy, for KOS gave no bill", timeline.TimedOut: "no answer in time",
 	timeline.RenewedEarly: "KOS was called to renew a copy before its end", timeline.CheckPassed: "the checks were passed",
@@ -527,8 +527,8 @@ var englishEvents = map[timeline.What]string{
 	timeline.NotAtKOS: "KOS does not have the change; it is sent again", timeline.Parked: "KOS cannot tell; a person has to decide",
 	timeline.Proposed: "a person proposed an outcome; another one has to confirm it",
 	timeline.Resolved: "another person confirmed the outcome", timeline.AskedAgain: "KOS is asked again, as a person decided",
-	timeline.Cancelled: "it was cancelled", timeline.CustomerTold: "the customer was told", timeline.Requested: "the customer requested it",
-	timeline.WaitedForTurn: "waited for a turn to call KOS", timeline.CalledKOS: "KOS was called", timeline.Completed: "it is done",
+	timeline.Cancelled: "it was cancelled", timeline.CustomerNotified: "the customer was told", timeline.Requested: "the customer requested it",
+	timeline.WaitedForQuota: "waited for a turn to call KOS", timeline.CalledKOS: "KOS was called", timeline.Completed: "it is done",
 	timeline.Failed: "it failed", timeline.DeliveryAttempted: "an attempt to tell the MVNO AP server",
 	timeline.Delivered: "the MVNO AP server was told", timeline.DeliveryParked: "telling the MVNO AP server was given up",
 	timeline.DeliveryReplayed: "a person has the MVNO AP server told again",

@@ -53,7 +53,7 @@ func (c Console) timelines(log ports.AuditLog) (*cases.Timelines, error) {
 	return staff.Timelines(), nil
 }
 
-func (c Console) printTimeline(t timeline.Told) error {
+func (c Console) printTimeline(t timeline.Combined) error {
 	p := c.printer()
 	p.row("kind", string(t.Kind))
 	p.row("line", t.Line)
@@ -62,13 +62,13 @@ func (c Console) printTimeline(t timeline.Told) error {
 	for _, g := range t.Missing {
 		p.row("missing", string(g))
 	}
-	for _, s := range t.Unheard {
+	for _, s := range t.Unreachable {
 		p.row("unreachable", s)
 	}
 	p.line()
 	p.head("AT", "SOURCE", "WHAT", "FACTS", "TEXT")
 	for _, e := range t.Events {
-		p.line(e.At.UTC().Format("2006-01-02 15:04:05.000Z"), string(e.Source), string(e.What), factsText(e.Facts), c.lang.event(e))
+		p.line(e.At.UTC().Format("2006-01-02 15:04:05.000Z"), string(e.Source), string(e.Type), factsText(e.Facts), c.lang.event(e))
 	}
 	return p.done()
 }
@@ -78,10 +78,10 @@ func (l lang) event(e timeline.Event) string {
 	if l == hangul {
 		return e.Text
 	}
-	if t, ok := englishEvents[e.What]; ok {
+	if t, ok := englishEvents[e.Type]; ok {
 		return t
 	}
-	return string(e.What)
+	return string(e.Type)
 }
 
 func factsText(facts map[string]string) string {

@@ -33,11 +33,11 @@ func TestATimelineIsPrinted(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	kept := memory.Timelines{{1}: {
-		Kind: timeline.Change, Line: "010-****-5678", Status: "UNKNOWN", NextAt: at.Add(time.Hour), Missing: []timeline.Gap{timeline.NoCalls},
+		Kind: timeline.Change, Line: "010-****-5678", Status: "UNKNOWN", NextAt: at.Add(time.Hour), Missing: []timeline.Gap{timeline.CallsUnavailable},
 		Events: []timeline.Event{
-			{At: at, Source: timeline.Request, What: timeline.Requested, Text: "신청", Facts: map[string]string{"to": "5G", "from": "LTE"}},
-			{At: at, Source: timeline.Person, What: timeline.Proposed, Text: "제안", Facts: map[string]string{"reason": "one\ntwo\tthree"}},
-			{At: at, Source: timeline.Check, What: timeline.CheckPassed, Text: "통과"},
+			{At: at, Source: timeline.Request, Type: timeline.Requested, Text: "신청", Facts: map[string]string{"to": "5G", "from": "LTE"}},
+			{At: at, Source: timeline.Staff, Type: timeline.Proposed, Text: "제안", Facts: map[string]string{"reason": "one\ntwo\tthree"}},
+			{At: at, Source: timeline.Check, Type: timeline.CheckPassed, Text: "통과"},
 		},
 	}}
 	h := &internalapi.Handlers{

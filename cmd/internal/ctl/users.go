@@ -196,7 +196,7 @@ func paged(cmd *cobra.Command, page, size *int) {
 
 func checkPage(page, size int) error {
 	const most = 100
-	if page < 1 || size < 1 || size > most || page > auth.MostCounted/size {
+	if page < 1 || size < 1 || size > most || page > auth.MaxCounted/size {
 		return failf("--page counts from 1, --size is 1-100, and page x size at most 10,000")
 	}
 	return nil

@@ -143,7 +143,7 @@ func (s *Service) follow(ctx context.Context, to, from audit.Head, first audit.R
 			chain = audit.ChainBefore(r).WithKey(key)
 			return chain.Follow(r)
 		}
-		if why := s.doubt(r, first); why != "" {
+		if why := s.findForged(r, first); why != "" {
 			return audit.BrokenError{Writer: r.Writer, Seq: r.Seq, Why: why}
 		}
 		return chain.Follow(r)
@@ -159,7 +159,7 @@ func (s *Service) follow(ctx context.Context, to, from audit.Head, first audit.R
 }
 
 // doubt is why a row that no checkpoint states is not to be attested, whatever its hash; empty when it may be.
-func (s *Service) doubt(r, first audit.Row) string {
+func (s *Service) findForged(r, first audit.Row) string {
 	switch {
 	case r.Keyed:
 		return ""

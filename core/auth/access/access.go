@@ -15,11 +15,11 @@ import (
 // Guard decides on bearer tokens: signature and claims, then revocations, then the permission. Live is set in the auth service
 // alone, which has the sessions at hand; the others learn of ended sessions through Revoked and tell of used ones through Seen.
 type Guard struct {
-	Verifier ports.AccessVerifier
-	Revoked  *Revoked
-	Live     *Live // may be nil
-	Seen     *Seen // may be nil
-	Now      ports.Clock
+	Verifier     ports.AccessVerifier
+	Revoked      *Revoked
+	Live         *Live         // may be nil
+	UsedSessions *UsedSessions // may be nil
+	Now          ports.Clock
 }
 
 var errIncomplete = errors.New("access: the revocations are not known yet")
@@ -51,8 +51,8 @@ func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission, i
 			return auth.Principal{}, err
 		}
 	}
-	if g.Seen != nil {
-		g.Seen.Note(p.SessionID)
+	if g.UsedSessions != nil {
+		g.UsedSessions.Note(p.SessionID)
 	}
 	return p, nil
 }

@@ -45,7 +45,7 @@ const (
 	// visible; the overlap covers a store's clock that is set back.
 	overlap = 5 * time.Second
 	// maxHeld bounds what pushes can make us hold; the pull is the truth and is not bounded.
-	maxHeld = 1 << 20
+	maxEntries = 1 << 20
 )
 
 // NewRevoked answers an empty set; nobody is admitted before the first good Pull. keep is the lifetime of an access token. keys, when
@@ -124,7 +124,7 @@ func (r *Revoked) Push(_ context.Context, over ...auth.Revocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, v := range over {
-		if len(r.sessions)+len(r.users) >= maxHeld {
+		if len(r.sessions)+len(r.users) >= maxEntries {
 			return
 		}
 		r.add(v, r.asOf)
@@ -160,7 +160,7 @@ func (r *Revoked) AsOf() time.Time {
 }
 
 // Held is how many sessions and users are held.
-func (r *Revoked) Held() int {
+func (r *Revoked) Size() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return len(r.sessions) + len(r.users)

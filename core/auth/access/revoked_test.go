@@ -35,7 +35,7 @@ func TestRevokedAsksByTheFeedsOwnClock(t *testing.T) {
 	require.NoError(t, r.Pull(t.Context()))
 	require.True(t, r.Ready())
 	require.Zero(t, r.Age())
-	require.Equal(t, 1, r.Held())
+	require.Equal(t, 1, r.Size())
 	require.True(t, r.Has(of(sid)))
 	require.False(t, r.Has(of(id.ID{2})))
 	f.broken = errBackend
@@ -51,7 +51,7 @@ func TestRevokedAsksByTheFeedsOwnClock(t *testing.T) {
 	f.told.AsOf = f.told.AsOf.Add(1)
 	require.NoError(t, r.Pull(t.Context()))
 	require.False(t, r.Has(of(sid)))
-	require.Zero(t, r.Held())
+	require.Zero(t, r.Size())
 }
 
 func TestAnEpochKillsOlderTokensOnly(t *testing.T) {
@@ -94,7 +94,7 @@ func TestWhatWasPushedOutlivesAPullThatDidNotSeeIt(t *testing.T) {
 			require.True(t, r.Has(of(id.ID{9})), "by epoch")
 			f.told.AsOf = dbNoon.Add(time.Hour)
 			require.NoError(t, r.Pull(t.Context()))
-			require.Zero(t, r.Held(), "whatever time the pusher told")
+			require.Zero(t, r.Size(), "whatever time the pusher told")
 		})
 	}
 }
@@ -128,7 +128,7 @@ func TestPushPullAndAskAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	require.Equal(t, 800, r.Held())
+	require.Equal(t, 800, r.Size())
 }
 
 // steady is a feed that may be asked from many goroutines.

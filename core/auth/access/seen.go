@@ -11,40 +11,40 @@ import (
 
 // Seen gathers which sessions were used here, for those services that do not have the sessions at hand: any authenticated request
 // keeps its session from going idle (ADR 14). Each session is told of at most once a minute. It is safe for concurrent use.
-type Seen struct {
-	to      ports.SessionUse
-	now     ports.Clock
-	mu      sync.Mutex
-	told    map[id.ID]time.Time
-	pending map[id.ID]bool
+type UsedSessions struct {
+	to         ports.SessionUse
+	now        ports.Clock
+	mu         sync.Mutex
+	reportedAt map[id.ID]time.Time
+	pending    map[id.ID]bool
 }
 
 // NewSeen answers an empty gathering; call Flush every few seconds.
-func NewSeen(to ports.SessionUse, now ports.Clock) *Seen {
-	return &Seen{to: to, now: now, told: map[id.ID]time.Time{}, pending: map[id.ID]bool{}}
+func NewUsedSessions(to ports.SessionUse, now ports.Clock) *UsedSessions {
+	return &UsedSessions{to: to, now: now, reportedAt: map[id.ID]time.Time{}, pending: map[id.ID]bool{}}
 }
 
 // Note remembers that a session was used.
-func (s *Seen) Note(sid id.ID) {
+func (s *UsedSessions) Note(sid id.ID) {
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now.Sub(s.told[sid]) >= touchEvery {
-		s.told[sid], s.pending[sid] = now, true
+	if now.Sub(s.reportedAt[sid]) >= touchEvery {
+		s.reportedAt[sid], s.pending[sid] = now, true
 	}
 }
 
 // Flush tells of what was gathered and forgets what is long past. What could not be told is told the next time.
-func (s *Seen) Flush(ctx context.Context) error {
+func (s *UsedSessions) Flush(ctx context.Context) error {
 	s.mu.Lock()
 	sids := make([]id.ID, 0, len(s.pending))
 	for sid := range s.pending {
 		sids = append(sids, sid)
 	}
 	s.pending = map[id.ID]bool{}
-	for sid, at := range s.told {
+	for sid, at := range s.reportedAt {
 		if s.now().Sub(at) >= touchEvery {
-			delete(s.told, sid)
+			delete(s.reportedAt, sid)
 		}
 	}
 	s.mu.Unlock()

@@ -14,13 +14,13 @@ import (
 
 // use remembers what it was told, or fails.
 type use struct {
-	told [][]id.ID
-	err  error
+	calls [][]id.ID
+	err   error
 }
 
 func (u *use) Used(_ context.Context, sids []id.ID) error {
 	if u.err == nil {
-		u.told = append(u.told, sids)
+		u.calls = append(u.calls, sids)
 	}
 	return u.err
 }
@@ -29,35 +29,35 @@ func TestSeenTellsOnceAMinute(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	to := &use{}
-	s := access.NewSeen(to, func() time.Time { return now })
+	s := access.NewUsedSessions(to, func() time.Time { return now })
 	require.NoError(t, s.Flush(t.Context()))
-	require.Empty(t, to.told, "nothing to tell")
+	require.Empty(t, to.calls, "nothing to tell")
 	for range 3 {
 		s.Note(sid)
 		require.NoError(t, s.Flush(t.Context()))
 		now = now.Add(20 * time.Second)
 	}
-	require.Equal(t, [][]id.ID{{sid}}, to.told)
+	require.Equal(t, [][]id.ID{{sid}}, to.calls)
 
 	to.err = errBackend
 	s.Note(sid)
 	require.ErrorIs(t, s.Flush(t.Context()), errBackend)
 	to.err = nil
 	require.NoError(t, s.Flush(t.Context()))
-	require.Len(t, to.told, 2, "what could not be told is told the next time")
+	require.Len(t, to.calls, 2, "what could not be told is told the next time")
 }
 
 func TestAnAdmittedRequestIsSeenElsewhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	to := &use{}
-	w.Live, w.Seen = nil, access.NewSeen(to, func() time.Time { return w.now })
+	w.Live, w.UsedSessions = nil, access.NewUsedSessions(to, func() time.Time { return w.now })
 	_, err := w.Admit(t.Context(), w.token, "")
 	require.NoError(t, err)
 	_, err = w.Admit(t.Context(), "nonsense", "")
 	require.Error(t, err)
-	require.NoError(t, w.Seen.Flush(t.Context()))
-	require.Equal(t, [][]id.ID{{sid}}, to.told)
+	require.NoError(t, w.UsedSessions.Flush(t.Context()))
+	require.Equal(t, [][]id.ID{{sid}}, to.calls)
 }
 
 func TestUsedKeepsFromGoingIdleAndBringsNothingBack(t *testing.T) {

@@ -297,7 +297,7 @@ func (s *Service) alter(
 			return s.propose(ctx, c.Caller, c.account, c.reason, c.detail, err)
 		}
 		c.detail[stored], c.detail["before"], c.detail["after"] = after.Version, s.facts(before), s.facts(after)
-		if err := s.felt(ctx, before, after); err != nil {
+		if err := s.applyRights(ctx, before, after); err != nil {
 			return err
 		}
 		changed, err = s.account(ctx, c.account)
@@ -317,7 +317,7 @@ func (s *Service) facts(u auth.User) map[string]any {
 
 // felt makes a change of rights felt at once: tokens of the older epoch die everywhere; an account that is not ACTIVE has no session, and
 // one that has become staff has none that began before, perhaps without a second factor.
-func (s *Service) felt(ctx context.Context, before, after auth.User) error {
+func (s *Service) applyRights(ctx context.Context, before, after auth.User) error {
 	now := s.Now()
 	if after.Epoch != before.Epoch {
 		s.Push.Push(ctx, auth.Revocation{UserID: after.UserID, Epoch: after.Epoch, At: now})
@@ -410,7 +410,7 @@ func (s *Service) EndSessions(ctx context.Context, by Caller, user auth.UserID, 
 }
 
 func (s *Service) record(ctx context.Context, user auth.UserID, what auth.LoginEventType, from auth.Client) error {
-	ctx, done := ports.Settling(ctx)
+	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	return s.History.Append(ctx, auth.LoginEvent{
 		ID: s.NewID(), UserID: user, Known: true, Type: what, Success: true, Client: from, At: s.Now(),

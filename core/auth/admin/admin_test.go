@@ -161,7 +161,7 @@ func (w *world) begin(t *testing.T, n byte) id.ID {
 }
 
 // told are the audit log's rows as "ACTION subject OUTCOME".
-func (w *world) told() []string {
+func (w *world) rows() []string {
 	var out []string
 	for _, e := range w.trail.Entries() {
 		out = append(out, strings.TrimSpace(e.Action+" "+e.Subject)+" "+string(e.Outcome))
@@ -247,11 +247,11 @@ func TestEveryCallIsInTheAuditLog(t *testing.T) {
 
 		w = newWorld(t)
 		require.ErrorIs(t, c.do(w, customer, why), fault.New(fault.PermissionDenied), c.action)
-		require.Equal(t, []string{c.action + " hong FORBIDDEN"}, w.told(), "refusals too")
+		require.Equal(t, []string{c.action + " hong FORBIDDEN"}, w.rows(), "refusals too")
 		if c.changes || c.action == "USER_REVEALED" {
 			w = newWorld(t)
 			require.ErrorIs(t, c.do(w, boss, "x"), fault.New(fault.ValidationError), c.action)
-			require.Equal(t, []string{c.action + " hong VALIDATION_ERROR"}, w.told())
+			require.Equal(t, []string{c.action + " hong VALIDATION_ERROR"}, w.rows())
 		}
 	}
 }
@@ -304,7 +304,7 @@ func TestAChangeIsFeltAtOnce(t *testing.T) {
 	require.Equal(t, lines, a.Lines)
 	require.Equal(t, []auth.Revocation{{UserID: "hong", Epoch: 2, At: now}, {SessionID: sid, At: now}}, w.push.Pushed()[1:],
 		"and an account that is not active has no session")
-	detail := w.trail.Entries()[len(w.told())-1].Detail
+	detail := w.trail.Entries()[len(w.rows())-1].Detail
 	require.Contains(t, detail, `"after":{"lines":[{"line":"010-****-4321","index":"index-4321"}],`+
 		`"permissions":["BILL_INQUIRY","PRODUCT_CHANGE"],`+
 		`"roles":["CUSTOMER"],"status":"INACTIVE"}`)
@@ -318,8 +318,8 @@ func TestAChangeIsFeltAtOnce(t *testing.T) {
 	w.sessions.broken = true
 	_, err = w.Update(t.Context(), boss, "hong", admin.Update{Status: &status, Version: a.Version, Reason: why})
 	require.ErrorIs(t, err, errStore, "it can be tried again: the sessions are ended although nothing changes")
-	require.Equal(t, "USER_CHANGED hong INTERNAL_SERVER_ERROR", w.told()[len(w.told())-1])
-	require.Contains(t, w.trail.Entries()[len(w.told())-1].Detail, `"stored":3`)
+	require.Equal(t, "USER_CHANGED hong INTERNAL_SERVER_ERROR", w.rows()[len(w.rows())-1])
+	require.Contains(t, w.trail.Entries()[len(w.rows())-1].Detail, `"stored":3`)
 }
 
 func TestCreateACustomer(t *testing.T) {
@@ -374,7 +374,7 @@ func TestStaffAreNeverActiveWithoutASecondFactor(t *testing.T) {
 	half, err := w.users.ByID(t.Context(), "halfway")
 	require.NoError(t, err)
 	require.Equal(t, auth.Inactive, half.Status)
-	last := w.trail.Entries()[len(w.told())-1]
+	last := w.trail.Entries()[len(w.rows())-1]
 	require.Equal(t, audit.Outcome("INTERNAL_SERVER_ERROR"), last.Outcome)
 	require.Contains(t, last.Detail, `"stored":1`, "it says that there is an account")
 	active := auth.Active

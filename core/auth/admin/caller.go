@@ -163,15 +163,15 @@ func (s *Service) read(ctx context.Context, c call, do func() error) error {
 	if err == nil {
 		err = do()
 	}
-	return errors.Join(err, s.settle(ctx, c, err))
+	return errors.Join(err, s.recordOutcome(ctx, c, err))
 }
 
 // settleWithin is how long a row may take whose caller may have hung up.
-const settleWithin = 5 * time.Second
+const outcomeTimeout = 5 * time.Second
 
 // settle records what came of a call, also when its caller has hung up.
-func (s *Service) settle(ctx context.Context, c call, err error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWithin)
+func (s *Service) recordOutcome(ctx context.Context, c call, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
 	return s.Audit.Append(ctx, s.entry(c, outcome(err)))
 }
@@ -186,7 +186,7 @@ func (s *Service) change(ctx context.Context, c call, do func() error) error {
 		c.reason, err = auth.ParseReason(c.reason)
 	}
 	if err != nil {
-		return errors.Join(err, s.settle(ctx, c, err))
+		return errors.Join(err, s.recordOutcome(ctx, c, err))
 	}
 	if c.detail == nil {
 		c.detail = map[string]any{}
@@ -196,7 +196,7 @@ func (s *Service) change(ctx context.Context, c call, do func() error) error {
 		return err
 	}
 	err = do()
-	if trouble := s.settle(ctx, c, err); trouble != nil {
+	if trouble := s.recordOutcome(ctx, c, err); trouble != nil {
 		s.Report(ctx, trouble)
 	}
 	return err

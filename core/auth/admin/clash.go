@@ -9,13 +9,13 @@ import (
 )
 
 // mostClashes is how many folded ids of which there are several accounts are shown.
-const mostClashes = 1000
+const maxClashes = 1000
 
 // Clashes returns the ids of accounts that differ from another one's in case alone, side by side. They are of before ids were one account
 // whatever their case, and log in by exact spelling until all but one are INACTIVE.
 func (s *Service) Clashes(ctx context.Context, by Caller) (found []auth.UserID, err error) {
 	err = s.read(ctx, call{Caller: by, action: actListClashes, subject: "user ids"}, func() (err error) {
-		found, err = s.Accounts.Clashes(ctx, mostClashes)
+		found, err = s.Accounts.Clashes(ctx, maxClashes)
 		return err
 	})
 	if err != nil {
@@ -26,7 +26,7 @@ func (s *Service) Clashes(ctx context.Context, by Caller) (found []auth.UserID, 
 
 // ReportClashes raises an alert when there are such ids; the alert names none of them.
 func (s *Service) ReportClashes(ctx context.Context) error {
-	found, err := s.Accounts.Clashes(ctx, mostClashes)
+	found, err := s.Accounts.Clashes(ctx, maxClashes)
 	if err != nil || len(found) == 0 {
 		return err
 	}

@@ -39,7 +39,7 @@ func TestALostFactorIsReplacedForStaffAndRemovedForCustomers(t *testing.T) {
 	ended, err := w.sessions.Get(t.Context(), id.ID{7})
 	require.NoError(t, err)
 	require.False(t, ended.RevokedAt.IsZero(), "his sessions end")
-	require.Contains(t, w.told(), "SECOND_FACTOR_RESET hong DONE")
+	require.Contains(t, w.rows(), "SECOND_FACTOR_RESET hong DONE")
 
 	_, err = w.ResetFactor(t.Context(), operator, "boss", why)
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))

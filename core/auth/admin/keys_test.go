@@ -31,7 +31,7 @@ func TestSigningKeysAreRotatedReplacedAndRetired(t *testing.T) {
 		require.Equal(t, k.KeyID == fresh.KeyID, k.State == signingkeys.Signing, k.KeyID)
 		require.Equal(t, k.KeyID != fresh.KeyID, k.State == signingkeys.Over, k.KeyID)
 	}
-	require.Contains(t, w.told(), "SIGNING_KEY_RETIRED "+next.KeyID+" DONE")
+	require.Contains(t, w.rows(), "SIGNING_KEY_RETIRED "+next.KeyID+" DONE")
 	_, err = w.ReplaceKeys(t.Context(), customer, why)
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 	_, err = w.RotateKey(t.Context(), boss, "")

@@ -16,7 +16,7 @@ import (
 )
 
 // onAccount are the calls that take an account, by the name of their method.
-func onAccount(ctx context.Context) map[string]func(w *world, by admin.Caller, target auth.UserID) error {
+func accountCalls(ctx context.Context) map[string]func(w *world, by admin.Caller, target auth.UserID) error {
 	suspended := auth.Suspended
 	return map[string]func(w *world, by admin.Caller, target auth.UserID) error{
 		"Show": func(w *world, by admin.Caller, target auth.UserID) error {
@@ -65,7 +65,7 @@ func onAccount(ctx context.Context) map[string]func(w *world, by admin.Caller, t
 // TestEveryCallThatTakesAnAccountIsInTheMatrix walks the methods of the service: a new one that takes an account cannot be forgotten.
 func TestEveryCallThatTakesAnAccountIsInTheMatrix(t *testing.T) {
 	t.Parallel()
-	known, service := onAccount(t.Context()), reflect.TypeFor[*admin.Service]()
+	known, service := accountCalls(t.Context()), reflect.TypeFor[*admin.Service]()
 	for m := range service.Methods() {
 		for in := range m.Type.Ins() {
 			if in == reflect.TypeFor[auth.UserID]() {
@@ -85,7 +85,7 @@ func TestOnlyAnAdminTouchesStaffAndOwnAccountsAreNotForAdministration(t *testing
 		"hong": {auth.Customer}, "ops": {auth.Operator}, "ops2": {auth.Operator}, "both": {auth.Customer, auth.Operator},
 		"boss": {auth.Admin}, "second": {auth.Admin}, "eve": {auth.Customer},
 	}
-	for name, do := range onAccount(t.Context()) {
+	for name, do := range accountCalls(t.Context()) {
 		for _, by := range callers {
 			for target, held := range roles {
 				w := newWorld(t)

@@ -64,12 +64,12 @@ func (s *Service) handOver(ctx context.Context, c call, before auth.User) error 
 }
 
 // mostTransfers is how many waiting transfers are shown; each is over within a day.
-const mostTransfers = 100
+const maxTransfers = 100
 
 // ListTransfers returns the transfers of lines that wait for a second person, those that expire first before the others.
 func (s *Service) ListTransfers(ctx context.Context, by Caller) (waiting []auth.LineTransfer, err error) {
 	err = s.read(ctx, call{Caller: by, action: actListTransfers, subject: "line transfers"}, func() (err error) {
-		waiting, err = s.Transfers.Waiting(ctx, s.Now(), mostTransfers)
+		waiting, err = s.Transfers.Waiting(ctx, s.Now(), maxTransfers)
 		return err
 	})
 	if err != nil {
@@ -103,7 +103,7 @@ func (s *Service) ConfirmTransfer(ctx context.Context, by Caller, tid id.ID, rea
 		}
 		detail["accounts"], detail["proposedBy"] = accounts, t.ProposedBy
 		for _, x := range changes {
-			if err := s.felt(ctx, x.Before, x.After); err != nil {
+			if err := s.applyRights(ctx, x.Before, x.After); err != nil {
 				return err
 			}
 		}

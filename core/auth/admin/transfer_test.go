@@ -125,9 +125,9 @@ func TestWhoTakesALineDoesNotGiveItAway(t *testing.T) {
 	require.NoError(t, create(w, boss), "another member of staff")
 	w = newWorld(t)
 	take(w)
-	w.Now = func() time.Time { return now.Add(auth.TransferPatience - time.Second) }
+	w.Now = func() time.Time { return now.Add(auth.TransferLifetime - time.Second) }
 	require.ErrorIs(t, create(w, operator), held)
-	w.Now = func() time.Time { return now.Add(auth.TransferPatience) }
+	w.Now = func() time.Time { return now.Add(auth.TransferLifetime) }
 	require.NoError(t, create(w, operator))
 }
 
@@ -154,8 +154,8 @@ func TestATransferIsGuardedAsAnyChange(t *testing.T) {
 		"to staff, by operator": {operator, "clerk", 0, fault.PermissionDenied, ""},
 		"to staff, by admin":    {boss, "clerk", 0, "", ""},
 		"to who has no lines":   {boss, "second", 0, fault.ValidationError, ""},
-		"too late":              {boss, "kim", auth.TransferPatience, fault.StateConflict, "EXPIRED"},
-		"in time":               {operator, "kim", auth.TransferPatience - time.Second, "", ""},
+		"too late":              {boss, "kim", auth.TransferLifetime, fault.StateConflict, "EXPIRED"},
+		"in time":               {operator, "kim", auth.TransferLifetime - time.Second, "", ""},
 	} {
 		w := newWorld(t)
 		w.member(t, "kim", []auth.Role{auth.Customer})

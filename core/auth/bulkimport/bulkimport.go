@@ -20,7 +20,7 @@ import (
 
 // Service loads customers. All fields are required.
 type Service struct {
-	Accounts      ports.AccountIntake
+	Accounts      ports.AccountImport
 	Hasher        ports.PasswordHasher
 	Audit         ports.AuditLog
 	CheckPassword func(field string, user auth.UserID, password personal.Secret) error
@@ -123,7 +123,7 @@ func (s *Service) take(ctx context.Context, l Load, rows []Row, began time.Time,
 	if err != nil {
 		return err
 	}
-	sift(all, known, began)
+	skipKnown(all, known, began)
 	if err := s.refuseHeld(ctx, all); err != nil {
 		return err
 	}
@@ -134,12 +134,12 @@ func (s *Service) take(ctx context.Context, l Load, rows []Row, began time.Time,
 	if err != nil {
 		return err
 	}
-	return tell(l, all, added, done)
+	return reportProgress(l, all, added, done)
 }
 
 // sift finds out who is there already. An account that this very load made was named by an earlier row of the same source; that needs
 // no memory of all ids.
-func sift(all []candidate, known map[auth.UserID]time.Time, began time.Time) {
+func skipKnown(all []candidate, known map[auth.UserID]time.Time, began time.Time) {
 	twice := fault.InvalidField("user_id", "파일 안에서 중복된 ID입니다")
 	seen := map[auth.UserID]bool{}
 	for i := range all {
@@ -238,7 +238,7 @@ func (s *Service) hash(ctx context.Context, all []candidate) error {
 }
 
 // tell reports the refused rows and the figures.
-func tell(l Load, all []candidate, added int, done *Result) error {
+func reportProgress(l Load, all []candidate, added int, done *Result) error {
 	for _, c := range all {
 		done.Read++
 		switch {

@@ -104,7 +104,7 @@ func (s *Service) refuse(ctx context.Context, r Request, user auth.User, err err
 
 // finish writes the login down and issues its tokens.
 func (s *Service) finish(ctx context.Context, r Request, user auth.User, session auth.Session) (Tokens, error) {
-	if err := errors.Join(s.record(ctx, r, user, nil), s.Users.SawLogin(ctx, user.UserID, s.Now())); err != nil {
+	if err := errors.Join(s.record(ctx, r, user, nil), s.Users.RecordLogin(ctx, user.UserID, s.Now())); err != nil {
 		return Tokens{}, err
 	}
 	return s.tokens(ctx, user, session)
@@ -112,7 +112,7 @@ func (s *Service) finish(ctx context.Context, r Request, user auth.User, session
 
 // undo ends a session whose client will not hear of it.
 func (s *Service) undo(ctx context.Context, session auth.Session) error {
-	ctx, done := ports.Settling(ctx)
+	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	_, err := s.Sessions.Change(ctx, session.ID, func(x auth.Session) auth.Session { return x.Revoke(s.Now()) })
 	return err
@@ -254,7 +254,7 @@ func (s *Service) record(ctx context.Context, r Request, user auth.User, outcome
 	case r.AutoLogin:
 		e.Type = auth.EventAutoLogin
 	}
-	ctx, done := ports.Settling(ctx)
+	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	return s.History.Append(ctx, e)
 }
@@ -355,7 +355,7 @@ func (s *Service) Logout(ctx context.Context, sid id.ID, from auth.Client) error
 
 // end tells of a session that ended, also when the client has hung up: a thief cannot keep his reuse out of the history.
 func (s *Service) end(ctx context.Context, session auth.Session, why auth.LoginEventType, from auth.Client, cause error) error {
-	ctx, done := ports.Settling(ctx)
+	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	s.Push.Push(ctx, auth.Revocation{SessionID: session.ID, At: session.RevokedAt, Why: session.EndReason})
 	e := auth.LoginEvent{

@@ -138,7 +138,7 @@ func (s *Passwords) replace(ctx context.Context, r PasswordRequest) (auth.User, 
 	if err != nil {
 		return auth.User{}, err
 	}
-	ctx, done := ports.Settling(ctx)
+	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	var before auth.User
 	after, err := s.Users.Change(ctx, r.UserID, func(u auth.User) (auth.User, error) {
@@ -167,7 +167,7 @@ func (s *Passwords) record(ctx context.Context, r PasswordRequest, what auth.Log
 	if errors.Is(outcome, fault.New(fault.LockedNow)) {
 		e.Type = auth.EventLocked
 	}
-	ctx, done := ports.Settling(ctx)
+	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	return s.History.Append(ctx, e)
 }

@@ -54,13 +54,13 @@ type passwordWorld struct {
 	hasher   hasher
 	factors  memory.SecondFactors
 	codes    memory.OneTimeCodes
-	mine     id.ID
+	own      id.ID
 	others   []id.ID
 }
 
 func newPasswordWorld(t *testing.T) *passwordWorld {
 	t.Helper()
-	w := &passwordWorld{mine: newID()}
+	w := &passwordWorld{own: newID()}
 	clock := func() time.Time { return now }
 	w.Passwords = &selfservice.Passwords{
 		Users: &w.users, Guesses: &verify.Limiter{Guesses: &w.guesses, Now: clock}, Credentials: memory.Credentials{Hasher: &w.hasher},
@@ -72,7 +72,7 @@ func newPasswordWorld(t *testing.T) *passwordWorld {
 		UserID: "hong1234", PasswordHash: personal.NewSecret("$old-secret"), Status: auth.Active,
 	}))
 	for n := range 3 {
-		sid := w.mine
+		sid := w.own
 		if n > 0 {
 			sid = newID()
 			w.others = append(w.others, sid)
@@ -87,7 +87,7 @@ func newPasswordWorld(t *testing.T) *passwordWorld {
 func (w *passwordWorld) change(t *testing.T, current, next string) error {
 	t.Helper()
 	_, err := w.Change(t.Context(), selfservice.PasswordRequest{
-		UserID: "hong1234", Session: w.mine, Current: personal.NewSecret(current), New: personal.NewSecret(next), From: client,
+		UserID: "hong1234", Session: w.own, Current: personal.NewSecret(current), New: personal.NewSecret(next), From: client,
 	})
 	return err
 }
@@ -116,7 +116,7 @@ func TestAChangeEndsTheOtherSessionsAtOnce(t *testing.T) {
 	live, err := w.sessions.Live(t.Context(), "hong1234", auth.DefaultSessions(), now)
 	require.NoError(t, err)
 	require.Len(t, live, 1)
-	require.Equal(t, w.mine, live[0].ID)
+	require.Equal(t, w.own, live[0].ID)
 	var dead []id.ID
 	for _, r := range w.pushed.Pushed() {
 		dead = append(dead, r.SessionID)
@@ -166,7 +166,7 @@ func TestAKnownDeviceHasItsOwnCounter(t *testing.T) {
 	require.NoError(t, err)
 	device := newID()
 	cookie, err := w.Change(t.Context(), selfservice.PasswordRequest{
-		UserID: "hong1234", Session: w.mine, Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"),
+		UserID: "hong1234", Session: w.own, Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"),
 		Devices: []personal.Secret{w.Devices.Mint(account, device).Value}, From: client,
 	})
 	require.NoError(t, err)
@@ -262,7 +262,7 @@ func TestACodeIsAskedForOnceASecondFactorIsEnrolled(t *testing.T) {
 	w := newPasswordWorld(t)
 	w.enrol(t)
 	r := selfservice.PasswordRequest{
-		UserID: "hong1234", Session: w.mine, Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"), From: client,
+		UserID: "hong1234", Session: w.own, Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"), From: client,
 	}
 	for code, reason := range map[string]string{"": "입력해주세요", "000000": "올바르지 않거나"} {
 		r.Code = personal.NewSecret(code)

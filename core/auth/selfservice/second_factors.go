@@ -112,7 +112,7 @@ func (s *SecondFactors) Confirm(ctx context.Context, c Confirmation) ([]personal
 
 // enrolled ends the duty to enrol, if there was one, with the tokens that tell of it, and the other sessions when that was asked for.
 func (s *SecondFactors) enrolled(ctx context.Context, c Confirmation) error {
-	ctx, done := ports.Settling(ctx)
+	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	if err := s.handedOver(ctx, c.UserID, false); err != nil || !c.EndOthers {
 		return err
@@ -147,7 +147,7 @@ func (s *SecondFactors) refused(ctx context.Context, user auth.UserID, from auth
 	e := auth.LoginEvent{
 		ID: s.NewID(), UserID: user, Known: true, Type: auth.EventMFAFailed, Reason: string(fault.From(err).Code()), Client: from, At: s.Now(),
 	}
-	ctx, done := ports.Settling(ctx)
+	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	return errors.Join(auth.Reauthentication(err, "otp"), s.History.Append(ctx, e))
 }
@@ -218,7 +218,7 @@ func (s *SecondFactors) Remove(ctx context.Context, r PasswordRequest) error {
 }
 
 func (s *SecondFactors) record(ctx context.Context, user auth.UserID, what auth.LoginEventType, from auth.Client) error {
-	ctx, done := ports.Settling(ctx)
+	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	return s.History.Append(ctx, auth.LoginEvent{
 		ID: s.NewID(), UserID: user, Known: true, Type: what, Success: true, Client: from, At: s.Now(),

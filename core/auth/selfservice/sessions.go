@@ -63,7 +63,7 @@ func (s *Sessions) EndOthers(ctx context.Context, caller auth.Principal, from au
 
 // ended tells of it, also when the client has hung up.
 func (s *Sessions) ended(ctx context.Context, user auth.UserID, why auth.LoginEventType, from auth.Client, over ...auth.Revocation) error {
-	ctx, done := ports.Settling(ctx)
+	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	s.Push.Push(ctx, over...)
 	return s.History.Append(ctx, auth.LoginEvent{

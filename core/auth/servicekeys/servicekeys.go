@@ -41,11 +41,11 @@ const unknownEvery = time.Second
 
 // Registry knows the live keys by heart; Reload keeps it up to date. It is safe for concurrent use.
 type Registry struct {
-	keys   ports.ServiceKeys
-	now    ports.Clock
-	mu     sync.Mutex
-	held   map[auth.KeyHash]auth.ServiceKey
-	looked time.Time
+	keys       ports.ServiceKeys
+	now        ports.Clock
+	mu         sync.Mutex
+	known      map[auth.KeyHash]auth.ServiceKey
+	reloadedAt time.Time
 }
 
 // NewRegistry answers an empty registry; it fills with the first Reload, or the first key it is asked for.
@@ -65,7 +65,7 @@ func (r *Registry) Reload(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.held = held
+	r.known = held
 	return nil
 }
 
@@ -110,15 +110,15 @@ func (r *Registry) Identify(ctx context.Context, seen auth.Client, q Request) (a
 func (r *Registry) service(ctx context.Context, hash auth.KeyHash) (string, bool) {
 	now := r.now()
 	r.mu.Lock()
-	k, known := r.held[hash]
-	look := !known && now.Sub(r.looked) >= unknownEvery
+	k, known := r.known[hash]
+	look := !known && now.Sub(r.reloadedAt) >= unknownEvery
 	if look {
-		r.looked = now
+		r.reloadedAt = now
 	}
 	r.mu.Unlock()
 	if look && r.Reload(ctx) == nil {
 		r.mu.Lock()
-		k, known = r.held[hash]
+		k, known = r.known[hash]
 		r.mu.Unlock()
 	}
 	return k.Service, known && k.Live(now)

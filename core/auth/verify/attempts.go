@@ -41,7 +41,7 @@ func (l *Limiter) Try(ctx context.Context, s auth.Subject, look func() (Outcome,
 		return fault.New(fault.Locked)
 	}
 	outcome, err := look()
-	ctx, done := ports.Settling(ctx)
+	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	switch outcome {
 	case Right:

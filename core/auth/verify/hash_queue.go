@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	patience = 3 * time.Second // the longest wait for a turn
-	comeBack = 2 * time.Second // Retry-After of a request that got none
+	queueTimeout = 3 * time.Second // the longest wait for a turn
+	retryAfter   = 2 * time.Second // Retry-After of a request that got none
 	// mostOfOne is how many may wait with one key: about as many as get a turn within patience when nothing else waits.
-	mostOfOne = 64
+	maxPerKey = 64
 	// mostOfAll is how many may wait together. When they do, a key with fewer displaces the newest of the key with the most.
-	mostOfAll = 1024
+	maxWaiting = 1024
 	// othersEvery is that of so many turns one goes to the others, however many known devices wait.
 	othersEvery = 4
 )
@@ -45,7 +45,7 @@ type HashRequest struct {
 // once when too many wait. A free turn is given also when ctx has ended: a guess of a client that hung up is judged.
 func (q *HashQueue) Take(ctx context.Context, r HashRequest) (back func(), err error) {
 	w := q.join(r)
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(queueTimeout)
 	defer timer.Stop()
 	select {
 	case <-w.turn:
@@ -59,10 +59,10 @@ func (q *HashQueue) Take(ctx context.Context, r HashRequest) (back func(), err e
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	if q.leave(r, w) {
+	if q.stopWaiting(r, w) {
 		return sync.OnceFunc(q.next), nil
 	}
-	return nil, fault.New(fault.ServiceUnavailable).RetryIn(comeBack)
+	return nil, fault.New(fault.ServiceUnavailable).RetryIn(retryAfter)
 }
 
 // waiter is one request. Each channel is closed at most once, under the lock: turn when its turn has come, refused when too many wait.
@@ -115,7 +115,7 @@ func (q *HashQueue) next() {
 }
 
 // leave is true when the turn has come meanwhile; else the request waits no more.
-func (q *HashQueue) leave(r HashRequest, w *waiter) bool {
+func (q *HashQueue) stopWaiting(r HashRequest, w *waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	select {
@@ -136,10 +136,10 @@ type line struct {
 
 // room is true when one more may wait with the key, and makes the room if need be.
 func (l *line) room(key string) bool {
-	if len(l.waiting[key]) >= mostOfOne {
+	if len(l.waiting[key]) >= maxPerKey {
 		return false
 	}
-	if l.total < mostOfAll {
+	if l.total < maxWaiting {
 		return true
 	}
 	longest := key

@@ -109,7 +109,7 @@ func (s *Service) saveFailure(ctx context.Context, q bill.Inquiry, cause error) 
 
 // save stores the inquiry's progress, also when the caller has gone, and notifies those who wait for it.
 func (s *Service) save(ctx context.Context, q bill.Inquiry) error {
-	ctx, done := ports.Settling(ctx)
+	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	err := s.Inquiries.Save(ctx, q)
 	if err == nil {

@@ -18,7 +18,7 @@ func TestALongPollEndsWhenTheProcessLeaves(t *testing.T) {
 		r := w.ask(t)
 		left, start := make(chan struct{}), time.Now()
 		time.AfterFunc(time.Second, func() { close(left) })
-		got, err := w.Get(ports.WithLeaving(t.Context(), left), w.me, r.Inquiry.ID, 25*time.Second)
+		got, err := w.Get(ports.WithShutdown(t.Context(), left), w.me, r.Inquiry.ID, 25*time.Second)
 		require.NoError(t, err)
 		require.Equal(t, bill.Processing, got.Inquiry.Status)
 		require.Equal(t, time.Second, time.Since(start))

@@ -26,7 +26,7 @@ type Deliveries struct {
 // List answers one page of the events of a kind that match, those of the newest requests first, and how many match (at most
 // delivery.MostCounted). FORBIDDEN for who is not staff, as everywhere here;
 // VALIDATION_ERROR for an unknown kind or state.
-func (s *Deliveries) List(ctx context.Context, by audittrail.By, kind delivery.Kind, f delivery.Filter) ([]delivery.Told, int, error) {
+func (s *Deliveries) List(ctx context.Context, by audittrail.By, kind delivery.Kind, f delivery.Filter) ([]delivery.Listed, int, error) {
 	if err := by.Staff(); err != nil {
 		return nil, 0, err
 	}
@@ -50,7 +50,7 @@ func (s *Deliveries) Replay(ctx context.Context, by audittrail.By, event id.ID, 
 		reason, refused = auth.ParseReason(reason)
 	}
 	log := audittrail.Log{Audit: s.Audit, Report: s.Report, Now: s.Now, NewID: s.NewID}
-	deed := audittrail.Deed{Action: deliveryReplayed, Subject: event.String(), Reason: reason}
+	deed := audittrail.Action{Action: deliveryReplayed, Subject: event.String(), Reason: reason}
 	return log.Do(ctx, by, deed, refused, func(map[string]string) error {
 		err := s.Bills.Replay(ctx, event, s.Now())
 		if errors.Is(err, fault.New(fault.ResourceNotFound)) {

@@ -37,7 +37,7 @@ func (o *outbox) Claim(
 	return o.ChangeOutbox.Claim(ctx, now, lease, lines, each)
 }
 
-func (o *outbox) Settle(ctx context.Context, now time.Time, items ...delivery.Settled) error {
+func (o *outbox) Settle(ctx context.Context, now time.Time, items ...delivery.AttemptResult) error {
 	if f := o.beforeSettle; f != nil {
 		o.beforeSettle = nil
 		f()
@@ -62,7 +62,7 @@ func newWorld() *world {
 	w.outbox = &outbox{ChangeOutbox: w.orders.Outbox()}
 	w.Service = &dispatch.Service[ports.ChangeResult]{
 		Outbox: w.outbox, Publisher: &w.publisher, Now: func() time.Time { return w.now }, Random: func() float64 { return 0 },
-		Alerts: &w.alerts, Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 10, Each: 5,
+		Alerts: &w.alerts, Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 10, EventsPerLine: 5,
 	}
 	return w
 }
@@ -95,7 +95,7 @@ func TestResultsAreToldInOrderPerLine(t *testing.T) {
 	require.Equal(t, 3, w.step(t))
 	require.Zero(t, w.step(t))
 	var told []delivery.Item[ports.ChangeResult]
-	for _, i := range w.publisher.Told() {
+	for _, i := range w.publisher.Published() {
 		if i.Body.Order.Line.Digits() == "01012345678" {
 			told = append(told, i)
 		}
@@ -120,7 +120,7 @@ func TestFailuresAreTriedAgainAndHoldTheLineOnly(t *testing.T) {
 	require.Zero(t, w.step(t), "the wait doubles")
 	w.now = w.now.Add(time.Second)
 	require.Equal(t, 2, w.step(t))
-	told := w.publisher.Told()
+	told := w.publisher.Published()
 	require.Equal(t, []int{0, 1, 2, 0}, []int{told[0].Attempts, told[1].Attempts, told[2].Attempts, told[3].Attempts})
 	require.Equal(t, told[0].ID, told[2].ID, "one webhook-id in every attempt")
 }
@@ -134,7 +134,7 @@ func TestARejectedEventIsParkedAndTheLineGoesOn(t *testing.T) {
 	require.Equal(t, 2, w.step(t))
 	w.now = w.now.Add(time.Hour)
 	require.Zero(t, w.step(t))
-	require.Len(t, w.publisher.Told(), 2)
+	require.Len(t, w.publisher.Published(), 2)
 	require.Equal(t, []alert.Alert{{Kind: alert.DeliveryParked, Subject: id.ID{15: 1}.String(), Note: "422"}}, w.alerts.Raised())
 }
 
@@ -146,26 +146,26 @@ func TestAReceiverThatIsLeftAlone(t *testing.T) {
 		w.finish(t, byte(n+1), number)
 	}
 	none, two := 0, 2
-	w.publisher.Most, w.outbox.claim = &none, errBackend
+	w.publisher.ReadyFor, w.outbox.claim = &none, errBackend
 	require.Zero(t, w.step(t), "the outbox is not even asked")
-	w.publisher.Most, w.outbox.claim = &two, nil
+	w.publisher.ReadyFor, w.outbox.claim = &two, nil
 	require.Equal(t, 2, w.step(t))
-	w.publisher.Most = nil
+	w.publisher.ReadyFor = nil
 	require.Equal(t, 1, w.step(t))
-	require.Len(t, w.publisher.Told(), 3)
+	require.Len(t, w.publisher.Published(), 3)
 }
 
 // TestAnAttemptThatWasNotMadeCostsNothing: the event is given back with as many attempts as before.
 func TestAnAttemptThatWasNotMadeCostsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
-	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Failed}, {Outcome: delivery.Held}, {Outcome: delivery.Accepted}}
+	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Failed}, {Outcome: delivery.NotAttempted}, {Outcome: delivery.Accepted}}
 	w.finish(t, 1, "01012345678")
 	require.Equal(t, 1, w.step(t))
 	w.now = w.now.Add(72 * time.Hour)
 	require.Equal(t, 1, w.step(t))
 	require.Equal(t, 1, w.step(t), "it was given back")
-	told := w.publisher.Told()
+	told := w.publisher.Published()
 	require.Equal(t, []int{0, 1, 1}, []int{told[0].Attempts, told[1].Attempts, told[2].Attempts})
 	require.Empty(t, w.alerts.Raised(), "nothing was parked")
 }
@@ -179,7 +179,7 @@ func TestADispatcherThatStallsLosesQuietly(t *testing.T) {
 		require.Equal(t, 1, w.step(t))
 	}
 	require.Equal(t, 1, w.step(t))
-	require.Len(t, w.publisher.Told(), 2, "at least once")
+	require.Len(t, w.publisher.Published(), 2, "at least once")
 	require.Zero(t, w.step(t))
 }
 
@@ -209,12 +209,12 @@ func TestAFailureEndsTheBatch(t *testing.T) {
 		w.finish(t, n, "01012345678")
 	}
 	require.Equal(t, 4, w.step(t))
-	require.Len(t, w.publisher.Told(), 2)
+	require.Len(t, w.publisher.Published(), 2)
 	w.now = w.now.Add(time.Minute - 1)
 	require.Zero(t, w.step(t), "the receiver said when")
 	w.now = w.now.Add(1)
 	require.Equal(t, 3, w.step(t))
-	told := w.publisher.Told()
+	told := w.publisher.Published()
 	require.Equal(t, []int64{1, 2, 2, 3, 4}, []int64{told[0].Sequence, told[1].Sequence, told[2].Sequence, told[3].Sequence, told[4].Sequence})
 }
 
@@ -239,9 +239,9 @@ func TestNoAttemptOutlivesTheLease(t *testing.T) {
 		w.finish(t, n, "01012345678")
 	}
 	require.Equal(t, 5, w.step(t))
-	require.Len(t, w.publisher.Told(), 3, "begun at 0, 9 and 18 s of 30")
+	require.Len(t, w.publisher.Published(), 3, "begun at 0, 9 and 18 s of 30")
 	require.Equal(t, 2, w.step(t))
-	require.Len(t, w.publisher.Told(), 5)
+	require.Len(t, w.publisher.Published(), 5)
 }
 
 // TestWhoLeavesGivesBack: what was told is settled, the rest is due at once, and no attempt is counted that we broke off.
@@ -252,25 +252,25 @@ func TestWhoLeavesGivesBack(t *testing.T) {
 		w.finish(t, n, "01012345678")
 	}
 	ctx, leave := context.WithCancel(t.Context())
-	w.Publisher = leaving{&w.publisher, leave}
+	w.Publisher = cancelling{&w.publisher, leave}
 	w.publisher.Next = []delivery.Attempt{{}, {Outcome: delivery.Failed, Note: "given up"}}
 	_, err := w.Step(ctx)
 	require.NoError(t, err)
 	w.Publisher = &w.publisher
 	require.Equal(t, 2, w.step(t))
-	told := w.publisher.Told()
+	told := w.publisher.Published()
 	require.Equal(t, []int64{1, 2, 2, 3}, []int64{told[0].Sequence, told[1].Sequence, told[2].Sequence, told[3].Sequence})
 	require.Zero(t, told[2].Attempts)
 }
 
-type leaving struct {
+type cancelling struct {
 	*memory.Publisher[ports.ChangeResult]
-	leave func()
+	cancel func()
 }
 
-func (l leaving) Publish(ctx context.Context, i delivery.Item[ports.ChangeResult]) delivery.Attempt {
+func (l cancelling) Publish(ctx context.Context, i delivery.Item[ports.ChangeResult]) delivery.Attempt {
 	if i.Sequence == 2 {
-		l.leave()
+		l.cancel()
 	}
 	return l.Publisher.Publish(ctx, i)
 }

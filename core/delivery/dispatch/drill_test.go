@@ -82,7 +82,7 @@ type dying struct {
 
 var errDied = errors.New("died")
 
-func (d dying) Settle(ctx context.Context, now time.Time, items ...delivery.Settled) error {
+func (d dying) Settle(ctx context.Context, now time.Time, items ...delivery.AttemptResult) error {
 	d.mu.Lock()
 	dies := d.dice.Float64() < .02
 	d.mu.Unlock()
@@ -106,7 +106,7 @@ func TestSixHoursOfFailures(t *testing.T) {
 			dice := rand.New(rand.NewPCG(3, uint64(w)))
 			d := &dispatch.Service[ports.ChangeResult]{
 				Outbox: dying{orders.Outbox(), &sync.Mutex{}, dice}, Publisher: ap, Now: time.Now, Random: rand.Float64, Alerts: alerts,
-				Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 16, Each: 20,
+				Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 16, EventsPerLine: 20,
 			}
 			all.Go(func() {
 				for ctx.Err() == nil {

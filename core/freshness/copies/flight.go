@@ -52,7 +52,7 @@ const (
 func (c *Copies[V]) run(ctx context.Context, q Query[V], f *flight[V]) {
 	interval := minPollInterval
 	for {
-		lease, err := c.Flights.Begin(ctx, q.Subject, q.Policy.Timeout+ports.SettleWithin)
+		lease, err := c.Flights.Begin(ctx, q.Subject, q.Policy.Timeout+ports.RecordTimeout)
 		if err != nil { // whether the store holds a new copy is not known either
 			lease, f.readAt = freshness.Flight{}, time.Time{}
 		}
@@ -191,14 +191,14 @@ func (c *Copies[V]) askPaid(ctx context.Context, q Query[V]) (answer V, err erro
 }
 
 func (c *Copies[V]) store(ctx context.Context, q Query[V], answer V) error {
-	ctx, cancel := ports.Settling(ctx)
+	ctx, cancel := ports.RecordContext(ctx)
 	defer cancel()
 	return q.Source.Store(ctx, answer)
 }
 
 // note gives the lease back with the outcome. Should that fail, the lease ends by itself.
 func (c *Copies[V]) note(ctx context.Context, q Query[V], lease freshness.Flight, outcome freshness.Outcome) {
-	ctx, cancel := ports.Settling(ctx)
+	ctx, cancel := ports.RecordContext(ctx)
 	defer cancel()
 	_ = c.Flights.Finish(ctx, q.Subject, lease.Token, outcome)
 }

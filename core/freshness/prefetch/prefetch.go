@@ -120,7 +120,7 @@ func (s *Service) storeActive(ctx context.Context, now time.Time) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	if err := s.Lines.Seen(ctx, s.Kind, lines, now, s.Next(now)); err != nil {
+	if err := s.Lines.NoteActiveLine(ctx, s.Kind, lines, now, s.Next(now)); err != nil {
 		for _, n := range lines {
 			s.NoteActive(n)
 		}

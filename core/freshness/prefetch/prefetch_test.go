@@ -24,11 +24,11 @@ type store struct {
 	broken error
 }
 
-func (s *store) Seen(ctx context.Context, k freshness.Kind, lines []line.Number, at, due time.Time) error {
+func (s *store) NoteActiveLine(ctx context.Context, k freshness.Kind, lines []line.Number, at, due time.Time) error {
 	if s.broken != nil {
 		return s.broken
 	}
-	return s.ActiveLines.Seen(ctx, k, lines, at, due)
+	return s.ActiveLines.NoteActiveLine(ctx, k, lines, at, due)
 }
 
 type world struct {

@@ -44,7 +44,7 @@ type named struct {
 	customer string // empty when no copy is held
 	fresh    bool   // not older than Fresh
 	asOf     time.Time
-	looked   time.Time // when the copy was read
+	readAt   time.Time // when the copy was read
 	until    time.Time // when it is looked up anew
 }
 
@@ -57,12 +57,12 @@ type match struct {
 
 const (
 	// mostKnown bounds what a process remembers of each sort; then it begins anew.
-	mostKnown = 100_000
+	maxKnown = 100_000
 	// lookAgain is how long it is remembered that no fresh copy of a line's customer is held, and that an account is
 	// another customer's: KOS may have been asked anew since, or staff have corrected what was wrong.
-	lookAgain = 10 * time.Second
+	recheckInterval = 10 * time.Second
 	// alertAgain is after how long an alert about the same account and line is raised anew.
-	alertAgain = 24 * time.Hour
+	alertInterval = 24 * time.Hour
 )
 
 // errUnknown is the cause of a line of which KOS does not state now whose it is.
@@ -79,8 +79,8 @@ func (s *Service) Find(ctx context.Context, call ports.Call, n line.Number) (cus
 	case errors.As(err, &only):
 		s.remember(n, product.CustomerCopy{Customer: product.Customer{CustomerID: only.Customer}, AsOf: s.Now()})
 		return only.Customer, nil
-	case err != nil && s.seen(n) != "": // no copy is kept of such an answer, and the line may rest after it
-		return s.seen(n), nil
+	case err != nil && s.rememberedCustomer(n) != "": // no copy is kept of such an answer, and the line may rest after it
+		return s.rememberedCustomer(n), nil
 	case err != nil:
 		return "", fault.New(fault.ServiceUnavailable).RetryIn(fault.From(err).RetryAfter()).Because(errors.Join(errUnknown, err))
 	case source == freshness.FromStale || c.Customer.CustomerID == "":
@@ -100,12 +100,12 @@ func (s *Service) Known(ctx context.Context, n line.Number) (customer string, fr
 	if ok && now.Before(k.until) {
 		return k.customer, k.fresh
 	}
-	k = s.look(ctx, n, k)
+	k = s.readCopy(ctx, n, k)
 	return k.customer, k.fresh
 }
 
 // look reads the held copy. What KOS has named to this process after that copy stays.
-func (s *Service) look(ctx context.Context, n line.Number, k named) named {
+func (s *Service) readCopy(ctx context.Context, n line.Number, k named) named {
 	c, err := s.Stored(ctx, n)
 	if err != nil || c.AsOf.Before(k.asOf) {
 		c = product.CustomerCopy{Customer: product.Customer{CustomerID: k.customer}, AsOf: k.asOf}
@@ -114,7 +114,7 @@ func (s *Service) look(ctx context.Context, n line.Number, k named) named {
 }
 
 // seen is the customer that KOS has named to this process within Fresh, empty when there is none.
-func (s *Service) seen(n line.Number) string {
+func (s *Service) rememberedCustomer(n line.Number) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k := s.known[n]; k.fresh && s.Now().Before(k.until) {
@@ -124,13 +124,13 @@ func (s *Service) seen(n line.Number) string {
 }
 
 func (s *Service) remember(n line.Number, c product.CustomerCopy) named {
-	k := named{customer: c.Customer.CustomerID, asOf: c.AsOf, looked: s.Now(), until: c.AsOf.Add(s.Fresh)}
-	if k.fresh = k.looked.Before(k.until); !k.fresh {
-		k.until = k.looked.Add(lookAgain)
+	k := named{customer: c.Customer.CustomerID, asOf: c.AsOf, readAt: s.Now(), until: c.AsOf.Add(s.Fresh)}
+	if k.fresh = k.readAt.Before(k.until); !k.fresh {
+		k.until = k.readAt.Add(recheckInterval)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.known == nil || len(s.known) >= mostKnown {
+	if s.known == nil || len(s.known) >= maxKnown {
 		s.known = map[line.Number]named{}
 	}
 	s.known[n] = k
@@ -167,12 +167,12 @@ func (s *Service) CheckKnown(ctx context.Context, a holder.Account, n line.Numbe
 // remembers, the copy is looked up anew, for another process may have asked KOS since.
 func (s *Service) checkHeld(ctx context.Context, a holder.Account, n line.Number, fresh bool) error {
 	customer, isFresh := s.Known(ctx, n)
-	if customer != "" && s.oldLook(n) {
+	if customer != "" && s.readLongAgo(n) {
 		if same, err := s.Matches(ctx, a, n, customer); err == nil && !same {
 			s.mu.Lock()
 			k := s.known[n]
 			s.mu.Unlock()
-			k = s.look(ctx, n, k)
+			k = s.readCopy(ctx, n, k)
 			customer, isFresh = k.customer, k.fresh
 		}
 	}
@@ -183,10 +183,10 @@ func (s *Service) checkHeld(ctx context.Context, a holder.Account, n line.Number
 }
 
 // oldLook reports that the copy of the line was read longer than lookAgain ago.
-func (s *Service) oldLook(n line.Number) bool {
+func (s *Service) readLongAgo(n line.Number) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.Now().Before(s.known[n].looked.Add(lookAgain))
+	return !s.Now().Before(s.known[n].readAt.Add(recheckInterval))
 }
 
 // Matches reports whether the customer is the account's. An account that names none is bound to the first one.
@@ -212,11 +212,11 @@ func (s *Service) Matches(ctx context.Context, a holder.Account, n line.Number, 
 	}
 	until = time.Time{}
 	if !same {
-		until = s.Now().Add(lookAgain)
+		until = s.Now().Add(recheckInterval)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.matched == nil || len(s.matched) >= mostKnown {
+	if s.matched == nil || len(s.matched) >= maxKnown {
 		s.matched = map[match]time.Time{}
 	}
 	s.matched[m] = until
@@ -227,7 +227,7 @@ func (s *Service) Matches(ctx context.Context, a holder.Account, n line.Number, 
 func (s *Service) alert(ctx context.Context, m match) {
 	now := s.Now()
 	s.mu.Lock()
-	if s.alerted == nil || len(s.alerted) >= mostKnown {
+	if s.alerted == nil || len(s.alerted) >= maxKnown {
 		s.alerted = map[match]time.Time{}
 	}
 	again := s.alerted[m]
@@ -235,7 +235,7 @@ func (s *Service) alert(ctx context.Context, m match) {
 		s.mu.Unlock()
 		return
 	}
-	s.alerted[m] = now.Add(alertAgain)
+	s.alerted[m] = now.Add(alertInterval)
 	s.mu.Unlock()
 	s.Alerts.Raise(ctx, alert.Alert{
 		Kind: alert.LineElsewhere, Subject: s.subject(m.account.UserID, m.line),

@@ -35,7 +35,7 @@ func (s *Service) cancel(ctx context.Context, load func() (product.Order, error)
 		if err != nil {
 			return product.Order{}, err
 		}
-		cancelled, err := o.Cancelled(s.Now())
+		cancelled, err := o.CancelByCustomer(s.Now())
 		if err != nil {
 			return product.Order{}, fault.From(err).WithMessage("이미 처리 중이거나 완료된 요청은 취소할 수 없습니다")
 		}

@@ -139,8 +139,8 @@ func (s *Service) checkAndSend(
 	if err != nil {
 		return s.postpone(ctx, o, fault.From(err))
 	}
-	o = o.Named(seen.Plans, seen.Customer)
-	o, err = o.Checked(product.PreCheck(seen, o.From, o.To), s.Now())
+	o = o.WithPlanNames(seen.Plans, seen.Customer)
+	o, err = o.ApplyVerdict(product.PreCheck(seen, o.From, o.To), s.Now())
 	switch {
 	case err != nil:
 		return o, err
@@ -163,9 +163,9 @@ func (s *Service) ask(ctx context.Context, call ports.Call, o product.Order) pro
 	}
 	switch {
 	case err == nil:
-		return o.Evident(seen.Customer, s.Now())
+		return o.InferFromPlans(seen.Customer, s.Now())
 	case errors.Is(err, ports.ErrNotAsked):
-		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.WhyNotAsked(err)}
+		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.NotAskedReason(err)}
 	case errors.Is(err, fault.New(fault.LineNotFound)): // it had the line at the check; or the plans are another customer's
 		return product.Answer{Kind: product.AnswerAmbiguous}
 	default: // KOS did not say, or it is not known now whose the line is
@@ -201,14 +201,14 @@ func (s *Service) send(ctx context.Context, call ports.Call, o product.Order) (p
 func (s *Service) postpone(ctx context.Context, o product.Order, f *fault.Error) (product.Order, error) {
 	if f.Code() != fault.LineNotFound {
 		if errors.Is(f, ports.ErrNotAsked) {
-			o = o.Hold(f.RetryAfter(), s.Now())
+			o = o.WaitForKOS(f.RetryAfter(), s.Now())
 		} else {
 			o = o.Recheck(s.Now())
 		}
-		o.Note = ports.WhyNotAsked(f)
+		o.Note = ports.NotAskedReason(f)
 		return s.save(ctx, o)
 	}
-	o, err := o.LineGone(s.Now())
+	o, err := o.FailUnknownLine(s.Now())
 	if err != nil {
 		return o, err
 	}
@@ -218,7 +218,7 @@ func (s *Service) postpone(ctx context.Context, o product.Order, f *fault.Error)
 // settle stores what KOS's answer makes of the order. The line's copies are hidden first: an order shown as done never
 // stands beside facts older than it (ADR 6). Should that fail, the order stays open and is asked about again.
 func (s *Service) settle(ctx context.Context, o product.Order, a product.Answer) (product.Order, error) {
-	o, err := o.Answered(a, s.Now())
+	o, err := o.ApplyAnswer(a, s.Now())
 	if err != nil {
 		return o, err
 	}
@@ -283,7 +283,7 @@ func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	fresh, steps, err := s.carryOn(ctx, product.New, n)
 	var unsent []product.Order // KOS could not be asked about them
 	for _, o := range steps {
-		if o.after.Held && o.after.Note != "" {
+		if o.after.WaitingForKOS && o.after.Note != "" {
 			unsent = append(unsent, o.after)
 		}
 	}

@@ -33,7 +33,7 @@ func down() error { return fault.New(fault.ServiceUnavailable).RetryIn(20 * time
 
 // away is a KOS that cannot be asked.
 func away() error {
-	return fault.New(fault.ServiceUnavailable).RetryIn(20 * time.Second).Because(errors.Join(ports.ErrNotAsked, ports.UnaskedError("OPEN")))
+	return fault.New(fault.ServiceUnavailable).RetryIn(20 * time.Second).Because(errors.Join(ports.ErrNotAsked, ports.NotAskedError("OPEN")))
 }
 
 func TestValidate(t *testing.T) {

@@ -18,7 +18,7 @@ func TestALongPollEndsWhenTheProcessLeaves(t *testing.T) {
 		require.NoError(t, err)
 		left, start := make(chan struct{}), time.Now()
 		time.AfterFunc(time.Second, func() { close(left) })
-		got, err := w.Get(ports.WithLeaving(t.Context(), left), w.me, o.ID, 25*time.Second)
+		got, err := w.Get(ports.WithShutdown(t.Context(), left), w.me, o.ID, 25*time.Second)
 		require.NoError(t, err)
 		require.False(t, got.State.Final())
 		require.Equal(t, time.Second, time.Since(start))

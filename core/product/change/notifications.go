@@ -44,5 +44,5 @@ func (s *Notifications) send(ctx context.Context, n product.Notice) error {
 	if err != nil {
 		return errors.Join(err, s.Notices.Failed(after, n, s.Now().Add(n.Wait(s.Random()))))
 	}
-	return s.Notices.Told(after, n, s.Now())
+	return s.Notices.Notified(after, n, s.Now())
 }

@@ -62,7 +62,7 @@ func TestEveryCustomerIsToldOnce(t *testing.T) {
 			w.end(t, byte(n), state)
 		}
 		w.step(t, 3)
-		require.Len(t, w.notifier.Told(), 3)
+		require.Len(t, w.notifier.Notified(), 3)
 		time.Sleep(24 * time.Hour)
 		w.step(t, 0)
 	})
@@ -84,7 +84,7 @@ func TestAFailureIsTriedAgainEverLessOften(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		w.step(t, 1)
-		require.Len(t, w.notifier.Told(), 1)
+		require.Len(t, w.notifier.Notified(), 1)
 		require.Equal(t, 35*time.Second, time.Since(began))
 		w.step(t, 0)
 	})
@@ -124,7 +124,7 @@ func TestWhoDiesLosesNothing(t *testing.T) {
 		w.step(t, 0)
 		time.Sleep(w.Lease)
 		w.step(t, 1)
-		require.Len(t, w.notifier.Told(), 1)
+		require.Len(t, w.notifier.Notified(), 1)
 	})
 }
 
@@ -170,6 +170,6 @@ func TestWhatCanBeReadIsTold(t *testing.T) {
 		n, err := w.Step(t.Context(), 10)
 		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
 		require.Equal(t, 1, n)
-		require.Len(t, w.notifier.Told(), 1)
+		require.Len(t, w.notifier.Notified(), 1)
 	})
 }

@@ -35,7 +35,7 @@ func TestKOSIsDownForTwoHours(t *testing.T) {
 			o, err := w.Request(t.Context(), auth.Principal{UserID: "hong", Lines: []line.Number{n}}, change.Command{Line: n, From: "LTE", To: "5G"})
 			require.NoError(t, err)
 			require.False(t, o.State.Final())
-			require.True(t, o.Held, "he is told that it waits for KOS")
+			require.True(t, o.WaitingForKOS, "he is told that it waits for KOS")
 			time.Sleep(2 * time.Hour / orders)
 		}
 		w.kos.SetDown(nil)

@@ -133,7 +133,7 @@ func toResponse(o product.Order, err error) (Result, error) {
 	switch {
 	case err != nil:
 	case o.State == product.Rejected:
-		err = o.Refused()
+		err = o.FailureError()
 	case o.State == product.Cancelled:
 		err = fault.New(fault.StateConflict).WithMessage(product.ChangeCancelled).
 			WithDetail("requestId", o.ID.String())
@@ -176,5 +176,5 @@ func (s *Service) withNames(ctx context.Context, o product.Order) product.Order 
 			stored = product.CustomerCopy{}
 		}
 	}
-	return o.Named(plans, stored.Customer)
+	return o.WithPlanNames(plans, stored.Customer)
 }

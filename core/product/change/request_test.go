@@ -70,7 +70,7 @@ func TestAKeyWhoseOrderGoesOn(t *testing.T) {
 		w.kos.SetDown(down())
 		first, err := w.Request(t.Context(), w.me, keyed(t, w.command("5G"), "k"))
 		require.NoError(t, err)
-		require.True(t, first.Held)
+		require.True(t, first.WaitingForKOS)
 		again, err := w.Request(t.Context(), w.me, keyed(t, w.command("5G"), "k"))
 		require.NoError(t, err)
 		require.Equal(t, first.ID, again.ID)

@@ -17,7 +17,7 @@ func TestWhetherKOSAnswersInAStep(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 15, 1, 30, 0, 0, time.UTC)
 	answeredBy := func(o product.Order, kind product.AnswerKind) product.Order {
-		o, err := o.Answered(product.Answer{Kind: kind}, now)
+		o, err := o.ApplyAnswer(product.Answer{Kind: kind}, now)
 		require.NoError(t, err)
 		return o
 	}
@@ -45,7 +45,7 @@ func TestWhetherKOSAnswersInAStep(t *testing.T) {
 		"it does not know the transaction":  {step{unknown, absent}, answered},
 		"cut off while it was being sent":   {step{cut, answeredBy(cut, product.AnswerUnknown)}, notAsked},
 		"the line's plans are ambiguous":    {step{unknown, answeredBy(unknown, product.AnswerAmbiguous)}, notAsked},
-		"a check that could not be made":    {step{fresh, fresh.Hold(time.Second, now)}, notSent},
+		"a check that could not be made":    {step{fresh, fresh.WaitForKOS(time.Second, now)}, notSent},
 		"a question that told it was taken": {step{unknown, answeredBy(unknown, product.AnswerAccepted)}, answered},
 	} {
 		require.Equal(t, c.want, c.step.contact(), name)

@@ -52,7 +52,7 @@ func (k *kos) spend(ctx context.Context) error {
 		return nil
 	}
 	return fault.New(fault.ServiceUnavailable).RetryIn(fault.From(err).RetryAfter()).
-		Because(errors.Join(err, ports.UnaskedError("QUOTA")))
+		Because(errors.Join(err, ports.NotAskedError("QUOTA")))
 }
 
 func (k *kos) Plans(ctx context.Context, call ports.Call) ([]product.Plan, error) {
@@ -100,7 +100,7 @@ func (k *kos) Customer(ctx context.Context, call ports.Call, n line.Number) (pro
 
 func (k *kos) Change(ctx context.Context, call ports.Call, o product.Order) product.Answer {
 	if err := k.spend(ctx); err != nil {
-		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.WhyNotAsked(err)}
+		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.NotAskedReason(err)}
 	}
 	k.mu.Lock()
 	k.sent = append(k.sent, o)
@@ -115,7 +115,7 @@ func (k *kos) Change(ctx context.Context, call ports.Call, o product.Order) prod
 
 func (k *kos) Ask(ctx context.Context, call ports.Call, o product.Order) product.Answer {
 	if err := k.spend(ctx); err != nil {
-		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.WhyNotAsked(err)}
+		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.NotAskedReason(err)}
 	}
 	k.mu.Lock()
 	k.asked = append(k.asked, time.Now())

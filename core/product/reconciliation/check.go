@@ -14,28 +14,28 @@ import (
 )
 
 // judge is what KOS has said, to be held against an entry as it stands.
-type judge func(e product.Entry, now time.Time) (d product.Difference, found, verdict bool)
+type judge func(e product.ReconciliationEntry, now time.Time) (d product.Difference, found, verdict bool)
 
 // check is one run under its lease.
 type check struct {
 	*Service
-	run   product.BookRun
-	until time.Time             // KOS is not asked after it
-	next  time.Time             // nor before it
-	plans map[line.Number]judge // of lines that were looked at, where KOS cannot be asked about transactions
-	found []product.Difference  // not stored yet
-	saw   int                   // not told yet
+	run     product.ReconciliationRun
+	until   time.Time             // KOS is not asked after it
+	next    time.Time             // nor before it
+	plans   map[line.Number]judge // of lines that were looked at, where KOS cannot be asked about transactions
+	found   []product.Difference  // not stored yet
+	checked int                   // not told yet
 }
 
 // all carries the run to its end. Whatever errs leaves it to be carried on from where it was stored last.
 func (c *check) all(ctx context.Context) error {
-	if c.run.Reached == (product.BookPlace{}) {
+	if c.run.Reached == (product.ReconciliationPlace{}) {
 		if err := c.open(ctx); err != nil {
 			return err
 		}
 	}
 	for {
-		page, err := c.Books.Final(ctx, c.run.From, c.run.To, c.run.Reached, pageSize)
+		page, err := c.Source.Final(ctx, c.run.From, c.run.To, c.run.Reached, pageSize)
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (c *check) all(ctx context.Context) error {
 	c.run.Finished = c.Now()
 	err := c.save(ctx)
 	if err == nil {
-		c.tell(ctx, c.run)
+		c.raiseAlert(ctx, c.run)
 	}
 	return err
 }
@@ -63,7 +63,7 @@ func (c *check) all(ctx context.Context) error {
 func (c *check) open(ctx context.Context) error {
 	now := c.Now()
 	for after := (id.ID{}); ; {
-		page, err := c.Books.Open(ctx, now.Add(-product.OpenBound), after, pageSize)
+		page, err := c.Source.Open(ctx, now.Add(-product.OpenBound), after, pageSize)
 		if err != nil {
 			return err
 		}
@@ -83,22 +83,22 @@ func (c *check) open(ctx context.Context) error {
 }
 
 // entry compares one order with the deliveries and with KOS.
-func (c *check) entry(ctx context.Context, e product.Entry) error {
-	c.found = append(c.found, e.JudgeTelling(c.Now())...)
+func (c *check) entry(ctx context.Context, e product.ReconciliationEntry) error {
+	c.found = append(c.found, e.JudgeDelivery(c.Now())...)
 	asked := c.run.Asked
 	if err := c.withKOS(ctx, e); err != nil {
 		return err
 	}
 	c.count(1)
-	c.run.Reached = product.BookPlace{At: e.Order.ProcessedAt, ID: e.Order.ID}
+	c.run.Reached = product.ReconciliationPlace{At: e.Order.ProcessedAt, ID: e.Order.ID}
 	if c.run.Asked == asked {
 		return nil
 	}
 	return c.save(ctx) // what KOS was asked is not asked again by who carries on
 }
 
-func (c *check) withKOS(ctx context.Context, e product.Entry) error {
-	if e.Replaced && e.Order.State == product.Completed {
+func (c *check) withKOS(ctx context.Context, e product.ReconciliationEntry) error {
+	if e.Superseded && e.Order.State == product.Completed {
 		return nil // whatever KOS says, it is no difference
 	}
 	said, err := c.ask(ctx, e.Order)
@@ -118,7 +118,7 @@ func (c *check) withKOS(ctx context.Context, e product.Entry) error {
 		return nil
 	}
 	// Time has passed since the entry was read: the line may have another plan by rights.
-	now, err := c.Books.Entry(ctx, e.Order.ID)
+	now, err := c.Source.Entry(ctx, e.Order.ID)
 	if isFault(err, fault.ResourceNotFound) {
 		return nil
 	}
@@ -140,10 +140,10 @@ func (c *check) ask(ctx context.Context, o product.Order) (judge, error) {
 		if said, known := c.plans[o.Line]; known {
 			return said, nil
 		}
-		if in, err := c.turn(ctx); !in || err != nil {
+		if in, err := c.waitForTurn(ctx); !in || err != nil {
 			return nil, err
 		}
-		said, rest := c.once(ctx, o)
+		said, rest := c.askOnce(ctx, o)
 		if said != nil {
 			return said, nil
 		}
@@ -153,38 +153,40 @@ func (c *check) ask(ctx context.Context, o product.Order) (judge, error) {
 
 // once asks one question, about the line where this KOS cannot be asked about transactions; nil when it was not put, and how long to rest
 // before the next.
-func (c *check) once(ctx context.Context, o product.Order) (said judge, rest time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (c *check) askOnce(ctx context.Context, o product.Order) (said judge, rest time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	a := c.KOS.Ask(ctx, ports.Call{Lane: quota.Prefetch, RequestID: o.ID}, o)
 	switch a.Kind { //nolint:exhaustive // all others are for the judge
 	case product.AnswerNotSent:
-		return nil, resting(a.RetryAfter)
+		return nil, pauseAfter(a.RetryAfter)
 	case product.AnswerNoQuery:
-		return c.lookAt(ctx, o.Line)
+		return c.askPlans(ctx, o.Line)
 	default:
 		c.run.Asked++
-		return func(e product.Entry, now time.Time) (product.Difference, bool, bool) { return e.JudgeAnswer(a, now) }, 0
+		return func(e product.ReconciliationEntry, now time.Time) (product.Difference, bool, bool) {
+			return e.JudgeAnswer(a, now)
+		}, 0
 	}
 }
 
 // lookAt asks for the line's plans, once in a run.
-func (c *check) lookAt(ctx context.Context, n line.Number) (said judge, rest time.Duration) {
+func (c *check) askPlans(ctx context.Context, n line.Number) (said judge, rest time.Duration) {
 	customer, err := c.KOS.Customer(ctx, ports.Call{Lane: quota.Prefetch}, n)
 	switch {
 	case errors.Is(err, ports.ErrNotAsked):
-		return nil, resting(fault.From(err).RetryAfter())
+		return nil, pauseAfter(fault.From(err).RetryAfter())
 	case isFault(err, fault.LineNotFound):
-		said = func(e product.Entry, now time.Time) (product.Difference, bool, bool) {
+		said = func(e product.ReconciliationEntry, now time.Time) (product.Difference, bool, bool) {
 			d, found := e.JudgeNoLine(now)
 			return d, found, true
 		}
 	case err != nil:
-		said = func(product.Entry, time.Time) (product.Difference, bool, bool) {
+		said = func(product.ReconciliationEntry, time.Time) (product.Difference, bool, bool) {
 			return product.Difference{}, false, false
 		}
 	default:
-		said = func(e product.Entry, now time.Time) (product.Difference, bool, bool) {
+		said = func(e product.ReconciliationEntry, now time.Time) (product.Difference, bool, bool) {
 			return e.JudgePlans(customer, now)
 		}
 	}
@@ -193,10 +195,10 @@ func (c *check) lookAt(ctx context.Context, n line.Number) (said judge, rest tim
 	return said, 0
 }
 
-func resting(after time.Duration) time.Duration { return min(max(after, shortRest), longRest) }
+func pauseAfter(after time.Duration) time.Duration { return min(max(after, minPause), maxPause) }
 
 // turn waits until KOS may be asked once more; false when the run's time is over before.
-func (c *check) turn(ctx context.Context) (bool, error) {
+func (c *check) waitForTurn(ctx context.Context) (bool, error) {
 	for {
 		now := c.Now()
 		switch {
@@ -206,11 +208,11 @@ func (c *check) turn(ctx context.Context) (bool, error) {
 			c.next = now.Add(time.Minute / time.Duration(c.Limits.PerMinute))
 			return true, nil
 		}
-		wait := min(c.next.Sub(now), c.until.Sub(now), beat)
-		if err := pause(ctx, wait); err != nil {
+		wait := min(c.next.Sub(now), c.until.Sub(now), renewInterval)
+		if err := sleep(ctx, wait); err != nil {
 			return false, err
 		}
-		if wait < beat {
+		if wait < renewInterval {
 			continue
 		}
 		if err := c.save(ctx); err != nil { // who waits for long is not dead
@@ -219,7 +221,7 @@ func (c *check) turn(ctx context.Context) (bool, error) {
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) error {
+func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -232,7 +234,7 @@ func pause(ctx context.Context, d time.Duration) error {
 
 func (c *check) count(orders int) {
 	c.run.Checked += orders
-	c.saw += orders
+	c.checked += orders
 }
 
 // save stores how far the run is with what it has found, and then tells of it.
@@ -243,9 +245,9 @@ func (c *check) save(ctx context.Context) error {
 		return err
 	}
 	for _, d := range c.found {
-		c.Found(ctx, d)
+		c.ReportDifference(ctx, d)
 	}
-	c.Saw(c.saw)
-	c.run, c.found, c.saw = run, nil, 0
+	c.CountChecked(c.checked)
+	c.run, c.found, c.checked = run, nil, 0
 	return nil
 }

@@ -36,8 +36,8 @@ func DefaultLimits() Limits { return Limits{PerMinute: 20, Asking: 4 * time.Hour
 // Service compares the books. All fields are required; it is safe for concurrent use, in any number of instances: one run goes on at a
 // time, and who dies has his carried on by another.
 type Service struct {
-	Books  ports.Books
-	Runs   ports.BookRuns
+	Source ports.ReconciliationSource
+	Runs   ports.ReconciliationRuns
 	KOS    KOS
 	Alerts ports.Alerts
 	Limits Limits
@@ -45,41 +45,41 @@ type Service struct {
 	Now    ports.Clock
 	NewID  ports.IDs
 
-	Saw   func(orders int)                                // is told of orders that were looked at
-	Found func(ctx context.Context, d product.Difference) // and of each difference, once it is stored
+	CountChecked     func(orders int)                                // is told of orders that were looked at
+	ReportDifference func(ctx context.Context, d product.Difference) // and of each difference, once it is stored
 }
 
-var _ ports.BookChecks = (*Service)(nil)
+var _ ports.Reconciler = (*Service)(nil)
 
 const (
-	nightlySpan = 48 * time.Hour // each order is looked at by two nightly runs: one night may be missed
-	pageSize    = 100
-	lease       = 2 * time.Minute // of a run; longer than two questions and a beat
-	beat        = 30 * time.Second
-	patience    = 10 * time.Second // with one question
-	shortRest   = 5 * time.Second  // when KOS could not be asked
-	longRest    = time.Minute
+	nightlySpan   = 48 * time.Hour // each order is looked at by two nightly runs: one night may be missed
+	pageSize      = 100
+	lease         = 2 * time.Minute // of a run; longer than two questions and a beat
+	renewInterval = 30 * time.Second
+	callTimeout   = 10 * time.Second // with one question
+	minPause      = 5 * time.Second  // when KOS could not be asked
+	maxPause      = time.Minute
 )
 
 // Start has a run carried out by whichever instance looks first.
-func (s *Service) Start(ctx context.Context, from, to time.Time) (product.BookRun, error) {
+func (s *Service) Start(ctx context.Context, from, to time.Time) (product.ReconciliationRun, error) {
 	return s.begin(ctx, from, to, false)
 }
 
-func (s *Service) begin(ctx context.Context, from, to time.Time, nightly bool) (product.BookRun, error) {
+func (s *Service) begin(ctx context.Context, from, to time.Time, nightly bool) (product.ReconciliationRun, error) {
 	now := s.Now()
 	if to.After(now) {
 		to = now
 	}
 	if !to.After(from) {
-		return product.BookRun{}, fault.InvalidField("until", "시작 시각보다 늦어야 합니다")
+		return product.ReconciliationRun{}, fault.InvalidField("until", "시작 시각보다 늦어야 합니다")
 	}
-	run := product.BookRun{ID: s.NewID(), Nightly: nightly, From: from, To: to, StartedAt: now}
+	run := product.ReconciliationRun{ID: s.NewID(), Nightly: nightly, From: from, To: to, StartedAt: now}
 	return run, s.Runs.Begin(ctx, run)
 }
 
 // Report answers a run with its differences; the zero id is the last one.
-func (s *Service) Report(ctx context.Context, run id.ID) (product.BookReport, error) {
+func (s *Service) Report(ctx context.Context, run id.ID) (product.ReconciliationReport, error) {
 	return s.Runs.Report(ctx, run)
 }
 
@@ -116,10 +116,10 @@ func (s *Service) atNight(ctx context.Context) error {
 }
 
 // tell raises one alert for a run that found something.
-func (s *Service) tell(ctx context.Context, run product.BookRun) {
+func (s *Service) raiseAlert(ctx context.Context, run product.ReconciliationRun) {
 	if run.Found > 0 {
 		s.Alerts.Raise(ctx, alert.Alert{
-			Kind: alert.BooksDiffer, Subject: run.ID.String(),
+			Kind: alert.ReconciliationDiffers, Subject: run.ID.String(),
 			Note: fmt.Sprintf("%d differences among %d orders: see phonebillctl books show", run.Found, run.Checked),
 		})
 	}

@@ -70,25 +70,25 @@ func (c *carrier) Customer(_ context.Context, _ ports.Call, n line.Number) (prod
 
 type world struct {
 	reconciliation.Service
-	t      *testing.T
-	orders memory.Orders
-	runs   memory.BookRuns
-	kos    carrier
-	alerts memory.Alerts
-	told   []product.Difference
-	saw    int
-	ids    int
-	began  time.Time
+	t        *testing.T
+	orders   memory.Orders
+	runs     memory.ReconciliationRuns
+	kos      carrier
+	alerts   memory.Alerts
+	reported []product.Difference
+	checked  int
+	ids      int
+	began    time.Time
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, began: time.Now(), kos: carrier{about: map[id.ID]product.Answer{}, customers: map[line.Number]product.Customer{}}}
 	w.Service = reconciliation.Service{
-		Books: w.orders.Books(), Runs: &w.runs, KOS: &w.kos, Alerts: &w.alerts, Limits: reconciliation.DefaultLimits(), Now: time.Now,
-		NewID: func() id.ID { w.ids++; return id.ID{15: byte(w.ids)} },
-		Saw:   func(n int) { w.saw += n },
-		Found: func(_ context.Context, d product.Difference) { w.told = append(w.told, d) },
+		Source: w.orders.ReconciliationSource(), Runs: &w.runs, KOS: &w.kos, Alerts: &w.alerts, Limits: reconciliation.DefaultLimits(), Now: time.Now,
+		NewID:            func() id.ID { w.ids++; return id.ID{15: byte(w.ids)} },
+		CountChecked:     func(n int) { w.checked += n },
+		ReportDifference: func(_ context.Context, d product.Difference) { w.reported = append(w.reported, d) },
 	}
 	return w
 }
@@ -124,7 +124,7 @@ func (w *world) endedOn(n, of int, ago time.Duration, state product.State) produ
 	require.NoError(w.t, err)
 	for _, items := range lines {
 		for _, i := range items {
-			require.NoError(w.t, w.orders.Outbox().Settle(w.t.Context(), at, delivery.Settled{ID: i.ID, Fence: i.Fence, State: delivery.Delivered}))
+			require.NoError(w.t, w.orders.Outbox().Settle(w.t.Context(), at, delivery.AttemptResult{ID: i.ID, Fence: i.Fence, State: delivery.Delivered}))
 		}
 	}
 	return o
@@ -135,7 +135,7 @@ func (w *world) accepts(o product.Order) {
 }
 
 // check has the last day compared and answers the report.
-func (w *world) check() product.BookReport {
+func (w *world) check() product.ReconciliationReport {
 	w.t.Helper()
 	run, err := w.Start(w.t.Context(), w.began.Add(-24*time.Hour), w.began.Add(time.Hour))
 	require.NoError(w.t, err)
@@ -147,7 +147,7 @@ func (w *world) check() product.BookReport {
 	return report
 }
 
-func kinds(r product.BookReport) map[byte]product.DifferenceKind {
+func kinds(r product.ReconciliationReport) map[byte]product.DifferenceKind {
 	all := map[byte]product.DifferenceKind{}
 	for _, d := range r.Differences {
 		all[d.RequestID[1]] = d.Kind
@@ -168,26 +168,26 @@ func TestDifferencesAreReportedAndNothingIsChanged(t *testing.T) {
 		w.endedOn(7, 7, 3*time.Hour, product.Completed) // replaced by the next
 		w.accepts(w.endedOn(8, 7, 2*time.Hour, product.Completed))
 		w.ended(9, 25*time.Hour, product.Completed) // not in the window
-		before, err := w.Books.Final(t.Context(), time.Time{}, w.began, product.BookPlace{}, 99)
+		before, err := w.Source.Final(t.Context(), time.Time{}, w.began, product.ReconciliationPlace{}, 99)
 		require.NoError(t, err)
 
 		report := w.check()
 		require.Equal(t, map[byte]product.DifferenceKind{
 			2: product.OursDoneKOSNot, 3: product.OursFailedKOSHas, 6: product.OursOpenTooLong,
 		}, kinds(report))
-		require.Equal(t, product.BookRun{
+		require.Equal(t, product.ReconciliationRun{
 			ID: id.ID{15: 1}, From: w.began.Add(-24 * time.Hour), To: w.began, StartedAt: w.began, Finished: time.Now(),
 			Reached: report.Run.Reached, Checked: 8, Asked: 6, Undecided: 1, Found: 3, Fence: 1,
 		}, report.Run)
-		require.ElementsMatch(t, report.Differences, w.told)
-		require.Equal(t, 8, w.saw)
+		require.ElementsMatch(t, report.Differences, w.reported)
+		require.Equal(t, 8, w.checked)
 		require.Equal(t, []alert.Alert{{
-			Kind: alert.BooksDiffer, Subject: id.ID{15: 1}.String(), Note: "3 differences among 8 orders: see phonebillctl books show",
+			Kind: alert.ReconciliationDiffers, Subject: id.ID{15: 1}.String(), Note: "3 differences among 8 orders: see phonebillctl books show",
 		}}, w.alerts.Raised())
 		for i, at := range w.kos.asked {
 			require.Equal(t, w.began.Add(time.Duration(i)*3*time.Second), at, "20 a minute")
 		}
-		after, err := w.Books.Final(t.Context(), time.Time{}, w.began, product.BookPlace{}, 99)
+		after, err := w.Source.Final(t.Context(), time.Time{}, w.began, product.ReconciliationPlace{}, 99)
 		require.NoError(t, err)
 		require.Equal(t, before, after)
 
@@ -267,7 +267,7 @@ func TestWhoIsLeftWhenTheTimeIsOverIsCounted(t *testing.T) {
 		}
 		require.NoError(t, w.orders.Outbox().Replay(t.Context(), id.ID{1, 4}, w.began.Add(-2*time.Hour)))
 		unread := w.ended(5, time.Hour, product.Completed)
-		w.Books = blind{w.Books, unread.ID}
+		w.Source = blind{w.Source, unread.ID}
 		report := w.check()
 		require.Equal(t, 2, report.Run.Asked)
 		require.Equal(t, 3, report.Run.Unasked)
@@ -279,12 +279,12 @@ func TestWhoIsLeftWhenTheTimeIsOverIsCounted(t *testing.T) {
 
 // blind cannot read one order's line.
 type blind struct {
-	ports.Books
+	ports.ReconciliationSource
 	order id.ID
 }
 
-func (b blind) Final(ctx context.Context, from, to time.Time, after product.BookPlace, n int) ([]product.Entry, error) {
-	page, err := b.Books.Final(ctx, from, to, after, n)
+func (b blind) Final(ctx context.Context, from, to time.Time, after product.ReconciliationPlace, n int) ([]product.ReconciliationEntry, error) {
+	page, err := b.ReconciliationSource.Final(ctx, from, to, after, n)
 	for i := range page {
 		if page[i].Order.ID == b.order {
 			page[i].Order.Line = line.Number{}
@@ -309,17 +309,17 @@ func TestWhatHasChangedMeanwhileIsNoDifference(t *testing.T) {
 
 // dying loses its process at the so many-th save.
 type dying struct {
-	ports.BookRuns
+	ports.ReconciliationRuns
 	after int
 }
 
 var errDied = errors.New("the process was killed")
 
-func (d *dying) Save(ctx context.Context, run product.BookRun, until time.Time, found ...product.Difference) error {
+func (d *dying) Save(ctx context.Context, run product.ReconciliationRun, until time.Time, found ...product.Difference) error {
 	if d.after--; d.after == 0 {
 		return errDied
 	}
-	return d.BookRuns.Save(ctx, run, until, found...)
+	return d.ReconciliationRuns.Save(ctx, run, until, found...)
 }
 
 // TestACrashLosesNothingAndTellsNothingTwice, wherever it hits.
@@ -328,7 +328,7 @@ func TestACrashLosesNothingAndTellsNothingTwice(t *testing.T) {
 	for crash := 1; crash <= 6; crash++ {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
-			runs := &dying{BookRuns: &w.runs, after: crash}
+			runs := &dying{ReconciliationRuns: &w.runs, after: crash}
 			w.Runs = runs
 			w.ended(8, 30*time.Hour, product.Parked)
 			for n := 1; n <= 4; n++ {
@@ -350,7 +350,7 @@ func TestACrashLosesNothingAndTellsNothingTwice(t *testing.T) {
 			report, err := w.Report(t.Context(), run.ID)
 			require.NoError(t, err)
 			require.Len(t, report.Differences, 5)
-			require.Len(t, w.told, 5)
+			require.Len(t, w.reported, 5)
 			require.Equal(t, 5, report.Run.Checked)
 			require.Equal(t, 4, report.Run.Asked)
 			require.LessOrEqual(t, len(w.kos.asked), 5, "one question is lost at most")
@@ -419,49 +419,49 @@ func TestAWindowHasALength(t *testing.T) {
 
 // away fails one call.
 type away struct {
-	ports.Books
-	ports.BookRuns
+	ports.ReconciliationSource
+	ports.ReconciliationRuns
 	call string
 }
 
 var errAway = errors.New("the database is away")
 
-func (a away) Final(ctx context.Context, from, to time.Time, after product.BookPlace, n int) ([]product.Entry, error) {
+func (a away) Final(ctx context.Context, from, to time.Time, after product.ReconciliationPlace, n int) ([]product.ReconciliationEntry, error) {
 	if a.call == "final" {
 		return nil, errAway
 	}
-	return a.Books.Final(ctx, from, to, after, n)
+	return a.ReconciliationSource.Final(ctx, from, to, after, n)
 }
 
-func (a away) Entry(ctx context.Context, order id.ID) (product.Entry, error) {
+func (a away) Entry(ctx context.Context, order id.ID) (product.ReconciliationEntry, error) {
 	switch a.call {
 	case "entry":
-		return product.Entry{}, errAway
+		return product.ReconciliationEntry{}, errAway
 	case "gone":
-		return product.Entry{}, fault.New(fault.ResourceNotFound)
+		return product.ReconciliationEntry{}, fault.New(fault.ResourceNotFound)
 	}
-	return a.Books.Entry(ctx, order)
+	return a.ReconciliationSource.Entry(ctx, order)
 }
 
 func (a away) Open(ctx context.Context, before time.Time, after id.ID, n int) ([]product.Order, error) {
 	if a.call == "open" {
 		return nil, errAway
 	}
-	return a.Books.Open(ctx, before, after, n)
+	return a.ReconciliationSource.Open(ctx, before, after, n)
 }
 
-func (a away) Claim(ctx context.Context, now time.Time, lease time.Duration) (product.BookRun, error) {
+func (a away) Claim(ctx context.Context, now time.Time, lease time.Duration) (product.ReconciliationRun, error) {
 	if a.call == "claim" {
-		return product.BookRun{}, errAway
+		return product.ReconciliationRun{}, errAway
 	}
-	return a.BookRuns.Claim(ctx, now, lease)
+	return a.ReconciliationRuns.Claim(ctx, now, lease)
 }
 
 func (a away) Nightly(ctx context.Context, since time.Time) (bool, error) {
 	if a.call == "nightly" {
 		return false, errAway
 	}
-	return a.BookRuns.Nightly(ctx, since)
+	return a.ReconciliationRuns.Nightly(ctx, since)
 }
 
 func TestTroubleLeavesARunToBeCarriedOn(t *testing.T) {
@@ -473,8 +473,8 @@ func TestTroubleLeavesARunToBeCarriedOn(t *testing.T) {
 			w := newWorld(t)
 			w.ended(1, time.Hour, product.Completed)
 			w.Night = freshness.Night{From: 8 * time.Hour, To: 10 * time.Hour}
-			trouble := away{w.Books, w.Runs, call}
-			w.Books, w.Runs = trouble, trouble
+			trouble := away{w.Source, w.Runs, call}
+			w.Source, w.Runs = trouble, trouble
 			_, err := w.Start(t.Context(), w.began.Add(-24*time.Hour), w.began)
 			require.NoError(t, err)
 			_, err = w.Step(t.Context())

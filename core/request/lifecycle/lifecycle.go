@@ -108,7 +108,7 @@ func (s *Service) attempt(ctx context.Context, r request.Request, lane quota.Lan
 
 // save stores a request and notifies those who wait for it.
 func (s *Service) save(ctx context.Context, r request.Request) (request.Request, error) {
-	ctx, cancel := ports.Settling(ctx)
+	ctx, cancel := ports.RecordContext(ctx)
 	defer cancel()
 	if err := s.Store.Save(ctx, r); err != nil {
 		return r, err

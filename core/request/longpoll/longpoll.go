@@ -34,7 +34,7 @@ func Until[T any](
 		case <-sweep.C:
 		case <-end.C:
 			wait = 0
-		case <-ports.Leaving(ctx):
+		case <-ports.ShuttingDown(ctx):
 			wait = 0
 		case <-ctx.Done():
 			err = ctx.Err()

@@ -72,7 +72,7 @@ func TestTheWaitEnds(t *testing.T) {
 		"when the process leaves": {wait: time.Minute, took: 200 * time.Millisecond, ctx: func(ctx context.Context) context.Context {
 			leaving := make(chan struct{})
 			time.AfterFunc(200*time.Millisecond, func() { close(leaving) })
-			return ports.WithLeaving(ctx, leaving)
+			return ports.WithShutdown(ctx, leaving)
 		}},
 		"when the client leaves": {wait: time.Minute, took: 200 * time.Millisecond, err: context.DeadlineExceeded,
 			ctx: func(ctx context.Context) context.Context {

@@ -38,31 +38,31 @@ type Log struct {
 }
 
 // Deed is what is done.
-type Deed struct {
+type Action struct {
 	Action, Subject, Reason string
 	Facts                   map[string]string // of the call, JSON in the log; who does it may add what came of it. May be nil
 }
 
 // settleWithin is how long a row of the audit log may take whose caller may have hung up.
-const settleWithin = 5 * time.Second
+const outcomeTimeout = 5 * time.Second
 
 // Do does the deed between two rows of the audit log, and answers its error; without the first row it is not done. What is refused
 // beforehand (refused is not nil) has one row. Both rows carry the number of the call.
-func (l Log) Do(ctx context.Context, by By, d Deed, refused error, do func(facts map[string]string) error) error {
+func (l Log) Do(ctx context.Context, by By, d Action, refused error, do func(facts map[string]string) error) error {
 	facts := map[string]string{"call": l.NewID().String()}
 	for k, v := range d.Facts {
 		facts[k] = v
 	}
 	row := audit.Entry{Actor: by.Name, Action: d.Action, Subject: d.Subject, Reason: d.Reason, IP: by.IP}
 	if refused != nil {
-		return errors.Join(refused, l.settle(ctx, row, facts, refused))
+		return errors.Join(refused, l.recordOutcome(ctx, row, facts, refused))
 	}
 	row.At, row.Outcome, row.Detail = l.Now(), audit.Intended, detail(facts)
 	if err := l.Audit.Append(ctx, row); err != nil {
 		return err
 	}
 	err := do(facts)
-	if trouble := l.settle(ctx, row, facts, err); trouble != nil {
+	if trouble := l.recordOutcome(ctx, row, facts, err); trouble != nil {
 		l.Report(ctx, trouble)
 	}
 	return err
@@ -77,8 +77,8 @@ func detail(facts map[string]string) string {
 }
 
 // settle records what came of a call, also when its caller has hung up.
-func (l Log) settle(ctx context.Context, row audit.Entry, facts map[string]string, err error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWithin)
+func (l Log) recordOutcome(ctx context.Context, row audit.Entry, facts map[string]string, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
 	row.At, row.Outcome, row.Detail = l.Now(), audit.Done, detail(facts)
 	if err != nil {

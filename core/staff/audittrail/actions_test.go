@@ -43,8 +43,8 @@ func open(r *rows, reported *[]error) audittrail.Log {
 }
 
 var (
-	kim  = audittrail.By{Name: "operator-kim", Roles: []auth.Role{auth.Operator}, IP: "203.0.113.7"}
-	deed = audittrail.Deed{Action: "X", Subject: "s", Reason: "because", Facts: map[string]string{"outcome": "FAILED"}}
+	kim          = audittrail.By{Name: "operator-kim", Roles: []auth.Role{auth.Operator}, IP: "203.0.113.7"}
+	sampleAction = audittrail.Action{Action: "X", Subject: "s", Reason: "because", Facts: map[string]string{"outcome": "FAILED"}}
 )
 
 func TestADeedStandsBetweenTwoRows(t *testing.T) {
@@ -56,7 +56,7 @@ func TestADeedStandsBetweenTwoRows(t *testing.T) {
 	} {
 		r := &rows{}
 		ctx, leave := context.WithCancel(t.Context())
-		got := open(r, &reported).Do(ctx, kim, deed, nil, func(facts map[string]string) error {
+		got := open(r, &reported).Do(ctx, kim, sampleAction, nil, func(facts map[string]string) error {
 			require.Len(t, r.all, 1, "the intent is on record before")
 			facts["result"] = "PROPOSED"
 			leave()
@@ -72,7 +72,7 @@ func TestADeedStandsBetweenTwoRows(t *testing.T) {
 		require.Equal(t, []audit.Entry{intent, after}, r.all)
 	}
 	require.Empty(t, reported, "also when the caller has hung up")
-	require.Equal(t, map[string]string{"outcome": "FAILED"}, deed.Facts, "the caller's facts are his")
+	require.Equal(t, map[string]string{"outcome": "FAILED"}, sampleAction.Facts, "the caller's facts are his")
 }
 
 func TestWithoutTheFirstRowNothingIsDone(t *testing.T) {
@@ -80,19 +80,19 @@ func TestWithoutTheFirstRowNothingIsDone(t *testing.T) {
 	var reported []error
 	away := errors.New("away")
 	never := func(map[string]string) error { require.Fail(t, "done"); return nil }
-	require.ErrorIs(t, open(&rows{errs: []error{away}}, &reported).Do(t.Context(), kim, deed, nil, never), away)
+	require.ErrorIs(t, open(&rows{errs: []error{away}}, &reported).Do(t.Context(), kim, sampleAction, nil, never), away)
 
 	r, refused := &rows{}, fault.New(fault.PermissionDenied)
-	require.ErrorIs(t, open(r, &reported).Do(t.Context(), kim, deed, refused, never), refused)
+	require.ErrorIs(t, open(r, &reported).Do(t.Context(), kim, sampleAction, refused, never), refused)
 	require.Len(t, r.all, 1)
 	require.Equal(t, audit.Outcome(fault.PermissionDenied), r.all[0].Outcome)
-	err := open(&rows{errs: []error{away}}, &reported).Do(t.Context(), kim, deed, refused, never)
+	err := open(&rows{errs: []error{away}}, &reported).Do(t.Context(), kim, sampleAction, refused, never)
 	require.ErrorIs(t, err, refused)
 	require.ErrorIs(t, err, away)
 	require.Empty(t, reported)
 
 	r = &rows{errs: []error{nil, away}}
-	require.NoError(t, open(r, &reported).Do(t.Context(), kim, deed, nil, func(map[string]string) error { return nil }))
+	require.NoError(t, open(r, &reported).Do(t.Context(), kim, sampleAction, nil, func(map[string]string) error { return nil }))
 	require.Equal(t, []error{away}, reported, "the intent is on record; somebody hears that the rest is not")
 }
 

@@ -15,15 +15,15 @@ type Reader struct {
 	Log   Log
 }
 
-const action = "AUDIT_SHOWN" // in the audit log
+const actReadLog = "AUDIT_SHOWN" // in the audit log
 
 // List returns one page of the entries that match, the newest first, and how many match (at most audit.MostCounted).
 // FORBIDDEN for those who are no staff. The row that says that the log was read is there before the answer.
 func (s *Reader) List(ctx context.Context, by By, f audit.Filter) (page []audit.Entry, total int, err error) {
-	deed := Deed{Action: action, Subject: f.Subject, Facts: map[string]string{
+	deed := Action{Action: actReadLog, Subject: f.Subject, Facts: map[string]string{
 		"actor": f.Actor, "action": f.Action, "page": strconv.Itoa(f.Page), "size": strconv.Itoa(f.Size),
 	}}
-	err = s.Log.Look(ctx, by, deed, by.Staff(), func(map[string]string) (err error) {
+	err = s.Log.Show(ctx, by, deed, by.Staff(), func(map[string]string) (err error) {
 		page, total, err = s.Pages.Page(ctx, f)
 		return err
 	})

@@ -17,19 +17,19 @@ import (
 )
 
 // book is an audit log that is read and written.
-type book struct {
+type auditLog struct {
 	page  []audit.Entry
 	asked []audit.Filter
 	rows  []audit.Entry
 	err   error
 }
 
-func (b *book) Page(_ context.Context, f audit.Filter) ([]audit.Entry, int, error) {
+func (b *auditLog) Page(_ context.Context, f audit.Filter) ([]audit.Entry, int, error) {
 	b.asked = append(b.asked, f)
 	return b.page, len(b.page), nil
 }
 
-func (b *book) Append(_ context.Context, e audit.Entry) error {
+func (b *auditLog) Append(_ context.Context, e audit.Entry) error {
 	b.rows = append(b.rows, e)
 	return b.err
 }
@@ -38,7 +38,7 @@ func (b *book) Append(_ context.Context, e audit.Entry) error {
 func TestWhoReadsTheLogIsInIt(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
-	b := &book{page: []audit.Entry{{Actor: "ops-kim", Action: "USER_UNLOCKED"}}}
+	b := &auditLog{page: []audit.Entry{{Actor: "ops-kim", Action: "USER_UNLOCKED"}}}
 	s := audittrail.Reader{Pages: b, Log: audittrail.Log{
 		Audit: b, Now: func() time.Time { return noon }, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
 	}}

@@ -18,7 +18,7 @@ func TestALookHasOneRow(t *testing.T) {
 	} {
 		r, reported := &rows{}, []error{}
 		ctx, leave := context.WithCancel(t.Context())
-		got := open(r, &reported).Look(ctx, kim, deed, nil, func(facts map[string]string) error {
+		got := open(r, &reported).Show(ctx, kim, sampleAction, nil, func(facts map[string]string) error {
 			require.Empty(t, r.all)
 			facts["kind"] = "bill"
 			leave()
@@ -36,10 +36,10 @@ func TestNobodyLooksUnseen(t *testing.T) {
 	t.Parallel()
 	var reported []error
 	away, refused := errors.New("away"), fault.New(fault.PermissionDenied)
-	err := open(&rows{errs: []error{away}}, &reported).Look(t.Context(), kim, deed, nil, func(map[string]string) error { return nil })
+	err := open(&rows{errs: []error{away}}, &reported).Show(t.Context(), kim, sampleAction, nil, func(map[string]string) error { return nil })
 	require.ErrorIs(t, err, away)
 	r := &rows{}
-	err = open(r, &reported).Look(t.Context(), kim, deed, refused, func(map[string]string) error { require.Fail(t, "seen"); return nil })
+	err = open(r, &reported).Show(t.Context(), kim, sampleAction, refused, func(map[string]string) error { require.Fail(t, "seen"); return nil })
 	require.ErrorIs(t, err, refused)
 	require.Len(t, r.all, 1)
 	require.Equal(t, audit.Outcome(fault.PermissionDenied), r.all[0].Outcome)

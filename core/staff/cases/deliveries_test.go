@@ -67,7 +67,7 @@ func newDeliveriesWorld(t *testing.T) *deliveriesWorld {
 	require.NoError(t, err)
 	claimed, err := orders.Outbox().Claim(t.Context(), noon, time.Minute, 1, 1)
 	require.NoError(t, err)
-	require.NoError(t, orders.Outbox().Settle(t.Context(), noon, delivery.Settled{
+	require.NoError(t, orders.Outbox().Settle(t.Context(), noon, delivery.AttemptResult{
 		ID: w.order, Fence: claimed[0][0].Fence, State: delivery.Delivered,
 	}))
 	w.Deliveries = cases.Deliveries{

@@ -14,7 +14,7 @@ import (
 )
 
 // askWithin is how long one instance may take to answer. All are asked at once, so it is how long everything takes.
-const askWithin = time.Second
+const instanceTimeout = time.Second
 
 // Service asks the instances.
 type Overview struct {
@@ -39,7 +39,7 @@ func (s *Overview) Ask(ctx context.Context, p auth.Principal) ([]operations.Answ
 }
 
 func (s *Overview) one(ctx context.Context, i operations.Instance) operations.Answer {
-	within, cancel := context.WithTimeout(ctx, askWithin)
+	within, cancel := context.WithTimeout(ctx, instanceTimeout)
 	defer cancel()
 	status, err := s.Instances.Status(within, i)
 	if err != nil && ctx.Err() == nil { // else it is the caller who is gone

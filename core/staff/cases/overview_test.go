@@ -23,13 +23,13 @@ var signedIn = auth.Principal{UserID: "op", Roles: []auth.Role{auth.Operator}, P
 // reports collects what the operator's log is told.
 type reports struct {
 	mu   sync.Mutex
-	told []string
+	errs []string
 }
 
 func (r *reports) report(_ context.Context, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.told = append(r.told, err.Error())
+	r.errs = append(r.errs, err.Error())
 }
 
 func answering(s operations.Status) func(context.Context) (operations.Status, error) {
@@ -60,8 +60,8 @@ func TestEveryInstanceIsInTheAnswer(t *testing.T) {
 		{Instance: bill("strange"), Trouble: operations.BadAnswer},
 		{Instance: bill("z")},
 	}, got)
-	require.Len(t, log.told, 3)
-	require.Contains(t, log.told, "bill-inquiry dead cannot be asked: memory: nobody listens")
+	require.Len(t, log.errs, 3)
+	require.Contains(t, log.errs, "bill-inquiry dead cannot be asked: memory: nobody listens")
 }
 
 // TestASlowInstanceKeepsNobodyWaiting: all are asked at once, so any number of hanging ones costs a second.
@@ -82,11 +82,11 @@ func TestASlowInstanceKeepsNobodyWaiting(t *testing.T) {
 		got, err := s.Ask(t.Context(), signedIn)
 		require.NoError(t, err)
 		require.Equal(t, time.Second, time.Since(began))
-		require.Len(t, operations.Unheard(got), 3)
-		for _, a := range operations.Unheard(got) {
+		require.Len(t, operations.Unreached(got), 3)
+		for _, a := range operations.Unreached(got) {
 			require.Equal(t, operations.TooSlow, a.Trouble)
 		}
-		require.Equal(t, "x", operations.Heard(got)[0].Status.Service)
+		require.Equal(t, "x", operations.Reached(got)[0].Status.Service)
 	})
 }
 

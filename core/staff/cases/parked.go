@@ -33,8 +33,8 @@ type Decision struct {
 }
 
 const (
-	changeResolution = "CHANGE_RESOLUTION" // in the audit log
-	result           = "result"            // PROPOSED or RESOLVED, there
+	actResolve = "CHANGE_RESOLUTION" // in the audit log
+	result     = "result"            // PROPOSED or RESOLVED, there
 )
 
 // Resolve says a word, and answers what it made: a proposal that another person must confirm, or the end of it. VALIDATION_ERROR names the
@@ -46,7 +46,7 @@ func (d *ParkedChanges) Resolve(ctx context.Context, by audittrail.By, w Decisio
 	if refused == nil {
 		r, refused = product.ParseResolution(w.Outcome, w.Reason, auth.UserID(by.Name), d.Log.Now())
 	}
-	deed := audittrail.Deed{Action: changeResolution, Subject: w.Order.String(), Reason: r.Reason, Facts: map[string]string{"outcome": string(r.Outcome)}}
+	deed := audittrail.Action{Action: actResolve, Subject: w.Order.String(), Reason: r.Reason, Facts: map[string]string{"outcome": string(r.Outcome)}}
 	var verdict product.Judgement
 	err := d.Log.Do(ctx, by, deed, refused, func(facts map[string]string) (err error) {
 		if verdict, err = d.Changes.Resolve(ctx, w.Order, r); err == nil {

@@ -28,8 +28,8 @@ type Requests struct {
 
 // What the audit log calls it.
 const (
-	searched  = "REQUESTS_SEARCHED"
-	cancelled = "REQUEST_CANCELLED"
+	actSearch = "REQUESTS_SEARCHED"
+	actCancel = "REQUEST_CANCELLED"
 )
 
 // List returns one page of the requests of a kind that match, the newest first, and how many match (at most
@@ -39,17 +39,17 @@ const (
 func (s *Requests) List(
 	ctx context.Context, by audittrail.By, k staff.Kind, f staff.Filter,
 ) (page []staff.Request, total int, err error) {
-	deed := audittrail.Deed{Action: searched, Subject: string(f.UserID), Facts: map[string]string{
+	deed := audittrail.Action{Action: actSearch, Subject: string(f.UserID), Facts: map[string]string{
 		"kind": string(k), "line": f.Line.String(), "state": f.State, "page": strconv.Itoa(f.Page), "size": strconv.Itoa(f.Size),
 	}}
 	refused := errors.Join(by.Staff(), f.Check(k))
-	err = s.Log.Look(ctx, by, deed, refused, func(facts map[string]string) (err error) {
+	err = s.Log.Show(ctx, by, deed, refused, func(facts map[string]string) (err error) {
 		if f.Line != (line.Number{}) {
 			if facts["lineIndex"], err = s.Searches.Spend(ctx, by.Name, f.Line); err != nil {
 				return err
 			}
 		}
-		page, total, err = s.of(k).List(ctx, f)
+		page, total, err = s.service(k).List(ctx, f)
 		return err
 	})
 	if err != nil {
@@ -61,10 +61,10 @@ func (s *Requests) List(
 // Find returns the requests of both kinds that were made under a trace id, the newest first. SERVICE_UNAVAILABLE when a
 // service does not answer: the request may be its own.
 func (s *Requests) Find(ctx context.Context, by audittrail.By, trace string) (found []staff.Request, err error) {
-	deed := audittrail.Deed{Action: searched, Facts: map[string]string{"traceId": trace}}
-	err = s.Log.Look(ctx, by, deed, by.Staff(), func(map[string]string) error {
+	deed := audittrail.Action{Action: actSearch, Facts: map[string]string{"traceId": trace}}
+	err = s.Log.Show(ctx, by, deed, by.Staff(), func(map[string]string) error {
 		for _, k := range staff.Kinds() {
-			page, _, err := s.of(k).List(ctx, staff.Filter{TraceID: trace, Page: 1, Size: MostFound})
+			page, _, err := s.service(k).List(ctx, staff.Filter{TraceID: trace, Page: 1, Size: MaxFound})
 			if err != nil {
 				return err
 			}
@@ -80,7 +80,7 @@ func (s *Requests) Find(ctx context.Context, by audittrail.By, trace string) (fo
 }
 
 // MostFound is how many requests of a kind are shown of one trace id.
-const MostFound = 50
+const MaxFound = 50
 
 // Cancel takes a request back where its customer could. NOT_FOUND without it, CONFLICT where the customer could not either,
 // VALIDATION_ERROR without a reason. The intent is in the audit log before anything changes, and what came of it after.
@@ -89,7 +89,7 @@ func (s *Requests) Cancel(ctx context.Context, by audittrail.By, request id.ID, 
 	if refused == nil {
 		reason, refused = auth.ParseReason(reason)
 	}
-	deed := audittrail.Deed{Action: cancelled, Subject: request.String(), Reason: reason}
+	deed := audittrail.Action{Action: actCancel, Subject: request.String(), Reason: reason}
 	return s.Log.Do(ctx, by, deed, refused, func(map[string]string) error {
 		err := s.Changes.Cancel(ctx, request)
 		if errors.Is(err, fault.New(fault.ResourceNotFound)) {
@@ -99,7 +99,7 @@ func (s *Requests) Cancel(ctx context.Context, by audittrail.By, request id.ID, 
 	})
 }
 
-func (s *Requests) of(k staff.Kind) ports.Requests {
+func (s *Requests) service(k staff.Kind) ports.Requests {
 	if k == staff.Inquiry {
 		return s.Inquiries
 	}

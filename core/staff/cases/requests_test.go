@@ -21,7 +21,7 @@ import (
 var (
 	noon     = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	operator = audittrail.By{Name: "operator-kim", Roles: []auth.Role{auth.Operator}, IP: "203.0.113.7"}
-	mine     = id.ID{15: 1}
+	ownLine  = id.ID{15: 1}
 
 	customer = audittrail.By{Name: "hong1234", Roles: []auth.Role{auth.Customer}}
 )
@@ -88,7 +88,7 @@ func number(t *testing.T) line.Number {
 func TestAListIsOfOneKindAndOnRecord(t *testing.T) {
 	t.Parallel()
 	w := newRequestsWorld()
-	w.changes.page = []staff.Request{{ID: mine}}
+	w.changes.page = []staff.Request{{ID: ownLine}}
 	f := staff.Filter{Line: number(t), UserID: "hong1234", State: "UNKNOWN", Page: 1, Size: 20}
 	page, total, err := w.List(t.Context(), operator, staff.Change, f)
 	require.NoError(t, err)
@@ -164,18 +164,18 @@ func TestARequestIsTakenBackWhereItsCustomerCould(t *testing.T) {
 	t.Parallel()
 	sent, bill := id.ID{15: 2}, id.ID{15: 3}
 	w := newRequestsWorld()
-	w.changes.has[mine], w.changes.has[sent], w.inquiries.has[bill] = nil, fault.New(fault.StateConflict), fault.New(fault.StateConflict)
-	require.NoError(t, w.Cancel(t.Context(), operator, mine, "고객 요청"))
-	require.Equal(t, []id.ID{mine}, w.changes.gone)
+	w.changes.has[ownLine], w.changes.has[sent], w.inquiries.has[bill] = nil, fault.New(fault.StateConflict), fault.New(fault.StateConflict)
+	require.NoError(t, w.Cancel(t.Context(), operator, ownLine, "고객 요청"))
+	require.Equal(t, []id.ID{ownLine}, w.changes.gone)
 	require.Equal(t, []audit.Outcome{audit.Intended, audit.Done}, []audit.Outcome{w.rows[0].Outcome, w.rows[1].Outcome})
 	require.Equal(t, "REQUEST_CANCELLED", w.rows[1].Action)
-	require.Equal(t, mine.String(), w.rows[1].Subject)
+	require.Equal(t, ownLine.String(), w.rows[1].Subject)
 	require.ErrorIs(t, w.Cancel(t.Context(), operator, sent, "고객 요청"), fault.New(fault.StateConflict))
 	require.ErrorIs(t, w.Cancel(t.Context(), operator, bill, "고객 요청"), fault.New(fault.StateConflict))
 	require.ErrorIs(t, w.Cancel(t.Context(), operator, id.ID{9}, "고객 요청"), fault.New(fault.ResourceNotFound))
-	require.ErrorIs(t, w.Cancel(t.Context(), operator, mine, "가"), fault.New(fault.ValidationError))
-	require.ErrorIs(t, w.Cancel(t.Context(), audittrail.By{Name: "hong1234"}, mine, "고객 요청"), fault.New(fault.PermissionDenied))
+	require.ErrorIs(t, w.Cancel(t.Context(), operator, ownLine, "가"), fault.New(fault.ValidationError))
+	require.ErrorIs(t, w.Cancel(t.Context(), audittrail.By{Name: "hong1234"}, ownLine, "고객 요청"), fault.New(fault.PermissionDenied))
 	w.audit = errors.New("away")
-	require.Error(t, w.Cancel(t.Context(), operator, mine, "고객 요청"))
+	require.Error(t, w.Cancel(t.Context(), operator, ownLine, "고객 요청"))
 	require.Len(t, w.changes.gone, 1, "without the first row nothing is done")
 }

@@ -34,31 +34,33 @@ func (l *timelineLog) Append(_ context.Context, e audit.Entry) error {
 
 func openTimelines(l *timelineLog, bills, changes *memory.Timelines) *cases.Timelines {
 	return &cases.Timelines{
-		Books: []cases.TimelineSource{{Service: "bill-inquiry", Of: bills}, {Service: "product-change", Of: changes}},
+		Sources: []cases.TimelineSource{{Service: "bill-inquiry", Timelines: bills}, {Service: "product-change", Timelines: changes}},
 		Log: audittrail.Log{
 			Audit: l, Now: func() time.Time { return noon }, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
 		},
 	}
 }
 
-func told(kind timeline.Kind) timeline.Told { return timeline.Told{Story: timeline.Story{Kind: kind}} }
+func combined(kind timeline.Kind) timeline.Combined {
+	return timeline.Combined{Timeline: timeline.Timeline{Kind: kind}}
+}
 
 func TestTheServiceThatKnowsTells(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		bills, changes memory.Timelines
-		want           timeline.Told
+		want           timeline.Combined
 		code           fault.Code
 	}{
-		"an inquiry": {bills: memory.Timelines{mine: {Kind: timeline.Bill}}, want: told(timeline.Bill)},
-		"a change":   {changes: memory.Timelines{mine: {Kind: timeline.Change}}, want: told(timeline.Change)},
+		"an inquiry": {bills: memory.Timelines{ownLine: {Kind: timeline.Bill}}, want: combined(timeline.Bill)},
+		"a change":   {changes: memory.Timelines{ownLine: {Kind: timeline.Change}}, want: combined(timeline.Change)},
 		"nobody's":   {code: fault.ResourceNotFound},
 	} {
 		l := &timelineLog{}
-		got, err := openTimelines(l, &c.bills, &c.changes).Timeline(t.Context(), operator, mine)
+		got, err := openTimelines(l, &c.bills, &c.changes).Timeline(t.Context(), operator, ownLine)
 		require.Equal(t, c.want, got, name)
 		row := audit.Entry{
-			At: noon, Actor: "operator-kim", Action: "TIMELINE_SHOWN", Subject: mine.String(), Outcome: audit.Done, IP: "203.0.113.7",
+			At: noon, Actor: "operator-kim", Action: "TIMELINE_SHOWN", Subject: ownLine.String(), Outcome: audit.Done, IP: "203.0.113.7",
 			Detail: `{"kind":"` + string(c.want.Kind) + `"}`,
 		}
 		if c.code != "" {
@@ -74,34 +76,36 @@ func TestTheServiceThatKnowsTells(t *testing.T) {
 // silent is a service that cannot be asked.
 type silent struct{}
 
-func (silent) Of(context.Context, id.ID) (timeline.Story, error) { return timeline.Story{}, away }
+func (silent) ByRequest(context.Context, id.ID) (timeline.Timeline, error) {
+	return timeline.Timeline{}, away
+}
 
 func TestAServiceThatIsAwayIsToldOf(t *testing.T) {
 	t.Parallel()
-	s := openTimelines(&timelineLog{}, &memory.Timelines{mine: {Kind: timeline.Bill}}, nil)
-	s.Books[1].Of = silent{}
-	got, err := s.Timeline(t.Context(), operator, mine)
+	s := openTimelines(&timelineLog{}, &memory.Timelines{ownLine: {Kind: timeline.Bill}}, nil)
+	s.Sources[1].Timelines = silent{}
+	got, err := s.Timeline(t.Context(), operator, ownLine)
 	require.NoError(t, err)
-	require.Equal(t, timeline.Told{Story: timeline.Story{Kind: timeline.Bill}, Unheard: []string{"product-change"}}, got)
+	require.Equal(t, timeline.Combined{Timeline: timeline.Timeline{Kind: timeline.Bill}, Unreachable: []string{"product-change"}}, got)
 
 	got, err = s.Timeline(t.Context(), operator, id.ID{15: 2})
 	require.ErrorIs(t, err, away, "it may be theirs")
 	require.Equal(t, map[string]string{"unreachable": "product-change"}, fault.From(err).Details())
 	require.Empty(t, got)
-	s.Books[0].Of = silent{}
-	_, err = s.Timeline(t.Context(), operator, mine)
+	s.Sources[0].Timelines = silent{}
+	_, err = s.Timeline(t.Context(), operator, ownLine)
 	require.Equal(t, map[string]string{"unreachable": "bill-inquiry, product-change"}, fault.From(err).Details())
 }
 
 func TestWhoLooksIsOnRecordOrSeesNothing(t *testing.T) {
 	t.Parallel()
 	l := &timelineLog{}
-	s := openTimelines(l, &memory.Timelines{mine: {Kind: timeline.Bill}}, &memory.Timelines{})
-	_, err := s.Timeline(t.Context(), audittrail.By{Name: "x", Roles: []auth.Role{auth.Customer}}, mine)
+	s := openTimelines(l, &memory.Timelines{ownLine: {Kind: timeline.Bill}}, &memory.Timelines{})
+	_, err := s.Timeline(t.Context(), audittrail.By{Name: "x", Roles: []auth.Role{auth.Customer}}, ownLine)
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 	require.Equal(t, audit.Outcome(fault.PermissionDenied), l.rows[0].Outcome)
 	l.err = errors.New("no audit log")
-	got, err := s.Timeline(t.Context(), operator, mine)
+	got, err := s.Timeline(t.Context(), operator, ownLine)
 	require.ErrorIs(t, err, l.err)
 	require.Empty(t, got)
 }

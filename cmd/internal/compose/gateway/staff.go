@@ -57,9 +57,9 @@ func (s *Staff) ParkedChanges() *cases.ParkedChanges {
 // Timelines is where staff look at the timeline of one request.
 func (s *Staff) Timelines() *cases.Timelines {
 	return &cases.Timelines{
-		Books: []cases.TimelineSource{
-			{Service: service.Bill, Of: s.services.Timelines(service.Bill)},
-			{Service: service.Product, Of: s.services.Timelines(service.Product)},
+		Sources: []cases.TimelineSource{
+			{Service: service.Bill, Timelines: s.services.Timelines(service.Bill)},
+			{Service: service.Product, Timelines: s.services.Timelines(service.Product)},
 		},
 		Log: s.log(),
 	}
@@ -74,6 +74,6 @@ func (s *Staff) Requests(searches ports.SearchBudget) *cases.Requests {
 }
 
 // Reconciliations is where staff have orders, KOS and deliveries compared.
-func (s *Staff) Reconciliations() ports.BookChecks {
+func (s *Staff) Reconciliations() ports.Reconciler {
 	return s.services.Reconciliations(service.Product)
 }

@@ -43,7 +43,7 @@ func openAPSecrets(b *service.Builder, c AP) (*mvnoap.Secrets, error) {
 func Deliver[T any](b *service.Builder, name string, outbox ports.Outbox[T], publisher ports.Publisher[T]) {
 	d := &dispatch.Service[T]{
 		Outbox: outbox, Publisher: publisher, Now: b.Now, Random: b.Random, Alerts: b.Alerts,
-		Lease: apLease, Attempt: apTimeout, Lines: apLines, Each: apEach,
+		Lease: apLease, Attempt: apTimeout, Lines: apLines, EventsPerLine: apEach,
 	}
 	b.Workers(apLoops, name, service.IdleInterval, d.Step)
 }

@@ -66,13 +66,13 @@ func TestSixHoursOfAnAPThatFails(t *testing.T) {
 	require.NoError(t, err)
 	db, sealed := pgtest.New(t, migrations.Bill), vault.Bills(keys)
 	outbox := postgres.NewBillOutbox(db.Pool, keys, sealed)
-	mail := portstest.BillMail(outbox, postgres.NewBills(db.Pool, keys, sealed, nil), postgres.NewInquiries(db.Pool, keys))
+	mail := portstest.BillOutbox(outbox, postgres.NewBills(db.Pool, keys, sealed, nil), postgres.NewInquiries(db.Pool, keys))
 	ctx, stop := context.WithCancel(t.Context())
 	var workers sync.WaitGroup
 	for range apLoops {
 		d := &dispatch.Service[ports.BillResult]{
 			Outbox: outbox, Publisher: client.BillResults(), Now: now, Random: rand.Float64, Alerts: alerts,
-			Lease: time.Hour, Attempt: apTimeout, Lines: apLines, Each: apEach, // five real seconds
+			Lease: time.Hour, Attempt: apTimeout, Lines: apLines, EventsPerLine: apEach, // five real seconds
 		}
 		workers.Go(func() {
 			for ctx.Err() == nil {

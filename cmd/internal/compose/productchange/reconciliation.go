@@ -31,10 +31,10 @@ func reconcile(b *service.Builder, to *links.Links, at stores.Stores, c Reconcil
 	}
 	b.Registry.MustRegister(checked, differing)
 	s := &reconciliation.Service{
-		Books: postgres.NewBooks(at.Pool, at.Keyring), Runs: postgres.NewBookRuns(at.Pool, at.Keyring),
+		Source: postgres.NewBooks(at.Pool, at.Keyring), Runs: postgres.NewBookRuns(at.Pool, at.Keyring),
 		KOS: to.KOS, Alerts: b.Alerts, Limits: c.limits(), Night: c.Night, Now: b.Now, NewID: b.NewID,
-		Saw: func(orders int) { checked.Add(float64(orders)) },
-		Found: func(ctx context.Context, d product.Difference) {
+		CountChecked: func(orders int) { checked.Add(float64(orders)) },
+		ReportDifference: func(ctx context.Context, d product.Difference) {
 			differing.WithLabelValues(string(d.Kind)).Inc()
 			b.Log.WarnContext(ctx, "the books differ", slog.String("requestId", d.RequestID.String()),
 				slog.String("kind", string(d.Kind)), slog.String("text", d.Text))

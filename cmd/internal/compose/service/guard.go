@@ -56,7 +56,7 @@ func (b *Builder) pullRevocations(revoked *access.Revoked) func(context.Context)
 		}, func() float64 { return revoked.Age().Seconds() }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "revocations_held", Help: "Ended sessions and changed users that are held in memory.",
-		}, func() float64 { return float64(revoked.Held()) }))
+		}, func() float64 { return float64(revoked.Size()) }))
 	return func(ctx context.Context) (int, error) {
 		err := revoked.Pull(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -73,8 +73,8 @@ func (b *Builder) pullRevocations(revoked *access.Revoked) func(context.Context)
 func (b *Builder) GuardByAuth(l AuthLink, cache *valkey.Client) (*access.Guard, error) {
 	link := internalclient.NewAuth(l.URL, l.InternalURL, l.Token)
 	g := b.Guard(link.Keys, link)
-	g.Seen = access.NewSeen(link, b.Now)
-	b.Worker("session-use", sessionUseInterval, func(ctx context.Context) (int, error) { return 0, g.Seen.Flush(ctx) })
+	g.UsedSessions = access.NewUsedSessions(link, b.Now)
+	b.Worker("session-use", sessionUseInterval, func(ctx context.Context) (int, error) { return 0, g.UsedSessions.Flush(ctx) })
 	if cache == nil {
 		return g, nil
 	}
