@@ -7,10 +7,11 @@ import (
 	"phonebill/core/freshness"
 )
 
-// RaisedEpochs tells which epochs were raised, so that each instance can see to it that its cache knows, whichever instance raised them.
+// RaisedEpochs lists raised epochs, so that each instance can bring its cache up to date, whichever instance raised
+// them.
 type RaisedEpochs interface {
-	// Raised answers what was raised since, in any order, some perhaps again, and asOf by the store's clock: nothing that is stored by then
-	// is missed by who asks for what was raised since asOf the next time. since comes from an earlier answer's asOf; what was raised before
-	// it may be told too.
+	// Raised returns what was raised since, in any order, some perhaps repeatedly, and asOf by the store's clock: a
+	// later call with since = asOf misses nothing. since must be an earlier call's asOf; epochs raised before it may be
+	// included.
 	Raised(ctx context.Context, since time.Time) (raised []freshness.Raise, asOf time.Time, err error)
 }

@@ -8,19 +8,20 @@ import (
 	"phonebill/core/request"
 )
 
-// RequestStore keeps the requests of one product: history, queue and outbox are one row (docs/adding-a-product.md). Bill
-// inquiries and orders have stores of their own with the same rules (Inquiries, Orders).
+// RequestStore keeps the requests of one product: history, queue and outbox are one row (docs/adding-a-product.md).
+// Bill inquiries and orders have stores of their own with the same rules (Inquiries, Orders).
 type RequestStore interface {
-	// Add stores a new request durably and, if u has a key, what the key stands for, all or nothing. ErrKeyUsed when the key
-	// stands for another request. The request is leased to the caller until r.NextAttemptAt. Its first attempt counts as
-	// made when r.Attempts is 1.
+	// Add stores a new request durably and, if u has a key, what the key stands for, all or nothing. ErrKeyUsed when
+	// the key stands for another request. The request is leased to the caller until r.NextAttemptAt. Its first attempt
+	// counts as made when r.Attempts is 1.
 	Add(ctx context.Context, r request.Request, u request.KeyUse) error
-	// Used returns what u's key stands for, as u sees it (KeyUse.SeenBy); NOT_FOUND when it is new or was used before since.
+	// Used returns what u's key belongs to, as u sees it (KeyUse.SeenBy); NOT_FOUND when it is new or was used before
+	// since.
 	Used(ctx context.Context, u request.KeyUse, since time.Time) (request.KeyUse, error)
 	// Get returns the request, or NOT_FOUND.
 	Get(ctx context.Context, r id.ID) (request.Request, error)
-	// Save stores the progress of a request that is not final. CONFLICT when the row is final or has been claimed since (its
-	// fence is newer than r.Fence): a late worker changes nothing. A final request is due for delivery at once.
+	// Save stores the progress of a request that is not final. CONFLICT when the row is final or has been claimed since
+	// (its fence is newer than r.Fence): a late worker changes nothing. A final request is due for delivery at once.
 	Save(ctx context.Context, r request.Request) error
 	// Claim leases up to n Processing requests that are due at now until now+lease, the longest due first. It raises their
 	// fence and counts one attempt more for each, so that a worker that dies has made it.

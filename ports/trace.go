@@ -9,7 +9,7 @@ type Trace struct {
 	SpanID    string // W3C span id of this hop, 16 hex digits
 }
 
-// Traceparent is the header to send onwards, empty when there is no trace.
+// Traceparent returns the header to send onwards, empty when there is no trace.
 func (t Trace) Traceparent() string {
 	if t.TraceID == "" || t.SpanID == "" {
 		return ""
@@ -19,12 +19,12 @@ func (t Trace) Traceparent() string {
 
 type traceKey struct{}
 
-// WithTrace answers a context that carries the trace.
+// WithTrace returns a context that carries the trace.
 func WithTrace(ctx context.Context, t Trace) context.Context {
 	return context.WithValue(ctx, traceKey{}, t)
 }
 
-// TraceOf answers the trace that ctx carries, the zero Trace when it carries none.
+// TraceOf returns the trace that ctx carries, the zero Trace when it carries none.
 func TraceOf(ctx context.Context) Trace {
 	t, _ := ctx.Value(traceKey{}).(Trace)
 	return t

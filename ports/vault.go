@@ -6,12 +6,12 @@ import (
 	"phonebill/core/sealing"
 )
 
-// LineIndex is the one purpose under which line numbers are blind-indexed, in every database and in the cache, so that one line has
-// one index everywhere (an epoch raised in the kos database drops a bill cached elsewhere).
+// LineIndex is the one purpose under which line numbers are blind-indexed, in every database and in the cache, so that
+// one line has one index everywhere (an epoch raised in the kos database drops a bill cached elsewhere).
 const LineIndex = "line"
 
-// Vault keeps personal data unreadable at rest (AES-256-GCM) and findable by equality (keyed HMAC). Ciphertexts carry the id
-// of their key, so keys rotate without rewriting.
+// Vault keeps personal data unreadable at rest (AES-256-GCM) and findable by equality (keyed HMAC). Ciphertexts carry
+// the id of their key, so keys rotate without rewriting.
 type Vault interface {
 	// Seal encrypts for a place. Which form is written (bound to the column, or to the row) is the vault's affair.
 	// SERVICE_UNAVAILABLE while the database has not said which one it holds, unless the place has no keys.
@@ -55,8 +55,8 @@ type SealedRows interface {
 	Table() string
 	// Count returns about how many rows there are.
 	Count(ctx context.Context) (int, error)
-	// Reseal looks at the next rows after the place (empty = the first), n at most, and seals those of form Column
-	// anew, bound to their rows. A row that another transaction changes meanwhile is left as that wrote it. It may be
+	// Reseal examines the next rows after the place (empty = the first), n at most, and seals those of form Column
+	// anew, bound to their rows. A row that another transaction changes meanwhile stays as that wrote it. It may be
 	// called again for the same rows.
 	Reseal(ctx context.Context, after string, n int) (sealing.Batch, error)
 }

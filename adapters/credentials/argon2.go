@@ -19,14 +19,14 @@ import (
 	"phonebill/core/personal"
 )
 
-// Params are the cost of a hash; they stand in the hash.
+// HashParams are the cost of a hash; they are part of the hash.
 type HashParams struct {
 	MemoryKiB uint32
 	Passes    uint32
 	Lanes     uint8
 }
 
-// Default is 19 MiB, 2 passes, 1 lane (S-HASH of docs/spec/numbers.md).
+// DefaultHashParams is 19 MiB, 2 passes, 1 lane (S-HASH of docs/spec/numbers.md).
 func DefaultHashParams() HashParams { return HashParams{MemoryKiB: 19 * 1024, Passes: 2, Lanes: 1} }
 
 const (
@@ -34,15 +34,15 @@ const (
 	keySize  = 32
 	// queue is how long a login waits for its turn before it is asked to come again.
 	queue = 3 * time.Second
-	// again is the Retry-After of a full queue.
+	// retryAfter is the Retry-After of a full queue.
 	retryAfter = 2 * time.Second
 )
 
-// slots is how many hashes run at a time (S-HASH).
+// slots returns how many hashes run at a time (S-HASH).
 func slots() int { return max(1, runtime.NumCPU()/2) }
 
-// Hasher implements ports.PasswordHasher in this process: at most max(1, cores/2) hashes at a time (S-HASH). It is safe for
-// concurrent use.
+// Hasher implements ports.PasswordHasher in this process: at most max(1, cores/2) hashes at a time (S-HASH). It is safe
+// for concurrent use.
 type Hasher struct {
 	params HashParams
 	turns  chan struct{}
@@ -60,14 +60,14 @@ func (j job) run() []byte {
 	return argon2.IDKey(j.Password, j.Salt, j.Passes, j.MemoryKiB, j.Lanes, keySize)
 }
 
-// New answers a hasher that makes hashes with the given parameters.
+// NewHasher returns a hasher that makes hashes with the given parameters.
 func NewHasher(p HashParams) *Hasher {
 	h := &Hasher{params: p, turns: make(chan struct{}, slots()), work: job.run}
 	h.dummy = h.encode(make([]byte, saltSize), make([]byte, keySize))
 	return h
 }
 
-// Hash answers $argon2id$v=19$m=…,t=…,p=…$salt$key; SERVICE_UNAVAILABLE when the queue does not move.
+// Hash returns $argon2id$v=19$m=…,t=…,p=…$salt$key; SERVICE_UNAVAILABLE when the queue does not move.
 func (h *Hasher) Hash(ctx context.Context, password personal.Secret) (personal.Secret, error) {
 	salt := make([]byte, saltSize)
 	_, _ = rand.Read(salt)
@@ -78,8 +78,9 @@ func (h *Hasher) Hash(ctx context.Context, password personal.Secret) (personal.S
 	return h.encode(salt, key), nil
 }
 
-// Matches compares in constant time; the zero hash never matches and costs the same work. A password that was typed in another form than
-// NFC is compared as it was typed as well: the hash may have been made elsewhere, of those bytes. It is stale then.
+// Matches compares in constant time; the zero hash never matches and costs the same work. A password that was typed in
+// another form than NFC is compared as it was typed as well: the hash may have been made elsewhere, of those bytes. It
+// is stale then.
 func (h *Hasher) Matches(ctx context.Context, hash, password personal.Secret) (ok, stale bool, err error) {
 	known := hash.Reveal() != ""
 	if !known {
@@ -97,7 +98,7 @@ func (h *Hasher) Matches(ctx context.Context, hash, password personal.Secret) (o
 		if subtle.ConstantTimeCompare(got, want) == 1 && known {
 			return true, p != h.params || n > 0, nil
 		}
-		if p != h.params { // a hash that is cheaper than today's must not tell that the id is known
+		if p != h.params { // a hash that is cheaper than the current ones must not disclose that the id is known
 			if _, err := h.derive(ctx, spelling, salt, h.params); err != nil {
 				return false, false, err
 			}
@@ -106,7 +107,7 @@ func (h *Hasher) Matches(ctx context.Context, hash, password personal.Secret) (o
 	return false, p != h.params, nil
 }
 
-// spellings are the bytes that the password may have been hashed as: its NFC first.
+// spellings returns the bytes that the password may have been hashed as: its NFC first.
 func spellings(password personal.Secret) [][]byte {
 	typed := []byte(password.Reveal())
 	composed := norm.NFC.Bytes(typed)

@@ -64,7 +64,8 @@ func TestDefaultIsProductMd(t *testing.T) {
 	require.Equal(t, HashParams{MemoryKiB: 19456, Passes: 2, Lanes: 1}, DefaultHashParams())
 }
 
-// TestUnknownUserCostsTheSame is ADR 16: the stand-in for a missing hash has today's parameters, and no password fits it.
+// TestUnknownUserCostsTheSame is ADR 16: the stand-in for a missing hash has today's parameters, and no password fits
+// it.
 func TestUnknownUserCostsTheSame(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(quick)
@@ -79,7 +80,8 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 	require.False(t, stale)
 }
 
-// TestAHashOfTheBytesAsTyped: one that was made elsewhere of NFD is found and renewed, at the same number of hashes for every account.
+// TestAHashOfTheBytesAsTyped: one that was made elsewhere of NFD is found and renewed, at the same number of hashes for
+// every account.
 func TestAHashOfTheBytesAsTyped(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(quick)
@@ -96,8 +98,9 @@ func TestAHashOfTheBytesAsTyped(t *testing.T) {
 		ok, stale   bool
 		work        int
 	}{
-		{elsewhere.Reveal(), nfd, true, true, 2}, {elsewhere.Reveal(), nfc, false, false, 1}, {ours.Reveal(), nfd, true, false, 1},
-		{ours.Reveal(), nfc, true, false, 1}, {ours.Reveal(), nfd + "x", false, false, 2}, {"", nfd, false, false, 2}, {"", nfc, false, false, 1},
+		{elsewhere.Reveal(), nfd, true, true, 2}, {elsewhere.Reveal(), nfc, false, false, 1},
+		{ours.Reveal(), nfd, true, false, 1}, {ours.Reveal(), nfc, true, false, 1},
+		{ours.Reveal(), nfd + "x", false, false, 2}, {"", nfd, false, false, 2}, {"", nfc, false, false, 1},
 	} {
 		worked = 0
 		ok, stale, err := h.Matches(t.Context(), secret(c.hash), secret(c.typed))
@@ -112,8 +115,9 @@ func TestMalformedHashIsAnErrorThatHidesIt(t *testing.T) {
 	const good = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 	for _, bad := range []string{
 		"password", "$2b$12$abcdefghijklmnopqrstuv", "$", strings.Replace(good, "argon2id", "argon2i", 1),
-		strings.Replace(good, "v=19", "v=16", 1), strings.Replace(good, "m=256", "m=x", 1), strings.Replace(good, "t=2", "t=0", 1),
-		strings.Replace(good, "p=1", "p=0", 1), strings.Replace(good, "p=1", "p=256", 1), strings.Replace(good, "c29tZ", "*9tZ", 1),
+		strings.Replace(good, "v=19", "v=16", 1), strings.Replace(good, "m=256", "m=x", 1),
+		strings.Replace(good, "t=2", "t=0", 1), strings.Replace(good, "p=1", "p=0", 1),
+		strings.Replace(good, "p=1", "p=256", 1), strings.Replace(good, "c29tZ", "*9tZ", 1),
 		good + "AA", good[:len(good)-4], good[:strings.LastIndex(good, "$")],
 	} {
 		ok, _, err := h.Matches(t.Context(), secret(bad), secret("password"))
@@ -123,22 +127,23 @@ func TestMalformedHashIsAnErrorThatHidesIt(t *testing.T) {
 	}
 }
 
-// TestFullQueue occupies every turn: who waits longer than the queue's patience, or his own, is asked to come again.
+// TestFullQueue occupies every turn: a caller that waits longer than the queue's timeout, or its own, gets a
+// Retry-After.
 func TestFullQueue(t *testing.T) {
 	t.Parallel()
-	for name, patience := range map[string]time.Duration{"queue": time.Hour, "caller": time.Second} {
+	for name, timeout := range map[string]time.Duration{"queue": time.Hour, "caller": time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			h := NewHasher(quick)
 			for range cap(h.turns) {
 				h.turns <- struct{}{}
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			defer cancel()
 			began := time.Now()
 			_, err := h.Hash(ctx, secret("x"))
 			require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), name)
 			require.Equal(t, retryAfter, fault.From(err).RetryAfter())
-			require.Equal(t, min(patience, queue), time.Since(began), name)
+			require.Equal(t, min(timeout, queue), time.Since(began), name)
 			_, _, err = h.Matches(ctx, personal.Secret{}, secret("x"))
 			require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), name)
 

@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// stuck is how long a hash may take before its worker is given up.
+	// replyTimeout is how long a hash may take before its worker is given up.
 	replyTimeout = 10 * time.Second
-	// startAgain is the rest between two tries to start a worker.
+	// restartInterval is the rest between two tries to start a worker.
 	restartInterval = time.Second
-	// leave is how long a worker may take to end by itself.
+	// stopTimeout is how long a worker may take to end by itself.
 	stopTimeout = 5 * time.Second
 )
 
-// Pool is a Hasher that hashes in a child process of low priority. While there is no child (it died, or cannot be started) it hashes
-// in this process and says so in the log. It is safe for concurrent use; Close it.
+// HashPool is a Hasher that hashes in a child process of low priority. While there is no child (it died, or cannot be
+// started) it hashes in this process and logs that. It is safe for concurrent use; Close it.
 type HashPool struct {
 	*Hasher
 	command []string
@@ -36,7 +36,8 @@ type HashPool struct {
 	closed  bool
 }
 
-// NewPool starts command, which must call Work, as soon as it is needed. With an empty command it hashes in this process.
+// NewHashPool starts command, which must call Work, when it is first needed. With an empty command it hashes in this
+// process.
 func NewHashPool(p HashParams, command []string, log *slog.Logger) *HashPool {
 	pool := &HashPool{Hasher: NewHasher(p), command: command, log: log}
 	pool.work = pool.run
@@ -63,7 +64,7 @@ func (p *HashPool) run(j job) []byte {
 	return j.run()
 }
 
-// current answers the worker that lives, starting one when there is none.
+// current returns the running worker, starting one when there is none.
 func (p *HashPool) current() *worker {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -94,7 +95,7 @@ type worker struct {
 	to      *gob.Encoder
 	next    uint64
 	waiting map[uint64]chan []byte
-	gone    chan struct{} // closed when it answers no more
+	gone    chan struct{} // closed when the worker responds no more
 }
 
 func startWorker(command []string) (*worker, error) {
@@ -104,16 +105,17 @@ func startWorker(command []string) (*worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hash worker: %w", err)
 	}
-	out, theirs := io.Pipe() // not StdoutPipe, which is closed when the child ends, maybe under our eyes
-	cmd.Stdout = theirs
+	out, workerEnd := io.Pipe() // not StdoutPipe, which is closed when the child ends, perhaps during a read
+	cmd.Stdout = workerEnd
 	process, err := child.Start(cmd, nil, syscall.SIGKILL)
 	if err != nil {
 		return nil, fmt.Errorf("hash worker: %w", err)
 	}
-	w := &worker{process: process, in: in, to: gob.NewEncoder(in), waiting: map[uint64]chan []byte{}, gone: make(chan struct{})}
+	w := &worker{process: process, in: in, to: gob.NewEncoder(in), waiting: map[uint64]chan []byte{},
+		gone: make(chan struct{})}
 	go func() {
 		<-process.Done()
-		_ = theirs.Close()
+		_ = workerEnd.Close()
 	}()
 	go w.listen(out)
 	return w, nil
@@ -146,7 +148,7 @@ func (w *worker) alive() bool {
 	}
 }
 
-// ask answers false when the worker is no more, or is stuck, which ends it.
+// ask returns false when the worker has ended, or is stuck, which ends it.
 func (w *worker) ask(j job) ([]byte, bool) {
 	reply := make(chan []byte, 1)
 	w.mu.Lock()

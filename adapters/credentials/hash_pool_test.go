@@ -116,7 +116,7 @@ func TestAWorkerThatDiesIsReplaced(t *testing.T) {
 	require.Contains(t, log.String(), "started again")
 }
 
-func TestAWorkerThatCannotBeStartedIsSaidAndDoneWithout(t *testing.T) {
+func TestWithoutAWorkerHashesAreMadeInProcess(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{"/nonexistent", "/bin/false", "/bin/cat"} {
 		p, log := pool(t, command)

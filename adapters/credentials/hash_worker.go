@@ -9,10 +9,11 @@ import (
 	"sync"
 )
 
-// WorkerArgument is the one argument by which any of our binaries becomes a hash worker.
+// WorkerArgument is the one argument by which any of the binaries becomes a hash worker.
 const WorkerArgument = "hash-worker"
 
-// question and answer are the frames between a Pool and its worker. They go through a pipe that nobody else can read.
+// question and answer are the frames between a HashPool and its worker. They go through a pipe that no other process
+// can read.
 type (
 	question struct {
 		ID  uint64
@@ -24,14 +25,15 @@ type (
 	}
 )
 
-// BeWorker makes this process one of low priority, so that hashes never keep a request waiting that needs none (bar S6): a thread of
-// low priority would not do, since a hash that is not scheduled would hold one of the runtime's processors.
+// BeWorker gives this process a low priority, so that hashes never delay a request that needs none (bar S6): a thread
+// of low priority would not do, since a hash that is not scheduled would hold one of the runtime's processors.
 func BeWorker() {
 	lowPriority()
 	runtime.GOMAXPROCS(slots())
 }
 
-// Work is the worker's side: it answers the jobs that come in on in until in ends, which it does when its parent does.
+// Work returns the worker's side: it computes the jobs that arrive on in until in ends, which it does when its parent
+// ends.
 func Work(in io.Reader, out io.Writer) error {
 	var writing sync.Mutex
 	to, from := gob.NewEncoder(out), gob.NewDecoder(in)
@@ -48,8 +50,9 @@ func Work(in io.Reader, out io.Writer) error {
 			key := q.Job.run()
 			writing.Lock()
 			defer writing.Unlock()
-			_ = to.Encode(answer{q.ID, key}) // a parent that is gone ends us by the end of in
-			// Else the next hash takes another block beside this one's: 19 MiB each, three before the runtime cares.
+			_ = to.Encode(answer{q.ID, key}) // a parent that has ended ends this process by the end of in
+			// Else the next hash takes another block in addition to this one's: 19 MiB each, three before the runtime
+			// collects.
 			runtime.GC()
 		}()
 	}

@@ -27,21 +27,21 @@ const (
 	codeSize = 10
 )
 
-// Codes implements ports.OneTimeCodes. It is safe for concurrent use.
+// OneTimeCodes implements ports.OneTimeCodes. It is safe for concurrent use.
 type OneTimeCodes struct{}
 
 var _ ports.OneTimeCodes = OneTimeCodes{}
 
 var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// NewSecret answers 160 random bits in base32.
+// NewSecret returns 160 random bits in base32.
 func (OneTimeCodes) NewSecret() personal.Secret {
 	raw := make([]byte, secretSize)
 	_, _ = rand.Read(raw) // never fails
 	return personal.NewSecret(encoding.EncodeToString(raw))
 }
 
-// URI is what authenticator apps scan.
+// URI returns what authenticator apps scan.
 func (OneTimeCodes) URI(user auth.UserID, secret personal.Secret) personal.Secret {
 	u := url.URL{
 		Scheme: "otpauth", Host: "totp", Path: "/" + Issuer + ":" + string(user),
@@ -64,7 +64,7 @@ func (OneTimeCodes) Step(secret, code personal.Secret, now time.Time) (int64, bo
 	return found, ok
 }
 
-// NewRecoveryCodes answers codes that are easy to copy by hand.
+// NewRecoveryCodes returns codes that are easy to copy by hand.
 func (OneTimeCodes) NewRecoveryCodes() []personal.Secret {
 	codes := make([]personal.Secret, auth.RecoveryCodes)
 	for i := range codes {

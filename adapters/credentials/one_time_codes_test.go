@@ -28,7 +28,8 @@ func TestRFC6238(t *testing.T) {
 	t.Parallel()
 	secret := personal.NewSecret("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ") // 12345678901234567890
 	for at, code := range map[int64]string{
-		59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130",
+		59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037",
+		20000000000: "353130",
 	} {
 		for _, skew := range []int64{-30, 0, 30} {
 			step, ok := credentials.OneTimeCodes{}.Step(secret, personal.NewSecret(code), time.Unix(at+skew, 0))
@@ -40,12 +41,13 @@ func TestRFC6238(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestTheURIIsWhatAppsUnderstand(t *testing.T) {
+func TestTheURIOfAuthenticatorApps(t *testing.T) {
 	t.Parallel()
 	secret := credentials.OneTimeCodes{}.NewSecret()
 	key, err := otp.NewKeyFromURL(credentials.OneTimeCodes{}.URI("ops_kim-1", secret).Reveal())
 	require.NoError(t, err)
-	require.Equal(t, []any{"totp", credentials.Issuer, "ops_kim-1", secret.Reveal(), uint64(30), otp.DigitsSix, otp.AlgorithmSHA1},
+	require.Equal(t, []any{"totp", credentials.Issuer, "ops_kim-1", secret.Reveal(), uint64(30), otp.DigitsSix,
+		otp.AlgorithmSHA1},
 		[]any{key.Type(), key.Issuer(), key.AccountName(), key.Secret(), key.Period(), key.Digits(), key.Algorithm()})
 	_, err = url.Parse(key.URL())
 	require.NoError(t, err)

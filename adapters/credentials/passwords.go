@@ -18,7 +18,7 @@ type Credentials struct {
 
 var _ ports.Credentials = (*Credentials)(nil)
 
-// New answers credentials that bring an old hash up to today's parameters when its password was right.
+// New returns credentials that renew an old hash with the current parameters when its password was right.
 func New(hasher ports.PasswordHasher, users ports.Users) *Credentials {
 	return &Credentials{hasher, users}
 }
@@ -32,7 +32,7 @@ func (c *Credentials) Check(ctx context.Context, account auth.User, password per
 	return ok, err
 }
 
-// rehash may fail: the password was right, trouble here is no reason to refuse it, and the next login tries again.
+// rehash may fail: the password was right, a failure here is no reason to refuse it, and the next login tries again.
 func (c *Credentials) rehash(ctx context.Context, account auth.User, password personal.Secret) {
 	if hash, err := c.hasher.Hash(ctx, password); err == nil {
 		_ = c.users.Rehash(ctx, account.UserID, account.PasswordHash, hash)

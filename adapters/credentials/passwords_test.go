@@ -44,9 +44,11 @@ func TestCredentials(t *testing.T) {
 
 func TestAnOldHashIsRenewedButNeverInTheWay(t *testing.T) {
 	t.Parallel()
-	users, h := &memory.Users{}, &hasher{Hasher: memory.Hasher{Version: "v2"}, hashing: fault.New(fault.ServiceUnavailable)}
+	users, h := &memory.Users{}, &hasher{Hasher: memory.Hasher{Version: "v2"},
+		hashing: fault.New(fault.ServiceUnavailable)}
 	c := credentials.New(h, users)
-	require.NoError(t, users.Create(t.Context(), auth.User{UserID: "old", PasswordHash: personal.NewSecret("v1$right-password")}))
+	require.NoError(t, users.Create(t.Context(), auth.User{UserID: "old",
+		PasswordHash: personal.NewSecret("v1$right-password")}))
 	try := func(password, hashAfter string) {
 		t.Helper()
 		account, err := users.ByID(t.Context(), "old")
@@ -64,7 +66,7 @@ func TestAnOldHashIsRenewedButNeverInTheWay(t *testing.T) {
 	try("right-password", "v2$right-password")
 }
 
-func TestTroubleIsNoAnswer(t *testing.T) {
+func TestAFailureIsNoResult(t *testing.T) {
 	t.Parallel()
 	c := credentials.New(&hasher{matching: fault.New(fault.ServiceUnavailable)}, &memory.Users{})
 	ok, err := c.Check(t.Context(), auth.User{}, personal.NewSecret("x"))

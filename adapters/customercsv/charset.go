@@ -7,8 +7,9 @@ import (
 	"golang.org/x/text/encoding/korean"
 )
 
-// charset is how a file writes what is not ASCII. It is settled by the first such text and then the same for the whole file: each record
-// for itself could be read as something else than was written. Commas, quotes and line ends are the same bytes in all of them.
+// charset is how a file encodes what is not ASCII. It is decided by the first such text and then the same for the whole
+// file: each record for itself could be read as something else than was written. Commas, quotes and line ends are the
+// same bytes in all of them.
 type charset uint8
 
 const (

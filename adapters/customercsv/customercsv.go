@@ -1,5 +1,5 @@
-// Package customercsv reads customers from a CSV file (RFC 4180) for the bulk load, and writes the report of those that were refused.
-// Both stream: memory does not grow with the file.
+// Package customercsv reads customers from a CSV file (RFC 4180) for the bulk import, and writes the report of those
+// that were refused. Both stream: memory does not grow with the file.
 package customercsv
 
 import (
@@ -19,7 +19,8 @@ import (
 	"phonebill/core/personal"
 )
 
-// The columns. One of the two secrets must be there, the others but user_id and name may be missing; their order is free.
+// The columns. One of the two secrets must be there, the others but user_id and name may be missing; their order is
+// free.
 const (
 	colUser        = "user_id"
 	colPassword    = "password"
@@ -46,13 +47,14 @@ type Reader struct {
 	trouble error
 }
 
-// NewReader reads the header. A byte order mark and the line ends of any system (LF, CRLF, CR) are taken as they come. Text is UTF-8, or
-// CP949 as Korean Excel writes it. UTF-16 is an error that says what to do.
+// NewReader reads the header. A byte order mark and the line ends of any system (LF, CRLF, CR) are taken as they come.
+// Text is UTF-8, or CP949 as Korean Excel writes it. UTF-16 is an error that says what to do.
 func NewReader(in io.Reader) (*Reader, error) {
 	counted := &counter{in: in}
 	r := &Reader{in: newRecords(counted), counted: counted, columns: map[string]int{}}
 	ahead := r.in.peek()
-	if bytes.HasPrefix(ahead, []byte{0xFF, 0xFE}) || bytes.HasPrefix(ahead, []byte{0xFE, 0xFF}) || bytes.IndexByte(ahead, 0) >= 0 {
+	if bytes.HasPrefix(ahead, []byte{0xFF, 0xFE}) || bytes.HasPrefix(ahead, []byte{0xFE, 0xFF}) ||
+		bytes.IndexByte(ahead, 0) >= 0 {
 		return nil, errors.New("the file is UTF-16 or no text: save it as CSV UTF-8")
 	}
 	r.chars.decide(ahead)
@@ -88,7 +90,7 @@ func NewReader(in io.Reader) (*Reader, error) {
 
 func (r *Reader) has(column string) bool { _, ok := r.columns[column]; return ok }
 
-// Rows yields every row. Empty lines are passed over. What cannot be read of the file itself ends the rows and is answered by Err.
+// Rows yields every row. Empty lines are skipped. An error of the file itself ends the rows and is returned by Err.
 func (r *Reader) Rows() iter.Seq[bulkimport.Row] {
 	return func(yield func(bulkimport.Row) bool) {
 		for {
@@ -106,10 +108,10 @@ func (r *Reader) Rows() iter.Seq[bulkimport.Row] {
 	}
 }
 
-// Err is why the rows ended early; nil when they did not.
+// Err returns why the rows ended early; nil when they did not.
 func (r *Reader) Err() error { return r.trouble }
 
-// Consumed is how many bytes the header and the rows so far took, without what is only read ahead.
+// Consumed returns how many bytes the header and the rows so far took, without what is only read ahead.
 func (r *Reader) Consumed() int64 { return r.counted.n - int64(r.in.buffered()) }
 
 // counter counts the bytes that were read.
@@ -174,8 +176,8 @@ func split(text string) ([]string, error) {
 	return c.Read()
 }
 
-// Report writes the refused rows: their line, their id when it is one, and why. Nothing else of a row is repeated: columns may have
-// slipped, and a password stand where something else belongs.
+// Report writes the refused rows: their line, their id when it is one, and why. Nothing else of a row is repeated:
+// columns may have slipped, and a password may be in another column.
 type Report struct{ out *csv.Writer }
 
 // NewReport writes the header.
@@ -198,7 +200,7 @@ func (r *Report) Add(row bulkimport.Row, why error) error {
 	return r.out.Write([]string{strconv.Itoa(row.Line), user, field, reason})
 }
 
-// Flush writes out what is held back.
+// Flush writes out what is buffered.
 func (r *Report) Flush() error {
 	r.out.Flush()
 	return r.out.Error()

@@ -84,7 +84,7 @@ func TestAHeaderIsNeeded(t *testing.T) {
 	}
 }
 
-func TestWhatIsReadAheadIsNotConsumed(t *testing.T) {
+func TestReadAheadIsNotConsumed(t *testing.T) {
 	t.Parallel()
 	r, err := customercsv.NewReader(strings.NewReader("user_id,name,password\na,b,c\r\ndd,e,f\n"))
 	require.NoError(t, err)
@@ -95,10 +95,11 @@ func TestWhatIsReadAheadIsNotConsumed(t *testing.T) {
 	require.Equal(t, []int64{29, 36}, consumed)
 }
 
-func TestAFileThatBreaksOffSaysSo(t *testing.T) {
+func TestATruncatedFileIsAnError(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("disk")
-	r, err := customercsv.NewReader(io.MultiReader(strings.NewReader("user_id,name,password\na,b,c\n"), iotest.ErrReader(broken)))
+	r, err := customercsv.NewReader(io.MultiReader(strings.NewReader("user_id,name,password\na,b,c\n"),
+		iotest.ErrReader(broken)))
 	require.NoError(t, err)
 	require.Len(t, slices.Collect(r.Rows()), 1)
 	require.ErrorIs(t, r.Err(), broken)
@@ -107,7 +108,7 @@ func TestAFileThatBreaksOffSaysSo(t *testing.T) {
 	}
 }
 
-func TestWhoReadsMayStop(t *testing.T) {
+func TestReadingMayStopEarly(t *testing.T) {
 	t.Parallel()
 	r, err := customercsv.NewReader(strings.NewReader("user_id,name,password\na,b,c\nd,e,f\n"))
 	require.NoError(t, err)
@@ -139,7 +140,8 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func TestMemoryDoesNotGrowWithTheFile(t *testing.T) {
 	t.Parallel()
-	r, err := customercsv.NewReader(io.MultiReader(strings.NewReader("user_id,name,password\n"), &endless{remaining: 100_000}))
+	r, err := customercsv.NewReader(io.MultiReader(strings.NewReader("user_id,name,password\n"),
+		&endless{remaining: 100_000}))
 	require.NoError(t, err)
 	var before, after runtime.MemStats
 	n := 0
@@ -162,7 +164,9 @@ func TestTheReportHoldsNoPassword(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, report.Add(bulkimport.Row{Line: 2, UserID: "hong"}, fault.InvalidField("name", "이유, 하나")))
 	require.NoError(t, report.Add(bulkimport.Row{Line: 3, UserID: "p@ss word"}, fault.InvalidField("userId", "x")))
-	require.NoError(t, report.Add(bulkimport.Row{Line: 4, UserID: "slipped", Bad: errors.New("x")}, errors.New("internals")))
+	require.NoError(t, report.Add(bulkimport.Row{Line: 4, UserID: "slipped", Bad: errors.New("x")},
+		errors.New("internals")))
 	require.NoError(t, report.Flush())
-	require.Equal(t, "line,user_id,field,reason\n2,hong,name,\"이유, 하나\"\n3,,userId,x\n4,,,처리 중 오류가 발생하였습니다\n", out.String())
+	require.Equal(t, "line,user_id,field,reason\n2,hong,name,\"이유, 하나\"\n3,,userId,x\n4,,,처리 중 오류가 발생하였습니다\n",
+		out.String())
 }

@@ -16,9 +16,10 @@ type record struct {
 	tooLong bool
 }
 
-// records splits a file into records. A line end within a quoted field belongs to the field: a reader that split at every line end would
-// take part of a customer's name for a record of its own. A quote that is never closed makes the rest of the file one record, which is too
-// long or not CSV, so that nothing after it is taken for something that it is not. Memory is bounded by longest.
+// records splits a file into records. A line end within a quoted field belongs to the field: a reader that split at
+// every line end would take part of a customer's name for a record of its own. A quote that is never closed makes the
+// rest of the file one record, which is too long or not CSV, so that nothing after it is misread. Memory is bounded by
+// longest.
 type records struct {
 	in     *bufio.Reader
 	line   int // of the next record
@@ -29,7 +30,7 @@ func newRecords(in io.Reader) *records {
 	return &records{in: bufio.NewReaderSize(in, longest), line: 1}
 }
 
-// peek returns the beginning of the file. Trouble with reading it is that of the first record.
+// peek returns the beginning of the file. An error of reading it is that of the first record.
 func (r *records) peek() []byte {
 	ahead, _ := r.in.Peek(longest)
 	return ahead

@@ -21,11 +21,13 @@ func TestAQuotedLineEndMakesNoRecord(t *testing.T) {
 	for _, end := range []string{"\n", "\r\n", "\r"} {
 		rows := read(t, strings.Join([]string{
 			"user_id,password,name,lines,permissions", "before,Korrekt-Pferd-7,홍,,",
-			`victim,Korrekt-Pferd-8,"홍`, "evil-row-1,Korrekt-Pferd-8,침입자,01099998888,BILL_INQUIRY", `시험",,`, "after,Korrekt-Pferd-9,김,,",
+			`victim,Korrekt-Pferd-8,"홍`, "evil-row-1,Korrekt-Pferd-8,침입자,01099998888,BILL_INQUIRY", `시험",,`,
+			"after,Korrekt-Pferd-9,김,,",
 		}, end))
 		require.Len(t, rows, 3)
 		require.Equal(t, []string{"before", "victim", "after"}, []string{rows[0].UserID, rows[1].UserID, rows[2].UserID})
-		require.Equal(t, []int{2, 3, 6}, []int{rows[0].Line, rows[1].Line, rows[2].Line}, "a record is named by its first line")
+		require.Equal(t, []int{2, 3, 6}, []int{rows[0].Line, rows[1].Line, rows[2].Line},
+			"a record is named by its first line")
 		require.Equal(t, "홍\nevil-row-1,Korrekt-Pferd-8,침입자,01099998888,BILL_INQUIRY\n시험", rows[1].Name)
 		_, err := auth.ParseName(rows[1].Name)
 		require.Error(t, err, "no name has a line end: the record is refused as one")
@@ -61,8 +63,8 @@ func readBytes(t *testing.T, raw []byte) []bulkimport.Row {
 	return rows
 }
 
-// TestWhatKoreanExcelWritesIsRead: CP949, with the first Korean text early or late in the file.
-func TestWhatKoreanExcelWritesIsRead(t *testing.T) {
+// TestFilesOfKoreanExcelAreRead: CP949, with the first Korean text early or late in the file.
+func TestFilesOfKoreanExcelAreRead(t *testing.T) {
 	t.Parallel()
 	for _, before := range []int{0, 20_000} {
 		text := "user_id,name,password\r\n" + strings.Repeat("ascii,Kim,x\r\n", before) + "hong,\"홍, 길동\",똠방각하\r\n"
@@ -89,7 +91,7 @@ func TestAFileHasOneCharset(t *testing.T) {
 	require.Error(t, rows[len(rows)-1].Bad)
 }
 
-func TestUTF16SaysWhatToDo(t *testing.T) {
+func TestUTF16IsAClearError(t *testing.T) {
 	t.Parallel()
 	for _, little := range []bool{true, false} {
 		for _, mark := range []string{"\uFEFF", ""} {

@@ -53,7 +53,7 @@ func (p *ParkedChanges) Resolve(ctx context.Context, order id.ID, r product.Reso
 	return product.Proposed, unavailable(badAnswer(fmt.Errorf("result %q", verdict.Result)))
 }
 
-// Reconciliations implements ports.BookChecks for one service. A run that may have been started is not started by
+// Reconciliations implements ports.Reconciler for one service. A run that may have been started is not started by
 // another instance. SERVICE_UNAVAILABLE when no instance answers.
 type Reconciliations struct{ service service }
 
@@ -64,7 +64,7 @@ func (s *Services) Reconciliations(name string) *Reconciliations {
 	return &Reconciliations{service{s, name, changeTimeout}}
 }
 
-// Start implements ports.BookChecks.
+// Start implements ports.Reconciler.
 func (r *Reconciliations) Start(ctx context.Context, from, to time.Time) (product.ReconciliationRun, error) {
 	window := gen.ReconciliationWindow{From: from, To: to}
 	answer, err := askOnce[gen.Reconciliation](ctx, r.service,
@@ -81,7 +81,7 @@ func (r *Reconciliations) Start(ctx context.Context, from, to time.Time) (produc
 // lastRun names the newest run in place of an id.
 const lastRun = "last"
 
-// Report implements ports.BookChecks.
+// Report implements ports.Reconciler.
 func (r *Reconciliations) Report(ctx context.Context, run id.ID) (product.ReconciliationReport, error) {
 	name := lastRun
 	if !run.IsZero() {

@@ -12,13 +12,13 @@ import (
 	"phonebill/ports"
 )
 
-// Devices implements ports.Devices: "d1." + base64url(tag, device id, HMAC). The tag is a keyed hash of the folded user id, cut short; the
-// HMAC binds the device to the user and his password hash. Nothing of a cookie is stored (ADR 16).
+// Devices implements ports.Devices: "d1." + base64url(tag, device id, HMAC). The tag is a keyed hash of the folded user
+// id, cut short; the HMAC binds the device to the user and the password hash. Nothing of a cookie is stored (ADR 16).
 type Devices struct{ vault ports.Vault }
 
 var _ ports.Devices = Devices{}
 
-// NewDevices answers cookies keyed by the vault's index key.
+// NewDevices returns cookies keyed by the vault's index key.
 func NewDevices(v ports.Vault) Devices { return Devices{v} }
 
 const (
@@ -27,7 +27,7 @@ const (
 	deviceSize   = tagSize + 16 + macSize
 )
 
-// Mint answers the cookie of the account's device.
+// Mint returns the cookie of the account's device.
 func (d Devices) Mint(account auth.User, device id.ID) auth.DeviceCookie {
 	tag := d.tag(account.UserID.Folded())
 	raw := bytes.Join([][]byte{tag, device[:], d.mac(account, device)}, nil)
@@ -36,7 +36,7 @@ func (d Devices) Mint(account auth.User, device id.ID) auth.DeviceCookie {
 	}
 }
 
-// Read answers the device of a cookie that Mint made for this account as it is.
+// Read returns the device of a cookie that Mint made for this account as it is.
 func (d Devices) Read(account auth.User, value personal.Secret) (id.ID, bool) {
 	raw, ok := parts(value)
 	if !ok {
@@ -52,10 +52,11 @@ func (d Devices) Names(user auth.UserID, value personal.Secret) bool {
 	return ok && (hmac.Equal(raw[:tagSize], d.tag(user.Folded())) || hmac.Equal(raw[:tagSize], d.tag(user)))
 }
 
-// parts is the decoded value, of the right length.
+// parts returns the decoded value, of the right length.
 func parts(value personal.Secret) (raw []byte, ok bool) {
 	clear := value.Reveal()
-	if len(clear) != len(devicePrefix)+base64.RawURLEncoding.EncodedLen(deviceSize) || clear[:len(devicePrefix)] != devicePrefix {
+	if len(clear) != len(devicePrefix)+base64.RawURLEncoding.EncodedLen(deviceSize) ||
+		clear[:len(devicePrefix)] != devicePrefix {
 		return nil, false
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(clear[len(devicePrefix):])

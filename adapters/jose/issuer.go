@@ -1,5 +1,5 @@
-// Package jose issues and verifies access tokens (JWT per RFC 9068, EdDSA over Ed25519) and publishes the keys (JWKS, RFC 7517);
-// it also derives refresh tokens.
+// Package jose issues and verifies access tokens (JWT per RFC 9068, EdDSA over Ed25519) and publishes the keys (JWKS,
+// RFC 7517); it also derives refresh tokens.
 package jose
 
 import (
@@ -35,7 +35,7 @@ const (
 	Type = "at+jwt"
 )
 
-// Claims of our own beside the registered ones.
+// Private claims in addition to the registered ones.
 const (
 	claimSession     = "sid"
 	claimRoles       = "roles"
@@ -79,8 +79,8 @@ func NewIssuer(
 	return i, i.Reload(ctx)
 }
 
-// Reload reads the keys again: a rotation by another instance or by command is picked up, a next key begins in its time, a retired one
-// is used no more. Call it every second or so.
+// Reload reads the keys again: a rotation by another instance or by command is picked up, a next key begins in its
+// time, a retired one is not used any more. Call it every second or so.
 func (i *TokenIssuer) Reload(ctx context.Context) error {
 	list, err := i.keys.List(ctx)
 	if err != nil {
@@ -121,7 +121,8 @@ func key(k auth.SigningKey) (jwk.Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jose: %w", err)
 	}
-	for name, v := range map[string]any{jwk.KeyIDKey: k.KeyID, jwk.AlgorithmKey: jwa.EdDSA(), jwk.KeyUsageKey: jwk.ForSignature} {
+	for name, v := range map[string]any{jwk.KeyIDKey: k.KeyID, jwk.AlgorithmKey: jwa.EdDSA(),
+		jwk.KeyUsageKey: jwk.ForSignature} {
 		if err := private.Set(name, v); err != nil {
 			return nil, fmt.Errorf("jose: %w", err)
 		}
@@ -129,7 +130,7 @@ func key(k auth.SigningKey) (jwk.Key, error) {
 	return private, nil
 }
 
-// JWKS answers the public keys that are good (next, current, previous), newest first, as RFC 7517 JSON.
+// JWKS returns the public keys that are valid (next, current, previous), newest first, as RFC 7517 JSON.
 func (i *TokenIssuer) JWKS() []byte {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
@@ -138,7 +139,7 @@ func (i *TokenIssuer) JWKS() []byte {
 
 var errNoSigner = errors.New("jose: no key may sign")
 
-// Issue answers a signed JWT, good from now until p.ExpiresAt; SERVICE_UNAVAILABLE when every key is retired.
+// Issue returns a signed JWT, valid from now until p.ExpiresAt; SERVICE_UNAVAILABLE when every key is retired.
 func (i *TokenIssuer) Issue(_ context.Context, p auth.Principal, now time.Time) (personal.Secret, error) {
 	lines := make([]string, len(p.Lines))
 	for n, l := range p.Lines {

@@ -143,7 +143,8 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		"two auds":         forge(t, head(nil), body(map[string]any{"aud": []string{"phonebill-api", "x"}}), ours),
 		"no jti":           forge(t, head(nil), body(map[string]any{"jti": ""}), ours),
 		"iat in future":    forge(t, head(nil), body(map[string]any{"iat": noon.Add(time.Hour).Unix()}), ours),
-		"lives too long":   forge(t, head(nil), body(map[string]any{"exp": noon.Add(30*time.Minute + time.Second).Unix()}), ours),
+		"lives too long": forge(t, head(nil), body(map[string]any{"exp": noon.Add(30*time.Minute + time.Second).Unix()}),
+			ours),
 		"negative epoch":   forge(t, head(nil), body(map[string]any{"epoch": -1}), ours),
 		"jwk in the head":  forge(t, head(map[string]any{"kid": "", "jwk": jwkOf(stranger)}), body(nil), by(stranger)),
 		"jwk beside a kid": forge(t, head(map[string]any{"jwk": jwkOf(stranger)}), body(nil), by(stranger)),
@@ -156,7 +157,8 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		_, err := v.Verify(t.Context(), token, noon)
 		require.ErrorIs(t, err, fault.New(fault.TokenInvalid), name)
 	}
-	_, err = v.Verify(t.Context(), forge(t, head(nil), body(map[string]any{"exp": noon.Add(-time.Second).Unix()}), ours), noon)
+	_, err = v.Verify(t.Context(), forge(t, head(nil), body(map[string]any{"exp": noon.Add(-time.Second).Unix()}), ours),
+		noon)
 	require.ErrorIs(t, err, fault.New(fault.TokenExpired))
 }
 

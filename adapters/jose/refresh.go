@@ -12,11 +12,11 @@ import (
 	"phonebill/ports"
 )
 
-// RefreshTokens implements ports.RefreshTokens: "r1." + base64url(sid, generation, HMAC). Nothing of a token is stored; the
-// session's row says which generation is good (ADR 15).
+// RefreshTokens implements ports.RefreshTokens: "r1." + base64url(sid, generation, HMAC). Nothing of a token is stored;
+// the session's row has the valid generation (ADR 15).
 type RefreshTokens struct{ vault ports.Vault }
 
-// NewRefreshTokens answers tokens keyed by the vault's index key.
+// NewRefreshTokens returns tokens keyed by the vault's index key.
 func NewRefreshTokens(v ports.Vault) RefreshTokens { return RefreshTokens{v} }
 
 const (
@@ -25,7 +25,7 @@ const (
 	macSize       = 32
 )
 
-// Make answers the one token of that session and generation.
+// Make returns the one token of that session and generation.
 func (t RefreshTokens) Make(sid id.ID, generation int) personal.Secret {
 	body := make([]byte, bodySize, bodySize+macSize)
 	copy(body, sid[:])
@@ -35,7 +35,7 @@ func (t RefreshTokens) Make(sid id.ID, generation int) personal.Secret {
 
 func (t RefreshTokens) mac(body []byte) []byte { return t.vault.Index("refresh-token", string(body)) }
 
-// Read answers what Make was given, or REFRESH_TOKEN_INVALID.
+// Read returns the arguments of Make, or REFRESH_TOKEN_INVALID.
 func (t RefreshTokens) Read(token personal.Secret) (id.ID, int, error) {
 	clear := token.Reveal()
 	refused := fault.New(fault.RefreshTokenInvalid)

@@ -79,7 +79,7 @@ func TestAnIssuerFollowsTheScheduleWithoutARestart(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "nothing is signed with a retired key")
 }
 
-// rotating is an issuer with two keys and a verifier that counts its fetches.
+// rotating returns an issuer with two keys and a verifier that counts its fetches.
 func rotating(t *testing.T) (v *jose.Verifier, old, young string, fetches *int, broken *error) {
 	t.Helper()
 	keys := &memory.SigningKeys{}
@@ -142,7 +142,8 @@ func TestAKeyThatIsNamedButNotHereYetIsNoReasonToLogOut(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestARemovedKeyIsNotRememberedByALateVerification lets many verify while the key goes: none of them may leave it behind.
+// TestARemovedKeyIsNotRememberedByALateVerification lets many verify while the key goes: none of them may leave it
+// behind.
 func TestARemovedKeyIsNotRememberedByALateVerification(t *testing.T) {
 	t.Parallel()
 	v, old, young, _, _ := rotating(t)
@@ -161,8 +162,8 @@ func TestARemovedKeyIsNotRememberedByALateVerification(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.TokenInvalid))
 }
 
-// TestNoTokenMakesUsCallAnybody has tokens that point to a key server; it must not be asked.
-func TestNoTokenMakesUsCallAnybody(t *testing.T) {
+// TestNoTokenCausesACall has tokens that point to a key server; it must not be asked.
+func TestNoTokenCausesACall(t *testing.T) {
 	t.Parallel()
 	called := false
 	evil := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called = true }))

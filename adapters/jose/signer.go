@@ -9,8 +9,8 @@ import (
 	"phonebill/ports"
 )
 
-// Signer implements ports.Signer with the token issuer's Ed25519 keys. What it signs must not be able to pass for the header and payload
-// of a token.
+// Signer implements ports.Signer with the token issuer's Ed25519 keys. The statements must not be valid as the header
+// and payload of a token.
 type Signer struct {
 	keys ports.SigningKeys
 	now  ports.Clock
@@ -36,7 +36,7 @@ func (s Signer) Sign(ctx context.Context, statement []byte) (string, []byte, err
 	return k.KeyID, ed25519.Sign(private(k), statement), nil
 }
 
-// Signed looks among all keys, retired ones too: a statement of the past stays true.
+// Signed tries all keys, retired ones too: a statement of the past stays valid.
 func (s Signer) Signed(ctx context.Context, keyID string, statement, signature []byte) (bool, error) {
 	keys, err := s.keys.List(ctx)
 	if err != nil {

@@ -24,40 +24,41 @@ import (
 	"phonebill/ports"
 )
 
-// FetchKeys answers the issuer's JWKS as JSON.
+// FetchKeys returns the issuer's JWKS as JSON.
 type FetchKeys func(ctx context.Context) ([]byte, error)
 
 const (
 	maxToken = 8 << 10         // longer tokens are refused unread
-	leeway   = 5 * time.Second // for iat of a clock ahead of ours
+	leeway   = 5 * time.Second // for iat of a clock that is ahead
 	refetch  = 5 * time.Second // an unknown kid asks for the keys at most this often
 	remember = 20_000          // verified tokens kept, per half of the cache
 )
 
-// maxAge is the lifetime of our tokens: revocations are forgotten after it, so no token may live longer.
+// maxAge is the lifetime of access tokens: revocations are forgotten after it, so no token may live longer.
 var maxAge = auth.DefaultSessions().Access
 
-// Verifier implements ports.AccessVerifier and ports.AcceptedKeys: EdDSA only, keys by kid from the issuer's JWKS and from nowhere
-// else (jku, x5u and jwk headers are never looked at), and of those only the ones that Accept named. Verified tokens are remembered by
-// their SHA-256 until they expire, in bounded memory; revocation is somebody else's question. It is safe for concurrent use.
+// Verifier implements ports.AccessVerifier and ports.AcceptedKeys: EdDSA only, keys by kid from the issuer's JWKS and
+// from nowhere else (jku, x5u and jwk headers are ignored), and of those only the ones that Accept named. Verified
+// tokens are remembered by their SHA-256 until they expire, in bounded memory; it does not check revocation. It is safe
+// for concurrent use.
 type Verifier struct {
 	fetch FetchKeys
 
 	mu           sync.RWMutex
 	keys         map[string]ed25519.PublicKey
-	acceptedKIDs []string  // the only kids that are accepted; nil = nobody has told
+	acceptedKIDs []string  // the only kids that are accepted; nil = Accept was never called
 	tried        time.Time // when an unknown kid last asked for the keys
 	turn         uint64    // counts changes of the keys
 	recent       map[[sha256.Size]byte]auth.Principal
 	older        map[[sha256.Size]byte]auth.Principal
 }
 
-// NewVerifier answers a verifier without keys; it fetches them when the first token comes, or on Refresh.
+// NewVerifier returns a verifier without keys; it fetches them when the first token comes, or on Refresh.
 func NewVerifier(fetch FetchKeys) *Verifier {
 	return &Verifier{fetch: fetch, recent: map[[sha256.Size]byte]auth.Principal{}}
 }
 
-// Refresh fetches the keys. A kid that is gone is refused from then on, remembered tokens included.
+// Refresh fetches the keys. A kid that is missing then is refused from then on, also for remembered tokens.
 func (v *Verifier) Refresh(ctx context.Context) error {
 	raw, err := v.fetch(ctx)
 	if err != nil {
@@ -84,7 +85,8 @@ func (v *Verifier) Refresh(ctx context.Context) error {
 	return nil
 }
 
-// hold takes the keys that are accepted; when one is gone, everything remembered is forgotten with it. The caller holds the lock.
+// setKeys replaces the keys that are accepted; when one is removed, all remembered tokens are forgotten. The caller
+// holds the lock.
 func (v *Verifier) setKeys(keys map[string]ed25519.PublicKey) {
 	if v.acceptedKIDs != nil {
 		maps.DeleteFunc(keys, func(kid string, _ ed25519.PublicKey) bool { return !slices.Contains(v.acceptedKIDs, kid) })
@@ -98,8 +100,8 @@ func (v *Verifier) setKeys(keys map[string]ed25519.PublicKey) {
 	v.keys, v.turn = keys, v.turn+1
 }
 
-// Accept implements ports.AcceptedKeys: a key that is not named is refused at once, tokens that are remembered included; one that is
-// not held yet is fetched.
+// Accept implements ports.AcceptedKeys: a key that is not named is refused at once, also for remembered tokens; a
+// missing one is fetched.
 func (v *Verifier) Accept(ctx context.Context, kids []string) error {
 	if !v.accept(kids) {
 		return nil
@@ -107,7 +109,7 @@ func (v *Verifier) Accept(ctx context.Context, kids []string) error {
 	return v.Refresh(ctx)
 }
 
-// accept tells whether there are keys to fetch.
+// accept reports whether there are keys to fetch.
 func (v *Verifier) accept(kids []string) (missing bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -123,15 +125,15 @@ func (v *Verifier) accept(kids []string) (missing bool) {
 	return false
 }
 
-// Ready tells whether keys are there.
+// Ready reports whether there are keys.
 func (v *Verifier) Ready() bool {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return len(v.keys) > 0
 }
 
-// Verify answers who the token speaks for, or TOKEN_EXPIRED or TOKEN_INVALID; SERVICE_UNAVAILABLE when there are no keys and none
-// can be had.
+// Verify returns the principal of the token, or TOKEN_EXPIRED or TOKEN_INVALID; SERVICE_UNAVAILABLE when there are no
+// keys and none can be fetched.
 func (v *Verifier) Verify(ctx context.Context, token string, now time.Time) (auth.Principal, error) {
 	if len(token) > maxToken {
 		return auth.Principal{}, fault.New(fault.TokenInvalid)
@@ -151,7 +153,7 @@ func (v *Verifier) Verify(ctx context.Context, token string, now time.Time) (aut
 	return p, nil
 }
 
-// recall also tells of which turn the keys are.
+// recall also returns the generation of the keys.
 func (v *Verifier) recall(sum [sha256.Size]byte) (auth.Principal, bool, uint64) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
@@ -162,8 +164,8 @@ func (v *Verifier) recall(sum [sha256.Size]byte) (auth.Principal, bool, uint64) 
 	return p, ok, v.turn
 }
 
-// remember keeps two generations: when the younger is full it becomes the older, and the older is dropped whole. When the keys have
-// changed since turn, the token's may be gone, and nothing is remembered.
+// remember keeps two generations of tokens: when the younger is full it becomes the older, and the older is dropped
+// whole. When the keys have changed since turn, the token's key may be gone, and nothing is remembered.
 func (v *Verifier) remember(sum [sha256.Size]byte, p auth.Principal, turn uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -176,7 +178,7 @@ func (v *Verifier) remember(sum [sha256.Size]byte, p auth.Principal, turn uint64
 	v.recent[sum] = p
 }
 
-// header and claims are the parts of a token that are looked at.
+// header and claims are the parts of a token that are read.
 type header struct {
 	Algorithm string `json:"alg"`
 	Type      string `json:"typ"`
@@ -225,7 +227,8 @@ func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (aut
 		return auth.Principal{}, invalid(err)
 	}
 	var h header
-	if err := json.Unmarshal(raw, &h); err != nil || h.Algorithm != jwa.EdDSA().String() || h.Type != Type || h.KeyID == "" ||
+	if err := json.Unmarshal(raw, &h); err != nil || h.Algorithm != jwa.EdDSA().String() || h.Type != Type ||
+		h.KeyID == "" ||
 		h.Critical != nil {
 		return auth.Principal{}, invalid(errToken)
 	}
@@ -257,13 +260,14 @@ func (c claims) principal(now time.Time) (auth.Principal, error) {
 		return auth.Principal{}, invalid(errToken)
 	}
 	return auth.Principal{
-		UserID: user, SessionID: sid, CustomerID: c.Customer, Lines: lines, Roles: c.Roles, Permissions: c.Permissions, Duties: c.Duties,
-		Epoch: c.Epoch, ExpiresAt: expires,
+		UserID: user, SessionID: sid, CustomerID: c.Customer, Lines: lines, Roles: c.Roles, Permissions: c.Permissions,
+		Duties: c.Duties, Epoch: c.Epoch, ExpiresAt: expires,
 	}, nil
 }
 
-// key answers the public key of a kid. One that is not known asks the issuer, but not more often than refetch, however many
-// strange tokens come and whether or not the issuer answers; once it was told which keys are good, it asks for those alone.
+// key returns the public key of a kid. An unknown one is fetched from the issuer, but not more often than refetch,
+// however many unknown tokens come and whether or not the issuer responds; once Accept has named the valid keys, only
+// those are fetched.
 func (v *Verifier) key(ctx context.Context, kid string, now time.Time) (ed25519.PublicKey, error) {
 	pub, held, good := v.held(kid)
 	switch {
@@ -285,27 +289,27 @@ func (v *Verifier) key(ctx context.Context, kid string, now time.Time) (ed25519.
 	return nil, invalid(errToken)
 }
 
-// standing is what was told of a kid.
+// keyStatus is what Accept has said about a kid.
 type keyStatus uint8
 
 const (
 	notListed keyStatus = iota
-	accepted            // it is good
-	refused             // it is not among the good ones
+	accepted            // named by Accept
+	refused             // not named by Accept
 )
 
 func (v *Verifier) held(kid string) (ed25519.PublicKey, bool, keyStatus) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	told := notListed
+	status := notListed
 	if v.acceptedKIDs != nil {
-		told = refused
+		status = refused
 	}
 	if slices.Contains(v.acceptedKIDs, kid) {
-		told = accepted
+		status = accepted
 	}
 	pub, ok := v.keys[kid]
-	return pub, ok, told
+	return pub, ok, status
 }
 
 func (v *Verifier) mayFetch(now time.Time) bool {

@@ -24,7 +24,7 @@ type Alerts struct {
 	lastWritten map[trouble]*written
 }
 
-// trouble is what repeats itself.
+// trouble identifies a repeated alert.
 type trouble struct {
 	kind    alert.Kind
 	subject string
@@ -32,21 +32,22 @@ type trouble struct {
 
 type written struct {
 	at    time.Time
-	again int // raised since, and not told
+	again int // raised since, and not written
 }
 
-// repeatIn is how long a person who has been told of a trouble is not told of it again, however often it happens.
+// repeatIn is how long repeats of an alert of the same kind and subject are not written.
 const repeatIn = time.Minute
 
-// forgetIn is when what was not said of a trouble is not worth saying any more.
+// forgetIn is the age at which the count of unwritten repeats is dropped.
 const forgetIn = 24 * time.Hour
 
 var _ ports.Alerts = (*Alerts)(nil)
 
-// New answers alerts that are written to log, at level ERROR with the kind as the attribute "alert", and counted as alerts_total by kind.
-// That things are well again is an alert too and as loud, so that it reaches whoever heard of the trouble. registerer may be nil; one
-// that refuses costs the metric, not the alerts. What happens with every call is written once a minute for each kind and subject, with the
-// attribute "unsaid": how often it has happened since it was last written. All of it is counted.
+// NewAlerts returns alerts that are written to log, at level ERROR with the kind as the attribute "alert", and counted
+// as alerts_total by kind. A recovery is an alert at the same level, so that it reaches the same people. registerer may
+// be nil; one that refuses costs the metric, not the alerts. A repeated alert is written once a minute for each kind
+// and subject, with the attribute "unsaid": how often it has happened since it was last written. All of them are
+// counted.
 func NewAlerts(log *slog.Logger, registerer prometheus.Registerer) *Alerts {
 	a := &Alerts{log: log, lastWritten: map[trouble]*written{}, total: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "alerts_total", Help: "Events that a person must hear of, by kind.",
@@ -70,21 +71,21 @@ func NewAlerts(log *slog.Logger, registerer prometheus.Registerer) *Alerts {
 // Raise counts, and writes what has not been written a moment ago.
 func (a *Alerts) Raise(ctx context.Context, raised alert.Alert) {
 	a.total.WithLabelValues(string(raised.Kind)).Inc()
-	unsaid, tell := a.due(raised, time.Now())
-	if !tell {
+	unsaid, write := a.due(raised, time.Now())
+	if !write {
 		return
 	}
-	said := []slog.Attr{
+	attrs := []slog.Attr{
 		slog.String("alert", string(raised.Kind)), slog.String("subject", raised.Subject), slog.String("note", raised.Note),
 	}
 	if unsaid > 0 {
-		said = append(said, slog.Int("unsaid", unsaid))
+		attrs = append(attrs, slog.Int("unsaid", unsaid))
 	}
-	a.log.LogAttrs(ctx, slog.LevelError, "alert", said...)
+	a.log.LogAttrs(ctx, slog.LevelError, "alert", attrs...)
 }
 
-// due tells whether it is time to write the alert, and how many like it were not written since the last one.
-func (a *Alerts) due(raised alert.Alert, now time.Time) (unsaid int, tell bool) {
+// due reports whether it is time to write the alert, and how many like it were not written since the last one.
+func (a *Alerts) due(raised alert.Alert, now time.Time) (unsaid int, write bool) {
 	if isTurn(raised.Kind) {
 		return 0, true
 	}
@@ -111,14 +112,16 @@ func (a *Alerts) due(raised alert.Alert, now time.Time) (unsaid int, tell bool) 
 	}
 }
 
-// turns tells that the kind is a turn for the worse or the better: each is told, for the last one heard must be how things are.
+// isTurn reports that the kind is a change for the worse or the better: each is written, so that the last one shows the
+// current state.
 func isTurn(k alert.Kind) bool {
 	switch k {
-	case alert.BreakerOpened, alert.BreakerClosed, alert.LedgerAway, alert.LedgerBack, alert.HistorySpooled, alert.HistoryStored:
+	case alert.BreakerOpened, alert.BreakerClosed, alert.LedgerAway, alert.LedgerBack, alert.HistorySpooled,
+		alert.HistoryStored:
 		return true
 	case alert.UnknownCode, alert.Refused, alert.OverQuota, alert.CallUnlogged, alert.DeliveryParked, alert.HistoryRefused,
-		alert.HistoryDamaged, alert.HistoryDiffers, alert.RowUnreadable, alert.SealedRefused, alert.AuditForged, alert.ChangeParked,
-		alert.ReconciliationDiffers, alert.OftenUnlocked, alert.ManySearches,
+		alert.HistoryDamaged, alert.HistoryDiffers, alert.RowUnreadable, alert.SealedRefused, alert.AuditForged,
+		alert.ChangeParked, alert.ReconciliationDiffers, alert.OftenUnlocked, alert.ManySearches,
 		alert.UserIDsClash, alert.LineElsewhere:
 	}
 	return false

@@ -38,11 +38,12 @@ func TestAlerts(t *testing.T) {
 	portstest.Alerts(t, func(t *testing.T) (ports.Alerts, func(alert.Kind) int) {
 		t.Helper()
 		registry := prometheus.NewRegistry()
-		return logsink.NewAlerts(slog.New(slog.DiscardHandler), registry), func(k alert.Kind) int { return counted(t, registry, k) }
+		return logsink.NewAlerts(slog.New(slog.DiscardHandler), registry),
+			func(k alert.Kind) int { return counted(t, registry, k) }
 	})
 }
 
-func TestTheLineThatAlarmsLookFor(t *testing.T) {
+func TestTheLogLineOfAnAlert(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	a := logsink.NewAlerts(slog.New(slog.NewJSONHandler(&log, nil)), nil)
@@ -67,13 +68,14 @@ func TestTheRegistererMayBeSharedOrRefuse(t *testing.T) {
 	require.NotContains(t, log.String(), "not counted")
 
 	other := prometheus.NewRegistry()
-	other.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "alerts_total", Help: "somebody else's"}))
+	other.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "alerts_total", Help: "another collector"}))
 	logsink.NewAlerts(logger, other).Raise(t.Context(), alert.Alert{Kind: alert.OverQuota})
 	require.Contains(t, log.String(), "not counted")
 }
 
-// TestAStormIsToldOnceAMinute: with how often it was not; turns for the worse and the better are told each time.
-func TestAStormIsToldOnceAMinute(t *testing.T) {
+// TestRepeatedAlertsAreWrittenOnceAMinute: with the count of the others; changes for the worse and the better are
+// written each time.
+func TestRepeatedAlertsAreWrittenOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		registry := prometheus.NewRegistry()

@@ -32,10 +32,12 @@ func TestANoticeHoldsNothingPersonal(t *testing.T) {
 	var out bytes.Buffer
 	day, err := calendar.ParseDate("d", "2026-12-01")
 	require.NoError(t, err)
-	require.NoError(t, logsink.NewNotifier(slog.New(slog.NewJSONHandler(&out, nil))).ChangeEnded(t.Context(), product.Order{
-		ID: id.ID{1}, UserID: "hong1234", CustomerID: "C-0001", Line: portstest.Line(1), State: product.Rejected, EffectiveDate: day,
-		FailureReason: "미납",
-	}))
+	require.NoError(t, logsink.NewNotifier(slog.New(slog.NewJSONHandler(&out, nil))).ChangeEnded(t.Context(),
+		product.Order{
+			ID: id.ID{1}, UserID: "hong1234", CustomerID: "C-0001", Line: portstest.Line(1), State: product.Rejected,
+			EffectiveDate: day,
+			FailureReason: "미납",
+		}))
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(out.Bytes(), &line))
 	delete(line, "time")

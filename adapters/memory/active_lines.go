@@ -23,8 +23,10 @@ type activeLine struct {
 
 type activity struct{ seen, due time.Time }
 
-// Seen notes the lines.
-func (a *ActiveLines) NoteActiveLine(_ context.Context, k freshness.Kind, lines []line.Number, at, due time.Time) error {
+// NoteActiveLine notes the lines.
+func (a *ActiveLines) NoteActiveLine(
+	_ context.Context, k freshness.Kind, lines []line.Number, at, due time.Time,
+) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.m == nil {
@@ -53,7 +55,9 @@ func (a *ActiveLines) Due(
 			due = append(due, key.line)
 		}
 	}
-	slices.SortFunc(due, func(x, y line.Number) int { return a.m[activeLine{k, x}].due.Compare(a.m[activeLine{k, y}].due) })
+	slices.SortFunc(due, func(x, y line.Number) int {
+		return a.m[activeLine{k, x}].due.Compare(a.m[activeLine{k, y}].due)
+	})
 	due = due[:min(n, len(due))]
 	for _, l := range due {
 		a.m[activeLine{k, l}].due = now.Add(lease)
@@ -61,7 +65,7 @@ func (a *ActiveLines) Due(
 	return due, nil
 }
 
-// Done says when the line is due next.
+// Done sets when the line is due next.
 func (a *ActiveLines) Done(_ context.Context, k freshness.Kind, n line.Number, next time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

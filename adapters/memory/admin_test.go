@@ -34,7 +34,7 @@ func TestExactSearches(t *testing.T) {
 	portstest.ExactSearches(t, func(_ *testing.T) ports.ExactSearches { return &memory.ExactSearches{} })
 }
 
-func TestAccountIntake(t *testing.T) {
+func TestAccountImport(t *testing.T) {
 	t.Parallel()
 	portstest.AccountImport(t, registry)
 }
@@ -48,11 +48,15 @@ func TestAudit(t *testing.T) {
 	t.Parallel()
 	portstest.Audit(t, func(*testing.T) portstest.AuditFixture {
 		trail := &memory.AuditTrail{}
-		return portstest.AuditFixture{Trail: trail, Keys: memory.AuditKeys, Log: func(writer id.ID) ports.AuditLog { return trail.Log(writer) }}
+		return portstest.AuditFixture{Trail: trail, Keys: memory.AuditKeys,
+			Log: func(writer id.ID) ports.AuditLog { return trail.Log(writer) }}
 	})
 }
 
 func TestSigner(t *testing.T) {
 	t.Parallel()
-	portstest.Signer(t, func(*testing.T) (signer, other ports.Signer) { return memory.Signer{}, memory.Signer{KeyID: "other"} })
+	portstest.Signer(t, func(*testing.T) (signer, other ports.Signer) {
+		return memory.Signer{},
+			memory.Signer{KeyID: "other"}
+	})
 }

@@ -20,7 +20,7 @@ func (a *Alerts) Raise(_ context.Context, raised alert.Alert) {
 	a.raised = append(a.raised, raised)
 }
 
-// Raised answers a copy of all alerts, oldest first.
+// Raised returns a copy of all alerts, oldest first.
 func (a *Alerts) Raised() []alert.Alert {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -25,7 +25,7 @@ func NewAllowances(allowed quota.Allowance, now ports.Clock) *Allowances {
 	return &Allowances{allowed: allowed, now: now, calls: map[auth.UserID][]time.Time{}}
 }
 
-// Check looks.
+// Check reports whether the allowance is spent.
 func (a *Allowances) Check(_ context.Context, customer auth.UserID) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

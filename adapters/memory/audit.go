@@ -13,7 +13,7 @@ import (
 	"phonebill/core/id"
 )
 
-// AuditTrail implements ports.AuditTrail; Log answers logs that write into it.
+// AuditTrail implements ports.AuditTrail; Log returns logs that write into it.
 type AuditTrail struct {
 	mu          sync.Mutex
 	rows        []audit.Row
@@ -35,7 +35,7 @@ func (t *AuditTrail) Log(writer id.ID) *AuditLog {
 // OldLog begins the chain of a writer as release b0e8e26 writes it, without a key.
 func (t *AuditTrail) OldLog(writer id.ID) *AuditLog { return &AuditLog{writer: writer, trail: t} }
 
-// AuditKeys are the keys of writers.
+// AuditKeys returns the keys of writers.
 func AuditKeys(writer id.ID) []byte {
 	sum := sha256.Sum256(append([]byte("memory audit key "), writer[:]...))
 	return sum[:]
@@ -57,7 +57,7 @@ func (l *AuditLog) Append(_ context.Context, e audit.Entry) error {
 	return l.end.Follow(row)
 }
 
-// Entries answers a copy of everything appended, oldest first.
+// Entries returns a copy of everything appended, oldest first.
 func (t *AuditTrail) Entries() []audit.Entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -92,7 +92,7 @@ func (t *AuditTrail) RowsOf(ctx context.Context, writer id.ID, after int, yield 
 	})
 }
 
-// Heads answers the last row of every chain.
+// Heads returns the last row of every chain.
 func (t *AuditTrail) Heads(ctx context.Context) ([]audit.Head, error) {
 	var heads []audit.Head
 	err := t.Rows(ctx, func(r audit.Row) error {
@@ -105,7 +105,7 @@ func (t *AuditTrail) Heads(ctx context.Context) ([]audit.Head, error) {
 	return heads, err
 }
 
-// Checkpoints answers those above after.
+// Checkpoints returns those above after.
 func (t *AuditTrail) Checkpoints(_ context.Context, after int) ([]audit.Checkpoint, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,5 +1,6 @@
-// Package memory holds the fakes: one in-memory implementation of every driven port. They keep the ports' contracts (portstest
-// proves it) and are what the verbs are tested on. All are safe for concurrent use; their zero value is ready.
+// Package memory holds the fakes: one in-memory implementation of every driven port. They keep the ports' contracts
+// (portstest proves it) and are what the verbs are tested on. All are safe for concurrent use; their zero value is
+// ready.
 package memory
 
 import (
@@ -26,7 +27,7 @@ type Users struct {
 	raised map[auth.UserID]time.Time   // when the epoch was last raised
 }
 
-// ByID answers the account, or USER_NOT_FOUND.
+// ByID returns the account, or USER_NOT_FOUND.
 func (u *Users) ByID(_ context.Context, user auth.UserID) (auth.User, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -37,7 +38,7 @@ func (u *Users) ByID(_ context.Context, user auth.UserID) (auth.User, error) {
 	return own(found), nil
 }
 
-// ByLogin answers the account that a typed id means.
+// ByLogin returns the account that a typed id means.
 func (u *Users) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, error) {
 	u.mu.Lock()
 	meant := u.folded[typed.Folded()]
@@ -45,7 +46,7 @@ func (u *Users) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, erro
 	return u.ByID(ctx, meant)
 }
 
-// taken is when the account was made whose id is that one in any case. The caller holds the lock.
+// taken returns when the account was made whose id is that one in any case. The caller holds the lock.
 func (u *Users) taken(user auth.UserID) (since time.Time, ok bool) {
 	id, ok := u.folded[user.Folded()]
 	return u.m[id].CreatedAt, ok
@@ -71,7 +72,9 @@ func (u *Users) Create(_ context.Context, user auth.User) error {
 }
 
 // Change applies decide under the lock.
-func (u *Users) Change(_ context.Context, user auth.UserID, decide func(auth.User) (auth.User, error)) (auth.User, error) {
+func (u *Users) Change(
+	_ context.Context, user auth.UserID, decide func(auth.User) (auth.User, error),
+) (auth.User, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	before, ok := u.m[user]
@@ -94,7 +97,7 @@ func (u *Users) Change(_ context.Context, user auth.UserID, decide func(auth.Use
 	return own(u.store(after, before)), nil
 }
 
-// held is LINE_HELD when another account holds one of the lines. The caller holds the lock.
+// held returns LINE_HELD when another account holds one of the lines. The caller holds the lock.
 func (u *Users) held(user auth.UserID, lines []line.Number) error {
 	for _, n := range lines {
 		for _, other := range u.m {
@@ -134,7 +137,7 @@ func own(user auth.User) auth.User {
 	return user
 }
 
-// SawLogin records the time of a login.
+// RecordLogin records the time of a login.
 func (u *Users) RecordLogin(_ context.Context, user auth.UserID, at time.Time) error {
 	u.edit(user, func(x *auth.User) { x.LastLoginAt = at })
 	return nil
@@ -167,7 +170,9 @@ type Sessions struct {
 }
 
 // Create stores a new session and ends the user's oldest beyond policy.Devices.
-func (s *Sessions) Create(_ context.Context, session auth.Session, policy auth.SessionPolicy) ([]auth.Revocation, error) {
+func (s *Sessions) Create(
+	_ context.Context, session auth.Session, policy auth.SessionPolicy,
+) ([]auth.Revocation, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.m == nil {
@@ -186,8 +191,10 @@ func (s *Sessions) Create(_ context.Context, session auth.Session, policy auth.S
 	return ended, nil
 }
 
-// Live answers the user's live sessions, newest first.
-func (s *Sessions) Live(_ context.Context, user auth.UserID, policy auth.SessionPolicy, now time.Time) ([]auth.Session, error) {
+// Live returns the user's live sessions, newest first.
+func (s *Sessions) Live(
+	_ context.Context, user auth.UserID, policy auth.SessionPolicy, now time.Time,
+) ([]auth.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.live(user, policy, now), nil
@@ -240,7 +247,7 @@ func (s *Sessions) Sweep(_ context.Context, before time.Time, most int) (int, er
 	return len(over), nil
 }
 
-// Get answers the session, or NOT_FOUND.
+// Get returns the session, or NOT_FOUND.
 func (s *Sessions) Get(_ context.Context, sid id.ID) (auth.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -274,7 +281,7 @@ func (h *LoginHistory) Append(_ context.Context, e auth.LoginEvent) error {
 	return nil
 }
 
-// Events answers a copy of everything appended, oldest first.
+// Events returns a copy of everything appended, oldest first.
 func (h *LoginHistory) Events() []auth.LoginEvent {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -287,7 +294,7 @@ type SigningKeys struct {
 	keys []auth.SigningKey
 }
 
-// List answers all keys, newest first.
+// List returns all keys, newest first.
 func (k *SigningKeys) List(context.Context) ([]auth.SigningKey, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -316,7 +323,7 @@ func (k *SigningKeys) AddNext(_ context.Context, key auth.SigningKey, newest str
 	return nil
 }
 
-// begun is the key as it comes back: one without a beginning signs since it was made.
+// begun returns the key as it comes back: one without a beginning signs since it was made.
 func begun(key auth.SigningKey) auth.SigningKey {
 	if key.ActiveAt.IsZero() {
 		key.ActiveAt = key.CreatedAt
@@ -340,7 +347,7 @@ func (k *SigningKeys) Retire(_ context.Context, kid string, at time.Time) error 
 	return fault.New(fault.ResourceNotFound)
 }
 
-// found answers the entry, or NOT_FOUND.
+// found returns the entry, or NOT_FOUND.
 func found[K comparable, V any](m map[K]V, key K) (V, error) {
 	v, ok := m[key]
 	if !ok {

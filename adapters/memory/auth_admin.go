@@ -10,13 +10,13 @@ import (
 	"phonebill/core/line"
 )
 
-// Accounts implements ports.Accounts and ports.AccountIntake over Users and Guesses.
+// Accounts implements ports.Accounts and ports.AccountImport over Users and Guesses.
 type Accounts struct {
 	Users   *Users
 	Guesses *Guesses
 }
 
-// Search answers one page of the accounts that match.
+// Search returns one page of the accounts that match.
 func (a *Accounts) Search(ctx context.Context, f auth.AccountFilter) ([]auth.Account, int, error) {
 	a.Users.mu.Lock()
 	var all []auth.User
@@ -48,10 +48,10 @@ func matches(a auth.Account, f auth.AccountFilter) bool {
 		(f.Line.IsZero() || slices.Contains(a.Lines, f.Line)) && (f.Status == "" || status == f.Status)
 }
 
-// Clashes answers none: Create lets no two ids differ in case alone.
+// Clashes returns none: Create lets no two ids differ in case alone.
 func (*Accounts) Clashes(context.Context, int) ([]auth.UserID, error) { return nil, nil }
 
-// Known answers which ids are taken.
+// Known returns which ids are taken.
 func (a *Accounts) Known(_ context.Context, users []auth.UserID) (map[auth.UserID]time.Time, error) {
 	a.Users.mu.Lock()
 	defer a.Users.mu.Unlock()
@@ -64,7 +64,7 @@ func (a *Accounts) Known(_ context.Context, users []auth.UserID) (map[auth.UserI
 	return known, nil
 }
 
-// Holders answers which lines are held.
+// Holders returns which lines are held.
 func (a *Accounts) Holders(_ context.Context, lines []line.Number) (map[line.Number]auth.UserID, error) {
 	a.Users.mu.Lock()
 	defer a.Users.mu.Unlock()
@@ -104,7 +104,7 @@ func about(e auth.LoginEvent, user auth.UserID) bool {
 	return e.UserID == user || !e.Known && e.UserID.Same(user)
 }
 
-// Page answers one page of the events of an id, newest first.
+// Page returns one page of the events of an id, newest first.
 func (h *LoginHistory) Page(_ context.Context, user auth.UserID, number, size int) ([]auth.LoginEvent, int, error) {
 	var found []auth.LoginEvent
 	for _, e := range h.Events() {
@@ -119,7 +119,9 @@ func (h *LoginHistory) Page(_ context.Context, user auth.UserID, number, size in
 }
 
 // CountSince counts the events of one type of an id.
-func (h *LoginHistory) CountSince(_ context.Context, user auth.UserID, of auth.LoginEventType, since time.Time) (int, error) {
+func (h *LoginHistory) CountSince(
+	_ context.Context, user auth.UserID, of auth.LoginEventType, since time.Time,
+) (int, error) {
 	n := 0
 	for _, e := range h.Events() {
 		if about(e, user) && e.Type == of && !e.At.Before(since) {

@@ -27,7 +27,7 @@ type Guesses struct {
 	queue  keyqueue.Queue[auth.Subject]
 }
 
-// change applies decide under the lock; now is the zero time when nobody tried.
+// change applies decide under the lock; now is the zero time when there was no attempt.
 func (g *Guesses) change(s auth.Subject, now time.Time, decide func(auth.LockoutPolicy, auth.Attempts) auth.Attempts) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -103,14 +103,14 @@ func (g *Guesses) Clear(_ context.Context, user auth.UserID) error {
 	return nil
 }
 
-// Peek answers the stored state.
+// Peek returns the stored state.
 func (g *Guesses) Peek(_ context.Context, s auth.Subject) (auth.Attempts, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.m[s], nil
 }
 
-// Sweep forgets subjects that nobody tried for long.
+// Sweep deletes subjects without an attempt for long.
 func (g *Guesses) Sweep(_ context.Context, before, now time.Time, most int) (swept int, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -126,10 +126,11 @@ func (g *Guesses) Sweep(_ context.Context, before, now time.Time, most int) (swe
 // Devices implements ports.Devices without secrecy: its cookies are readable.
 type Devices struct{}
 
-// Mint answers user.hash.device.
+// Mint returns user.hash.device.
 func (d Devices) Mint(account auth.User, device id.ID) auth.DeviceCookie {
 	return auth.DeviceCookie{
-		Tag: hex.EncodeToString([]byte(account.UserID.Folded())), Value: personal.NewSecret(d.prefix(account) + device.String()),
+		Tag:   hex.EncodeToString([]byte(account.UserID.Folded())),
+		Value: personal.NewSecret(d.prefix(account) + device.String()),
 	}
 }
 
@@ -137,14 +138,14 @@ func (Devices) prefix(account auth.User) string {
 	return string(account.UserID) + "." + account.PasswordHash.Reveal() + "."
 }
 
-// Read answers what Mint was given for this account as it is.
+// Read returns the argument of Mint for this account as it is.
 func (d Devices) Read(account auth.User, value personal.Secret) (id.ID, bool) {
 	rest, ok := strings.CutPrefix(value.Reveal(), d.prefix(account))
 	device, err := id.Parse(rest)
 	return device, ok && err == nil
 }
 
-// Names looks at the beginning.
+// Names compares the beginning.
 func (Devices) Names(user auth.UserID, value personal.Secret) bool {
 	return strings.HasPrefix(strings.ToLower(value.Reveal()), string(user.Folded())+".")
 }
@@ -153,7 +154,9 @@ func (Devices) Names(user auth.UserID, value personal.Secret) bool {
 type Throttle struct{ buckets throttle.Buckets }
 
 // Take takes one call from the key's bucket.
-func (t *Throttle) Take(_ context.Context, key string, r throttle.Rate, now time.Time) (ok bool, retryIn time.Duration) {
+func (t *Throttle) Take(
+	_ context.Context, key string, r throttle.Rate, now time.Time,
+) (ok bool, retryIn time.Duration) {
 	return t.buckets.Take(key, r, now)
 }
 
@@ -198,7 +201,7 @@ func (k *ServiceKeys) Add(_ context.Context, key auth.ServiceKey) error {
 	return nil
 }
 
-// List answers every key, newest first.
+// List returns every key, newest first.
 func (k *ServiceKeys) List(context.Context) ([]auth.ServiceKey, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"phonebill/core/personal"
 )
 
-// SecondFactors implements ports.SecondFactors. Users, when set, hear whose second factor counts.
+// SecondFactors implements ports.SecondFactors. Users, when set, is updated with which users have a confirmed factor.
 type SecondFactors struct {
 	Users *Users
 	mu    sync.Mutex
@@ -19,7 +19,7 @@ type SecondFactors struct {
 	codes map[auth.UserID]map[personal.Secret]bool // true = used
 }
 
-// Get answers the account's TOTP.
+// Get returns the account's TOTP.
 func (f *SecondFactors) Get(_ context.Context, user auth.UserID) (auth.TOTP, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -95,7 +95,9 @@ func (f *SecondFactors) Accept(_ context.Context, user auth.UserID, step int64) 
 }
 
 // UseRecoveryCode takes a code once.
-func (f *SecondFactors) UseRecoveryCode(_ context.Context, user auth.UserID, code personal.Secret, _ time.Time) (bool, error) {
+func (f *SecondFactors) UseRecoveryCode(
+	_ context.Context, user auth.UserID, code personal.Secret, _ time.Time,
+) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	used, ok := f.codes[user][code]
@@ -133,13 +135,14 @@ func (f *SecondFactors) Remove(_ context.Context, user auth.UserID) error {
 	return nil
 }
 
-// OneTimeCodes implements ports.OneTimeCodes readably: the code of a step is the step's last six digits, whatever the secret.
+// OneTimeCodes implements ports.OneTimeCodes readably: the code of a step is the step's last six digits, whatever the
+// secret.
 type OneTimeCodes struct {
 	mu   sync.Mutex
 	made int
 }
 
-// NewSecret answers SECRET1, SECRET2, …
+// NewSecret returns SECRET1, SECRET2, …
 func (c *OneTimeCodes) NewSecret() personal.Secret {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -147,12 +150,12 @@ func (c *OneTimeCodes) NewSecret() personal.Secret {
 	return personal.NewSecret("SECRET" + strconv.Itoa(c.made))
 }
 
-// URI answers a readable URI.
+// URI returns a readable URI.
 func (*OneTimeCodes) URI(user auth.UserID, secret personal.Secret) personal.Secret {
 	return personal.NewSecret("otpauth://totp/" + string(user) + "?secret=" + secret.Reveal())
 }
 
-// Code is the code that is right at now.
+// Code returns the code that is right at now.
 func (*OneTimeCodes) Code(now time.Time) personal.Secret {
 	const digits = 1_000_000
 	return personal.NewSecret(strconv.FormatInt(digits+now.Unix()/30%digits, 10)[1:])
@@ -163,7 +166,7 @@ func (c *OneTimeCodes) Step(_, code personal.Secret, now time.Time) (int64, bool
 	return now.Unix() / 30, code == c.Code(now)
 }
 
-// NewRecoveryCodes answers code-aaaaa, …
+// NewRecoveryCodes returns code-aaaaa, …
 func (*OneTimeCodes) NewRecoveryCodes() []personal.Secret {
 	codes := make([]personal.Secret, auth.RecoveryCodes)
 	for i := range codes {

@@ -8,7 +8,7 @@ import (
 	"phonebill/core/id"
 )
 
-// Revocations implements ports.RevocationFeed over the fakes that it is given; nil ones have nothing to tell. Its clock is the real
+// Revocations implements ports.RevocationFeed over the given fakes; nil ones have no revocation. Its clock is the real
 // one, as a database's is.
 type Revocations struct {
 	Sessions *Sessions
@@ -16,26 +16,26 @@ type Revocations struct {
 	Keys     *SigningKeys
 }
 
-// Since answers what was noted since t.
+// Since returns what was noted since t.
 func (r *Revocations) Since(ctx context.Context, t time.Time) (auth.Feed, error) {
-	told := auth.Feed{AsOf: time.Now().UTC()}
+	feed := auth.Feed{AsOf: time.Now().UTC()}
 	if r.Sessions != nil {
-		told.Revocations = r.Sessions.notedSince(t)
+		feed.Revocations = r.Sessions.notedSince(t)
 	}
 	if r.Users != nil {
-		told.Revocations = append(told.Revocations, r.Users.raisedSince(t)...)
+		feed.Revocations = append(feed.Revocations, r.Users.raisedSince(t)...)
 	}
 	if r.Keys != nil {
 		keys, err := r.Keys.List(ctx)
 		if err != nil {
 			return auth.Feed{}, err
 		}
-		told.KeyIDs = []string{}
-		for _, k := range auth.DefaultKeys().Published(keys, told.AsOf) {
-			told.KeyIDs = append(told.KeyIDs, k.KeyID)
+		feed.KeyIDs = []string{}
+		for _, k := range auth.DefaultKeys().Published(keys, feed.AsOf) {
+			feed.KeyIDs = append(feed.KeyIDs, k.KeyID)
 		}
 	}
-	return told, nil
+	return feed, nil
 }
 
 // note remembers when a session was first seen revoked; the caller holds the lock.

@@ -42,14 +42,15 @@ func (l *LineTransfers) Propose(_ context.Context, n line.Number, t auth.LineTra
 	return t, nil
 }
 
-// TakenBy looks at those that wait.
+// TakenBy reads those that wait.
 func (l *LineTransfers) TakenBy(
 	_ context.Context, lines []line.Number, person string, now time.Time,
 ) (found auth.LineTransfer, n line.Number, taken bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, x := range l.m {
-		if x.Took() && x.Waits(now) && auth.UserID(x.ProposedBy).Same(auth.UserID(person)) && slices.Contains(lines, x.number) &&
+		if x.Took() && x.Waits(now) && auth.UserID(x.ProposedBy).Same(auth.UserID(person)) &&
+			slices.Contains(lines, x.number) &&
 			x.ExpiresAt.After(found.ExpiresAt) {
 			found, n, taken = x.LineTransfer, x.number, true
 		}
@@ -57,7 +58,7 @@ func (l *LineTransfers) TakenBy(
 	return found, n, taken, nil
 }
 
-// Waiting answers those that wait.
+// Waiting returns those that wait.
 func (l *LineTransfers) Waiting(_ context.Context, now time.Time, most int) ([]auth.LineTransfer, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

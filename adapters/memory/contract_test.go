@@ -68,10 +68,11 @@ func TestInquiries(t *testing.T) {
 
 func TestDeliveredInquiries(t *testing.T) {
 	t.Parallel()
-	portstest.DeliveredInquiries(t, func(*testing.T) (ports.Inquiries, ports.InquiryBatches, ports.Outbox[ports.BillResult]) {
-		s := &memory.Inquiries{Bills: &memory.Bills{}}
-		return s, s, s.Outbox()
-	})
+	portstest.DeliveredInquiries(t,
+		func(*testing.T) (ports.Inquiries, ports.InquiryBatches, ports.Outbox[ports.BillResult]) {
+			s := &memory.Inquiries{Bills: &memory.Bills{}}
+			return s, s, s.Outbox()
+		})
 }
 
 func TestInquiryBatches(t *testing.T) {
@@ -132,13 +133,13 @@ func TestNotifier(t *testing.T) {
 	t.Parallel()
 	portstest.Notifier(t, func(*testing.T) (ports.Notifier, func(id.ID) int) {
 		n := &memory.Notifier{}
-		return n, func(order id.ID) (told int) {
+		return n, func(order id.ID) (count int) {
 			for _, o := range n.Notified() {
 				if o.ID == order {
-					told++
+					count++
 				}
 			}
-			return told
+			return count
 		}
 	})
 }
@@ -181,7 +182,8 @@ func TestCallLog(t *testing.T) {
 		return log, func() (out []audit.Call) {
 			for _, c := range log.Calls() {
 				out = append(out, audit.Call{
-					ID: c.ID, Operation: c.Operation, Attempt: c.Attempt, Breaker: c.Breaker, Result: c.Result, HTTPStatus: c.HTTPStatus,
+					ID: c.ID, Operation: c.Operation, Attempt: c.Attempt, Breaker: c.Breaker, Result: c.Result,
+					HTTPStatus: c.HTTPStatus,
 				})
 			}
 			return out
@@ -196,8 +198,10 @@ func TestVault(t *testing.T) {
 
 func TestSealers(t *testing.T) {
 	t.Parallel()
-	portstest.Sealer(t, func(*testing.T) ports.Sealer[bill.Copy] { return &memory.Sealer[bill.Copy]{} }, portstest.BillCopies()...)
-	portstest.Sealer(t, func(*testing.T) ports.Sealer[product.CustomerCopy] { return &memory.Sealer[product.CustomerCopy]{} },
+	portstest.Sealer(t, func(*testing.T) ports.Sealer[bill.Copy] { return &memory.Sealer[bill.Copy]{} },
+		portstest.BillCopies()...)
+	portstest.Sealer(t,
+		func(*testing.T) ports.Sealer[product.CustomerCopy] { return &memory.Sealer[product.CustomerCopy]{} },
 		portstest.CustomerCopies()...)
 	portstest.Sealer(t, func(*testing.T) ports.Sealer[product.PlansCopy] { return &memory.Sealer[product.PlansCopy]{} },
 		portstest.PlansCopies()...)
@@ -216,7 +220,8 @@ func TestSecondFactors(t *testing.T) {
 func TestOneTimeCodes(t *testing.T) {
 	t.Parallel()
 	codes := &memory.OneTimeCodes{}
-	portstest.OneTimeCodes(t, codes, func(_ personal.Secret, step int64) personal.Secret { return codes.Code(time.Unix(step*30, 0)) })
+	portstest.OneTimeCodes(t, codes,
+		func(_ personal.Secret, step int64) personal.Secret { return codes.Code(time.Unix(step*30, 0)) })
 }
 
 func TestIdempotencyKeys(t *testing.T) {
@@ -224,7 +229,7 @@ func TestIdempotencyKeys(t *testing.T) {
 	portstest.IdempotencyKeys(t, func(*testing.T) ports.IdempotencyKeys { return &memory.IdempotencyKeys{} })
 }
 
-func TestBooks(t *testing.T) {
+func TestReconciliationSource(t *testing.T) {
 	t.Parallel()
 	portstest.ReconciliationSource(t, func(*testing.T) portstest.Reconciliation {
 		orders := &memory.Orders{}
@@ -232,7 +237,7 @@ func TestBooks(t *testing.T) {
 	})
 }
 
-func TestBookRuns(t *testing.T) {
+func TestReconciliationRuns(t *testing.T) {
 	t.Parallel()
 	portstest.ReconciliationRuns(t, func(*testing.T) portstest.Running {
 		return portstest.Running{Runs: &memory.ReconciliationRuns{}, Orders: &memory.Orders{}}

@@ -12,16 +12,16 @@ import (
 	"phonebill/core/id"
 )
 
-// list answers one page of the events of a kind.
-func (o *outbox) list(kind delivery.Kind, f delivery.Filter) (told []delivery.Listed, total int) {
+// list returns one page of the events of a kind.
+func (o *outbox) list(kind delivery.Kind, f delivery.Filter) (events []delivery.Listed, total int) {
 	since := id.At(f.Since)
 	for _, e := range o.entries {
 		if (f.State == "" || f.State == e.state) && bytes.Compare(e.id[:], since[:]) >= 0 {
-			told = append(told, e.listed(kind))
+			events = append(events, e.listed(kind))
 		}
 	}
-	slices.SortFunc(told, func(a, b delivery.Listed) int { return bytes.Compare(b.ID[:], a.ID[:]) })
-	return page(told, f.Page, f.Size), min(len(told), delivery.MaxCounted)
+	slices.SortFunc(events, func(a, b delivery.Listed) int { return bytes.Compare(b.ID[:], a.ID[:]) })
+	return page(events, f.Page, f.Size), min(len(events), delivery.MaxCounted)
 }
 
 func (e *entry) listed(kind delivery.Kind) delivery.Listed {
@@ -59,8 +59,8 @@ func (o *outbox) replay(event id.ID, now time.Time) error {
 func (o *BillOutbox) List(_ context.Context, f delivery.Filter) ([]delivery.Listed, int, error) {
 	o.rows.mu.Lock()
 	defer o.rows.mu.Unlock()
-	told, total := o.rows.out.list(delivery.BillResult, f)
-	return told, total, nil
+	events, total := o.rows.out.list(delivery.BillResult, f)
+	return events, total, nil
 }
 
 // Replay implements ports.Deliveries.
@@ -77,8 +77,8 @@ func (o *BillOutbox) Replay(_ context.Context, event id.ID, now time.Time) error
 func (c *ChangeOutbox) List(_ context.Context, f delivery.Filter) ([]delivery.Listed, int, error) {
 	c.rows.mu.Lock()
 	defer c.rows.mu.Unlock()
-	told, total := c.rows.out.list(delivery.ChangeResult, f)
-	return told, total, nil
+	events, total := c.rows.out.list(delivery.ChangeResult, f)
+	return events, total, nil
 }
 
 // Replay implements ports.Deliveries.

@@ -23,7 +23,9 @@ type IdempotencyKeys struct {
 }
 
 // Claim stores the use, unless the key is taken.
-func (k *IdempotencyKeys) Claim(_ context.Context, u request.KeyUse, since time.Time, instead id.ID) (request.KeyUse, error) {
+func (k *IdempotencyKeys) Claim(
+	_ context.Context, u request.KeyUse, since time.Time, instead id.ID,
+) (request.KeyUse, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if first, err := k.used(u, since); err == nil && (instead.IsZero() || first.Request != instead) {

@@ -9,7 +9,7 @@ import (
 	"phonebill/ports"
 )
 
-// Instances implements ports.Instances from what they were said to answer. The zero value knows of none.
+// Instances implements ports.Instances from given statuses. The zero value has none.
 type Instances struct {
 	mu       sync.Mutex
 	all      []operations.Instance
@@ -18,7 +18,7 @@ type Instances struct {
 
 var _ ports.Instances = (*Instances)(nil)
 
-// Add configures an instance; nil for one that is dead.
+// Add configures an instance; nil for one that does not respond.
 func (f *Instances) Add(i operations.Instance, answer func(context.Context) (operations.Status, error)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -36,7 +36,7 @@ func (f *Instances) All() []operations.Instance {
 	return append([]operations.Instance(nil), f.all...)
 }
 
-var errDead = errors.New("memory: nobody listens")
+var errDead = errors.New("memory: nothing listens")
 
 // Status implements ports.Instances.
 func (f *Instances) Status(ctx context.Context, i operations.Instance) (operations.Status, error) {

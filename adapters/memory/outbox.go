@@ -38,7 +38,8 @@ func (o *outbox) due(row id.ID, subject, shown string, at time.Time) {
 	if o.entries == nil {
 		o.entries, o.last = map[id.ID]*entry{}, map[string]int64{}
 	}
-	o.entries[row] = &entry{id: row, subject: subject, shown: shown, state: delivery.Pending, created: at, final: at, next: at}
+	o.entries[row] = &entry{id: row, subject: subject, shown: shown, state: delivery.Pending, created: at, final: at,
+		next: at}
 }
 
 // claim leases subjects that are due, the longest due first, with their first events.

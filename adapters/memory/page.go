@@ -8,7 +8,7 @@ import (
 	"phonebill/core/id"
 )
 
-// within tells whether at lies in the days from..to in Seoul, both included; zero days do not limit.
+// within reports whether at lies in the days from..to in Seoul, both included; zero days do not limit.
 func within(at time.Time, from, to calendar.Date) bool {
 	return (from.IsZero() || !at.Before(from.Start())) && (to.IsZero() || at.Before(to.AddDays(1).Start()))
 }

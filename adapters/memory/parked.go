@@ -13,7 +13,8 @@ import (
 	"phonebill/ports"
 )
 
-// afterwards is what stands beside the rows of Orders: since when one is parked, what persons said of it, and whose customer is to be told.
+// orderDecisions is stored in addition to the rows of Orders: when an order was parked, the decisions about it, and
+// which customers must be notified.
 type orderDecisions struct {
 	parkedAt  map[id.ID]time.Time
 	proposals map[id.ID]product.Resolution
@@ -47,10 +48,10 @@ type ParkedOrders struct{ rows *Orders }
 
 var _ ports.ParkedOrders = (*ParkedOrders)(nil)
 
-// Parked answers the parked ones of the same rows.
+// Parked returns the parked ones of the same rows.
 func (s *Orders) Parked() *ParkedOrders { return &ParkedOrders{s} }
 
-// List answers one page.
+// List returns one page.
 func (p *ParkedOrders) List(_ context.Context, number, size int) ([]product.ParkedOrder, int, error) {
 	p.rows.mu.Lock()
 	defer p.rows.mu.Unlock()
@@ -58,9 +59,9 @@ func (p *ParkedOrders) List(_ context.Context, number, size int) ([]product.Park
 	for _, o := range p.rows.m {
 		if o.State == product.Parked {
 			all = append(all, product.ParkedOrder{
-				ID: o.ID, TransactionID: o.TransactionID, Line: o.Line.String(), From: o.From, To: o.To, EffectiveDate: o.EffectiveDate,
-				RequestedAt: o.RequestedAt, ParkedAt: p.rows.after.parkedAt[o.ID], Sends: o.Sends, Reconciles: o.Reconciles,
-				KOSOrder: o.KOSOrder, Proposal: p.rows.after.proposals[o.ID],
+				ID: o.ID, TransactionID: o.TransactionID, Line: o.Line.String(), From: o.From, To: o.To,
+				EffectiveDate: o.EffectiveDate, RequestedAt: o.RequestedAt, ParkedAt: p.rows.after.parkedAt[o.ID], Sends: o.Sends,
+				Reconciles: o.Reconciles, KOSOrder: o.KOSOrder, Proposal: p.rows.after.proposals[o.ID],
 			})
 		}
 	}
@@ -104,7 +105,7 @@ type Notices struct{ rows *Orders }
 
 var _ ports.Notices = (*Notices)(nil)
 
-// Notices answers the ended ones of the same rows.
+// Notices returns the ended ones of the same rows.
 func (s *Orders) Notices() *Notices { return &Notices{s} }
 
 // Claim leases what is due.
@@ -128,7 +129,7 @@ func (s *Notices) Claim(_ context.Context, now time.Time, lease time.Duration, n
 	return claimed, nil
 }
 
-// Told drops a notice.
+// Notified deletes a notice.
 func (s *Notices) Notified(_ context.Context, n product.Notice, _ time.Time) error {
 	return s.settle(n, func(notice) { delete(s.rows.after.notices, n.Order.ID) })
 }
@@ -176,7 +177,7 @@ func (n *Notifier) ChangeEnded(_ context.Context, o product.Order) error {
 	return nil
 }
 
-// Told answers a copy of what was told, oldest first.
+// Notified returns a copy of all notifications, oldest first.
 func (n *Notifier) Notified() []product.Order {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -8,12 +8,12 @@ import (
 	"phonebill/ports"
 )
 
-// Timelines implements ports.Timelines: stories by their requests. It is written before it is asked.
+// Timelines implements ports.Timelines: timelines by their requests. It is filled before it is used.
 type Timelines map[id.ID]timeline.Timeline
 
 var _ ports.Timelines = Timelines{}
 
-// Of answers the story.
+// ByRequest returns the timeline.
 func (t Timelines) ByRequest(_ context.Context, request id.ID) (timeline.Timeline, error) {
 	return found(t, request)
 }

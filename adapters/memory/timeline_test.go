@@ -16,7 +16,8 @@ func TestTimelines(t *testing.T) {
 	t.Parallel()
 	portstest.Timelines(t, func(t *testing.T) (ports.Timelines, id.ID, []timeline.EventType) {
 		t.Helper()
-		q := timeline.Inquiry{Row: bill.Inquiry{Status: bill.Failed, RequestedAt: time.Unix(1, 0), ProcessedAt: time.Unix(2, 0)}}
+		q := timeline.Inquiry{Row: bill.Inquiry{Status: bill.Failed, RequestedAt: time.Unix(1, 0),
+			ProcessedAt: time.Unix(2, 0)}}
 		return memory.Timelines{{1}: q.Timeline()}, id.ID{1}, []timeline.EventType{timeline.Requested, timeline.Failed}
 	})
 }

@@ -15,11 +15,11 @@ import (
 	"phonebill/core/personal"
 )
 
-// Hasher implements ports.PasswordHasher without any work: the hash is the password with a prefix. A hash made with another
-// Version is stale.
+// Hasher implements ports.PasswordHasher without any work: the hash is the password with a prefix. A hash made with
+// another Version is stale.
 type Hasher struct{ Version string }
 
-// Hash answers a readable hash.
+// Hash returns a readable hash.
 func (h *Hasher) Hash(_ context.Context, password personal.Secret) (personal.Secret, error) {
 	return personal.NewSecret(h.Version + "$" + password.Reveal()), nil
 }
@@ -48,7 +48,7 @@ func (a *AccessTokens) Issue(_ context.Context, p auth.Principal, _ time.Time) (
 	return personal.NewSecret(token), nil
 }
 
-// Verify answers the remembered principal, TOKEN_EXPIRED or TOKEN_INVALID.
+// Verify returns the remembered principal, TOKEN_EXPIRED or TOKEN_INVALID.
 func (a *AccessTokens) Verify(_ context.Context, token string, now time.Time) (auth.Principal, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -65,15 +65,15 @@ func (a *AccessTokens) Verify(_ context.Context, token string, now time.Time) (a
 // RefreshTokens implements ports.RefreshTokens; its tokens are readable.
 type RefreshTokens struct{}
 
-// Make answers sid.generation.
+// Make returns sid.generation.
 func (RefreshTokens) Make(sid id.ID, generation int) personal.Secret {
 	return personal.NewSecret(fmt.Sprintf("%s.%d", sid, generation))
 }
 
-// Read answers what Make was given, or REFRESH_TOKEN_INVALID.
+// Read returns the arguments of Make, or REFRESH_TOKEN_INVALID.
 func (RefreshTokens) Read(token personal.Secret) (id.ID, int, error) {
-	left, right, _ := strings.Cut(token.Reveal(), ".")
-	sid, err := id.Parse(left)
+	hash, right, _ := strings.Cut(token.Reveal(), ".")
+	sid, err := id.Parse(hash)
 	generation, err2 := strconv.Atoi(right)
 	if err != nil || err2 != nil {
 		return id.ID{}, 0, fault.New(fault.RefreshTokenInvalid)
@@ -94,7 +94,7 @@ func (p *RevocationPush) Push(_ context.Context, ended ...auth.Revocation) {
 	p.ended = append(p.ended, ended...)
 }
 
-// Pushed answers a copy of everything pushed, oldest first.
+// Pushed returns a copy of everything pushed, oldest first.
 func (p *RevocationPush) Pushed() []auth.Revocation {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -18,18 +18,18 @@ import (
 	"phonebill/ports"
 )
 
-// BreakerPolicy says when the breaker opens and closes.
+// BreakerPolicy configures when the breaker opens and closes.
 type BreakerPolicy = breaking.Policy
 
 // DefaultBreaker is that of S-BREAKER, the same as KOS's.
 func DefaultBreaker() BreakerPolicy { return breaking.Default() }
 
-// ParseBreaker reads a policy like 5/30s/3. The error says what is wrong.
-func ParseBreaker(said string) (BreakerPolicy, error) {
-	policy, ok := breaking.Parse(said)
+// ParseBreaker reads a policy like 5/30s/3. The error names what is wrong.
+func ParseBreaker(text string) (BreakerPolicy, error) {
+	policy, ok := breaking.Parse(text)
 	if !ok {
 		return policy, fmt.Errorf("%q is not like 5/30s/3: failures (1 to %d), open (1s to 1h), successes (1 to %d)",
-			said, breaking.Most, breaking.Most)
+			text, breaking.Most, breaking.Most)
 	}
 	return policy, nil
 }
@@ -37,9 +37,9 @@ func ParseBreaker(said string) (BreakerPolicy, error) {
 // breakerName is what operators see.
 const breakerName = "mvnoap"
 
-// breaker leaves an AP server alone that does not answer. What it rejects is an answer. It closes by itself with the next due results. It
-// looks like KOS's (adapters/kos) and is another: no lines, no probes, no lanes, attempts that are held instead of refused. What both have
-// in common is gobreaker, and plumbing below the adapters knows the standard library only.
+// breaker stops calls to an AP server that does not respond. A rejection is a response. It closes by itself with the
+// next due results. It resembles the one of KOS (adapters/kos) but has no lines, probes and lanes, and its attempts are
+// postponed instead of refused. Both use gobreaker; packages below the adapters use the standard library only.
 type breaker struct {
 	policy BreakerPolicy
 	two    *gobreaker.TwoStepCircuitBreaker[struct{}]
@@ -51,10 +51,10 @@ type breaker struct {
 	failures int // in a row
 	since    time.Time
 	until    time.Time // end of the open period
-	pausedTo time.Time // the receiver asked to be left alone until then
+	pausedTo time.Time // the receiver asked for a pause until then
 }
 
-// What a gobreaker hears of an attempt that counts, and of one that says nothing about the AP server.
+// Results of an attempt for gobreaker: one that counts, and one that says nothing about the AP server.
 var (
 	errFailed  = errors.New("mvnoap: not delivered")
 	errIgnored = errors.New("mvnoap: given up")
@@ -66,8 +66,9 @@ func newBreaker(policy BreakerPolicy, deps Deps) *breaker {
 	}
 	b := &breaker{
 		policy: policy,
-		state:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "mvnoap_breaker_state", Help: "0 closed, 1 half-open, 2 open."}),
-		log:    deps.Log, alerts: deps.Alerts, since: time.Now().UTC(),
+		state: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mvnoap_breaker_state",
+			Help: "0 closed, 1 half-open, 2 open."}),
+		log: deps.Log, alerts: deps.Alerts, since: time.Now().UTC(),
 	}
 	if deps.Metrics != nil {
 		if err := deps.Metrics.Register(b.state); err != nil {
@@ -83,7 +84,8 @@ func newBreaker(policy BreakerPolicy, deps Deps) *breaker {
 	return b
 }
 
-// turned remembers, exports, logs and, when a person must hear of it, alerts. A failed probe is no news.
+// stateChanged stores, exports and logs the new state and, when a person must know of it, raises an alert. A failed
+// probe is not reported.
 func (b *breaker) stateChanged(_ string, from, to gobreaker.State) {
 	b.mu.Lock()
 	b.since = time.Now().UTC()
@@ -96,14 +98,15 @@ func (b *breaker) stateChanged(_ string, from, to gobreaker.State) {
 	switch {
 	case from == gobreaker.StateClosed && to == gobreaker.StateOpen:
 		b.alerts.Raise(context.Background(), alert.Alert{
-			Kind: alert.BreakerOpened, Subject: breakerName, Note: "results wait until the MVNO AP server answers again",
+			Kind: alert.BreakerOpened, Subject: breakerName, Note: "results wait until the MVNO AP server responds again",
 		})
 	case to == gobreaker.StateClosed:
-		b.alerts.Raise(context.Background(), alert.Alert{Kind: alert.BreakerClosed, Subject: breakerName, Note: "results are told again"})
+		b.alerts.Raise(context.Background(), alert.Alert{Kind: alert.BreakerClosed, Subject: breakerName,
+			Note: "results are delivered again"})
 	}
 }
 
-// ready is how many of n attempts may be made now.
+// ready returns how many of n attempts may be made now.
 func (b *breaker) ready(n int) int {
 	if b.paused() {
 		return 0
@@ -119,14 +122,14 @@ func (b *breaker) ready(n int) int {
 	return 0
 }
 
-// guard makes the attempt, or none while the breaker does not let it pass.
+// guard makes the attempt, or none while the breaker does not allow it.
 func (b *breaker) guard(attempt func() (a delivery.Attempt, ignore bool)) delivery.Attempt {
 	if b.paused() {
-		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "the MVNO AP server asked to be left alone for a while"}
+		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "the MVNO AP server asked for a pause"}
 	}
 	done, err := b.two.Allow()
 	if err != nil {
-		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "the MVNO AP server is left alone for a while"}
+		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "the circuit breaker of the MVNO AP server is open"}
 	}
 	a, ignore := attempt()
 	switch {
@@ -143,7 +146,7 @@ func (b *breaker) guard(attempt func() (a delivery.Attempt, ignore bool)) delive
 	return a
 }
 
-// pause leaves the receiver alone for as long as it said (Retry-After of 429 and 503).
+// pause stops attempts for as long as the receiver asked (Retry-After of 429 and 503).
 func (b *breaker) pause(long time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -168,10 +171,11 @@ func (b *breaker) count(failed bool) {
 	}
 }
 
-// told is the breaker as operators see it.
+// status returns the breaker as operators see it.
 func (b *breaker) status() operations.Breaker {
 	states := map[gobreaker.State]operations.BreakerState{
-		gobreaker.StateClosed: operations.Closed, gobreaker.StateHalfOpen: operations.HalfOpen, gobreaker.StateOpen: operations.Open,
+		gobreaker.StateClosed: operations.Closed, gobreaker.StateHalfOpen: operations.HalfOpen,
+		gobreaker.StateOpen: operations.Open,
 	}
 	out := operations.Breaker{Name: breakerName, State: states[b.two.State()]}
 	b.mu.Lock()

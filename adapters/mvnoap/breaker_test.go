@@ -48,7 +48,7 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: r.status, Header: header, Body: io.NopCloser(strings.NewReader(""))}, nil
 }
 
-// told is a client of a receiver with both its publishers.
+// testClient is a client of a receiver with both its publishers.
 type testClient struct {
 	*mvnoap.Client
 	bills   ports.Publisher[ports.BillResult]
@@ -81,7 +81,7 @@ func (c *testClient) bill(ctx context.Context, t *testing.T) delivery.Outcome {
 	return c.bills.Publish(ctx, billItem(t, 1, ports.BillResult{Inquiry: inquiry(t), Bill: whole(t)})).Outcome
 }
 
-// state is the exported gauge.
+// state returns the exported gauge.
 func (c *testClient) state(t *testing.T) float64 {
 	t.Helper()
 	families, err := c.metrics.Gather()
@@ -90,9 +90,9 @@ func (c *testClient) state(t *testing.T) float64 {
 	return families[0].GetMetric()[0].GetGauge().GetValue()
 }
 
-// TestADeadReceiverIsLeftAlone: five failures in a row of either kind of result open the breaker for both; nothing is sent for 30 s, then
-// three are tried, and three successes close it.
-func TestADeadReceiverIsLeftAlone(t *testing.T) {
+// TestTheBreakerOpensForADeadReceiver: five failures in a row of either kind of result open the breaker for both;
+// nothing is sent for 30 s, then three are tried, and three successes close it.
+func TestTheBreakerOpensForADeadReceiver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ap := &receiver{status: http.StatusServiceUnavailable}
@@ -114,7 +114,7 @@ func TestADeadReceiverIsLeftAlone(t *testing.T) {
 		require.InDelta(t, 2, c.state(t), 0)
 		require.Zero(t, c.bills.Ready(32))
 		require.Zero(t, c.changes.Ready(32))
-		require.Equal(t, delivery.NotAttempted, c.bill(t.Context(), t), "also who claimed before")
+		require.Equal(t, delivery.NotAttempted, c.bill(t.Context(), t), "also an earlier claim")
 		require.EqualValues(t, 5, ap.asked.Load())
 
 		time.Sleep(30*time.Second + time.Millisecond)
@@ -153,11 +153,13 @@ func TestADeadReceiverIsLeftAlone(t *testing.T) {
 	})
 }
 
-// TestVerdictsAreAnswers: what the receiver rejects says that it is well; what it puts off, that it is not; what we break off, nothing.
-func TestVerdictsAreAnswers(t *testing.T) {
+// TestVerdictsCountForTheBreaker: what the receiver rejects says that it is well; what it puts off, that it is not;
+// what we break off, nothing.
+func TestVerdictsCountForTheBreaker(t *testing.T) {
 	t.Parallel()
 	for status, opens := range map[int]bool{
-		204: false, 400: false, 401: false, 404: false, 410: false, 422: false, 302: true, 408: true, 425: true, 429: true, 500: true, 503: true,
+		204: false, 400: false, 401: false, 404: false, 410: false, 422: false, 302: true, 408: true, 425: true, 429: true,
+		500: true, 503: true,
 	} {
 		ap := &receiver{status: status}
 		c := newTestClient(t, ap)
@@ -167,10 +169,10 @@ func TestVerdictsAreAnswers(t *testing.T) {
 		require.Equal(t, opens, c.Breaker().State == operations.Open, status)
 	}
 	c := newTestClient(t, &receiver{status: 204})
-	gone, leave := context.WithCancel(t.Context())
-	leave()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
 	for range 10 {
-		require.Equal(t, delivery.Failed, c.change(gone, t))
+		require.Equal(t, delivery.Failed, c.change(ctx, t))
 	}
 	require.Equal(t, operations.Closed, c.Breaker().State)
 	require.Zero(t, c.Breaker().Failures)
@@ -179,7 +181,7 @@ func TestVerdictsAreAnswers(t *testing.T) {
 func TestARegistererThatRefusesCostsTheMetricOnly(t *testing.T) {
 	t.Parallel()
 	other, log := prometheus.NewRegistry(), &bytes.Buffer{}
-	other.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "mvnoap_breaker_state", Help: "somebody else's"}))
+	other.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "mvnoap_breaker_state", Help: "another collector"}))
 	_, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one"))}, mvnoap.Deps{
 		Now: now, Log: slog.New(slog.NewTextHandler(log, nil)), Alerts: &memory.Alerts{}, Metrics: other,
 	})
@@ -201,15 +203,15 @@ func TestThePolicyIsTheOperators(t *testing.T) {
 			mvnoap.Deps{Now: now, Log: slog.New(slog.DiscardHandler), Alerts: alerts})
 		require.NoError(t, err)
 		mvnoap.OverWire(c, ap)
-		told := &testClient{Client: c, changes: c.ChangeResults(), bills: c.BillResults(), alerts: alerts}
+		client := &testClient{Client: c, changes: c.ChangeResults(), bills: c.BillResults(), alerts: alerts}
 		for range 2 {
-			require.Equal(t, delivery.Failed, told.change(t.Context(), t))
+			require.Equal(t, delivery.Failed, client.change(t.Context(), t))
 		}
 		require.Equal(t, operations.Open, c.Breaker().State)
 		time.Sleep(10*time.Second + time.Millisecond)
-		require.Equal(t, 1, told.changes.Ready(32))
+		require.Equal(t, 1, client.changes.Ready(32))
 		ap.status = http.StatusOK
-		require.Equal(t, delivery.Accepted, told.change(t.Context(), t))
+		require.Equal(t, delivery.Accepted, client.change(t.Context(), t))
 		require.Equal(t, operations.Closed, c.Breaker().State)
 	})
 }

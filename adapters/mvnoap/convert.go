@@ -35,8 +35,9 @@ func billResult(i delivery.Item[ports.BillResult]) apgen.BillResult {
 
 func billInfo(b bill.Bill) *apgen.BillInfo {
 	out := &apgen.BillInfo{
-		ProductCode: b.ProductCode, ProductName: b.ProductName, ContractInfo: text(b.ContractInfo), BillingMonth: b.Month.String(),
-		TotalAmount: int64(b.Total), Charges: amounts(b.Charges), DiscountInfo: amounts(b.Discounts), Usage: usage(b.Usage),
+		ProductCode: b.ProductCode, ProductName: b.ProductName, ContractInfo: text(b.ContractInfo),
+		BillingMonth: b.Month.String(), TotalAmount: int64(b.Total), Charges: amounts(b.Charges),
+		DiscountInfo: amounts(b.Discounts), Usage: usage(b.Usage),
 		TerminationFee: won(b.TerminationFee), DeviceInstallment: won(b.DeviceInstallment),
 		DeviceInstallmentMonthly: won(b.DeviceInstallmentMonthly), PaymentInfo: payment(b.Payment),
 	}
@@ -50,7 +51,7 @@ func billInfo(b bill.Bill) *apgen.BillInfo {
 	return out
 }
 
-// payment is absent when KOS states nothing of it.
+// payment returns nil when KOS states nothing of it.
 func payment(p bill.Payment) *apgen.PaymentInfo {
 	if p == (bill.Payment{}) {
 		return nil
@@ -62,7 +63,7 @@ func payment(p bill.Payment) *apgen.PaymentInfo {
 	return out
 }
 
-// amounts is absent when KOS lists none; an empty list is a statement of KOS.
+// amounts returns nil when KOS lists none; an empty list is a statement of KOS.
 func amounts(in []bill.Item) *[]apgen.Amount {
 	if in == nil {
 		return nil
@@ -76,14 +77,15 @@ func amounts(in []bill.Item) *[]apgen.Amount {
 
 func won(w *money.Won) *int64 { return (*int64)(w) }
 
-// usage is absent when KOS states nothing of it.
+// usage returns nil when KOS states nothing of it.
 func usage(u bill.Usage) *apgen.Usage {
 	if u == (bill.Usage{}) {
 		return nil
 	}
 	return &apgen.Usage{
-		Voice: text(u.Voice), Sms: text(u.SMS), Data: text(u.Data), VoiceMinutes: whole(u.VoiceMinutes), SmsCount: whole(u.SMSCount),
-		DataMegabytes: whole(u.DataMegabytes), VoiceUnlimited: yes(u.VoiceUnlimited), SmsUnlimited: yes(u.SMSUnlimited),
+		Voice: text(u.Voice), Sms: text(u.SMS), Data: text(u.Data), VoiceMinutes: whole(u.VoiceMinutes),
+		SmsCount: whole(u.SMSCount), DataMegabytes: whole(u.DataMegabytes), VoiceUnlimited: yes(u.VoiceUnlimited),
+		SmsUnlimited:  yes(u.SMSUnlimited),
 		DataUnlimited: yes(u.DataUnlimited),
 	}
 }
@@ -92,7 +94,8 @@ func changeResult(i delivery.Item[ports.ChangeResult]) apgen.ProductChangeResult
 	o := i.Body.Order
 	out := apgen.ProductChangeResult{
 		RequestId: openapi_types.UUID(o.ID), LineNumber: o.Line.Hyphenated(), Sequence: i.Sequence, NewProductCode: o.To,
-		ProcessResult: apgen.ProductChangeResultProcessResultDone, Message: o.ResultMessage, FailureReason: text(o.FailureReason),
+		ProcessResult: apgen.ProductChangeResultProcessResultDone, Message: o.ResultMessage,
+		FailureReason: text(o.FailureReason),
 	}
 	if o.State != product.Completed {
 		out.ProcessResult = apgen.ProductChangeResultProcessResultFailed

@@ -1,5 +1,5 @@
-// Package mvnoap tells the MVNO's application server of results: one signed POST per attempt (Standard Webhooks), judged by its status
-// alone (ADR 3, docs/spec/ap.md). When and how often to try is the outbox's business.
+// Package mvnoap delivers results to the MVNO's application server: one signed POST per attempt (Standard Webhooks),
+// judged by its status alone (ADR 3, docs/spec/ap.md). The outbox decides when and how often to try.
 package mvnoap
 
 import (
@@ -26,7 +26,7 @@ import (
 	"phonebill/ports"
 )
 
-// Config says where the MVNO AP server is.
+// Config is the address of the MVNO AP server, with the limits of calling it.
 type Config struct {
 	URL     string // base of /notifications/…
 	Secrets *Secrets
@@ -58,7 +58,7 @@ type Client struct {
 	limiter *rateLimiter
 }
 
-// New answers a client; it makes no call. The error says what is wrong with cfg.
+// New returns a client; it makes no call. The error names what is wrong with cfg.
 func New(cfg Config, deps Deps) (*Client, error) {
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -67,7 +67,8 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	if cfg.Secrets == nil {
 		return nil, errSecrets
 	}
-	c := &Client{base: cfg.URL, secrets: cfg.Secrets, timeout: cfg.Timeout, now: deps.Now, log: deps.Log, limiter: newRateLimiter(cfg.Rate)}
+	c := &Client{base: cfg.URL, secrets: cfg.Secrets, timeout: cfg.Timeout, now: deps.Now, log: deps.Log,
+		limiter: newRateLimiter(cfg.Rate)}
 	if c.timeout <= 0 {
 		c.timeout = 10 * time.Second
 	}
@@ -80,7 +81,7 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	return c, nil
 }
 
-// Breaker tells how the circuit breaker is.
+// Breaker returns the state of the circuit breaker.
 func (c *Client) Breaker() operations.Breaker { return c.breaker.status() }
 
 // BillResults publishes results of inquiries.
@@ -106,16 +107,17 @@ type publisher[T any] struct {
 	request func(apgen.NotifyBillResultParams, io.Reader) (*http.Request, error)
 }
 
-// Ready is how many of n attempts the circuit breaker lets pass now, and the pace within a second.
+// Ready returns how many of n attempts the circuit breaker allows now, and the rate limit within a second.
 func (p publisher[T]) Ready(n int) int { return p.client.limiter.ready(p.client.breaker.ready(n)) }
 
-// Publish makes one attempt, at its turn. Waiting for that is part of the attempt's time, which the leases of lines are reckoned with.
+// Publish makes one attempt, at its turn. Waiting for the turn is part of the attempt's time, from which the leases of
+// lines are calculated.
 func (p publisher[T]) Publish(ctx context.Context, item delivery.Item[T]) delivery.Attempt {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(caller, p.client.timeout)
 	defer cancel()
 	if !p.client.limiter.turn(ctx) {
-		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "its turn does not come soon enough"}
+		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "the rate limit allows no attempt soon enough"}
 	}
 	body, err := json.Marshal(p.payload(item))
 	if err != nil {
@@ -131,7 +133,7 @@ func (p publisher[T]) Publish(ctx context.Context, item delivery.Item[T]) delive
 	}
 	return p.client.breaker.guard(func() (delivery.Attempt, bool) {
 		a := p.client.send(ctx, item.ID, req)
-		return a, caller.Err() != nil // we leave: that says nothing about the AP server
+		return a, caller.Err() != nil // a shutdown says nothing about the AP server
 	})
 }
 
@@ -163,7 +165,7 @@ func (c *Client) send(ctx context.Context, event id.ID, req *http.Request) deliv
 	if err != nil {
 		return delivery.Attempt{Outcome: delivery.Failed, Note: noteOf(err)}
 	}
-	_, _ = io.CopyN(io.Discard, res.Body, 64<<10) // the status is the answer; reading on keeps the connection
+	_, _ = io.CopyN(io.Discard, res.Body, 64<<10) // the status decides; reading on keeps the connection
 	_ = res.Body.Close()
 	a := delivery.Attempt{Outcome: outcomeOf(res.StatusCode), Note: "HTTP " + strconv.Itoa(res.StatusCode)}
 	if isRedirect(res.StatusCode) {
@@ -179,11 +181,12 @@ func (c *Client) send(ctx context.Context, event id.ID, req *http.Request) deliv
 	return a
 }
 
-// isRedirect reports a 3xx status. A signed result is never sent on to another address. Redirects are most often a passing fault of what
-// stands before the receiver (a login page, a server in maintenance), so that another try may succeed.
+// isRedirect reports a 3xx status. A signed result is never sent on to another address. Redirects are most often a
+// temporary fault of a proxy before the receiver (a login page, a server in maintenance), so another attempt may
+// succeed.
 func isRedirect(status int) bool { return status >= 300 && status < 400 }
 
-// outcomeOf is the table of docs/deliveries.md.
+// outcomeOf returns the table of docs/deliveries.md.
 func outcomeOf(status int) delivery.Outcome {
 	switch {
 	case status >= 200 && status < 300:
@@ -196,15 +199,15 @@ func outcomeOf(status int) delivery.Outcome {
 	}
 }
 
-// longestPause is how long the receiver can have itself left alone at a time.
+// maxPause is the longest pause that the receiver can ask for.
 const maxPause = 15 * time.Minute
 
 // retryAfter reads the header, seconds or a date (RFC 9110); what is no such thing is 0.
-func retryAfter(said string, now time.Time) time.Duration {
-	if seconds, err := strconv.Atoi(said); err == nil {
+func retryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(header); err == nil {
 		return time.Duration(max(0, min(seconds, int(maxPause/time.Second)))) * time.Second
 	}
-	if at, err := http.ParseTime(said); err == nil {
+	if at, err := http.ParseTime(header); err == nil {
 		return min(max(0, at.Sub(now)), maxPause)
 	}
 	return 0

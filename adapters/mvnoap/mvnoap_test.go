@@ -38,9 +38,9 @@ var noon = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 
 func now() time.Time { return noon }
 
-func secret(word string) string { return "whsec_" + base64.StdEncoding.EncodeToString([]byte(word)) }
+func secret(text string) string { return "whsec_" + base64.StdEncoding.EncodeToString([]byte(text)) }
 
-// quiet is what a client needs when nobody looks.
+// silentDeps returns what a client needs when logs and metrics do not matter.
 func silentDeps() mvnoap.Deps {
 	return mvnoap.Deps{Now: now, Log: slog.New(slog.DiscardHandler), Alerts: &memory.Alerts{}}
 }
@@ -64,7 +64,7 @@ func simulate(t *testing.T) (*mvnoapsim.Simulator, string) {
 	return sim, srv.URL
 }
 
-// serve answers the address of a handler and the count of its requests.
+// serve returns the address of a handler and the count of its requests.
 func serve(t *testing.T, h http.HandlerFunc) (string, *atomic.Int64) {
 	t.Helper()
 	var n atomic.Int64
@@ -93,8 +93,9 @@ func date(t *testing.T, s string) calendar.Date {
 func inquiry(t *testing.T) bill.Inquiry {
 	t.Helper()
 	return bill.Inquiry{
-		ID: id.ID{0: 1, 15: 1}, Line: number(t), Month: date(t, "2026-11-01").Month(), Status: bill.Completed, Source: freshness.FromStale,
-		AsOf: noon,
+		ID: id.ID{0: 1, 15: 1}, Line: number(t), Month: date(t, "2026-11-01").Month(), Status: bill.Completed,
+		Source: freshness.FromStale,
+		AsOf:   noon,
 	}
 }
 
@@ -107,8 +108,9 @@ func whole(t *testing.T) *bill.Bill {
 		Charges:        []bill.Item{{Name: "월정액", Amount: new(money.Won(84_000))}},
 		Discounts:      []bill.Item{{Name: "가족할인", Amount: new(money.Won(10_000))}},
 		Usage:          bill.Usage{Voice: "250분", VoiceMinutes: &minutes, Data: "무제한", DataUnlimited: true},
-		TerminationFee: new(money.Won(48_000)), DeviceInstallment: new(money.Won(100_000)), DeviceInstallmentMonthly: &monthly,
-		Payment: bill.Payment{BillingDate: date(t, "2026-11-30"), DueDate: date(t, "2026-12-25"), Status: bill.Paid, Method: "카드"},
+		TerminationFee: new(money.Won(48_000)), DeviceInstallment: new(money.Won(100_000)),
+		DeviceInstallmentMonthly: &monthly, Payment: bill.Payment{BillingDate: date(t, "2026-11-30"),
+			DueDate: date(t, "2026-12-25"), Status: bill.Paid, Method: "카드"},
 	}
 }
 
@@ -120,7 +122,8 @@ func billItem(t *testing.T, n byte, body ports.BillResult) delivery.Item[ports.B
 func changeItem(t *testing.T, n byte, o product.Order) delivery.Item[ports.ChangeResult] {
 	t.Helper()
 	o.ID, o.Line, o.To = id.ID{0: 3, 15: n}, number(t), "5G-STANDARD-001"
-	return delivery.Item[ports.ChangeResult]{ID: id.ID{0: 4, 15: n}, Sequence: int64(n), Body: ports.ChangeResult{Order: o}}
+	return delivery.Item[ports.ChangeResult]{ID: id.ID{0: 4, 15: n}, Sequence: int64(n),
+		Body: ports.ChangeResult{Order: o}}
 }
 
 // conforms checks a payload against openapi/mvnoap.yaml, letting nothing undescribed pass.
@@ -168,12 +171,15 @@ func TestBillResultsArriveSignedAndWhole(t *testing.T) {
 		require.EqualValues(t, i+1, e.Sequence)
 		conforms(t, "BillResult", e.Payload)
 	}
-	require.JSONEq(t, `{"requestId":"01000000-0000-0000-0000-000000000001","lineNumber":"010-1234-5678","sequence":1,"month":"2026-11",
+	require.JSONEq(t, `{"requestId":"01000000-0000-0000-0000-000000000001","lineNumber":"010-1234-5678","sequence":1,
+		"month":"2026-11",
 		"status":"COMPLETED","source":"STALE","asOf":"2026-11-21T03:00:00Z","billInfo":{"productCode":"P","productName":"N",
-		"contractInfo":"24개월 약정","contract":{"months":24,"startDate":"2025-03-01","endDate":"2027-02-28"},"billingMonth":"2026-11",
+		"contractInfo":"24개월 약정","contract":{"months":24,"startDate":"2025-03-01","endDate":"2027-02-28"},
+		"billingMonth":"2026-11",
 		"totalAmount":74000,"charges":[{"name":"월정액","amount":84000}],"discountInfo":[{"name":"가족할인","amount":10000}],
 		"usage":{"voice":"250분","voiceMinutes":250,"data":"무제한","dataUnlimited":true},"terminationFee":48000,
-		"deviceInstallment":100000,"deviceInstallmentMonthly":25000,"paymentInfo":{"billingDate":"2026-11-30","dueDate":"2026-12-25",
+		"deviceInstallment":100000,"deviceInstallmentMonthly":25000,"paymentInfo":{"billingDate":"2026-11-30",
+		"dueDate":"2026-12-25",
 		"paymentStatus":"PAID","paymentMethod":"카드"}}}`, string(got[0].Payload))
 	require.NotContains(t, string(got[0].Payload), "amountMismatch")
 	info := func(i int) string {
@@ -185,11 +191,13 @@ func TestBillResultsArriveSignedAndWhole(t *testing.T) {
 	}
 	require.JSONEq(t, `{"productCode":"P","productName":"N","billingMonth":"2026-11","totalAmount":1}`, info(1),
 		"what KOS does not state is absent")
-	require.JSONEq(t, `{"productCode":"P","productName":"N","billingMonth":"2026-11","totalAmount":1,"charges":[{"name":"월정액"},{}],
+	require.JSONEq(t, `{"productCode":"P","productName":"N","billingMonth":"2026-11","totalAmount":1,
+		"charges":[{"name":"월정액"},{}],
 		"discountInfo":[],"contract":{"startDate":"2025-03-01"}}`, info(3))
 	require.Contains(t, info(4), `"amountMismatch":true`, "charges come to 0, KOS says 1")
 	require.Empty(t, info(5), "a bill that cannot be believed any more")
-	require.JSONEq(t, `{"requestId":"01000000-0000-0000-0000-000000000001","lineNumber":"010-1234-5678","sequence":3,"month":"2026-11",
+	require.JSONEq(t, `{"requestId":"01000000-0000-0000-0000-000000000001","lineNumber":"010-1234-5678","sequence":3,
+		"month":"2026-11",
 		"status":"FAILED","errorCode":"BILL_NOT_FOUND","errorMessage":"해당 월의 요금 정보가 없습니다"}`, string(got[2].Payload))
 	require.Empty(t, sim.Disorder())
 }
@@ -262,8 +270,8 @@ func TestStatusDecides(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]delivery.Outcome{
 		200: delivery.Accepted, 202: delivery.Accepted, 204: delivery.Accepted, 299: delivery.Accepted,
-		408: delivery.Failed, 425: delivery.Failed, 429: delivery.Failed, 500: delivery.Failed, 503: delivery.Failed, 599: delivery.Failed,
-		301: delivery.Failed, 302: delivery.Failed, 307: delivery.Failed, 308: delivery.Failed,
+		408: delivery.Failed, 425: delivery.Failed, 429: delivery.Failed, 500: delivery.Failed, 503: delivery.Failed,
+		599: delivery.Failed, 301: delivery.Failed, 302: delivery.Failed, 307: delivery.Failed, 308: delivery.Failed,
 		400: delivery.Rejected, 401: delivery.Rejected, 404: delivery.Rejected, 410: delivery.Rejected,
 		422: delivery.Rejected,
 	} {
@@ -271,21 +279,24 @@ func TestStatusDecides(t *testing.T) {
 			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(status)
 		})
-		a := connect(t, url, secret("one")).ChangeResults().Publish(t.Context(), changeItem(t, 1, product.Order{State: product.Completed}))
+		a := connect(t, url, secret("one")).ChangeResults().Publish(t.Context(),
+			changeItem(t, 1, product.Order{State: product.Completed}))
 		require.Equal(t, want, a.Outcome, status)
 		require.EqualValues(t, 1, n.Load(), status)
 		require.NotContains(t, a.Note, "5678")
 	}
 }
 
-func TestNoAnswerIsTriedAgain(t *testing.T) {
+func TestNoResponseIsRetried(t *testing.T) {
 	t.Parallel()
 	item := billItem(t, 1, ports.BillResult{Inquiry: inquiry(t), Bill: whole(t)})
 	sim, url := simulate(t)
 	require.NoError(t, sim.AddFault(mvnoapsim.Fault{Mode: mvnoapsim.Hang}))
-	hasty, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: fixed(t, secret("one")), Timeout: 50 * time.Millisecond}, silentDeps())
+	hasty, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: fixed(t, secret("one")), Timeout: 50 * time.Millisecond},
+		silentDeps())
 	require.NoError(t, err)
-	require.Equal(t, delivery.Attempt{Outcome: delivery.Failed, Note: "no answer in time"}, hasty.BillResults().Publish(t.Context(), item))
+	require.Equal(t, delivery.Attempt{Outcome: delivery.Failed, Note: "no answer in time"},
+		hasty.BillResults().Publish(t.Context(), item))
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -300,7 +311,7 @@ func TestNoAnswerIsTriedAgain(t *testing.T) {
 		connect(t, dead, secret("one")).BillResults().Publish(t.Context(), item))
 }
 
-func TestTraceGoesAlongAndLogsNameNobody(t *testing.T) {
+func TestTheTraceIsSentAndLogsHaveNoPersonalData(t *testing.T) {
 	t.Parallel()
 	seen := make(chan http.Header, 2)
 	url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -311,7 +322,8 @@ func TestTraceGoesAlongAndLogsNameNobody(t *testing.T) {
 	c, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: fixed(t, secret("one"))},
 		mvnoap.Deps{Now: now, Log: slog.New(slog.NewTextHandler(&log, nil)), Alerts: &memory.Alerts{}})
 	require.NoError(t, err)
-	ctx := ports.WithTrace(t.Context(), ports.Trace{RequestID: "r-1", TraceID: strings.Repeat("a", 32), SpanID: strings.Repeat("b", 16)})
+	ctx := ports.WithTrace(t.Context(), ports.Trace{RequestID: "r-1", TraceID: strings.Repeat("a", 32),
+		SpanID: strings.Repeat("b", 16)})
 	item := billItem(t, 1, ports.BillResult{Inquiry: inquiry(t), Bill: whole(t)})
 	require.Equal(t, delivery.Rejected, c.BillResults().Publish(ctx, item).Outcome)
 	h := <-seen
@@ -339,10 +351,10 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	}
 }
 
-// fixed are one or more secrets in one text.
-func fixed(t *testing.T, said string) *mvnoap.Secrets {
+// fixed returns one or more secrets in one text.
+func fixed(t *testing.T, text string) *mvnoap.Secrets {
 	t.Helper()
-	s, err := mvnoap.FixedSecrets(personal.NewSecret(said))
+	s, err := mvnoap.FixedSecrets(personal.NewSecret(text))
 	require.NoError(t, err)
 	return s
 }

@@ -19,9 +19,9 @@ import (
 	"phonebill/ports"
 )
 
-// TestAnOutageCostsResultsNothing: the AP server is dead for two hours while 60 lines have a result for it. It hears of few
-// attempts, no result is parked, and all arrive by themselves soon after it is back.
-func TestAnOutageCostsResultsNothing(t *testing.T) {
+// TestAnOutageLosesNoResult: the AP server is dead for two hours while 60 lines have a result for it. It hears of
+// few attempts, no result is parked, and all arrive by themselves soon after it is back.
+func TestAnOutageLosesNoResult(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ap := &receiver{status: http.StatusBadGateway}
@@ -35,7 +35,8 @@ func TestAnOutageCostsResultsNothing(t *testing.T) {
 		for n := range results {
 			number, err := line.Parse("0101234" + string(rune('0'+n/10)) + string(rune('0'+n%10)) + "00")
 			require.NoError(t, err)
-			o := product.Order{ID: id.ID{0: 3, 15: byte(n + 1)}, Line: number, State: product.Requested, EffectiveDate: date(t, "2026-12-01")}
+			o := product.Order{ID: id.ID{0: 3, 15: byte(n + 1)}, Line: number, State: product.Requested,
+				EffectiveDate: date(t, "2026-12-01")}
 			require.NoError(t, orders.Add(t.Context(), o, request.KeyUse{}))
 			o.State, o.ProcessedAt = product.Completed, time.Now()
 			_, err = orders.Save(t.Context(), o, o.ProcessedAt)
@@ -66,29 +67,30 @@ func TestAnOutageCostsResultsNothing(t *testing.T) {
 	})
 }
 
-// TestRetryAfterIsRespected: whom the receiver sends away comes back when it said, and nobody else before.
+// TestRetryAfterIsRespected: after a Retry-After there is no attempt before that time.
 func TestRetryAfterIsRespected(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		for said, want := range map[string]time.Duration{
+		for header, want := range map[string]time.Duration{
 			"7": 7 * time.Second, "0": 0, "-3": 0, "soon": 0, "": 0, "86400": 15 * time.Minute,
 			noon.Add(20 * time.Second).UTC().Format(http.TimeFormat): 20 * time.Second,
 		} {
-			ap := &receiver{status: http.StatusTooManyRequests, retryAfter: said}
+			ap := &receiver{status: http.StatusTooManyRequests, retryAfter: header}
 			c := newTestClient(t, ap)
 			a := c.changes.Publish(t.Context(), changeItem(t, 1, product.Order{State: product.Completed}))
 			require.Equal(t, delivery.Failed, a.Outcome)
-			require.InDelta(t, want.Seconds(), a.RetryAfter.Seconds(), 1, said)
+			require.InDelta(t, want.Seconds(), a.RetryAfter.Seconds(), 1, header)
 			if want == 0 {
-				require.Equal(t, 9, c.changes.Ready(9), said)
+				require.Equal(t, 9, c.changes.Ready(9), header)
 				continue
 			}
 			ap.status = http.StatusNoContent
-			require.Zero(t, c.changes.Ready(9), said)
-			require.Equal(t, delivery.NotAttempted, c.changes.Publish(t.Context(), changeItem(t, 2, product.Order{State: product.Completed})).Outcome)
+			require.Zero(t, c.changes.Ready(9), header)
+			require.Equal(t, delivery.NotAttempted, c.changes.Publish(t.Context(),
+				changeItem(t, 2, product.Order{State: product.Completed})).Outcome)
 			require.EqualValues(t, 1, ap.asked.Load())
 			time.Sleep(a.RetryAfter)
-			require.Equal(t, 9, c.changes.Ready(9), said)
+			require.Equal(t, 9, c.changes.Ready(9), header)
 		}
 	})
 }

@@ -14,11 +14,11 @@ import (
 	"phonebill/ports"
 )
 
-// Secrets are what notifications are signed with: one, or during a rotation two, of which each signs every notification. They are safe
+// Secrets sign the notifications: one, or during a rotation two, of which each signs every notification. They are safe
 // for concurrent use.
 //
-// A rotation: the operator writes the new secret below the old one; the MVNO takes it instead of the old one whenever it suits it; the
-// old line is deleted. Nothing is restarted, and no notification is rejected.
+// A rotation: the operator writes the new secret below the old one; the MVNO replaces the old one by it at any time;
+// the old line is deleted. Nothing is restarted, and no notification is rejected.
 type Secrets struct {
 	file string // empty = fixed
 	now  ports.Clock
@@ -29,34 +29,34 @@ type Secrets struct {
 	readAt time.Time // at the file
 }
 
-// lookAgain is how often a file of secrets is looked at, at most.
+// rereadInterval is the shortest time between two reads of a file of secrets.
 const rereadInterval = 5 * time.Second
 
-// mostSecrets are live at a time: the current one and its successor.
+// maxSecrets are live at a time: the current one and its successor.
 const maxSecrets = 2
 
-// errSecrets says what is wrong with secrets, and never shows them.
+// errSecrets describes what is wrong with secrets, and never shows them.
 var errSecrets = errors.New("mvnoap: one or two secrets are needed, each whsec_ and base64")
 
-// FixedSecrets are one or two secrets for good; in one text they are separated by a comma or a blank.
+// FixedSecrets returns one or two secrets that never change; in one text they are separated by a comma or a blank.
 func FixedSecrets(secrets ...personal.Secret) (*Secrets, error) {
-	var said []string
+	var texts []string
 	for _, s := range secrets {
-		said = append(said, s.Reveal())
+		texts = append(texts, s.Reveal())
 	}
-	keys, err := parseSecrets(strings.Join(said, "\n"))
+	keys, err := parseSecrets(strings.Join(texts, "\n"))
 	return &Secrets{keys: keys}, err
 }
 
-// OpenSecrets reads one or two secrets from the lines of a file. It is read again every 5 s at most while results are told. A file that
-// cannot be read later leaves the secrets as they are.
+// OpenSecrets reads one or two secrets from the lines of a file. It is read again every 5 s at most while results are
+// delivered. When the file cannot be read later, the secrets stay as they are.
 func OpenSecrets(file string, now ports.Clock, log *slog.Logger) (*Secrets, error) {
 	s := &Secrets{file: file, now: now, log: log, readAt: now()}
 	err := s.read()
 	return s, err
 }
 
-// live answers those that sign now.
+// live returns the secrets that sign now.
 func (s *Secrets) live() []*standardwebhooks.Webhook {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,12 +65,13 @@ func (s *Secrets) live() []*standardwebhooks.Webhook {
 	}
 	s.readAt = s.now()
 	if err := s.read(); err != nil {
-		s.log.Error("the file of the MVNO AP server's secrets is not usable: the secrets stay as they were", slog.Any("error", err))
+		s.log.Error("the file of the MVNO AP server's secrets is not usable: the secrets stay as they were",
+			slog.Any("error", err))
 	}
 	return s.keys
 }
 
-// read takes the secrets from the file. The caller holds mu, or nobody else knows s.
+// read takes the secrets from the file. The caller holds mu, or s is not shared yet.
 func (s *Secrets) read() error {
 	raw, err := os.ReadFile(s.file)
 	if err != nil {
@@ -83,9 +84,9 @@ func (s *Secrets) read() error {
 	return err
 }
 
-func parseSecrets(said string) ([]*standardwebhooks.Webhook, error) {
+func parseSecrets(text string) ([]*standardwebhooks.Webhook, error) {
 	var keys []*standardwebhooks.Webhook
-	for _, secret := range strings.FieldsFunc(said, func(r rune) bool { return r == ',' || r <= ' ' }) {
+	for _, secret := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r <= ' ' }) {
 		key, err := standardwebhooks.NewWebhook(secret)
 		if err != nil {
 			return nil, errSecrets

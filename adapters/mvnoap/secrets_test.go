@@ -34,7 +34,8 @@ func write(t *testing.T, file string, secrets ...string) {
 	require.NoError(t, os.WriteFile(file, []byte(strings.Join(secrets, "\n")+"\n"), 0o600))
 }
 
-// TestARotationUnderLoadRejectsNothing: eight senders never stop while ours and theirs are changed, in the order of docs/deliveries.md.
+// TestARotationUnderLoadRejectsNothing: eight senders never stop while ours and theirs are changed, in the order of
+// docs/deliveries.md.
 func TestARotationUnderLoadRejectsNothing(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "secrets")
@@ -48,7 +49,10 @@ func TestARotationUnderLoadRejectsNothing(t *testing.T) {
 	}
 	oldOnly, newOnly := simulator(secret("old")), simulator(secret("new"))
 	theirs.Store(oldOnly)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { theirs.Load().Handler().ServeHTTP(w, r) }))
+	srv := httptest.NewServer(http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) {
+			theirs.Load().Handler().ServeHTTP(w, r)
+		}))
 	t.Cleanup(srv.Close)
 	turned := &clock{}
 	secrets, err := mvnoap.OpenSecrets(file, turned.now, slog.New(slog.DiscardHandler))
@@ -79,7 +83,8 @@ func TestARotationUnderLoadRejectsNothing(t *testing.T) {
 	}
 	more := func() {
 		want := accepted.Load() + 50
-		require.Eventually(t, func() bool { return accepted.Load() >= want || others.Load() > 0 }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return accepted.Load() >= want || others.Load() > 0 }, 10*time.Second,
+			time.Millisecond)
 	}
 	more()
 	write(t, file, secret("old"), secret("new"))

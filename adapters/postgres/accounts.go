@@ -14,7 +14,7 @@ import (
 	"phonebill/ports"
 )
 
-// Accounts implements ports.Accounts and ports.AccountIntake.
+// Accounts implements ports.Accounts and ports.AccountImport.
 type Accounts struct {
 	pool  *pgxpool.Pool
 	vault ports.Vault

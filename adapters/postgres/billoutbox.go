@@ -16,7 +16,7 @@ import (
 )
 
 // NewBillOutbox is the outbox of the bill database: the results of inquiries. An event whose bill version is missing
-// counts as a failed attempt, so it is tried again later and parked in the end (delivery.After).
+// counts as a failed attempt, so it is tried again later and parked in the end (delivery.NextState).
 func NewBillOutbox(pool *pgxpool.Pool, vault ports.Vault, sealer ports.Sealer[bill.Copy]) *Outbox[ports.BillResult] {
 	results := billResults{pool, newInquiryRows(vault), sealer}
 	return &Outbox[ports.BillResult]{pool: pool, kind: delivery.BillResult, masked: results.masked, bodies: results.read}

@@ -17,7 +17,7 @@ import (
 	"phonebill/ports"
 )
 
-// Books implements ports.Books on the rows of Orders.
+// Books implements ports.ReconciliationSource on the rows of Orders.
 type Books struct {
 	pool *pgxpool.Pool
 	rows orderRows
@@ -98,7 +98,7 @@ func (b *Books) Open(ctx context.Context, before time.Time, after id.ID, n int) 
 	return all, nil
 }
 
-// BookRuns implements ports.BookRuns.
+// ReconciliationRuns implements ports.ReconciliationRuns.
 type BookRuns struct {
 	pool *pgxpool.Pool
 	rows orderRows

@@ -115,7 +115,7 @@ func (o *Outbox[B]) Settle(ctx context.Context, now time.Time, items ...delivery
 	return translate("settle events", err)
 }
 
-// List returns one page of the events and their number, which is counted up to delivery.MostCounted.
+// List returns one page of the events and their number, which is counted up to delivery.MaxCounted.
 func (o *Outbox[B]) List(ctx context.Context, f delivery.Filter) ([]delivery.Listed, int, error) {
 	q, since := requestdb.New(o.pool), uuid.UUID(id.At(f.Since))
 	total, err := q.CountDeliveries(ctx, requestdb.CountDeliveriesParams{

@@ -167,7 +167,7 @@ func (s *Requests) Outbox(kind delivery.Kind, mask func(request.Subject) string)
 	}
 }
 
-// Of returns the timeline of a request; it makes Requests a ports.Timelines.
+// ByRequest returns the timeline of a request; it makes Requests a ports.Timelines.
 func (s *Requests) ByRequest(ctx context.Context, r id.ID) (timeline.Timeline, error) {
 	var t timeline.Plain
 	err := atOnce(ctx, s.pool, func(tx pgx.Tx) error {

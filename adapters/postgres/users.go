@@ -258,7 +258,7 @@ func (u *Users) addRoles(ctx context.Context, q *authdb.Queries, user auth.User)
 	)
 }
 
-// SawLogin records the time of a successful login.
+// RecordLogin records the time of a successful login.
 func (u *Users) RecordLogin(ctx context.Context, user auth.UserID, at time.Time) error {
 	err := authdb.New(u.pool).SawLogin(ctx, authdb.SawLoginParams{UserID: string(user), LastLoginAt: optional(at)})
 	return translate("record login", err)

@@ -8,15 +8,15 @@ import (
 	"phonebill/ports"
 )
 
-// State is what waits, in the folders of processes that are gone as well once Replay has found them.
+// State is what waits, including folders of ended processes once Replay has found them.
 type State struct {
 	Rows    int       // those of Folders are not known yet
 	Bytes   int64     // on disk, those of Folders included
-	Oldest  time.Time // when the oldest of Rows was answered; zero = none
-	Folders int       // of processes that are gone, which nobody has taken over yet
+	Oldest  time.Time // when the oldest of Rows was completed; zero = none
+	Folders int       // of processes that have ended, not taken over yet
 }
 
-// State answers what waits now.
+// State returns what waits now.
 func (s *Inquiries) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -30,17 +30,18 @@ func (s *Inquiries) State() State {
 	return state
 }
 
-// Metrics answers collectors of the state: how many rows wait, the bytes they take, how old the oldest is, and how
-// many folders wait to be taken over.
+// Metrics returns collectors of the state: how many rows wait, the bytes they take, how old the oldest is, and how many
+// folders wait to be taken over.
 func (s *Inquiries) Metrics(now ports.Clock) []prometheus.Collector {
 	gauge := func(name, help string, of func(State) float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "phonebill_history_spool_" + name, Help: help},
 			func() float64 { return of(s.State()) })
 	}
 	return []prometheus.Collector{
-		gauge("rows", "Rows of bill history that wait for the bill database with this instance, those taken over from others included.",
+		gauge("rows", "Rows of bill history that wait for the bill database with this instance, "+
+			"those taken over from other processes included.",
 			func(s State) float64 { return float64(s.Rows) }),
-		gauge("bytes", "Bytes that the spool of bill history takes on disk, folders that others have left included.",
+		gauge("bytes", "Bytes that the spool of bill history takes on disk, folders of ended processes included.",
 			func(s State) float64 { return float64(s.Bytes) }),
 		gauge("oldest_seconds", "Age of the oldest row of bill history that waits; 0 = none.", func(s State) float64 {
 			if s.Oldest.IsZero() {
@@ -48,7 +49,7 @@ func (s *Inquiries) Metrics(now ports.Clock) []prometheus.Collector {
 			}
 			return now().Sub(s.Oldest).Seconds()
 		}),
-		gauge("left_folders", "Folders of the spool that others have left with rows, and that nobody has taken over yet.",
+		gauge("left_folders", "Folders of the spool with rows of ended processes, not taken over yet.",
 			func(s State) float64 { return float64(s.Folders) }),
 	}
 }

@@ -15,9 +15,9 @@ const (
 	patient  = 5 * time.Second // for one commit
 )
 
-// Replay brings the oldest rows that wait to the store, in their order, and answers how many are done with: one step of a worker, of which
-// there is one. It takes over what other processes have left in their folders. Adding is idempotent, so a row may be brought again after a
-// crash.
+// Replay stores the oldest rows that wait, in their order, and returns how many are finished: one step of a worker, of
+// which there is one. It also takes over the folders of processes that have ended. Adding is idempotent, so a row may
+// be stored again after a crash.
 func (s *Inquiries) Replay(ctx context.Context) (int, error) {
 	unread := s.takeOver(ctx)
 	n, err := s.replay(ctx)
@@ -57,7 +57,7 @@ func (s *Inquiries) replay(ctx context.Context) (int, error) {
 	return done, errors.Join(trouble, s.settle(head[:done]))
 }
 
-// blamesARow tells that the store was there and did not want what it was given.
+// blamesARow reports that the store was reachable and refused the row.
 func blamesARow(err error) bool { return !unavailable(err) && !errors.Is(err, context.Canceled) }
 
 // putAside keeps a row that the store does not take for a person, so that those behind it go on.
@@ -71,7 +71,8 @@ func (s *Inquiries) putAside(ctx context.Context, e entry, cause error) error {
 	}
 	inquiry := e.inquiry.ID.String()
 	s.raise(ctx, alert.HistoryRefused, "inquiry "+inquiry+" was put aside")
-	s.deps.Log.ErrorContext(ctx, "the bill database does not take a row of the spool", "requestId", inquiry, "error", cause.Error())
+	s.deps.Log.ErrorContext(ctx, "the bill database refuses a row of the spool", "requestId", inquiry, "error",
+		cause.Error())
 	return nil
 }
 

@@ -21,7 +21,7 @@ import (
 	"phonebill/core/line"
 )
 
-// typical is an inquiry as long as they come.
+// typical returns an inquiry as long as they come.
 func typical(t *testing.T, n int) bill.Inquiry {
 	t.Helper()
 	number, err := line.Parse(fmt.Sprintf("010%08d", n))
@@ -29,16 +29,17 @@ func typical(t *testing.T, n int) bill.Inquiry {
 	month, err := calendar.ParseMonth("2026-03")
 	require.NoError(t, err)
 	q := bill.Inquiry{
-		ID: id.ID(uuid.Must(uuid.NewV7())), UserID: auth.UserID(fmt.Sprintf("customer%012d", n)), CustomerID: fmt.Sprintf("C%09d", n),
-		Line: number, Month: month, RequestedAt: noon.Add(123456 * time.Microsecond),
+		ID: id.ID(uuid.Must(uuid.NewV7())), UserID: auth.UserID(fmt.Sprintf("customer%012d", n)),
+		CustomerID: fmt.Sprintf("C%09d", n), Line: number, Month: month, RequestedAt: noon.Add(123456 * time.Microsecond),
 	}
 	c := bill.Copy{Version: id.ID(uuid.Must(uuid.NewV7())), AsOf: noon.Add(-time.Minute)}
 	c.Bill.ProductName, c.Bill.Total = "5G 프리미어 플러스", 123456
 	return q.Complete(c, freshness.FromCache, noon.Add(654321*time.Microsecond))
 }
 
-// TestTheSpoolHoldsTenMinutes is the size behind bar R6: with the bill database away for 600 s no cached bill is refused at 1,000 inquiries
-// a second. It is scaled down a hundredfold: so many rows fit into a hundredth of the space, and the next ones are refused.
+// TestTheSpoolHoldsTenMinutes is the size behind bar R6: with the bill database away for 600 s no cached bill is
+// refused at 1,000 inquiries a second. It is scaled down a hundredfold: so many rows fit into a hundredth of the space,
+// and the next ones are refused.
 func TestTheSpoolHoldsTenMinutes(t *testing.T) {
 	t.Parallel()
 	const rows, scale = 600 * 1000, 100
@@ -57,8 +58,8 @@ func TestTheSpoolHoldsTenMinutes(t *testing.T) {
 	require.Positive(t, fault.From(err).RetryAfter())
 }
 
-// TestADamagedSpoolIsKeptAndToldOf: its disk gives back nothing that makes sense.
-func TestADamagedSpoolIsKeptAndToldOf(t *testing.T) {
+// TestADamagedSpoolIsKeptAndReported: its disk gives back nothing that makes sense.
+func TestADamagedSpoolIsKeptAndReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.store.set(true, false)

@@ -1,4 +1,4 @@
-// Package spool keeps the history of cached bills on the local disk while the bill database is away (ADR 24).
+// Package spool keeps the history of cached bills on the local disk while the bill database is down (ADR 24).
 package spool
 
 import (
@@ -23,10 +23,11 @@ import (
 	"phonebill/ports"
 )
 
-// Config says where the spool is and what it may take; the zero value of a number is its default.
+// Config is where the spool is and how large it may be; the zero value of a number is its default.
 type Config struct {
-	Dir          string        // shared by the processes of one machine; each takes a folder in it for itself
-	MaxBytes     int64         // on disk; default DefaultMaxBytes. A row takes some 430 bytes there, and some 800 in memory, where it is held too
+	Dir string // shared by the processes of one machine; each takes a folder in it for itself
+	// on disk; default DefaultMaxBytes. A row takes some 430 bytes there, and some 800 in memory, where it is kept too
+	MaxBytes     int64
 	StoreTimeout time.Duration // how long the store may take for a row before the row is spooled; default 300 ms
 }
 
@@ -39,10 +40,10 @@ type Deps struct {
 	Log     *slog.Logger
 }
 
-// Inquiries implements ports.Inquiries over a store that may be away: Add of a final inquiry then keeps it, sealed and fsynced, on the
-// local disk, and Replay brings it to the store. While anything waits and the store is away, nobody waits for the store but Replay.
-// Rows of a line that has rows waiting are spooled too, so that they are told in order. Get answers what waits, Claim passes it over; Save
-// and History are the store's. It is safe for concurrent use.
+// Inquiries implements ports.Inquiries over a store that may be down: Add of a final inquiry then keeps it, sealed and
+// fsynced, on the local disk, and Replay stores it later. While anything waits and the store is down, only Replay waits
+// for the store. Rows of a line that has rows waiting are spooled too, so that they are delivered in order. Get also
+// finds rows that wait, Claim skips them; Save and History are the store's. It is safe for concurrent use.
 type Inquiries struct {
 	ports.Inquiries
 	deps         Deps
@@ -53,7 +54,7 @@ type Inquiries struct {
 	adds         *batch.Writer[entry]
 
 	mu            sync.Mutex
-	takenOver     []*segments.Log // of processes that are gone, and hold rows that wait
+	takenOver     []*segments.Log // of processes that have ended, with rows that wait
 	abandoned     abandoned       // what is not taken over yet
 	waiting       []entry         // each log's in its order
 	byID          map[id.ID]bill.Inquiry
@@ -71,8 +72,8 @@ type entry struct {
 
 var _ ports.Inquiries = (*Inquiries)(nil)
 
-// DefaultMaxBytes holds the history of ten minutes at a thousand inquiries a second (bar R6): 600,000 rows. Full, it takes some 500 MiB of
-// memory besides; what comes then is refused with Retry-After.
+// DefaultMaxBytes holds the history of ten minutes at a thousand inquiries a second (bar R6): 600,000 rows. Full, it
+// takes some 500 MiB of memory besides; what comes then is refused with Retry-After.
 const DefaultMaxBytes = 256 << 20
 
 const defaultStoreTimeout = 300 * time.Millisecond
@@ -80,9 +81,9 @@ const defaultStoreTimeout = 300 * time.Millisecond
 // places is how many processes of one machine may share a directory.
 const places = 64
 
-// Open takes the first folder that no process works on and finds in it what the last one has left; Replay looks after the others. It fails
-// when none is free, when the disk fails, and when what it holds was sealed with another keyring: that is history, which somebody must look
-// after.
+// Open takes the first folder that no process works on and reads the rows in it; Replay takes over the others. It fails
+// when none is free, when the disk fails, and when the rows were sealed with another keyring: that is history, which a
+// person must look after.
 func Open(c Config, d Deps) (s *Inquiries, err error) {
 	for place := range places {
 		s, err = open(filepath.Join(c.Dir, strconv.Itoa(place)), c, d)
@@ -108,7 +109,8 @@ func open(dir string, c Config, d Deps) (*Inquiries, error) {
 		s.append(e)
 	}
 	var refused segments.Report
-	s.refused, refused, err = segments.Open(filepath.Join(dir, "refused"), options, func([]byte, uint64) error { return nil })
+	s.refused, refused, err = segments.Open(filepath.Join(dir, "refused"), options,
+		func([]byte, uint64) error { return nil })
 	if err != nil {
 		return nil, errors.Join(err, s.log.Close())
 	}
@@ -117,11 +119,11 @@ func open(dir string, c Config, d Deps) (*Inquiries, error) {
 	return s, nil
 }
 
-// recordPlace has no keys: a record is found by nothing that stands beside it, all that it is about is inside. So a
-// record may be moved from one folder to another, and instances of the release before read it.
+// recordPlace has no keys: a record contains everything it is about and is not found by a key beside it. So a record
+// may be moved from one folder to another, and instances of the release before read it.
 func recordPlace() sealing.Place { return sealing.At("spool") }
 
-// take locks a folder and answers what waits in it.
+// take locks a folder and returns what waits in it.
 func (s *Inquiries) take(dir string, o segments.Options) (*segments.Log, []entry, error) {
 	var found []entry
 	log, report, err := segments.Open(dir, o, func(record []byte, in uint64) error {
@@ -144,7 +146,8 @@ func (s *Inquiries) take(dir string, o segments.Options) (*segments.Log, []entry
 
 func (s *Inquiries) reportDamage(found segments.Report) {
 	if found.Aside > 0 {
-		s.raise(context.Background(), alert.HistoryDamaged, strconv.Itoa(found.Aside)+" damaged files of the spool were kept as *.log.damaged")
+		s.raise(context.Background(), alert.HistoryDamaged,
+			strconv.Itoa(found.Aside)+" damaged files of the spool were kept as *.log.damaged")
 	}
 }
 
@@ -160,7 +163,8 @@ func (s *Inquiries) Close() error {
 	return errors.Join(errs...)
 }
 
-// Add stores the inquiry, or spools it when it is final and the store is away; SERVICE_UNAVAILABLE when it can do neither.
+// Add stores the inquiry, or spools it when it is final and the store is down; SERVICE_UNAVAILABLE when it can do
+// neither.
 func (s *Inquiries) Add(ctx context.Context, q bill.Inquiry) error {
 	if q.Status == bill.Processing {
 		return s.addUnfinished(ctx, q)
@@ -177,12 +181,13 @@ func (s *Inquiries) Add(ctx context.Context, q bill.Inquiry) error {
 	return s.spool(ctx, q)
 }
 
-// unqueueable is how many times the patience an unfinished row has at a store that is thought to be there: it cannot be spooled, and a
-// store may be slow for a moment. With the rest of the request it is far less than what the customer waits.
+// unfinishedFactor multiplies the store timeout for an unfinished row at a store that is thought to be up: it cannot be
+// spooled, and a store may be slow for a moment. With the rest of the request it is far less than the customer waits.
 const unfinishedFactor = 4
 
-// addUnfinished stores what the store alone can go on with. A store that hangs is found out here as well: the customer must have time left
-// for the last good copy. One that is thought away may only have been slow for a moment: it is tried all the same, though not for long.
+// addUnfinished stores an inquiry that only the store can continue. A store that hangs is detected here as well: there
+// must be time left for the last good copy. One that is thought to be down may only have been slow for a moment: it is
+// tried all the same, though not for long.
 func (s *Inquiries) addUnfinished(ctx context.Context, q bill.Inquiry) error {
 	patience := s.storeTimeout
 	if !s.isAway() {
@@ -198,7 +203,7 @@ func (s *Inquiries) addUnfinished(ctx context.Context, q bill.Inquiry) error {
 	return err
 }
 
-// Get answers the inquiry from what waits, else from the store.
+// Get returns the inquiry from what waits, else from the store.
 func (s *Inquiries) Get(ctx context.Context, inquiry id.ID) (bill.Inquiry, error) {
 	s.mu.Lock()
 	q, ok := s.byID[inquiry]
@@ -209,8 +214,8 @@ func (s *Inquiries) Get(ctx context.Context, inquiry id.ID) (bill.Inquiry, error
 	return s.Inquiries.Get(ctx, inquiry)
 }
 
-// Claim leases what is due in the store. What waits here is answered already, though the store may not know: an Add of the unfinished row
-// that was given up may have been stored all the same. Replay ends it there.
+// Claim leases what is due in the store. A row that waits here is final already, though the store may not know: an Add
+// of the unfinished row that was given up may have been stored all the same. Replay ends it there.
 func (s *Inquiries) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]bill.Inquiry, error) {
 	due, err := s.Inquiries.Claim(ctx, now, lease, n)
 	s.mu.Lock()
@@ -252,7 +257,7 @@ func (s *Inquiries) keep(ctx context.Context, entries []entry) error {
 	}
 	s.mu.Unlock()
 	if began {
-		s.raise(ctx, alert.HistorySpooled, "the bill database is away; the history of cached bills waits on the local disk")
+		s.raise(ctx, alert.HistorySpooled, "the bill database is down; the history of cached bills waits on the local disk")
 	}
 	return nil
 }
@@ -263,14 +268,14 @@ func (s *Inquiries) append(e entry) {
 	s.lines[e.inquiry.Line]++
 }
 
-// diverts tells that a row of the line is not the store's now.
+// diverts reports that a row of the line must not go to the store now.
 func (s *Inquiries) diverts(n line.Number) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lines[n] > 0 || s.away && len(s.waiting) > 0
 }
 
-// isAway tells that the store was, and that Replay has not found it back since.
+// isAway reports that the store was down, and that Replay has not reached it since.
 func (s *Inquiries) isAway() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -287,7 +292,7 @@ func (s *Inquiries) raise(ctx context.Context, kind alert.Kind, note string) {
 	s.deps.Alerts.Raise(ctx, alert.Alert{Kind: kind, Subject: "bill history", Note: note})
 }
 
-// unavailable tells the store's trouble from the row's.
+// unavailable distinguishes a failure of the store from one of the row.
 func unavailable(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || err != nil && fault.From(err).Kind() == fault.Unavailable
 }

@@ -122,7 +122,8 @@ func newWorld(t *testing.T) *world {
 // open replaces the spool unless that fails.
 func (w *world) open(most int64) error {
 	opened, err := spool.Open(spool.Config{Dir: w.dir, MaxBytes: most}, spool.Deps{
-		Store: w.store, Batches: w.store, Sealer: vault.Inquiries(w.keys), Alerts: w.alerts, Log: slog.New(slog.NewTextHandler(w.logs, nil)),
+		Store: w.store, Batches: w.store, Sealer: vault.Inquiries(w.keys), Alerts: w.alerts,
+		Log: slog.New(slog.NewTextHandler(w.logs, nil)),
 	})
 	if err == nil {
 		w.Inquiries = opened
@@ -155,10 +156,11 @@ func (w *world) raised() (kinds []alert.Kind) {
 	return kinds
 }
 
-// answered is a final inquiry of a line with a new id.
+// answered returns a final inquiry of a line with a new id.
 func answered(n line.Number) bill.Inquiry {
 	q := bill.Inquiry{
-		ID: id.ID(uuid.Must(uuid.NewV7())), UserID: portstest.Owner().UserID, CustomerID: "C-SECRET", Line: n, Month: portstest.Month(),
+		ID: id.ID(uuid.Must(uuid.NewV7())), UserID: portstest.Owner().UserID, CustomerID: "C-SECRET", Line: n,
+		Month:       portstest.Month(),
 		RequestedAt: noon,
 	}
 	return q.Complete(portstest.BillCopies()[0], freshness.FromCache, noon)
@@ -169,7 +171,7 @@ func TestIsAStore(t *testing.T) {
 	portstest.Inquiries(t, func(t *testing.T) ports.Inquiries { t.Helper(); return newWorld(t) })
 }
 
-func TestWithTheStoreAwayHistoryWaitsAndComesInOrder(t *testing.T) {
+func TestWithTheStoreDownHistoryWaitsAndIsStoredInOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.store.set(true, false)
@@ -179,7 +181,7 @@ func TestWithTheStoreAwayHistoryWaitsAndComesInOrder(t *testing.T) {
 		require.NoError(t, w.Add(t.Context(), q))
 		want = append(want, q.ID)
 	}
-	require.Equal(t, 1, w.store.adds, "who knows that it is away does not ask")
+	require.Equal(t, 1, w.store.adds, "a store known to be down is not asked")
 	got, err := w.Get(t.Context(), want[7])
 	require.NoError(t, err)
 	require.Equal(t, want[7], got.ID)
@@ -202,7 +204,7 @@ func TestWithTheStoreAwayHistoryWaitsAndComesInOrder(t *testing.T) {
 	require.Len(t, w.store.added, 1201, "the store is asked again")
 }
 
-func TestAStoreThatHangsCostsThePatienceOnce(t *testing.T) {
+func TestAStoreThatHangsCostsOneTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -225,8 +227,9 @@ func TestAStoreThatHangsCostsThePatienceOnce(t *testing.T) {
 	})
 }
 
-// TestAStoreThatHangsIsFoundOutByWhatCannotBeSpooled before anything is: the customer must have time left for the last good copy.
-func TestAStoreThatHangsIsFoundOutByWhatCannotBeSpooled(t *testing.T) {
+// TestAHangingStoreIsDetectedByUnfinishedRows before anything is: the customer must have time left for the last
+// good copy.
+func TestAHangingStoreIsDetectedByUnfinishedRows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -283,27 +286,29 @@ func TestUnfinishedInquiriesAndMistakesAreNotSpooled(t *testing.T) {
 	require.Zero(t, w.State())
 }
 
-// TestNobodyWorksOnWhatWasAnswered: the unfinished row, whose Add was given up, is in the store; its answer waits here.
-func TestNobodyWorksOnWhatWasAnswered(t *testing.T) {
+// TestNoWorkerClaimsACompletedInquiry: the unfinished row, whose Add was given up, is in the store; its answer waits
+// here.
+func TestNoWorkerClaimsACompletedInquiry(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	told := answered(portstest.Line(1))
-	ghost := told
-	ghost.Status, ghost.Source, ghost.ProcessedAt, ghost.Version, ghost.Summary = bill.Processing, "", time.Time{}, id.ID{}, ""
+	final := answered(portstest.Line(1))
+	ghost := final
+	ghost.Status, ghost.Source, ghost.ProcessedAt, ghost.Version, ghost.Summary = bill.Processing, "", time.Time{},
+		id.ID{}, ""
 	ghost.AsOf, ghost.NextAttemptAt = time.Time{}, noon
 	other := ghost
 	other.ID = answered(portstest.Line(2)).ID
 	require.NoError(t, w.Add(t.Context(), ghost))
 	require.NoError(t, w.Add(t.Context(), other))
 	w.store.set(true, false)
-	require.NoError(t, w.Add(t.Context(), told))
+	require.NoError(t, w.Add(t.Context(), final))
 	w.store.set(false, false)
 	due, err := w.Claim(t.Context(), noon, time.Second, 10)
 	require.NoError(t, err)
 	require.Len(t, due, 1)
 	require.Equal(t, other.ID, due[0].ID)
 	w.drain(t)
-	got, err := w.store.Get(t.Context(), told.ID)
+	got, err := w.store.Get(t.Context(), final.ID)
 	require.NoError(t, err)
 	require.Equal(t, bill.Completed, got.Status)
 	due, err = w.Claim(t.Context(), noon.Add(time.Hour), time.Second, 10)
@@ -311,7 +316,7 @@ func TestNobodyWorksOnWhatWasAnswered(t *testing.T) {
 	require.Len(t, due, 1)
 }
 
-func TestARowThatTheStoreHatesIsPutAside(t *testing.T) {
+func TestARowThatTheStoreRefusesIsPutAside(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.store.set(true, false)
@@ -369,7 +374,7 @@ func TestNothingPersonalIsOnDisk(t *testing.T) {
 	require.NoError(t, w.Close())
 	right := w.keys
 	w.keys = newKeys(t)
-	require.Error(t, w.open(0), "sealed with another keyring: somebody must look")
+	require.Error(t, w.open(0), "sealed with another keyring: a person must look")
 	w.keys = right
 	require.NoError(t, w.open(0))
 	require.Equal(t, 1, w.State().Rows)
@@ -394,7 +399,7 @@ func TestProcessesOfOneMachineShareADirectory(t *testing.T) {
 	require.NoError(t, second.Close())
 }
 
-func TestATornEndIsTold(t *testing.T) {
+func TestATornEndIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.store.set(true, false)
@@ -416,7 +421,7 @@ func TestMetrics(t *testing.T) {
 	w := newWorld(t)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(w.Metrics(func() time.Time { return noon.Add(90 * time.Second) })...)
-	told := func(rows, age, folders float64) {
+	reports := func(rows, age, folders float64) {
 		t.Helper()
 		families, err := registry.Gather()
 		require.NoError(t, err)
@@ -429,14 +434,14 @@ func TestMetrics(t *testing.T) {
 		require.InDelta(t, folders, values["phonebill_history_spool_left_folders"], 0)
 		require.Equal(t, rows+folders > 0, values["phonebill_history_spool_bytes"] > 0)
 	}
-	told(0, 0, 0)
+	reports(0, 0, 0)
 	w.store.set(true, false)
 	other := w.another(t)
 	require.NoError(t, w.Add(t.Context(), answered(portstest.Line(1))))
-	told(1, 90, 0)
+	reports(1, 90, 0)
 	require.NoError(t, other.Add(t.Context(), answered(portstest.Line(2))))
 	require.NoError(t, other.Close())
 	_, err := w.Replay(t.Context())
 	require.Error(t, err)
-	told(1, 90, 1)
+	reports(1, 90, 1)
 }

@@ -15,30 +15,32 @@ import (
 	"phonebill/ports"
 )
 
-// currentForm is the version of the rows below that keep apart what KOS left out from 0 won. A row without it, or with
-// a lower one, is of a release that did not. The version byte of the sealed form stays as it is, and a row keeps the
-// keys of the form before it, so that the release before can still read what this one writes while both run: it takes
-// what is missing for 0, as it always did.
+// currentForm is the version of the rows below that distinguish a value that KOS left out from 0 won. A row without it,
+// or with a lower one, is from a release that did not. The version byte of the sealed form stays as it is, and a row
+// keeps the keys of the form before it, so that the release before can still read what this one writes while both run:
+// it reads a missing value as 0, as it always did.
 const currentForm = 2
 
-// Bills answers the sealer of bill copies, format version 1.
+// Bills returns the sealer of bill copies, format version 1.
 func Bills(v ports.Vault) ports.Sealer[bill.Copy] {
 	return sealer[bill.Copy, billRow]{v, "bill", 1, toBillRow, fromBillRow}
 }
 
 type billRow struct {
-	Form        int         `json:"form,omitempty"`
-	Trust       bill.Trust  `json:"trust,omitempty"` // of a copy that was read in an older form: it gets no better by being written anew
-	Version     string      `json:"v"`
-	Holder      string      `json:"holder,omitempty"`
-	AsOf        time.Time   `json:"asOf"`
-	Line        string      `json:"line"`
-	Month       string      `json:"month"`
-	ProductCode string      `json:"productCode"`
-	ProductName string      `json:"productName"`
-	Info        string      `json:"contractInfo"`
-	Contract    *termRow    `json:"contract,omitempty"` // with both dates: the release before shows a missing one as 0000-00-00
-	Term        *termRow    `json:"term,omitempty"`     // any other
+	Form int `json:"form,omitempty"`
+	// of a copy that was read in an older form: writing it again does not make it more trusted
+	Trust       bill.Trust `json:"trust,omitempty"`
+	Version     string     `json:"v"`
+	Holder      string     `json:"holder,omitempty"`
+	AsOf        time.Time  `json:"asOf"`
+	Line        string     `json:"line"`
+	Month       string     `json:"month"`
+	ProductCode string     `json:"productCode"`
+	ProductName string     `json:"productName"`
+	Info        string     `json:"contractInfo"`
+	// with both dates: the release before shows a missing one as 0000-00-00
+	Contract    *termRow    `json:"contract,omitempty"`
+	Term        *termRow    `json:"term,omitempty"` // any other
 	Total       money.Won   `json:"total"`
 	Charges     []bill.Item `json:"charges"`
 	Discounts   []bill.Item `json:"discounts"`
@@ -90,9 +92,11 @@ func fromBillRow(r billRow) (bill.Copy, error) {
 	due, err5 := parseDay(r.Due)
 	b := bill.Bill{
 		Line: n, Month: m, ProductCode: r.ProductCode, ProductName: r.ProductName, ContractInfo: r.Info, Total: r.Total,
-		Charges: r.Charges, Discounts: r.Discounts, Usage: r.Usage, TerminationFee: r.Termination, DeviceInstallment: r.Device,
+		Charges: r.Charges, Discounts: r.Discounts, Usage: r.Usage, TerminationFee: r.Termination,
+		DeviceInstallment:        r.Device,
 		DeviceInstallmentMonthly: r.Monthly,
-		Payment:                  bill.Payment{BillingDate: billing, DueDate: due, Status: bill.PaymentStatus(r.Payment), Method: r.Method},
+		Payment: bill.Payment{BillingDate: billing, DueDate: due, Status: bill.PaymentStatus(r.Payment),
+			Method: r.Method},
 	}
 	var err6, err7 error
 	if t := cmp.Or(r.Contract, r.Term); t != nil {
@@ -104,15 +108,15 @@ func fromBillRow(r billRow) (bill.Copy, error) {
 		errors.Join(err1, err2, err3, err4, err5, err6, err7)
 }
 
-// doubted is a row of a release that wrote 0 for what KOS had left out: each 0 that may be such a one is left out, and
-// so are discounts that may be torn. Where a charge or the discounts are gone by that, and the total is what they came
-// to, the total may have been made up from them.
+// doubted returns a row of a release that wrote 0 for what KOS had left out: each 0 that may be such a one is left out,
+// and so are discounts that may be torn. Where a charge or the discounts are lost by that, and the total is their sum,
+// the total may have been invented from them.
 func (r billRow) doubted() billRow {
-	parts, left := money.Won(0), false
+	parts, omitted := money.Won(0), false
 	charges := slices.Clone(r.Charges)
 	for i, c := range charges {
 		if c.Amount = some(c.Amount); c.Amount == nil {
-			left = true
+			omitted = true
 		} else {
 			parts += *c.Amount
 		}
@@ -124,14 +128,14 @@ func (r billRow) doubted() billRow {
 		}
 	}
 	if slices.ContainsFunc(r.Discounts, torn) {
-		left, r.Discounts = true, []bill.Item{{Name: "할인"}}
+		omitted, r.Discounts = true, []bill.Item{{Name: "할인"}}
 	}
 	r.Charges, r.Termination, r.Device = charges, some(r.Termination), some(r.Device)
 	if r.Contract != nil {
 		r.Contract = &termRow{some(r.Contract.Months), r.Contract.Start, r.Contract.End}
 	}
 	r.Trust = bill.Doubtful
-	if left && parts == r.Total {
+	if omitted && parts == r.Total {
 		r.Trust = bill.MadeUp
 	}
 	return r
@@ -152,7 +156,7 @@ func torn(d bill.Item) bool {
 
 var tornName = regexp.MustCompile(`[0-9]\s*원`)
 
-// day is empty for no date.
+// day returns empty for no date.
 func day(d calendar.Date) string {
 	if d.IsZero() {
 		return ""

@@ -14,7 +14,7 @@ import (
 	"phonebill/ports"
 )
 
-// Inquiries answers the sealer of inquiries, format version 1.
+// Inquiries returns the sealer of inquiries, format version 1.
 func Inquiries(v ports.Vault) ports.Sealer[bill.Inquiry] {
 	return sealer[bill.Inquiry, inquiryRow]{v, "inquiry", 1, toInquiryRow, fromInquiryRow}
 }
@@ -43,7 +43,8 @@ func toInquiryRow(q bill.Inquiry) inquiryRow {
 	row := inquiryRow{
 		ID: q.ID.String(), UserID: string(q.UserID), CustomerID: q.CustomerID, Line: q.Line.Digits(), Month: q.Month.String(),
 		Status: string(q.Status), Source: string(q.Source), Requested: q.RequestedAt, Processed: q.ProcessedAt, AsOf: q.AsOf,
-		Summary: q.Summary, FailureCode: string(q.FailureCode), Attempts: q.Attempts, NextAttempt: q.NextAttemptAt, Fence: q.Fence,
+		Summary: q.Summary, FailureCode: string(q.FailureCode), Attempts: q.Attempts, NextAttempt: q.NextAttemptAt,
+		Fence:   q.Fence,
 		TraceID: q.TraceID,
 	}
 	if !q.Version.IsZero() {
@@ -63,8 +64,9 @@ func fromInquiryRow(r inquiryRow) (bill.Inquiry, error) {
 	}
 	return bill.Inquiry{
 		ID: own, UserID: auth.UserID(r.UserID), CustomerID: r.CustomerID, Line: n, Month: m, Status: bill.Status(r.Status),
-		Source: freshness.Source(r.Source), RequestedAt: r.Requested, ProcessedAt: r.Processed, AsOf: r.AsOf, Version: version,
-		Summary: r.Summary, FailureCode: fault.Code(r.FailureCode), Attempts: r.Attempts, NextAttemptAt: r.NextAttempt, Fence: r.Fence,
+		Source: freshness.Source(r.Source), RequestedAt: r.Requested, ProcessedAt: r.Processed, AsOf: r.AsOf,
+		Version: version, Summary: r.Summary, FailureCode: fault.Code(r.FailureCode), Attempts: r.Attempts,
+		NextAttemptAt: r.NextAttempt, Fence: r.Fence,
 		TraceID: r.TraceID,
 	}, errors.Join(err1, err2, err3, err4)
 }

@@ -12,12 +12,12 @@ import (
 	"phonebill/ports"
 )
 
-// Customers answers the sealer of customer copies, format version 1.
+// Customers returns the sealer of customer copies, format version 1.
 func Customers(v ports.Vault) ports.Sealer[product.CustomerCopy] {
 	return sealer[product.CustomerCopy, customerRow]{v, "customer", 1, toCustomerRow, fromCustomerRow}
 }
 
-// Plans answers the sealer of plan lists, format version 1.
+// Plans returns the sealer of plan lists, format version 1.
 func Plans(v ports.Vault) ports.Sealer[product.PlansCopy] {
 	return sealer[product.PlansCopy, plansRow]{v, "plans", 1, toPlansRow, fromPlansRow}
 }
@@ -34,7 +34,8 @@ func toPlansRow(c product.PlansCopy) plansRow {
 	return plansRow{currentForm, c.Doubtful, c.Plans, c.AsOf}
 }
 
-// fromPlansRow: a list of the release before may have 0 won, or a plan not on sale, where KOS left that out.
+// fromPlansRow reads a row: a list of the release before may have 0 won, or a plan not on sale, where KOS left that
+// out.
 func fromPlansRow(r plansRow) (product.PlansCopy, error) {
 	c := product.PlansCopy{Plans: r.Plans, AsOf: r.AsOf, Doubtful: r.Doubt || r.Form < currentForm}
 	if r.Form < currentForm {
@@ -65,8 +66,8 @@ func toPlanRow(p product.Plan) *planRow {
 		return nil
 	}
 	return &planRow{
-		p.Code, p.Name, p.MonthlyFee, p.DataAllowance, p.VoiceAllowance, p.SMSAllowance, p.NetworkType, p.Description, p.OnSale,
-		p.SaleUnknown, p.OperatorCode,
+		p.Code, p.Name, p.MonthlyFee, p.DataAllowance, p.VoiceAllowance, p.SMSAllowance, p.NetworkType, p.Description,
+		p.OnSale, p.SaleUnknown, p.OperatorCode,
 	}
 }
 
@@ -76,7 +77,8 @@ func (r *planRow) plan() product.Plan {
 	}
 	return product.Plan{
 		Code: r.Code, Name: r.Name, MonthlyFee: r.Fee, DataAllowance: r.Data, VoiceAllowance: r.Voice, SMSAllowance: r.SMS,
-		NetworkType: r.Network, Description: r.Description, OnSale: r.OnSale, SaleUnknown: r.SaleUnknown, OperatorCode: r.Operator,
+		NetworkType: r.Network, Description: r.Description, OnSale: r.OnSale, SaleUnknown: r.SaleUnknown,
+		OperatorCode: r.Operator,
 	}
 }
 
@@ -109,7 +111,8 @@ func toCustomerRow(c product.CustomerCopy) customerRow {
 		Fee: x.Contract.EarlyTerminationFee, Described: toPlanRow(x.Plan),
 	}
 	if x.Scheduled != nil {
-		row.NextPlan, row.NextDate, row.Next = x.Scheduled.PlanCode, day(x.Scheduled.EffectiveDate), toPlanRow(x.Scheduled.Plan)
+		row.NextPlan, row.NextDate, row.Next = x.Scheduled.PlanCode, day(x.Scheduled.EffectiveDate),
+			toPlanRow(x.Scheduled.Plan)
 		if !x.Scheduled.TransactionID.IsZero() {
 			row.NextOrder = x.Scheduled.TransactionID.String()
 		}
@@ -117,7 +120,7 @@ func toCustomerRow(c product.CustomerCopy) customerRow {
 	return row
 }
 
-// fromCustomerRow: a fee of 0 won that the release before wrote may be one that KOS left out.
+// fromCustomerRow reads a row: a fee of 0 won that the release before wrote may be one that KOS left out.
 func fromCustomerRow(r customerRow) (product.CustomerCopy, error) {
 	if r.Form < currentForm {
 		r.Fee, r.Doubt = some(r.Fee), true

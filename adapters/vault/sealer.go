@@ -20,7 +20,7 @@ type sealer[T, R any] struct {
 
 var errVersion = errors.New("vault: stored form of an unknown version")
 
-// Seal answers version byte + ciphertext.
+// Seal returns version byte + ciphertext.
 func (s sealer[T, R]) Seal(at sealing.Place, v T) ([]byte, error) {
 	clear, err := json.Marshal(s.row(v))
 	if err != nil {
@@ -67,10 +67,11 @@ func (s sealer[T, R]) Reseal(at sealing.Place, sealed []byte) ([]byte, error) {
 	return append([]byte{sealed[0]}, again...), nil
 }
 
-// Bound looks behind the version.
+// Bound checks the form behind the version byte.
 func (s sealer[T, R]) Bound(sealed []byte) bool { return len(sealed) > 0 && sealing.Bound(sealed[1:]) }
 
-// place is where a stored form of the version stands. One of form Column is bound to the purpose, the same everywhere.
+// place returns where a stored form of the version stands. One of form Column is bound to the purpose, the same
+// everywhere.
 func (s sealer[T, R]) place(at sealing.Place, version byte) sealing.Place {
 	at = at.Formerly(s.purpose)
 	if at.Keyed() {

@@ -1,5 +1,5 @@
-// Package vault keeps personal data unreadable at rest: AES-256-GCM through Tink (the key's id stands in the ciphertext), blind
-// indexes by HMAC-SHA256, both keyed from one keyring file.
+// Package vault keeps personal data unreadable at rest: AES-256-GCM through Tink (the key's id stands in the
+// ciphertext), blind indexes by HMAC-SHA256, both keyed from one keyring file.
 package vault
 
 import (
@@ -45,7 +45,8 @@ var errUnknownForm = errors.New("vault: the database has not said yet how values
 // again is the Retry-After of a form that is not known yet: it is asked for every few seconds.
 const again = 2 * time.Second
 
-// file is the keyring on disk, mode 0600. Protect it like the database: without it the data is lost, with it the data is open.
+// file is the keyring on disk, mode 0600. It must be protected like the database: without it the data is lost, with it
+// the data is readable.
 type file struct {
 	AEAD  json.RawMessage `json:"aead"`
 	Index []byte          `json:"index"`
@@ -82,7 +83,7 @@ func Parse(raw []byte) (*Vault, error) {
 	return v, nil
 }
 
-// Obey makes the vault write and refuse what the form says; a new vault is of form Row.
+// Obey sets the form that the vault writes and the least that it accepts; a new vault is of form Row.
 func (v *Vault) Obey(form sealing.Form) { v.form.Store(int32(form)) } //nolint:gosec // 0..3
 
 // ObeyIn is Obey for the places in one database; Obey is for those in no database that was named, such as the cache.
@@ -102,14 +103,14 @@ func (v *Vault) Form() sealing.Form { return sealing.Form(v.form.Load()) }
 // Report is called with each value that does not open where it stands; by default nothing is.
 func (v *Vault) Report(report func(at sealing.Place, why error)) { v.report.Store(&report) }
 
-// Resealing is the vault as the job that seals anew uses it: it obeys the form, and reports nothing.
+// Resealing returns the vault as the job that seals anew uses it: it obeys the form, and reports nothing.
 func (v *Vault) Resealing(form sealing.Form) *Vault {
 	r := &Vault{aead: v.aead, index: v.index}
 	r.Obey(form)
 	return r
 }
 
-// New answers a fresh keyring.
+// New returns a fresh keyring.
 func New() ([]byte, error) {
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
@@ -124,7 +125,8 @@ func New() ([]byte, error) {
 	return json.Marshal(f)
 }
 
-// OpenOrCreate reads the keyring file and makes it first when there is none. Of several that start at once one makes it.
+// OpenOrCreate reads the keyring file and makes it first when there is none. Of several that start at once one makes
+// it.
 func OpenOrCreate(path string) (*Vault, error) {
 	v, err := Open(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -157,12 +159,13 @@ func place(path string, raw []byte) error {
 	return nil
 }
 
-// Seal encrypts: bound to the row, behind sealing.Mark, where the form says so and the place has keys; else bound to
-// the column. A place with keys whose form is not known yet is SERVICE_UNAVAILABLE.
+// Seal encrypts: bound to the row, behind sealing.Mark, where the form requires it and the place has keys; else bound
+// to the column. A place with keys whose form is not known yet is SERVICE_UNAVAILABLE.
 func (v *Vault) Seal(at sealing.Place, clear []byte) ([]byte, error) {
 	form := v.formAt(at)
 	if at.Keyed() && form == sealing.Unknown {
-		return nil, fault.New(fault.ServiceUnavailable).RetryIn(again).Because(fmt.Errorf("%w: %s", errUnknownForm, at.Name()))
+		return nil, fault.New(fault.ServiceUnavailable).RetryIn(again).
+			Because(fmt.Errorf("%w: %s", errUnknownForm, at.Name()))
 	}
 	bound := at.Keyed() && !form.Older()
 	data := at.Column()
@@ -197,8 +200,8 @@ func (v *Vault) Open(at sealing.Place, sealed []byte) ([]byte, error) {
 	return clear, nil
 }
 
-// Refuse reports that what stands at the place does not belong there, and returns why. A value of an older form is not
-// reported where its place is quiet.
+// Refuse reports that the value at the place does not belong there, and returns why. A value of an older form is not
+// reported where its place has alerts off.
 func (v *Vault) Refuse(at sealing.Place, why error) error {
 	if report := v.report.Load(); report != nil && (!at.AlertsOff() || !errors.Is(why, ErrOldForm)) {
 		(*report)(at, why)
@@ -206,7 +209,7 @@ func (v *Vault) Refuse(at sealing.Place, why error) error {
 	return fmt.Errorf("vault: open %s: %w", at.Name(), why)
 }
 
-// Index is the blind index of a value.
+// Index returns the blind index of a value.
 func (v *Vault) Index(purpose, value string) []byte {
 	mac := hmac.New(sha256.New, v.index)
 	_, _ = mac.Write([]byte(purpose + "\x00" + value))

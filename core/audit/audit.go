@@ -8,8 +8,9 @@ import (
 	"phonebill/core/line"
 )
 
-// Call is one call to KOS: who asked what, when, and what came of it (UFR-BILL-040, processing history). What never set out (breaker open,
-// budget used up) is no call and is counted in the metrics only, so that the log grows no faster than the budget lets it.
+// Call is one call to KOS: its request, times and result (UFR-BILL-040, processing history). A call that was never sent
+// (breaker open, budget used up) is not recorded here and is counted in the metrics only, so that the log grows no
+// faster than the budget allows.
 type Call struct {
 	ID         id.ID
 	Operation  string // as R-KOS-CALLS names it: bill.inquiry, customer.get, …
@@ -19,11 +20,11 @@ type Call struct {
 	AnsweredAt time.Time
 	Waited     time.Duration // for its turn, before it was made; the log keeps whole milliseconds
 	Attempt    int           // counts from 1 per question
-	Breaker    string        // state of the operation's circuit breaker when it let the call through: CLOSED or HALF_OPEN
+	Breaker    string        // state of the operation's circuit breaker when it admitted the call: CLOSED or HALF_OPEN
 	// Result is KOS's result code, or TIMEOUT, BROKEN, MALFORMED, UNREADABLE, REFUSED (our key), UNKNOWN_CODE,
 	// CANCELED, NOT_SENT.
 	Result     string
-	HTTPStatus int    // 0 when no answer came
+	HTTPStatus int    // 0 without a response
 	Request    []byte // clear; the store encrypts
 	Answer     []byte // clear; the store encrypts
 }

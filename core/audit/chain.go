@@ -13,8 +13,8 @@ import (
 	"phonebill/core/id"
 )
 
-// Entry is what one member of staff (or a command) did or tried to do: who, what, to whom, why, and what came of it. It holds no
-// personal data. Writer and Seq are given by the log that takes it.
+// Entry is what one member of staff (or a command) did or tried to do: the actor, the action, its subject, the reason
+// and the outcome. It holds no personal data. Writer and Seq are set by the log that stores it.
 type Entry struct {
 	Writer  id.ID // one per process start
 	Seq     int   // counts from 1 per writer
@@ -31,8 +31,9 @@ type Entry struct {
 // Outcome is what came of a call: Intended, Done, or the public error code of its refusal.
 type Outcome string
 
-// The outcomes that are no error codes. A change has two rows: Intended is durable before anything is changed, the second tells what
-// came of it. So a change without a row is impossible, and a row without a change (a crash between the two) says so itself.
+// The outcomes that are no error codes. A change has two rows: Intended is durable before anything is changed, the
+// second row records the outcome. So a change without a row is impossible, and a row without a change (a crash between
+// the two) is recognisable.
 const (
 	Intended Outcome = "INTENDED"
 	Done     Outcome = "DONE"
@@ -67,7 +68,7 @@ func (r Row) Older(other Row) Row {
 // Keys returns the key of a writer; nil when keyed rows cannot be checked.
 type Keys func(writer id.ID) []byte
 
-// origin is the hash before the first row of a chain.
+// origin returns the hash before the first row of a chain.
 func origin() []byte { return make([]byte, sha256.Size) }
 
 // Chain is the end of one writer's chain; its zero value is the beginning. It is not safe for concurrent use.
@@ -78,16 +79,18 @@ type Chain struct {
 	keyed bool   // the last row is: no row after it may be without a key
 }
 
-// ChainAt is a chain that ends with the head.
+// ChainAt returns a chain that ends with the head.
 func ChainAt(h Head) Chain { return Chain{seq: h.Seq, hash: bytes.Clone(h.Hash)} }
 
-// ChainBefore is a chain behind which the row is to be followed: so that what comes after knows whether it was keyed.
+// ChainBefore returns a chain behind which the row is to be followed: so that what comes after knows whether it was
+// keyed.
 func ChainBefore(r Row) Chain { return Chain{seq: r.Seq - 1, hash: bytes.Clone(r.Previous)} }
 
-// WithKey is the chain that writes, and can check, keyed rows.
+// WithKey returns the chain that writes, and can check, keyed rows.
 func (c Chain) WithKey(key []byte) Chain { c.key = key; return c }
 
-// Next is the row that the entry becomes behind the chain. Its time is cut to microseconds, the grain of the store.
+// Next returns the row that the entry becomes behind the chain. Its time is cut to microseconds, the grain of the
+// store.
 func (c Chain) Next(writer id.ID, e Entry) Row {
 	e.Writer, e.Seq, e.At = writer, c.seq+1, e.At.UTC().Truncate(time.Microsecond)
 	previous := c.hash
@@ -97,7 +100,8 @@ func (c Chain) Next(writer id.ID, e Entry) Row {
 	return Row{Entry: e, Keyed: c.key != nil, Previous: bytes.Clone(previous), Hash: e.hash(previous, c.key)}
 }
 
-// Follow moves the end of the chain on to the row. A BrokenError tells that it is not the row that must come next.
+// Follow moves the end of the chain on to the row. It returns a BrokenError when the row is not the one that must come
+// next.
 func (c *Chain) Follow(r Row) error {
 	with := *c
 	if !r.Keyed {
@@ -120,7 +124,7 @@ func (c *Chain) Follow(r Row) error {
 	return nil
 }
 
-// Head is the end of the chain.
+// Head returns the end of the chain.
 func (c Chain) Head(writer id.ID) Head { return Head{writer, c.seq, c.hash} }
 
 // BrokenError names the first row at which a chain is not as it was written.
@@ -130,7 +134,7 @@ type BrokenError struct {
 	Why    string
 }
 
-// Error says which row and why.
+// Error names the row and the reason.
 func (b BrokenError) Error() string {
 	return fmt.Sprintf("audit: row %d of writer %s: %s", b.Seq, b.Writer, b.Why)
 }
@@ -142,14 +146,15 @@ type Head struct {
 	Hash   []byte
 }
 
-// hash is over the hash before and the canonical encoding: each field with its length in front, so that no two entries
-// look alike. The first field is the version of the encoding.
+// hash covers the hash before and the canonical encoding: each field with its length in front, so that no two entries
+// have the same encoding. The first field is the version of the encoding.
 func (e Entry) hash(previous, key []byte) []byte {
 	version := "phonebill audit entry 1"
 	if key != nil {
 		version = "phonebill audit entry 2"
 	}
-	encoded := encode([]byte(version), previous, e.Writer[:], number(e.Seq), number(int(e.At.UnixMicro())), []byte(e.Actor),
+	encoded := encode([]byte(version), previous, e.Writer[:], number(e.Seq), number(int(e.At.UnixMicro())),
+		[]byte(e.Actor),
 		[]byte(e.Action), []byte(e.Subject), []byte(e.Reason), []byte(e.Outcome), []byte(e.Detail), []byte(e.IP))
 	if key == nil {
 		sum := sha256.Sum256(encoded)
@@ -173,7 +178,9 @@ func encode(fields ...[]byte) []byte {
 	return b
 }
 
-func number(n int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) } //nolint:gosec // a bijection is all that is asked for
+func number(n int) []byte {
+	return binary.BigEndian.AppendUint64(nil, uint64(n)) //nolint:gosec // any bijection will do
+}
 
 // Verify follows chains through their rows, which come writer by writer in order, and returns the heads; the first
 // broken row is a BrokenError. Rows without a key are believed.
@@ -187,8 +194,8 @@ func Verify(rows []Row, keys Keys) ([]Head, error) {
 	return v.heads(), v.End()
 }
 
-// Verifier checks any number of rows in little memory, against what signed checkpoints and anchors say of them. It is
-// not safe for concurrent use.
+// Verifier checks any number of rows in little memory, against signed checkpoints and anchors. It is not safe for
+// concurrent use.
 type Verifier struct {
 	keys   Keys
 	marks  map[id.ID][]mark
@@ -204,7 +211,7 @@ type Count struct {
 	FirstKeyed             Row // the oldest; its Seq is 0 when there is none
 }
 
-// mark is what a checkpoint or an anchor says: row seq had this hash.
+// mark is the statement of a checkpoint or an anchor: row seq had this hash.
 type mark struct {
 	Head
 	source string
@@ -267,8 +274,8 @@ func (v *Verifier) count(r Row) {
 	}
 }
 
-// End says that all rows have come: a BrokenError names the first row of a chain that was cut off, or the last one that
-// has no key although keyed ones had begun long before.
+// End must be called after the last row: a BrokenError names the first row of a chain that was cut off, or the last one
+// that has no key although keyed ones had begun long before.
 func (v *Verifier) End() error {
 	var missing []BrokenError
 	for writer, m := range v.marks {

@@ -15,7 +15,7 @@ import (
 
 var now = time.Date(2026, 11, 21, 3, 0, 0, 123456789, time.UTC)
 
-// keys are those of the writers.
+// keys returns the key of a writer.
 func keys(writer id.ID) []byte { return append([]byte("key of "), writer[:]...) }
 
 func text(t *rapid.T, label string) string { return rapid.StringN(0, 8, 24).Draw(t, label) }
@@ -31,8 +31,9 @@ func chains(t *rapid.T) []audit.Row {
 				c = c.WithKey(keys(id.ID{byte(w + 1)}))
 			}
 			r := c.Next(id.ID{byte(w + 1)}, audit.Entry{
-				At: now.Add(time.Duration(n) * time.Second), Actor: text(t, "actor"), Action: text(t, "action"), Subject: text(t, "subject"),
-				Reason: text(t, "reason"), Outcome: audit.Outcome(text(t, "outcome")), Detail: text(t, "detail"), IP: text(t, "ip"),
+				At: now.Add(time.Duration(n) * time.Second), Actor: text(t, "actor"), Action: text(t, "action"),
+				Subject: text(t, "subject"), Reason: text(t, "reason"), Outcome: audit.Outcome(text(t, "outcome")),
+				Detail: text(t, "detail"), IP: text(t, "ip"),
 			})
 			require.NoError(t, c.Follow(r))
 			rows = append(rows, r)
@@ -107,7 +108,7 @@ func TestARowCannotBeTakenOutOrTwoSwapped(t *testing.T) {
 	})
 }
 
-func TestAChainGoesOnFromItsHead(t *testing.T) {
+func TestAChainContinuesFromItsHead(t *testing.T) {
 	t.Parallel()
 	var c audit.Chain
 	first := c.Next(id.ID{1}, audit.Entry{At: now, Actor: "a"})
@@ -162,7 +163,7 @@ func TestACutChainIsFoundByItsCheckpoint(t *testing.T) {
 		require.ErrorAs(t, err, &broken)
 		require.Equal(t, rows[keep].Writer, broken.Writer)
 		require.Equal(t, rows[keep].Seq, broken.Seq)
-		// Rewritten from some row on, with all hashes made anew by somebody who has the keys: whole, but not what was
+		// Rewritten from some row on, with all hashes made anew with the keys: whole, but not what was
 		// attested.
 		var c audit.Chain
 		forged := slices.Clone(rows)
@@ -241,7 +242,7 @@ func TestACheckpointNeedsItsSignatureAndMayNotGoBack(t *testing.T) {
 	require.Error(t, l.Follow(again))
 }
 
-// chain is a writer's chain of n rows, keyed from the row of that number on.
+// chain returns a writer's chain of n rows, keyed from the row of that number on.
 func chain(writer byte, n, keyed int) []audit.Row {
 	var c audit.Chain
 	var rows []audit.Row
@@ -256,12 +257,12 @@ func chain(writer byte, n, keyed int) []audit.Row {
 	return rows
 }
 
-// TestARowThatSomebodyMadeWithoutTheKeyIsFound: its own hash is right, as SHA-256 is for everybody.
-func TestARowThatSomebodyMadeWithoutTheKeyIsFound(t *testing.T) {
+// TestARowForgedWithoutTheKeyIsFound: its own hash is right, because SHA-256 needs no key.
+func TestARowForgedWithoutTheKeyIsFound(t *testing.T) {
 	t.Parallel()
 	rows := chain(1, 3, 1)
 	end := audit.ChainAt(audit.Head{Writer: id.ID{1}, Seq: 3, Hash: rows[2].Hash})
-	forged := end.Next(id.ID{1}, audit.Entry{At: now, Actor: "nobody", Action: "KEYS_REPLACED"})
+	forged := end.Next(id.ID{1}, audit.Entry{At: now, Actor: "unknown1", Action: "KEYS_REPLACED"})
 	broken := audit.BrokenError{}
 	_, err := audit.Verify(append(slices.Clone(rows), forged), keys)
 	require.ErrorAs(t, err, &broken)
@@ -270,11 +271,11 @@ func TestARowThatSomebodyMadeWithoutTheKeyIsFound(t *testing.T) {
 	_, err = audit.Verify(append(slices.Clone(rows), forged), keys)
 	require.ErrorAs(t, err, &broken)
 	require.Equal(t, 4, broken.Seq)
-	guessed := end.WithKey([]byte("a key")).Next(id.ID{1}, audit.Entry{At: now, Actor: "nobody"})
+	guessed := end.WithKey([]byte("a key")).Next(id.ID{1}, audit.Entry{At: now, Actor: "unknown1"})
 	_, err = audit.Verify(append(slices.Clone(rows), guessed), keys)
 	require.ErrorAs(t, err, &broken)
 	require.Equal(t, 4, broken.Seq)
-	other := end.WithKey(keys(id.ID{2})).Next(id.ID{1}, audit.Entry{At: now, Actor: "nobody"})
+	other := end.WithKey(keys(id.ID{2})).Next(id.ID{1}, audit.Entry{At: now, Actor: "unknown1"})
 	_, err = audit.Verify(append(slices.Clone(rows), other), keys)
 	require.ErrorAs(t, err, &broken, "a key is good for its own writer")
 }
@@ -317,7 +318,7 @@ func TestRowsOfTheReleaseBeforeAreClosed(t *testing.T) {
 	require.ErrorAs(t, err, &broken)
 	require.Equal(t, 4, broken.Seq)
 	_, err = verify(slices.Concat(all, chain(3, 1, 9))...)
-	require.ErrorAs(t, err, &broken, "nor does a writer come who was not there")
+	require.ErrorAs(t, err, &broken, "no new writer appears")
 	_, err = verify(slices.Concat(all, chain(3, 1, 1))...)
 	require.NoError(t, err)
 
@@ -326,7 +327,8 @@ func TestRowsOfTheReleaseBeforeAreClosed(t *testing.T) {
 	require.Error(t, l.Follow(again))
 	open := closing
 	open.Closes = false
-	require.ErrorAs(t, audit.VerifyCheckpoints([]audit.Checkpoint{first, open}, always, audit.Anchor{}), new(audit.TamperedError))
+	require.ErrorAs(t, audit.VerifyCheckpoints([]audit.Checkpoint{first, open}, always, audit.Anchor{}),
+		new(audit.TamperedError))
 }
 
 // TestAnAnchorKnowsWhatWasThere: nothing inside a log that began anew shows that there was another.

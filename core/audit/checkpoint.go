@@ -9,19 +9,22 @@ import (
 	"phonebill/core/id"
 )
 
-// Checkpoint is a signed statement: these chains ended with these rows. It names the heads that moved since the checkpoint before, and
-// that one's hash, so that all checkpoints together tell the head of every chain, whatever the number of writers.
+// Checkpoint is a signed statement that these chains ended with these rows. It names the heads that moved since the
+// checkpoint before, and that one's hash, so that all checkpoints together give the head of every chain, whatever the
+// number of writers.
 type Checkpoint struct {
-	Seq            int // counts from 1
-	At             time.Time
-	Heads          []Head // by writer
-	Closes         bool   // no row without a key may come after it; the heads of all checkpoints up to it are the last that may have none
+	Seq   int // counts from 1
+	At    time.Time
+	Heads []Head // by writer
+	// no row without a key may come after it; the heads of all checkpoints up to it are the last that may have none
+	Closes         bool
 	Previous, Hash []byte
 	KeyID          string
 	Signature      []byte // over Statement
 }
 
-// Ledger is what a sequence of checkpoints says; its zero value is the beginning. It is not safe for concurrent use.
+// Ledger is the state after a sequence of checkpoints; its zero value is the beginning. It is not safe for concurrent
+// use.
 type Ledger struct {
 	seq    int
 	hash   []byte
@@ -29,7 +32,7 @@ type Ledger struct {
 	closed bool
 }
 
-// Seq is the number of the last checkpoint.
+// Seq returns the number of the last checkpoint.
 func (l *Ledger) Seq() int { return l.seq }
 
 // Hash is that of the last checkpoint; nil before the first.
@@ -38,14 +41,14 @@ func (l *Ledger) Hash() []byte { return bytes.Clone(l.hash) }
 // Closed returns whether no row without a key may come any more.
 func (l *Ledger) Closed() bool { return l.closed }
 
-// Known is the head of the writer's chain as it was stated last; its Seq is 0 when it never was.
+// Known returns the head of the writer's chain as it was stated last; its Seq is 0 when it never was.
 func (l *Ledger) Known(writer id.ID) Head {
 	h := l.known[writer]
 	h.Writer = writer
 	return h
 }
 
-// Next is the unsigned checkpoint that states the heads; false when no head moved and there is nothing to close.
+// Next returns the unsigned checkpoint that states the heads; false when no head moved and there is nothing to close.
 // closing asks for the checkpoint after which no row without a key may come; there is one.
 func (l *Ledger) Next(heads []Head, at time.Time, closing bool) (Checkpoint, bool) {
 	moved := slices.DeleteFunc(slices.Clone(heads), func(h Head) bool { return h.Seq <= l.known[h.Writer].Seq })
@@ -58,7 +61,8 @@ func (l *Ledger) Next(heads []Head, at time.Time, closing bool) (Checkpoint, boo
 	return c, len(moved) > 0 || c.Closes
 }
 
-// Follow moves on to the checkpoint. A TamperedError tells that it is not one that can come next. Its signature is not looked at.
+// Follow moves on to the checkpoint. It returns a TamperedError when the checkpoint is not one that can come next. Its
+// signature is not checked here.
 func (l *Ledger) Follow(c Checkpoint) error {
 	switch {
 	case c.Seq != l.seq+1:
@@ -97,7 +101,7 @@ type TamperedError struct {
 	Why string
 }
 
-// Error says which checkpoint and why.
+// Error names the checkpoint and the reason.
 func (t TamperedError) Error() string { return fmt.Sprintf("audit: checkpoint %d: %s", t.Seq, t.Why) }
 
 func (c Checkpoint) digest() []byte {
@@ -112,13 +116,14 @@ func (c Checkpoint) digest() []byte {
 	return digest(fields...)
 }
 
-// Statement is what is signed. It begins with a text that no token begins with, so that a signature of one is none of the other.
+// Statement returns what is signed. It begins with a text that no token begins with, so that a signature of one is
+// never valid for the other.
 func (c Checkpoint) Statement() []byte {
 	return encode([]byte("phonebill audit checkpoint signature 1"), number(c.Seq), c.Hash)
 }
 
 // Anchor is what is known of the log from elsewhere: a file, another machine's log. Without one, a log that was emptied
-// and began anew looks like a young one.
+// and begun anew looks like a young one.
 type Anchor struct {
 	Checkpoints []Mark
 	Rows        []Head
@@ -130,7 +135,7 @@ type Mark struct {
 	Hash []byte
 }
 
-// holds is a TamperedError when the checkpoints are not those that the anchor knows.
+// holds returns a TamperedError when the checkpoints are not those that the anchor knows.
 func (a Anchor) holds(all []Checkpoint) error {
 	for _, m := range a.Checkpoints {
 		switch {
@@ -143,8 +148,8 @@ func (a Anchor) holds(all []Checkpoint) error {
 	return nil
 }
 
-// VerifyCheckpoints follows the checkpoints, oldest first, asks of each whether its signature is good, and holds them
-// against the anchor; the first that is wrong is a TamperedError.
+// VerifyCheckpoints follows the checkpoints, oldest first, verifies each signature with signed, and compares them with
+// the anchor; the first wrong one is a TamperedError.
 func VerifyCheckpoints(all []Checkpoint, signed func(Checkpoint) bool, anchor Anchor) error {
 	var l Ledger
 	for _, c := range all {

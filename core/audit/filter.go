@@ -2,7 +2,7 @@ package audit
 
 import "time"
 
-// MostCounted is as far as pages of the audit log are counted; page x size goes no further.
+// MaxCounted is the largest number of entries that a page of the audit log counts; page x size goes no further.
 const MaxCounted = 10_000
 
 // Filter chooses rows of the audit log for a person to read, the newest first. Empty fields do not limit.

@@ -13,17 +13,17 @@ import (
 	"phonebill/core/text"
 )
 
-// Account is a user as staff see him: with the end of his lock, zero when there is none.
+// Account is a user as staff see it: with the end of the lock, zero when there is none.
 type Account struct {
 	User
 	LockedUntil time.Time
 }
 
-// StatusNow is the status to show at now.
+// StatusNow returns the status to show at now.
 func (a Account) StatusNow(now time.Time) Status { return a.StatusAt(a.LockedUntil, now) }
 
-// AccountFilter is a search for accounts: what is set must match exactly, but the id in any case. LOCKED finds the accounts that are
-// locked at Now. Pages count from 1.
+// AccountFilter is a search for accounts: every value that is set must match exactly, the id in any case. LOCKED finds
+// the accounts that are locked at Now. Pages count from 1.
 type AccountFilter struct {
 	UserID     UserID
 	CustomerID string
@@ -33,7 +33,7 @@ type AccountFilter struct {
 	Page, Size int
 }
 
-// MostCounted is as far as lists are counted; page x size goes no further (S-PAGE).
+// MaxCounted is the largest number of rows that a list counts; page x size goes no further (S-PAGE).
 const MaxCounted = 10_000
 
 // ParseName accepts a person's name: 1-50 printable characters, counted in NFC, without space at its ends.

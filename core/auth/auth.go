@@ -1,5 +1,5 @@
-// Package auth holds who may do what: users, roles, permissions, the lockout rule, sessions and their refresh
-// generations (UFR-AUTH-010, UFR-AUTH-020).
+// Package auth holds the rules of authentication and rights: users, roles, permissions, the lockout rule, sessions and
+// their refresh generations (UFR-AUTH-010, UFR-AUTH-020).
 package auth
 
 import (
@@ -17,13 +17,13 @@ import (
 // UserID is the id a customer types to log in.
 type UserID string
 
-// console begins the name of who works at the console; no user id has a colon.
+// console begins the name of a user of the console; no user id has a colon.
 const console = "cli:"
 
 // AtConsole names the account of the operating system that works at the console.
 func AtConsole(account string) UserID { return UserID(console + account) }
 
-// IsAtConsole tells a name of AtConsole from a user id.
+// IsAtConsole reports whether the name is one of AtConsole and not a user id.
 func (u UserID) IsAtConsole() bool { return strings.HasPrefix(string(u), console) }
 
 var userIDPattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{3,20}$`)
@@ -36,10 +36,12 @@ func ParseUserID(s string) (UserID, error) {
 	return UserID(s), nil
 }
 
-// Folded is the id in lower case. Ids are ASCII, and phones capitalise the first letter: whatever its case, an id is one account.
+// Folded returns the id in lower case. Ids are ASCII, and phones capitalise the first letter: whatever its case, an id
+// is one account.
 func (u UserID) Folded() UserID { return UserID(strings.ToLower(string(u))) }
 
-// Same is true for ids that differ in case at most. It is how persons are told apart: where two must agree, one with two spellings is one.
+// Same reports ids that differ in case at most. Persons are compared by it: where two must agree, one with two
+// spellings is one.
 func (u UserID) Same(other UserID) bool { return u.Folded() == other.Folded() }
 
 // Role is what a user is.
@@ -68,7 +70,7 @@ func AllPermissions() []Permission {
 	return []Permission{BillInquiry, ProductChange, UserAdmin, Operations}
 }
 
-// Description is the Korean text of a permission.
+// Description returns the Korean text of a permission.
 func (p Permission) Description() string {
 	switch p {
 	case BillInquiry:
@@ -95,8 +97,8 @@ const (
 	Inactive  Status = "INACTIVE"
 )
 
-// Grant is a permission given to one user, for good or until ExpiresAt (zero = for good). GrantedBy names the user or command
-// that gave it.
+// Grant is a permission given to one user, for good or until ExpiresAt (zero = for good). GrantedBy names the user or
+// command that gave it.
 type Grant struct {
 	Permission Permission
 	ExpiresAt  time.Time
@@ -104,7 +106,7 @@ type Grant struct {
 	GrantedAt  time.Time
 }
 
-// InForce tells whether the grant holds at now.
+// InForce reports whether the grant holds at now.
 func (g Grant) InForce(now time.Time) bool { return g.ExpiresAt.IsZero() || now.Before(g.ExpiresAt) }
 
 // User is an account. A customer owns one or more lines; staff own none.
@@ -121,12 +123,15 @@ type User struct {
 	Status       Status
 	LastLoginAt  time.Time
 	CreatedAt    time.Time
-	Version      int  // counts every change of the account; an update of an older one is refused
-	Epoch        int  // counts changes of status, roles, lines and grants; tokens of an older epoch are dead (ADR 14)
+	Version      int // counts every change of the account; an update of an older one is refused
+	// counts changes of status, roles, lines and grants; tokens of an older epoch are refused (ADR 14)
+	Epoch        int
 	SecondFactor bool // a TOTP is enrolled and confirmed
-	// InitialPassword says that the password was chosen by staff: until its owner has changed it, it is good for nothing else.
+	// InitialPassword means that the password was chosen by staff: until its owner has changed it, it allows nothing
+	// else.
 	InitialPassword bool
-	// FactorHandedOver says that another person made the second factor, and so knows its secret: the owner has to enrol anew.
+	// FactorHandedOver means that another person made the second factor, and so knows its secret: the owner has to
+	// enrol anew.
 	FactorHandedOver bool
 	Unreadable       []Part
 }
@@ -144,10 +149,12 @@ const (
 	PartPassword Part = "PASSWORD" // the account cannot be logged in to
 )
 
-// Changed is the account after a change of the one before: one version on, and one epoch on when what its tokens say is no longer
-// true (ADR 14). A grant's giver and time are no rights. What only the store may say stays as it was.
+// Changed returns the account after a change of the one before: one version on, and one epoch on when the claims of its
+// tokens are no longer true (ADR 14). A grant's giver and time are no rights. Values that only the store may set stay
+// as they were.
 func (u User) Changed(before User) User {
-	u.UserID, u.CreatedAt, u.LastLoginAt, u.SecondFactor = before.UserID, before.CreatedAt, before.LastLoginAt, before.SecondFactor
+	u.UserID, u.CreatedAt, u.LastLoginAt, u.SecondFactor = before.UserID, before.CreatedAt, before.LastLoginAt,
+		before.SecondFactor
 	u.Unreadable = u.stillUnreadable(before)
 	u.Version, u.Epoch = before.Version+1, before.Epoch
 	if !u.sameRights(before) {
@@ -156,7 +163,7 @@ func (u User) Changed(before User) User {
 	return u
 }
 
-// stillUnreadable is what could not be opened of the account before and was not given anew.
+// stillUnreadable returns what could not be opened of the account before and was not given anew.
 func (u User) stillUnreadable(before User) []Part {
 	given := map[Part]bool{
 		PartName: u.Name != before.Name, PartPhone: u.Phone != before.Phone, PartEmail: u.Email != before.Email,
@@ -178,14 +185,15 @@ func (u User) sameRights(v User) bool {
 		slices.EqualFunc(u.Grants, v.Grants, sameGrant)
 }
 
-// Staff tells whether the account is an operator's or administrator's; both must have a second factor (R-SECOND-FACTOR).
+// Staff reports whether the account is an operator's or administrator's; both must have a second factor
+// (R-SECOND-FACTOR).
 func (u User) Staff() bool { return staff(u.Roles) }
 
 func staff(roles []Role) bool {
 	return slices.Contains(roles, Operator) || slices.Contains(roles, Admin)
 }
 
-// RightsEnd is when the first of the grants in force at now expires; zero when none does. No token outlives it.
+// RightsEnd returns when the first of the grants in force at now expires; zero when none does. No token outlives it.
 func (u User) RightsEnd(now time.Time) time.Time {
 	var first time.Time
 	for _, g := range u.Grants {
@@ -196,7 +204,7 @@ func (u User) RightsEnd(now time.Time) time.Time {
 	return first
 }
 
-// Duty is what the owner of an account has to do before the account is good for anything else.
+// Duty is what the owner of an account must do before anything else is allowed.
 type Duty string
 
 // The duties.
@@ -205,7 +213,7 @@ const (
 	EnrolFactor    Duty = "ENROL_SECOND_FACTOR" // of an owner whose second factor another person made
 )
 
-// Duties are the duties of the account's owner, in the order in which they are to be done.
+// Duties returns the duties of the account's owner, in the order in which they are to be done.
 func (u User) Duties() []Duty {
 	var duties []Duty
 	if u.InitialPassword {
@@ -217,8 +225,8 @@ func (u User) Duties() []Duty {
 	return duties
 }
 
-// Due is nil when the caller has no duty left but those that the operation is for; else PASSWORD_CHANGE_REQUIRED or
-// SECOND_FACTOR_ENROLMENT_REQUIRED.
+// Due returns nil when the caller has no duty left but those that the operation is for; else PASSWORD_CHANGE_REQUIRED
+// or SECOND_FACTOR_ENROLMENT_REQUIRED.
 func (p Principal) Due(operationIsFor []Duty) error {
 	for _, d := range p.Duties {
 		if !slices.Contains(operationIsFor, d) {
@@ -228,8 +236,8 @@ func (p Principal) Due(operationIsFor []Duty) error {
 	return nil
 }
 
-// refusal is the code of an operation that has to wait for the duty. A duty that this release does not know is refused as a missing
-// right: a newer release asked for it.
+// refusal returns the code of an operation that has to wait for the duty. A duty that this release does not know is
+// refused as a missing right: a newer release set it.
 func (d Duty) refusal() fault.Code {
 	switch d {
 	case ChangePassword:
@@ -241,7 +249,7 @@ func (d Duty) refusal() fault.Code {
 	}
 }
 
-// Permissions are the permissions in force at now, by role or by grant, in the order of AllPermissions.
+// Permissions returns the permissions in force at now, by role or by grant, in the order of AllPermissions.
 func (u User) Permissions(now time.Time) []Permission {
 	held := make([]Permission, 0, len(u.Grants))
 	for _, p := range AllPermissions() {
@@ -254,7 +262,7 @@ func (u User) Permissions(now time.Time) []Permission {
 	return held
 }
 
-// Principal is the authenticated caller of one request, as told by his access token.
+// Principal is the authenticated caller of one request, as stated in the access token.
 type Principal struct {
 	UserID      UserID
 	SessionID   id.ID
@@ -267,13 +275,13 @@ type Principal struct {
 	Duties      []Duty // what the caller has to do before anything else; usually none
 }
 
-// Staff tells whether the caller is an operator or administrator.
+// Staff reports whether the caller is an operator or administrator.
 func (p Principal) Staff() bool { return staff(p.Roles) }
 
-// Has tells whether the token carries the permission.
+// Has reports whether the token carries the permission.
 func (p Principal) Has(want Permission) bool { return slices.Contains(p.Permissions, want) }
 
-// Owns is nil when the line belongs to the caller, else FORBIDDEN (ADR 17).
+// Owns returns nil when the line belongs to the caller, else FORBIDDEN (ADR 17).
 func (p Principal) Owns(n line.Number) error {
 	if slices.Contains(p.Lines, n) {
 		return nil
@@ -281,8 +289,8 @@ func (p Principal) Owns(n line.Number) error {
 	return fault.New(fault.PermissionDenied).WithField("lineNumber", "본인의 회선이 아닙니다")
 }
 
-// PickLine is the line asked for, or the caller's first line when none was (menus); FORBIDDEN when it is not his,
-// LINE_NOT_FOUND when he has none.
+// PickLine returns the line asked for, or the caller's first line when none was (menus); FORBIDDEN when it is not the
+// caller's, LINE_NOT_FOUND when the caller has none.
 func (p Principal) PickLine(asked line.Number) (line.Number, error) {
 	if !asked.IsZero() {
 		return asked, p.Owns(asked)
@@ -293,8 +301,8 @@ func (p Principal) PickLine(asked line.Number) (line.Number, error) {
 	return p.Lines[0], nil
 }
 
-// Client is where a request came from, as recorded in the login history. Service names the system that called with a service
-// credential for this end user; empty for everybody else (ADR 29).
+// Client is the origin of a request, as recorded in the login history. Service names the system that called with a
+// service credential for this end user; otherwise it is empty (ADR 29).
 type Client struct {
 	IP        string
 	UserAgent string
@@ -310,8 +318,8 @@ type SigningKey struct {
 	RetiredAt time.Time // refused from then on; zero = by the calendar of the rotation
 }
 
-// Revocation says that tokens are dead although they still verify (ADR 14): those of one session, or, when UserID is set, those
-// of one user whose epoch is below Epoch.
+// Revocation makes tokens invalid although they still verify (ADR 14): those of one session, or, when UserID is set,
+// those of one user whose epoch is below Epoch.
 type Revocation struct {
 	SessionID id.ID
 	UserID    UserID

@@ -63,8 +63,8 @@ func TestPermissionsExpireAndAdminHoldsAll(t *testing.T) {
 
 func TestPrincipal(t *testing.T) {
 	t.Parallel()
-	mine, second, other := number(t, "01012345678"), number(t, "01087654321"), number(t, "01055554444")
-	p := auth.Principal{Lines: []line.Number{mine, second}, Permissions: []auth.Permission{auth.BillInquiry}}
+	ownLine, second, other := number(t, "01012345678"), number(t, "01087654321"), number(t, "01055554444")
+	p := auth.Principal{Lines: []line.Number{ownLine, second}, Permissions: []auth.Permission{auth.BillInquiry}}
 	require.True(t, p.Has(auth.BillInquiry))
 	require.False(t, p.Has(auth.ProductChange))
 	require.NoError(t, p.Owns(second))
@@ -72,7 +72,7 @@ func TestPrincipal(t *testing.T) {
 	require.ErrorIs(t, p.Owns(line.Number{}), fault.New(fault.PermissionDenied))
 	n, err := p.PickLine(line.Number{})
 	require.NoError(t, err)
-	require.Equal(t, mine, n)
+	require.Equal(t, ownLine, n)
 	n, err = p.PickLine(second)
 	require.NoError(t, err)
 	require.Equal(t, second, n)
@@ -144,15 +144,17 @@ func TestRefreshHasOneSuccessor(t *testing.T) {
 	require.Equal(t, auth.RefreshReplay, verdict)
 }
 
-// TestAnOlderReleasesRotationLeavesNoTime: what is not known counts as spent long ago, and what is known is not mistaken.
-func TestAnOlderReleasesRotationLeavesNoTime(t *testing.T) {
+// TestARotationByAnOlderReleaseHasNoTime: what is not known counts as spent long ago, and what is known is not
+// mistaken.
+func TestARotationByAnOlderReleaseHasNoTime(t *testing.T) {
 	t.Parallel()
 	p, s := session()
 	for range 2 {
 		s, _ = p.Present(s, s.Generation, now)
 	}
 	s.Generation, s.RotatedAt = 4, now // by an instance that does not know Spent
-	for generation, want := range map[int]auth.Refresh{1: auth.RefreshReplay, 2: auth.RefreshReused, 3: auth.RefreshReplay} {
+	for generation, want := range map[int]auth.Refresh{1: auth.RefreshReplay, 2: auth.RefreshReused,
+		3: auth.RefreshReplay} {
 		_, verdict := p.Present(s, generation, now)
 		require.Equal(t, want, verdict, generation)
 	}
@@ -176,7 +178,8 @@ func TestRotationsWithinTheGraceAreBounded(t *testing.T) {
 	require.Empty(t, later.Spent)
 }
 
-// TestRefreshLaws presents tokens of any age at any time: successors are never skipped, and a family once dead stays dead.
+// TestRefreshLaws presents tokens of any age at any time: successors are never skipped, and a family once dead stays
+// dead.
 func TestRefreshLaws(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -215,15 +218,17 @@ func TestRefreshLaws(t *testing.T) {
 func TestARightsChangeRaisesTheEpochAndEveryChangeTheVersion(t *testing.T) {
 	t.Parallel()
 	before := auth.User{
-		UserID: "hong", Status: auth.Active, Roles: []auth.Role{auth.Customer}, Lines: []line.Number{number(t, "01012345678")}, CustomerID: "C1",
-		Grants: []auth.Grant{{Permission: auth.BillInquiry, ExpiresAt: now}}, LastLoginAt: now, CreatedAt: now, Version: 7, Epoch: 3,
+		UserID: "hong", Status: auth.Active, Roles: []auth.Role{auth.Customer},
+		Lines: []line.Number{number(t, "01012345678")}, CustomerID: "C1",
+		Grants: []auth.Grant{{Permission: auth.BillInquiry, ExpiresAt: now}}, LastLoginAt: now, CreatedAt: now, Version: 7,
+		Epoch: 3,
 	}
 	for name, c := range map[string]struct {
 		change func(*auth.User)
 		epoch  int
 	}{
 		"name": {func(u *auth.User) { u.CustomerID, u.Version, u.Epoch = "C1", 99, 99 }, 3},
-		"who granted": {func(u *auth.User) {
+		"another granter": {func(u *auth.User) {
 			u.Grants = []auth.Grant{{Permission: auth.BillInquiry, ExpiresAt: now, GrantedBy: "x"}}
 		}, 3},
 		"status":   {func(u *auth.User) { u.Status = auth.Suspended }, 4},
@@ -253,7 +258,8 @@ func TestRightsEndWithTheFirstGrantThatExpires(t *testing.T) {
 	t.Parallel()
 	u := auth.User{Grants: []auth.Grant{
 		{Permission: auth.BillInquiry}, {Permission: auth.Operations, ExpiresAt: now},
-		{Permission: auth.ProductChange, ExpiresAt: now.Add(2 * time.Hour)}, {Permission: auth.UserAdmin, ExpiresAt: now.Add(time.Hour)},
+		{Permission: auth.ProductChange, ExpiresAt: now.Add(2 * time.Hour)},
+		{Permission: auth.UserAdmin, ExpiresAt: now.Add(time.Hour)},
 	}}
 	require.Equal(t, now.Add(time.Hour), u.RightsEnd(now), "what has expired already ends nothing")
 	require.True(t, u.RightsEnd(now.Add(2*time.Hour)).IsZero())

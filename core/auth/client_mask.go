@@ -1,6 +1,7 @@
 package auth
 
-// MaskedIP is the address without what tells one household from another, as MaskIP says; empty when there is none.
+// MaskedIP returns the address without what distinguishes one household from another, as MaskIP says; empty when there
+// is none.
 func (c Client) MaskedIP() string {
 	if c.IP == "" {
 		return ""

@@ -6,19 +6,20 @@ import (
 	"strings"
 )
 
-// named are words of user agents and what people call the thing, the more special before the more common.
+// namedWord is a word of user agents with the name that people use, the more special before the more common.
 type namedWord struct{ word, name string }
 
-// Device is a short name of the device that a user agent stands for, like 「Chrome · Windows」; what is not known is left out, and
-// nothing of the user agent itself is repeated but the name of an app of ours or another's (at most 30 letters).
+// Device returns a short name of the device that a user agent stands for, like 「Chrome · Windows」; unknown parts are
+// left out, and nothing of the user agent itself is repeated but the name of an app (at most 30 letters).
 func Device(userAgent string) string {
 	browser := find(userAgent, []namedWord{
-		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Whale", "Whale"}, {"KAKAOTALK", "KakaoTalk"},
-		{"Firefox", "Firefox"}, {"FxiOS", "Firefox"}, {"CriOS", "Chrome"}, {"Chrome", "Chrome"}, {"Safari", "Safari"},
+		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Whale", "Whale"},
+		{"KAKAOTALK", "KakaoTalk"}, {"Firefox", "Firefox"}, {"FxiOS", "Firefox"}, {"CriOS", "Chrome"}, {"Chrome", "Chrome"},
+		{"Safari", "Safari"},
 	})
 	system := find(userAgent, []namedWord{
-		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"},
-		{"Linux", "Linux"},
+		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"},
+		{"CrOS", "ChromeOS"}, {"Linux", "Linux"},
 	})
 	if browser == "" {
 		browser = product(userAgent)
@@ -33,8 +34,8 @@ func Device(userAgent string) string {
 	}
 }
 
-func find(userAgent string, words []namedWord) string {
-	for _, w := range words {
+func find(userAgent string, wordCount []namedWord) string {
+	for _, w := range wordCount {
 		if strings.Contains(userAgent, w.word) {
 			return w.name
 		}
@@ -42,7 +43,7 @@ func find(userAgent string, words []namedWord) string {
 	return ""
 }
 
-// product is the name before the first version, when it is a plain word.
+// product returns the name before the first version, when it is a plain word.
 func product(userAgent string) string {
 	name, _, _ := strings.Cut(userAgent, "/")
 	const longest = 30

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// KeySchedule says which signing key is for what, and when the next one is made. It decides on the keys alone, so that every instance
-// comes to the same answer.
+// KeySchedule says which signing key has which purpose, and when the next one is made. It decides on the keys alone, so
+// that every instance decides alike.
 type KeySchedule struct {
 	Every time.Duration // a key signs that long
 	Lead  time.Duration // a key is published that long before it signs: longer than a JWKS may be kept (its max-age)
@@ -17,13 +17,13 @@ type KeySchedule struct {
 // leeway covers clocks of instances that differ.
 const leeway = time.Minute
 
-// DefaultKeys is a new key every 30 days, published 10 minutes ahead (a JWKS may be kept for 5) and as long afterwards as an access
-// token lives.
+// DefaultKeys returns the schedule: a new key every 30 days, published 10 minutes ahead (a JWKS may be kept for 5) and
+// as long afterwards as an access token lives.
 func DefaultKeys() KeySchedule {
 	return KeySchedule{Every: 30 * 24 * time.Hour, Lead: 10 * time.Minute, Keep: DefaultSessions().Access + leeway}
 }
 
-// Retired tells whether the key is refused at now.
+// Retired reports whether the key is refused at now.
 func (k SigningKey) Retired(now time.Time) bool {
 	return !k.RetiredAt.IsZero() && !now.Before(k.RetiredAt)
 }
@@ -33,14 +33,14 @@ func NewestKeyFirst(a, b SigningKey) int {
 	return cmp.Or(b.ActiveAt.Compare(a.ActiveAt), b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.KeyID, b.KeyID))
 }
 
-// usable are the keys that are not retired at now, newest first.
+// usable returns the keys that are not retired at now, newest first.
 func usable(keys []SigningKey, now time.Time) []SigningKey {
 	kept := slices.DeleteFunc(slices.Clone(keys), func(k SigningKey) bool { return k.Retired(now) })
 	slices.SortFunc(kept, NewestKeyFirst)
 	return kept
 }
 
-// Signer is the key that signs at now: of those that have begun the one that began last. false when there is none.
+// Signer returns the key that signs at now: of those that have begun the one that began last. false when there is none.
 func (s KeySchedule) Signer(keys []SigningKey, now time.Time) (SigningKey, bool) {
 	for _, k := range usable(keys, now) {
 		if !now.Before(k.ActiveAt) {
@@ -50,11 +50,11 @@ func (s KeySchedule) Signer(keys []SigningKey, now time.Time) (SigningKey, bool)
 	return SigningKey{}, false
 }
 
-// Published are the keys whose tokens are good at now, newest first: the next one, the one that signs, and those it has superseded for
-// no longer than Keep.
+// Published returns the keys whose tokens are valid at now, newest first: the next one, the one that signs, and those
+// it has superseded for no longer than Keep.
 func (s KeySchedule) Published(keys []SigningKey, now time.Time) []SigningKey {
 	var out []SigningKey
-	var superseded time.Time // when the key looked at before began
+	var superseded time.Time // when the key before in the list began
 	for _, k := range usable(keys, now) {
 		if !superseded.IsZero() && now.Sub(superseded) > s.Keep {
 			break
@@ -65,7 +65,8 @@ func (s KeySchedule) Published(keys []SigningKey, now time.Time) []SigningKey {
 	return out
 }
 
-// Due tells whether another key must be made at now, and when that one begins to sign: Lead ahead, at once when nothing signs.
+// Due reports whether another key must be made at now, and when that one begins to sign: Lead ahead, at once when
+// nothing signs.
 func (s KeySchedule) Due(keys []SigningKey, now time.Time) (begins time.Time, due bool) {
 	if _, ok := s.Signer(keys, now); !ok {
 		return now, true
@@ -77,7 +78,7 @@ func (s KeySchedule) Due(keys []SigningKey, now time.Time) (begins time.Time, du
 	return now.Add(s.Lead), true
 }
 
-// Pending is the key that is published and does not sign yet; false when there is none.
+// Pending returns the key that is published and does not sign yet; false when there is none.
 func (s KeySchedule) Pending(keys []SigningKey, now time.Time) (SigningKey, bool) {
 	kept := usable(keys, now)
 	if len(kept) == 0 || !now.Before(kept[0].ActiveAt) {

@@ -34,21 +34,26 @@ func TestWhichKeyIsForWhat(t *testing.T) {
 		due       bool
 		begins    time.Duration
 	}{
-		"none":                   {nil, "", nil, true, 0},
-		"fresh":                  {[]auth.SigningKey{key("a", 0)}, "a", []string{"a"}, false, 0},
-		"not begun":              {[]auth.SigningKey{key("a", 1)}, "", []string{"a"}, true, 0},
-		"next one waits":         {[]auth.SigningKey{key("a", -time.Hour), key("b", time.Minute)}, "a", []string{"b", "a"}, false, 0},
-		"superseded just now":    {[]auth.SigningKey{key("a", -time.Hour), key("b", 0)}, "b", []string{"b", "a"}, false, 0},
-		"superseded as long":     {[]auth.SigningKey{key("a", -time.Hour), key("b", -s.Keep)}, "b", []string{"b", "a"}, false, 0},
-		"superseded too long":    {[]auth.SigningKey{key("a", -time.Hour), key("b", -s.Keep-1)}, "b", []string{"b"}, false, 0},
-		"old, before the lead":   {[]auth.SigningKey{key("a", -s.Every+s.Lead+1)}, "a", []string{"a"}, false, 0},
-		"old":                    {[]auth.SigningKey{key("a", -s.Every+s.Lead)}, "a", []string{"a"}, true, s.Lead},
-		"very old":               {[]auth.SigningKey{key("a", -2*s.Every)}, "a", []string{"a"}, true, s.Lead},
-		"retired from now on":    {[]auth.SigningKey{retired(key("a", -time.Hour), 0)}, "", nil, true, 0},
-		"retired from then on":   {[]auth.SigningKey{retired(key("a", -time.Hour), 1)}, "a", []string{"a"}, false, 0},
-		"the younger is retired": {[]auth.SigningKey{key("a", -2*s.Keep), retired(key("b", -s.Keep-1), 0)}, "a", []string{"a"}, false, 0},
+		"none":      {nil, "", nil, true, 0},
+		"fresh":     {[]auth.SigningKey{key("a", 0)}, "a", []string{"a"}, false, 0},
+		"not begun": {[]auth.SigningKey{key("a", 1)}, "", []string{"a"}, true, 0},
+		"next one waits": {[]auth.SigningKey{key("a", -time.Hour), key("b", time.Minute)}, "a", []string{"b", "a"},
+			false, 0},
+		"superseded just now": {[]auth.SigningKey{key("a", -time.Hour), key("b", 0)}, "b", []string{"b", "a"}, false, 0},
+		"superseded as long": {[]auth.SigningKey{key("a", -time.Hour), key("b", -s.Keep)}, "b", []string{"b", "a"}, false,
+			0},
+		"superseded too long": {[]auth.SigningKey{key("a", -time.Hour), key("b", -s.Keep-1)}, "b", []string{"b"}, false,
+			0},
+		"old, before the lead": {[]auth.SigningKey{key("a", -s.Every+s.Lead+1)}, "a", []string{"a"}, false, 0},
+		"old":                  {[]auth.SigningKey{key("a", -s.Every+s.Lead)}, "a", []string{"a"}, true, s.Lead},
+		"very old":             {[]auth.SigningKey{key("a", -2*s.Every)}, "a", []string{"a"}, true, s.Lead},
+		"retired from now on":  {[]auth.SigningKey{retired(key("a", -time.Hour), 0)}, "", nil, true, 0},
+		"retired from then on": {[]auth.SigningKey{retired(key("a", -time.Hour), 1)}, "a", []string{"a"}, false, 0},
+		"the younger is retired": {[]auth.SigningKey{key("a", -2*s.Keep), retired(key("b", -s.Keep-1), 0)}, "a",
+			[]string{"a"}, false, 0},
 		"three generations": {
-			[]auth.SigningKey{key("a", -2*time.Minute), key("b", -time.Minute), key("c", 0)}, "c", []string{"c", "b", "a"}, false, 0,
+			[]auth.SigningKey{key("a", -2*time.Minute), key("b", -time.Minute), key("c", 0)}, "c", []string{"c", "b", "a"},
+			false, 0,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +78,8 @@ func TestWhichKeyIsForWhat(t *testing.T) {
 	require.False(t, ok)
 }
 
-// TestAKeyIsKnownBeforeItSignsAndAsLongAsItsTokensLive walks through a year of rotations by a worker that comes at any pace.
+// TestAKeyIsKnownBeforeItSignsAndAsLongAsItsTokensLive walks through a year of rotations by a worker that comes at any
+// pace.
 func TestAKeyIsKnownBeforeItSignsAndAsLongAsItsTokensLive(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -98,7 +104,7 @@ func TestAKeyIsKnownBeforeItSignsAndAsLongAsItsTokensLive(t *testing.T) {
 			signer, ok := s.Signer(keys, clock)
 			require.True(t, ok)
 			require.True(t, published[signer.KeyID])
-			require.GreaterOrEqual(t, clock.Sub(seen[signer.KeyID]), s.Lead, "it signs before everybody can know it")
+			require.GreaterOrEqual(t, clock.Sub(seen[signer.KeyID]), s.Lead, "it signs before every verifier can know it")
 			signed[signer.KeyID] = clock
 			for kid, last := range signed {
 				if clock.Sub(last) < auth.DefaultSessions().Access {

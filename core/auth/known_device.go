@@ -6,8 +6,8 @@ import (
 	"phonebill/core/personal"
 )
 
-// DeviceCookie is what a device is given at its first login, to be known again by. Tag belongs into the cookie's name, so that several
-// users of one browser do not evict each other; it is an opaque hex text.
+// DeviceCookie is given to a device at its first login, so that it is known later. Tag belongs into the cookie's name,
+// so that several users of one browser do not evict each other; it is an opaque hex text.
 type DeviceCookie struct {
 	Tag   string
 	Value personal.Secret

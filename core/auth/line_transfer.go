@@ -9,37 +9,37 @@ import (
 	"phonebill/core/line"
 )
 
-// HeldLineError says that another account holds the line: LINE_HELD. It keeps the number for the verb that proposes a transfer; its text
-// and its public face do not show it in clear.
+// HeldLineError means that another account holds the line: LINE_HELD. It keeps the number for the verb that proposes a
+// transfer; its text and its public face do not show it in clear.
 type HeldLineError struct {
 	Line  line.Number
 	fault *fault.Error
 }
 
-// HeldLine is the error of an account that would get a line which another account holds.
+// HeldLine returns the error of an account that would get a line which another account holds.
 func HeldLine(n line.Number) *HeldLineError {
 	return &HeldLineError{Line: n, fault: fault.New(fault.LineHeld).
 		WithField("lines", "다른 계정이 보유한 회선입니다").WithDetail("lineNumber", n.String())}
 }
 
-// Error is the text of the public face.
+// Error returns the text of the public face.
 func (e *HeldLineError) Error() string { return e.fault.Error() }
 
-// Unwrap is the public face.
+// Unwrap returns the public face.
 func (e *HeldLineError) Unwrap() error { return e.fault }
 
-// Of is the public face with the transfer that waits for a second person.
+// Of returns the public face with the transfer that waits for a second person.
 func (e *HeldLineError) Of(t LineTransfer) error {
 	until := t.ExpiresAt.UTC().Format(time.RFC3339)
 	return e.fault.WithDetail("transferId", t.ID.String()).WithDetail("expiresAt", until).
 		Because(fmt.Errorf("transfer %s waits for a second person until %s", t.ID, until))
 }
 
-// TransferPatience is how long a transfer waits for a second person.
+// TransferLifetime is how long a transfer waits for a second person.
 const TransferLifetime = 24 * time.Hour
 
-// LineTransfer is the wish of a member of staff that a line which one account holds goes to another account. A second member of staff
-// confirms it, or it expires.
+// LineTransfer is the request of a member of staff that a line which one account holds goes to another account. A
+// second member of staff confirms it, or it expires.
 type LineTransfer struct {
 	ID          id.ID
 	Line        string // masked
@@ -52,29 +52,31 @@ type LineTransfer struct {
 	ConfirmedAt time.Time
 }
 
-// Propose is a transfer that waits from now on.
+// Propose returns a transfer that waits from now on.
 func Propose(tid id.ID, n line.Number, to UserID, by, reason string, now time.Time) LineTransfer {
 	return LineTransfer{
-		ID: tid, Line: n.String(), To: to, ProposedBy: by, Reason: reason, ProposedAt: now, ExpiresAt: now.Add(TransferLifetime),
+		ID: tid, Line: n.String(), To: to, ProposedBy: by, Reason: reason, ProposedAt: now,
+		ExpiresAt: now.Add(TransferLifetime),
 	}
 }
 
-// Taken says that a member of staff took the line from its account. As long as it waits, the same person cannot give
-// the line to an account: taking it from one and giving it to another would be a transfer without a second person.
+// Taken returns the transfer which records that a member of staff took the line from its account. As long as it waits,
+// the same person cannot give the line to an account: taking it from one and giving it to another would be a transfer
+// without a second person.
 func Taken(tid id.ID, n line.Number, by, reason string, now time.Time) LineTransfer {
 	return Propose(tid, n, "", by, reason, now)
 }
 
-// Took tells whether the transfer is a line that was taken: confirming it moves nothing and frees the line.
+// Took reports whether the transfer is a line that was taken: confirming it moves nothing and frees the line.
 func (t LineTransfer) Took() bool { return t.To == "" }
 
-// Waits tells whether the transfer can still be confirmed at now.
+// Waits reports whether the transfer can still be confirmed at now.
 func (t LineTransfer) Waits(now time.Time) bool {
 	return t.ConfirmedBy == "" && now.Before(t.ExpiresAt)
 }
 
-// Confirm is the transfer after a second person has agreed. CONFLICT, with a reason, when it does not wait any more or the person is the
-// one who proposed it.
+// Confirm returns the transfer after a second person has agreed. CONFLICT, with a reason, when it does not wait any
+// more or the same person proposed it.
 func (t LineTransfer) Confirm(by string, now time.Time) (LineTransfer, error) {
 	refused := func(reason, message string) (LineTransfer, error) {
 		return t, fault.New(fault.StateConflict).WithMessage(message).WithDetail("reason", reason)
@@ -91,12 +93,14 @@ func (t LineTransfer) Confirm(by string, now time.Time) (LineTransfer, error) {
 	return t, nil
 }
 
-// LineReleased says that no account holds the line of a transfer any more: the call that was refused can be sent again.
+// LineReleased returns the CONFLICT for a transfer whose line no account holds any more: the call that was refused can
+// be sent again.
 func LineReleased() error {
-	return fault.New(fault.StateConflict).WithMessage("이미 해제된 회선입니다. 처음 요청을 다시 보내주세요").WithDetail("reason", "LINE_RELEASED")
+	return fault.New(fault.StateConflict).WithMessage("이미 해제된 회선입니다. 처음 요청을 다시 보내주세요").
+		WithDetail("reason", "LINE_RELEASED")
 }
 
-// WithoutLine is the account without the line.
+// WithoutLine returns the account without the line.
 func (u User) WithoutLine(n line.Number) User {
 	var kept []line.Number
 	for _, l := range u.Lines {
@@ -108,14 +112,14 @@ func (u User) WithoutLine(n line.Number) User {
 	return u
 }
 
-// WithLine is the account with the line as its last.
+// WithLine returns the account with the line as its last.
 func (u User) WithLine(n line.Number) User {
 	u = u.WithoutLine(n)
 	u.Lines = append(u.Lines, n)
 	return u
 }
 
-// Added are the lines that an account has and had not before.
+// Added returns the lines that an account has and had not before.
 func (u User) Added(before User) []line.Number {
 	var added []line.Number
 	for _, n := range u.Lines {

@@ -46,18 +46,18 @@ func TestATransferNeedsAnotherPersonWithinADay(t *testing.T) {
 	require.False(t, wish.Waits(start.Add(day)))
 }
 
-func TestAHeldLineIsNamedMasked(t *testing.T) {
+func TestAHeldLineIsShownMasked(t *testing.T) {
 	t.Parallel()
 	n, err := line.Parse("01012345678")
 	require.NoError(t, err)
 	held := auth.HeldLine(n)
 	require.ErrorIs(t, held, fault.New(fault.LineHeld))
-	told := fault.From(held.Of(auth.LineTransfer{ID: id.ID{1}, ExpiresAt: time.Unix(0, 0)}))
+	shown := fault.From(held.Of(auth.LineTransfer{ID: id.ID{1}, ExpiresAt: time.Unix(0, 0)}))
 	require.Equal(t, map[string]string{
 		"lineNumber": "010-****-5678", "transferId": id.ID{1}.String(), "expiresAt": "1970-01-01T00:00:00Z",
-	}, told.Details())
-	require.NotContains(t, told.Error()+held.Error(), "1234")
-	require.Contains(t, told.Error(), "waits for a second person")
+	}, shown.Details())
+	require.NotContains(t, shown.Error()+held.Error(), "1234")
+	require.Contains(t, shown.Error(), "waits for a second person")
 }
 
 func TestLinesThatAreAdded(t *testing.T) {
@@ -82,10 +82,11 @@ func TestAnInitialPasswordIsADuty(t *testing.T) {
 	require.ErrorIs(t, p.Due(nil), fault.New(fault.PasswordChangeRequired))
 	require.NoError(t, p.Due([]auth.Duty{auth.ChangePassword}))
 	require.NoError(t, auth.Principal{}.Due(nil))
-	require.ErrorIs(t, auth.Principal{Duties: auth.User{FactorHandedOver: true}.Duties()}.Due([]auth.Duty{auth.ChangePassword}),
+	handedOver := auth.Principal{Duties: auth.User{FactorHandedOver: true}.Duties()}
+	require.ErrorIs(t, handedOver.Due([]auth.Duty{auth.ChangePassword}),
 		fault.New(fault.EnrolmentRequired))
 	newer := auth.Principal{Duties: []auth.Duty{"SOMETHING_NEWER"}}
 	require.ErrorIs(t, newer.Due([]auth.Duty{auth.ChangePassword}), fault.New(fault.PermissionDenied))
 	before := auth.User{UserID: "hong", InitialPassword: true}
-	require.Equal(t, 1, auth.User{}.Changed(before).Epoch, "tokens that tell of the duty die when it is done")
+	require.Equal(t, 1, auth.User{}.Changed(before).Epoch, "tokens that carry the duty are refused when it is done")
 }

@@ -6,8 +6,8 @@ import (
 	"phonebill/core/id"
 )
 
-// LockoutPolicy is the rule of UFR-AUTH-010: Failures in a row lock a subject for LockFor. A guess that is not judged within Judging
-// of the last one taken counts as failed: its process died, and no count may be lost.
+// LockoutPolicy is the rule of UFR-AUTH-010: Failures in a row lock a subject for LockFor. A guess that is not judged
+// within Judging of the last one taken counts as failed: its process died, and no count may be lost.
 type LockoutPolicy struct {
 	Failures int
 	LockFor  time.Duration
@@ -19,15 +19,15 @@ func DefaultLockout() LockoutPolicy {
 	return LockoutPolicy{Failures: 5, LockFor: 30 * time.Minute, Judging: 15 * time.Second}
 }
 
-// Subject is what guesses are counted for: an account, an id that means none, or one device that has logged in with it before. A stranger
-// who guesses without the device uses up the id's own counter and never the device's (ADR 16).
+// Subject is what guesses are counted for: an account, an id without an account, or one device that has logged in with
+// it before. A stranger who guesses without the device uses up the id's own counter and never the device's (ADR 16).
 type Subject struct {
 	UserID UserID // of the account, as it is spelled; the folded submitted id where that means no account
 	Device id.ID  // zero: the counter of the id itself
 }
 
-// Attempts is the state of one subject. The zero value is a clean slate. Failures and Pending together are never more than the
-// policy's Failures: each stands for one look at a password since the last success.
+// Attempts is the state of one subject; the zero value has no failure. Failures and Pending together are never more
+// than the policy's Failures: each stands for one check of a password since the last success.
 type Attempts struct {
 	Failures     int
 	Pending      int       // taken and not judged yet
@@ -36,7 +36,7 @@ type Attempts struct {
 	LockedUntil  time.Time
 }
 
-// Locked tells whether the subject is locked at now.
+// Locked reports whether the subject is locked at now.
 func (a Attempts) Locked(now time.Time) bool { return now.Before(a.LockedUntil) }
 
 // Verdict is what comes of asking for a guess.
@@ -44,19 +44,19 @@ type Verdict uint8
 
 // The verdicts.
 const (
-	GuessRefused Verdict = iota // locked: the password is not looked at
-	GuessBusy                   // all guesses that are left are being judged: ask again soon
-	GuessAllowed                // look, then judge
+	GuessRefused Verdict = iota // locked: the password is not checked
+	GuessBusy                   // all remaining guesses are being judged: ask again soon
+	GuessAllowed                // check the password, then judge
 )
 
-// Guess is the answer to Take. Who was allowed one must judge it: Fail, Succeed or GiveBack.
+// Guess is the result of Take. A caller that was allowed one must judge it: Fail, Succeed or GiveBack.
 type Guess struct {
 	Verdict Verdict
 	Round   int
 }
 
-// Take reserves one guess BEFORE the password is looked at. Many parallel guesses can never add up to more looks than Failures, and
-// the right password among them locks nobody out, since only judged guesses count as failed.
+// Take reserves one guess BEFORE the password is checked. Many parallel guesses can never add up to more checks than
+// Failures, and the right password among them locks no owner out, since only judged guesses count as failed.
 func (p LockoutPolicy) Take(a Attempts, now time.Time) (Attempts, Guess) {
 	a = p.at(a, now)
 	switch {
@@ -70,7 +70,8 @@ func (p LockoutPolicy) Take(a Attempts, now time.Time) (Attempts, Guess) {
 	return a, Guess{Verdict: GuessAllowed, Round: a.Round}
 }
 
-// at is the state after the time that has passed: pending guesses lapse into failures, which may lock, and a lock expires.
+// at returns the state after the time that has passed: pending guesses lapse into failures, which may lock, and a lock
+// expires.
 func (p LockoutPolicy) at(a Attempts, now time.Time) Attempts {
 	if a.Pending > 0 && !now.Before(a.PendingUntil) {
 		lapsed := a.PendingUntil
@@ -85,8 +86,8 @@ func (p LockoutPolicy) at(a Attempts, now time.Time) Attempts {
 	return a
 }
 
-// Fail judges a guess as wrong. last tells that it was the failure that locks (AUTH_002). A guess that lapsed before is counted
-// already.
+// Fail judges a guess as wrong. last reports that it was the failure that locks (AUTH_002). A guess that lapsed before
+// is counted already.
 func (p LockoutPolicy) Fail(a Attempts, g Guess, now time.Time) (after Attempts, last bool) {
 	if !a.holds(g) {
 		return a, false
@@ -109,8 +110,8 @@ func (p LockoutPolicy) Succeed(a Attempts, g Guess) Attempts {
 	return a
 }
 
-// GiveBack takes a guess back whose password was never looked at (the hasher was too busy, the store in trouble), or was right while
-// something else is missing: neither locks an owner out, and neither clears what others failed.
+// GiveBack takes back a guess whose password was never checked (the hasher was too busy, the store failed), or was
+// right while something else is missing: neither locks an owner out, and neither clears the failures of others.
 func (p LockoutPolicy) GiveBack(a Attempts, g Guess) Attempts {
 	if a.holds(g) {
 		a = a.judged()
@@ -124,7 +125,7 @@ func (p LockoutPolicy) Clear(a Attempts) Attempts {
 	return a
 }
 
-// holds tells whether the guess is among those pending.
+// holds reports whether the guess is among those pending.
 func (a Attempts) holds(g Guess) bool { return a.Pending > 0 && a.Round == g.Round }
 
 func (a Attempts) judged() Attempts {

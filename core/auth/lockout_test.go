@@ -74,7 +74,8 @@ func TestJudgements(t *testing.T) {
 	require.Zero(t, p.Clear(locked))
 	two, h := p.Take(auth.Attempts{Failures: 1}, now)
 	two, _ = p.Take(two, now)
-	require.Equal(t, auth.Attempts{Pending: 1, PendingUntil: two.PendingUntil}, p.Succeed(two, h), "the other one is still judged")
+	require.Equal(t, auth.Attempts{Pending: 1, PendingUntil: two.PendingUntil}, p.Succeed(two, h),
+		"the other one is still judged")
 	require.Equal(t, auth.Attempts{Pending: 2, PendingUntil: two.PendingUntil}, p.Clear(two), "also after an unlock")
 }
 
@@ -89,17 +90,19 @@ func TestALostGuessCountsAsFailed(t *testing.T) {
 	require.Equal(t, a, same, "counted already")
 	require.False(t, last)
 	require.Equal(t, a, p.GiveBack(a, lost))
-	require.Equal(t, auth.Attempts{Pending: 1, Round: 1, PendingUntil: a.PendingUntil}, p.Succeed(a, lost), "late, but right")
+	require.Equal(t, auth.Attempts{Pending: 1, Round: 1, PendingUntil: a.PendingUntil}, p.Succeed(a, lost),
+		"late, but right")
 	_, g := p.Take(a, lapsed.Add(p.Judging))
 	require.Equal(t, auth.GuessRefused, g.Verdict, "the fifth was lost too: that locks")
 	_, g = p.Take(a, a.PendingUntil.Add(p.LockFor))
-	require.Equal(t, auth.Guess{Verdict: auth.GuessAllowed, Round: 2}, g, "and the lock ends as any other")
+	require.Equal(t, auth.Guess{Verdict: auth.GuessAllowed, Round: 2}, g, "the lock ends as any other")
 	_, last = p.Fail(a, other, now)
 	require.True(t, last)
 }
 
-// TestNoInterleavingAllowsASixthGuess lets many guessers take, judge, stall and die in any order. Between two successes any window
-// shorter than the lock holds at most five looks at a password, and every look that is not taken back is counted.
+// TestNoInterleavingAllowsASixthGuess lets many guessers take, judge, stall and die in any order. Between two successes
+// any window shorter than the lock holds at most five looks at a password, and every look that is not taken back is
+// counted.
 func TestNoInterleavingAllowsASixthGuess(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -110,10 +113,10 @@ func TestNoInterleavingAllowsASixthGuess(t *testing.T) {
 			judged bool
 			back   bool
 		}
-		var looks []*look // since the last success
-		var open []*look  // whose process lives
+		var pending []*look // since the last success
+		var open []*look    // whose process lives
 		undecided := func() (left []*look) {
-			for _, l := range looks {
+			for _, l := range pending {
 				if !l.judged && l.guess.Round == a.Round {
 					left = append(left, l)
 				}
@@ -122,14 +125,15 @@ func TestNoInterleavingAllowsASixthGuess(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 100).Draw(t, "steps") {
 			at = at.Add(time.Duration(rapid.SampledFrom([]int{0, 0, 0, 1, 5, 20, 900}).Draw(t, "gap")) * time.Second)
-			what := rapid.SampledFrom([]string{"take", "take", "take", "fail", "fail", "crash", "back", "succeed", "clear"}).Draw(t, "what")
+			what := rapid.SampledFrom([]string{"take", "take", "take", "fail", "fail", "crash", "back", "succeed",
+				"clear"}).Draw(t, "what")
 			if what == "take" {
 				var g auth.Guess
 				before := a
 				a, g = p.Take(a, at)
 				if g.Verdict == auth.GuessAllowed {
 					l := &look{at: at, guess: g}
-					looks, open = append(looks, l), append(open, l)
+					pending, open = append(pending, l), append(open, l)
 				} else {
 					require.Equal(t, g.Verdict == auth.GuessRefused, a.Locked(at))
 					require.Equal(t, before.Failures+before.Pending, p.Failures)
@@ -137,7 +141,7 @@ func TestNoInterleavingAllowsASixthGuess(t *testing.T) {
 			} else if what == "clear" {
 				if rapid.IntRange(0, 9).Draw(t, "rarely") == 0 {
 					a = p.Clear(a)
-					looks = undecided()
+					pending = undecided()
 				}
 			} else if len(open) > 0 {
 				n := rapid.IntRange(0, len(open)-1).Draw(t, "which")
@@ -152,14 +156,14 @@ func TestNoInterleavingAllowsASixthGuess(t *testing.T) {
 					l.back = true
 				case "succeed":
 					a = p.Succeed(a, l.guess)
-					looks = undecided()
+					pending = undecided()
 				}
 			}
 			require.LessOrEqual(t, a.Failures+a.Pending, p.Failures)
 			require.GreaterOrEqual(t, a.Pending, 0)
 			require.Equal(t, a.Pending == 0, a.PendingUntil.IsZero())
 			within := 0
-			for _, l := range looks {
+			for _, l := range pending {
 				if !l.back && at.Sub(l.at) < p.LockFor {
 					within++
 				}

@@ -22,14 +22,14 @@ const (
 	LongestPassword  = 64
 )
 
-// fewestLetters is how many different letters, digits and signs a password must show: blanks alone, what cannot be seen, and one letter
-// again and again are guessed first.
+// fewestLetters is how many different letters, digits and signs a password must show: blanks alone, invisible
+// characters, and one letter repeated are guessed first.
 const fewestLetters = 2
 
-// CheckPassword is nil for a password that the user may take: 8-64 characters of any script, none of the commonest, of at least two
-// different letters, digits or signs, without control characters, and without the user's own id in it; what it is made of is the user's
-// business (NIST SP 800-63B, 5.1.1.2). Otherwise it is a VALIDATION_ERROR on the field. Two spellings of one text in Unicode are one
-// password, so that all of this is about its NFC (RFC 8265).
+// CheckPassword returns nil for a password that the user may take: 8-64 characters of any script, none of the
+// commonest, of at least two different letters, digits or signs, without control characters, and without the user's own
+// id in it; no other composition is required (NIST SP 800-63B, 5.1.1.2). Otherwise it returns a VALIDATION_ERROR on the
+// field. Two spellings of one text in Unicode are one password, so all of this is about its NFC (RFC 8265).
 func CheckPassword(field string, user UserID, password personal.Secret) error {
 	clear := text.NFC(password.Reveal())
 	folded := text.Skeleton(clear)
@@ -49,8 +49,8 @@ func CheckPassword(field string, user UserID, password personal.Secret) error {
 	return nil
 }
 
-// TypedPassword is nil for a password that some account may have; else a VALIDATION_ERROR on the field. It is for passwords that are asked
-// for: those of before today's rules log in until they are changed.
+// TypedPassword returns nil for a password that some account may have; else a VALIDATION_ERROR on the field. It is for
+// passwords that are verified: those from before the current rules log in until they are changed.
 func TypedPassword(field string, password personal.Secret) error {
 	if utf8.RuneCountInString(text.NFC(password.Reveal())) > LongestPassword {
 		return fault.InvalidField(field, "64자 이하여야 합니다")

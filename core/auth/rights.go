@@ -31,7 +31,7 @@ func ParsePermission(s string) (Permission, error) {
 	return "", fault.InvalidField("permissions", "BILL_INQUIRY, PRODUCT_CHANGE, USER_ADMIN, OPERATIONS 중에서 선택해야 합니다")
 }
 
-// ParseStatus accepts a status that can be set; LOCKED cannot: it comes from wrong passwords and goes by unlocking.
+// ParseStatus accepts a status that can be set; LOCKED cannot: it is set by wrong passwords and cleared by unlocking.
 func ParseStatus(s string) (Status, error) {
 	if v := Status(s); slices.Contains([]Status{Active, Suspended, Inactive}, v) {
 		return v, nil
@@ -39,10 +39,11 @@ func ParseStatus(s string) (Status, error) {
 	return "", fault.InvalidField("status", "ACTIVE, SUSPENDED, INACTIVE 중에서 선택해야 합니다")
 }
 
-// StaffOnly tells whether the permission is for operators and administrators alone.
+// StaffOnly reports whether the permission is for operators and administrators alone.
 func (p Permission) StaffOnly() bool { return p == UserAdmin || p == Operations }
 
-// byRole tells whether the roles hold the permission without any grant: ADMIN holds all, OPERATOR operates (R-API-ROLES).
+// byRole reports whether the roles hold the permission without any grant: ADMIN holds all, OPERATOR operates
+// (R-API-ROLES).
 func byRole(roles []Role, p Permission) bool {
 	return slices.Contains(roles, Admin) || p == Operations && slices.Contains(roles, Operator)
 }
@@ -50,8 +51,9 @@ func byRole(roles []Role, p Permission) bool {
 // maxLines is more lines than any household has; it bounds the size of a token.
 const maxLines = 50
 
-// CheckRights is nil when roles, lines and grants fit together: at least one role, each once; lines are a customer's and each once;
-// USER_ADMIN and OPERATIONS are staff's. Else a VALIDATION_ERROR that names roles, lines or permissions.
+// CheckRights returns nil when roles, lines and grants fit together: at least one role, each once; lines are a
+// customer's and each once; USER_ADMIN and OPERATIONS are staff's. Else a VALIDATION_ERROR that names roles, lines or
+// permissions.
 func (u User) CheckRights() error {
 	for i, r := range u.Roles {
 		if _, err := ParseRole(string(r)); err != nil {
@@ -83,8 +85,8 @@ func (u User) CheckRights() error {
 	return nil
 }
 
-// WithGrant is the account with the grant, in place of an older one of the same permission. A grant that has expired already is a
-// VALIDATION_ERROR on expiresAt; one that the account may not hold, on permissions.
+// WithGrant returns the account with the grant, in place of an older one of the same permission. A grant that has
+// expired already is a VALIDATION_ERROR on expiresAt; one that the account may not hold, on permissions.
 func (u User) WithGrant(g Grant) (User, error) {
 	if !g.InForce(g.GrantedAt) {
 		return u, fault.InvalidField("expiresAt", "만료 시각은 현재 이후여야 합니다")
@@ -100,13 +102,13 @@ func (u User) WithGrant(g Grant) (User, error) {
 	return u, u.CheckRights()
 }
 
-// WithoutGrant is the account without the grant; none is no error.
+// WithoutGrant returns the account without the grant; none is no error.
 func (u User) WithoutGrant(p Permission) User {
 	u.Grants = slices.DeleteFunc(slices.Clone(u.Grants), func(g Grant) bool { return g.Permission == p })
 	return u
 }
 
-// GrantOf answers the grant of a permission, also an expired one.
+// GrantOf returns the grant of a permission, also an expired one.
 func (u User) GrantOf(p Permission) (Grant, bool) {
 	i := slices.IndexFunc(u.Grants, func(g Grant) bool { return g.Permission == p })
 	if i < 0 {
@@ -115,21 +117,21 @@ func (u User) GrantOf(p Permission) (Grant, bool) {
 	return u.Grants[i], true
 }
 
-// ActiveAdmin tells whether the account can administer now.
+// ActiveAdmin reports whether the account can administer now.
 func (u User) ActiveAdmin() bool { return u.Status == Active && slices.Contains(u.Roles, Admin) }
 
-// StepsDown tells whether a change takes an administrator away: somebody must stay who can undo it.
+// StepsDown reports whether a change takes an administrator away: one must stay who can undo it.
 func (u User) StepsDown(before User) bool { return before.ActiveAdmin() && !u.ActiveAdmin() }
 
-// LastAdmin refuses to take the last active administrator away (CONFLICT).
+// LastAdmin returns the CONFLICT for taking the last active administrator away.
 func LastAdmin() error {
 	return fault.New(fault.StateConflict).WithMessage("마지막 관리자는 변경할 수 없습니다").WithDetail("reason", "LAST_ADMIN")
 }
 
-// MayTouch is nil when a caller with the roles may look at the account, or change anything of it, as a member of staff. CONFLICT with
-// the reason OWN_ACCOUNT for the caller's own account: every user sees and keeps it through the operations under /auth. FORBIDDEN for
-// an account of staff unless the caller is an ADMIN: else an operator could unlock an administrator's id and so guess its password
-// without end, or end the administrator's sessions.
+// MayTouch returns nil when a caller with the roles may read the account, or change anything of it, as a member of
+// staff. CONFLICT with the reason OWN_ACCOUNT for the caller's own account: every user manages it through the
+// operations under /auth. FORBIDDEN for an account of staff unless the caller is an ADMIN: else an operator could
+// unlock an administrator's id and so guess its password without end, or end the administrator's sessions.
 func MayTouch(by UserID, roles []Role, account User) error {
 	switch {
 	case by != "" && by.Same(account.UserID):
@@ -140,8 +142,8 @@ func MayTouch(by UserID, roles []Role, account User) error {
 	return nil
 }
 
-// MayChange is nil when a caller with the roles may turn before into after: MayTouch holds for both, and an active member of staff has a
-// second factor (else CONFLICT).
+// MayChange returns nil when a caller with the roles may turn before into after: MayTouch holds for both, and an active
+// member of staff has a second factor (else CONFLICT).
 func MayChange(by UserID, roles []Role, before, after User) error {
 	for _, account := range []User{before, after} {
 		if err := MayTouch(by, roles, account); err != nil {
@@ -161,22 +163,22 @@ const (
 	maxReason = 200
 )
 
-// ParseReason trims and checks why a member of staff does something: at most 200 printable characters, of which at least 2
-// are no spaces (two Korean syllables say enough).
+// ParseReason trims and checks the reason of an action of staff: at most 200 printable characters, of which at least 2
+// are no spaces (two Korean syllables can be a reason).
 func ParseReason(s string) (string, error) { return ParseReasonUpTo(maxReason, s) }
 
-// ParseReasonUpTo is the one rule for reasons, for a text of at most `most` characters, which may have several lines when it is
-// longer than the usual 200, counted in NFC. VALIDATION_ERROR names the field reason.
+// ParseReasonUpTo applies the one rule for reasons, for a text of at most `most` characters, which may have several
+// lines when it is longer than the usual 200, counted in NFC. VALIDATION_ERROR names the field reason.
 func ParseReasonUpTo(most int, s string) (string, error) {
 	s = strings.TrimSpace(text.NFC(s))
 	readable := func(r rune) bool { return unicode.IsPrint(r) || r == '\n' && most > maxReason }
-	words := 0
+	wordCount := 0
 	for _, r := range s {
 		if !unicode.IsSpace(r) {
-			words++
+			wordCount++
 		}
 	}
-	if words < minReason || utf8.RuneCountInString(s) > most || !utf8.ValidString(s) || !allRunes(s, readable) {
+	if wordCount < minReason || utf8.RuneCountInString(s) > most || !utf8.ValidString(s) || !allRunes(s, readable) {
 		return "", fault.InvalidField("reason", fmt.Sprintf("공백을 제외하고 %d자 이상, %d자 이내로 입력해야 합니다", minReason, most))
 	}
 	return s, nil
@@ -191,7 +193,7 @@ func allRunes(s string, ok func(rune) bool) bool {
 	return true
 }
 
-// StatusAt is what staff see: LOCKED while wrong passwords keep an active account out.
+// StatusAt returns what staff see: LOCKED while wrong passwords keep an active account out.
 func (u User) StatusAt(lockedUntil, now time.Time) Status {
 	if u.Status == Active && now.Before(lockedUntil) {
 		return LockedOut

@@ -31,18 +31,21 @@ func TestCheckRights(t *testing.T) {
 		u    auth.User
 		want string
 	}{
-		"customer":               {auth.User{Roles: []auth.Role{auth.Customer}, Lines: []line.Number{one, two}}, ""},
-		"customer with a grant":  {auth.User{Roles: []auth.Role{auth.Customer}, Grants: grant(auth.BillInquiry)}, ""},
-		"operator":               {auth.User{Roles: []auth.Role{auth.Operator}, Grants: grant(auth.UserAdmin)}, ""},
-		"both":                   {auth.User{Roles: []auth.Role{auth.Customer, auth.Admin}, Lines: []line.Number{one}}, ""},
-		"nobody":                 {auth.User{}, "roles"},
-		"twice the same":         {auth.User{Roles: []auth.Role{auth.Customer, auth.Customer}}, "roles"},
-		"made up":                {auth.User{Roles: []auth.Role{"KING"}}, "roles"},
-		"staff with a line":      {auth.User{Roles: []auth.Role{auth.Operator}, Lines: []line.Number{one}}, "lines"},
-		"line twice":             {auth.User{Roles: []auth.Role{auth.Customer}, Lines: []line.Number{one, two, one}}, "lines"},
-		"too many lines":         {auth.User{Roles: []auth.Role{auth.Customer}, Lines: make([]line.Number, 51)}, "lines"},
-		"customer as operator":   {auth.User{Roles: []auth.Role{auth.Customer}, Grants: grant(auth.Operations)}, "permissions"},
-		"customer as user admin": {auth.User{Roles: []auth.Role{auth.Customer}, Grants: grant(auth.UserAdmin)}, "permissions"},
+		"customer":              {auth.User{Roles: []auth.Role{auth.Customer}, Lines: []line.Number{one, two}}, ""},
+		"customer with a grant": {auth.User{Roles: []auth.Role{auth.Customer}, Grants: grant(auth.BillInquiry)}, ""},
+		"operator":              {auth.User{Roles: []auth.Role{auth.Operator}, Grants: grant(auth.UserAdmin)}, ""},
+		"both":                  {auth.User{Roles: []auth.Role{auth.Customer, auth.Admin}, Lines: []line.Number{one}}, ""},
+		"no roles":              {auth.User{}, "roles"},
+		"twice the same":        {auth.User{Roles: []auth.Role{auth.Customer, auth.Customer}}, "roles"},
+		"made up":               {auth.User{Roles: []auth.Role{"KING"}}, "roles"},
+		"staff with a line":     {auth.User{Roles: []auth.Role{auth.Operator}, Lines: []line.Number{one}}, "lines"},
+		"line twice": {auth.User{Roles: []auth.Role{auth.Customer}, Lines: []line.Number{one, two, one}},
+			"lines"},
+		"too many lines": {auth.User{Roles: []auth.Role{auth.Customer}, Lines: make([]line.Number, 51)}, "lines"},
+		"customer as operator": {auth.User{Roles: []auth.Role{auth.Customer}, Grants: grant(auth.Operations)},
+			"permissions"},
+		"customer as user admin": {auth.User{Roles: []auth.Role{auth.Customer}, Grants: grant(auth.UserAdmin)},
+			"permissions"},
 	} {
 		refusedField(t, c.want, c.u.CheckRights(), name)
 	}
@@ -51,7 +54,8 @@ func TestCheckRights(t *testing.T) {
 func TestWithAndWithoutGrant(t *testing.T) {
 	t.Parallel()
 	u := auth.User{Roles: []auth.Role{auth.Customer}, Grants: []auth.Grant{{Permission: auth.ProductChange}}}
-	got, err := u.WithGrant(auth.Grant{Permission: auth.BillInquiry, ExpiresAt: now.Add(1), GrantedAt: now, GrantedBy: "admin"})
+	got, err := u.WithGrant(auth.Grant{Permission: auth.BillInquiry, ExpiresAt: now.Add(1), GrantedAt: now,
+		GrantedBy: "admin"})
 	require.NoError(t, err)
 	require.Equal(t, []auth.Permission{auth.BillInquiry, auth.ProductChange}, got.Permissions(now))
 	require.Equal(t, []auth.Permission{auth.ProductChange}, got.Permissions(now.Add(1)))
@@ -91,12 +95,14 @@ func TestMayChange(t *testing.T) {
 		"admin promotes with a factor":            {"boss", admins, operator, promoted(operator), ""},
 		"admin promotes without one":              {"boss", admins, customer, promoted(customer), fault.StateConflict},
 		"staff without a factor may be suspended": {"boss", admins, bare(operator), suspended(bare(operator)), ""},
-		"and not activated":                       {"boss", admins, suspended(bare(operator)), bare(operator), fault.StateConflict},
-		"operator promotes":                       {"ops", operators, customer, promoted(customer), fault.PermissionDenied},
-		"operator demotes staff":                  {"other", operators, operator, customer, fault.PermissionDenied},
-		"own account":                             {"ops", admins, operator, suspended(operator), fault.StateConflict},
-		"the command line is nobody's account":    {"", admins, operator, suspended(operator), ""},
-		"rights that do not fit":                  {"boss", admins, customer, auth.User{UserID: "hong"}, fault.ValidationError},
+		"not activated": {"boss", admins, suspended(bare(operator)), bare(operator),
+			fault.StateConflict},
+		"operator promotes":               {"ops", operators, customer, promoted(customer), fault.PermissionDenied},
+		"operator demotes staff":          {"other", operators, operator, customer, fault.PermissionDenied},
+		"own account":                     {"ops", admins, operator, suspended(operator), fault.StateConflict},
+		"the command line has no account": {"", admins, operator, suspended(operator), ""},
+		"rights that do not fit": {"boss", admins, customer, auth.User{UserID: "hong"},
+			fault.ValidationError},
 	} {
 		err := auth.MayChange(c.by, c.roles, c.before, c.after)
 		if c.want == "" {
@@ -131,7 +137,8 @@ func TestTextsOfAccounts(t *testing.T) {
 		},
 		"email": {
 			func(s string) error { _, err := auth.ParseEmail(s); return err },
-			[]string{"", "a@b", "hong.gil+x@example.co.kr", "홍@example.com"}, []string{"a", "@b", "a@", "a b@c", "a@b c", "a@-b", "a@@b", "\xff@b"},
+			[]string{"", "a@b", "hong.gil+x@example.co.kr", "홍@example.com"},
+			[]string{"a", "@b", "a@", "a b@c", "a@b c", "a@-b", "a@@b", "\xff@b"},
 		},
 		"customerId": {
 			func(s string) error { _, err := auth.ParseCustomerID(s); return err },
@@ -166,7 +173,8 @@ func TestTextsOfAccounts(t *testing.T) {
 				"$argon2id$v=19$m=19456,t=0,p=1$AAAAAAAAAAAAAAAAAAAAAA$" + strings.Repeat("A", 43),
 				"$argon2id$v=19$m=19456,t=2,p=5$AAAAAAAAAAAAAAAAAAAAAA$" + strings.Repeat("A", 43),
 				"$argon2id$v=19$m=7,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$" + strings.Repeat("A", 43),
-				"$argon2id$v=19$m=19456,t=2,p=1$AA$" + strings.Repeat("A", 43), "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$A",
+				"$argon2id$v=19$m=19456,t=2,p=1$AA$" + strings.Repeat("A", 43),
+				"$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$A",
 			},
 		},
 	} {

@@ -14,13 +14,14 @@ func TestKindsOfCodes(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]auth.CodeKind{
 		"": auth.CodeMissing, "123456": auth.CodeTOTP, "abcde-fgh23": auth.CodeRecovery, "12345": auth.CodeMalformed,
-		"1234567": auth.CodeMalformed, "abcde-fgh01": auth.CodeMalformed, "ABCDE-FGH23": auth.CodeRecovery, "123456\n": auth.CodeMalformed,
+		"1234567": auth.CodeMalformed, "abcde-fgh01": auth.CodeMalformed, "ABCDE-FGH23": auth.CodeRecovery,
+		"123456\n": auth.CodeMalformed,
 	} {
 		require.Equal(t, want, auth.KindOfCode(personal.NewSecret(code)), "%q", code)
 	}
 }
 
-func TestAClientCanTellANeededCodeFromAWrongOne(t *testing.T) {
+func TestClientsDistinguishAMissingCodeFromAWrongOne(t *testing.T) {
 	t.Parallel()
 	needed, wrong := fault.From(auth.FactorNeeded()), fault.From(auth.FactorWrong())
 	require.Equal(t, fault.SecondFactor, needed.Code())

@@ -35,12 +35,13 @@ type Session struct {
 	CreatedAt  time.Time
 	LastSeenAt time.Time
 	ExpiresAt  time.Time // absolute end
-	Generation int       // of the refresh token that is good now; starts at 1
-	RotatedAt  time.Time // when Generation became good, and the one before it was spent
-	Spent      []Spent   // generations before that one, oldest first, that were spent within the grace of the last rotation
-	RevokedAt  time.Time // zero while live
-	EndReason  EndReason // empty while live, and when it was ended for a reason that is not told apart
-	Client     Client
+	Generation int       // of the current refresh token; starts at 1
+	RotatedAt  time.Time // when Generation became valid, and the one before it was spent
+	// generations before that one, oldest first, that were spent within the grace of the last rotation
+	Spent     []Spent
+	RevokedAt time.Time // zero while live
+	EndReason EndReason // empty while live, and when the reason of the end is not known
+	Client    Client
 }
 
 // Spent is a refresh token that was exchanged for its successor at At.
@@ -57,12 +58,12 @@ func (p SessionPolicy) NewSession(sid id.ID, user UserID, autoLogin bool, from C
 	}
 }
 
-// Live tells whether the session is neither revoked, nor over, nor idle at now.
+// Live reports whether the session is neither revoked, nor over, nor idle at now.
 func (p SessionPolicy) Live(s Session, now time.Time) bool {
 	return s.RevokedAt.IsZero() && now.Before(s.ExpiresAt) && now.Before(s.LastSeenAt.Add(p.IdleOf(s)))
 }
 
-// IdleOf is how long the session may go unused.
+// IdleOf returns how long the session may go unused.
 func (p SessionPolicy) IdleOf(s Session) time.Duration {
 	if s.AutoLogin {
 		return p.IdleAuto
@@ -89,13 +90,13 @@ const (
 	RefreshReused                 // theft: the family is revoked
 )
 
-// mostSpent bounds Session.Spent. While that many rotations are within the grace there is no further one: the good token gets its own
-// pair once more, so that none of those before it is ever taken for theft within its grace.
+// mostSpent bounds Session.Spent. While that many rotations are within the grace there is no further one: the current
+// token gets its own pair once more, so that none of those before it is ever taken for theft within its grace.
 const mostSpent = 32
 
-// Present decides on a refresh token of the given generation and returns the session after it. Deciding by generation, not by time,
-// leaves exactly one successor under any concurrency; the store serialises the calls. A token that was spent within the grace gets the
-// newest pair: its own successor may be spent by now, and would look like theft later.
+// Present decides on a refresh token of the given generation and returns the session after it. Deciding by generation,
+// not by time, leaves exactly one successor under any concurrency; the store serialises the calls. A token that was
+// spent within the grace gets the newest pair: its own successor may be spent by now, and would look like theft later.
 func (p SessionPolicy) Present(s Session, generation int, now time.Time) (Session, Refresh) {
 	switch {
 	case !p.Live(s, now) || generation < 1 || generation > s.Generation:
@@ -124,7 +125,7 @@ func (p SessionPolicy) rotate(s Session, now time.Time) (Session, Refresh) {
 	return s, RefreshRotated
 }
 
-// spentAt is when the generation was exchanged for the next one; the zero time when that is no longer known.
+// spentAt returns when the generation was exchanged for the next one; the zero time when that is no longer known.
 func (s Session) spentAt(generation int) time.Time {
 	if generation == s.Generation-1 {
 		return s.RotatedAt
@@ -148,20 +149,20 @@ func (s Session) RevokeFor(why EndReason, now time.Time) Session {
 	return s
 }
 
-// EndReason says why a session is over; clients branch on it.
+// EndReason is the reason why a session is over; clients branch on it.
 type EndReason string
 
-// The reasons. EndedByRights is of a token: its session goes on, and a refresh gives a token with the rights of now.
+// The reasons. EndedByRights is of a token: its session goes on, and a refresh gives a token with the current rights.
 const (
 	EndedByNewerDevice EndReason = "NEWER_DEVICE"   // the user logged in on more devices than may be
 	EndedByLogout      EndReason = "LOGGED_OUT"     // its own user ended it with it
 	EndedByRevocation  EndReason = "REVOKED"        // from another device, by staff, or with a change of the password
 	EndedIdle          EndReason = "IDLE"           // unused for too long
 	EndedByAge         EndReason = "EXPIRED"        // at its absolute end
-	EndedByRights      EndReason = "RIGHTS_CHANGED" // the user's rights are others than the token says
+	EndedByRights      EndReason = "RIGHTS_CHANGED" // the user's rights differ from the token's
 )
 
-// Over is why the session does not live at now.
+// Over returns why the session does not live at now.
 func (p SessionPolicy) Over(s Session, now time.Time) EndReason {
 	switch {
 	case !s.RevokedAt.IsZero():
@@ -173,7 +174,7 @@ func (p SessionPolicy) Over(s Session, now time.Time) EndReason {
 	}
 }
 
-// IdleEnd is when the session ends if nothing asks with it any more.
+// IdleEnd returns when the session ends if nothing asks with it any more.
 func (p SessionPolicy) IdleEnd(s Session) time.Time {
 	if idle := s.LastSeenAt.Add(p.IdleOf(s)); idle.Before(s.ExpiresAt) {
 		return idle

@@ -1,4 +1,4 @@
-// Package bill holds a phone bill as KOS tells it, copies of bills, and the inquiry: one customer's question for one
+// Package bill holds a phone bill as KOS states it, copies of bills, and the inquiry: one customer's request for one
 // bill, which is request history, queue entry and outbox entry in one (UFR-BILL-010…040).
 package bill
 
@@ -12,8 +12,8 @@ import (
 	"phonebill/core/money"
 )
 
-// Bill is the bill of one line and month: the nine facts of UFR-BILL-030. What KOS leaves out is not known, and is
-// nil, empty or the zero date here: it is never 0 won.
+// Bill is the bill of one line and month: the nine facts of UFR-BILL-030. What KOS leaves out is unknown, and is nil,
+// empty or the zero date here: it is never 0 won.
 type Bill struct {
 	Line                     line.Number
 	Month                    calendar.Month
@@ -64,14 +64,14 @@ func total(items []Item) (sum money.Won, known bool) {
 	return sum, known
 }
 
-// Usage is what was used. The texts are shown; the numbers are nil when KOS tells none or the plan is unlimited.
+// Usage is the metered use. The texts are shown; the numbers are nil when KOS states none or the plan is unlimited.
 type Usage struct {
 	Voice, SMS, Data                            string
 	VoiceMinutes, SMSCount, DataMegabytes       *int
 	VoiceUnlimited, SMSUnlimited, DataUnlimited bool
 }
 
-// PaymentStatus tells whether a bill is paid.
+// PaymentStatus says whether a bill is paid.
 type PaymentStatus string
 
 // The payment states.
@@ -85,33 +85,34 @@ const (
 type Payment struct {
 	BillingDate, DueDate calendar.Date
 	Status               PaymentStatus
-	Method               string // empty when KOS tells none
+	Method               string // empty when KOS states none
 }
 
-// AddsUp is false when the total is not charges less discounts, although KOS lists the charges and no listed amount is
-// missing. A bill without a list of discounts is taken to have none here. One that does not add up is flagged, not
-// hidden.
+// AddsUp reports false when the total is not charges less discounts, although KOS lists the charges and no listed
+// amount is missing. A bill without a list of discounts is taken to have none here. One that does not add up is
+// flagged, not hidden.
 func (b Bill) AddsUp() bool {
 	charged, all := total(b.Charges)
 	taken, whole := total(b.Discounts)
 	return b.Charges == nil || !all || !whole || charged-taken == b.Total
 }
 
-// Summary is the line shown in the history: 「5G 프리미엄 플랜, 89,000원」.
+// Summary returns the line shown in the history: 「5G 프리미엄 플랜, 89,000원」.
 func (b Bill) Summary() string { return b.ProductName + ", " + b.Total.String() }
 
 // Trust says how far a stored copy may be believed. The zero value is full trust.
 type Trust uint8
 
 // The degrees of trust. Releases up to b0e8e26 stored 0 won for an amount that KOS had left out, and tore discount
-// texts at the comma of the thousands, so their copies mix what KOS said with what was made up.
+// texts at the comma of the thousands, so their copies mix KOS's values with invented ones.
 const (
-	Trusted  Trust = iota // stored as KOS said it
-	Doubtful              // stored by such a release: what may be made up is left out, and the copy is never fresh and never final
-	MadeUp                // likewise, and its total may be made up as well: the bill is not shown at all
+	Trusted Trust = iota // stored as KOS said it
+	// stored by such a release: values that may be invented are left out, and the copy is never fresh and never final
+	Doubtful
+	MadeUp // likewise, and its total may be made up as well: the bill is not shown at all
 )
 
-// Copy is a bill as KOS told it at AsOf. Every telling is kept as a version of its own, so that histories and
+// Copy is a bill as KOS stated it at AsOf. Every statement is kept as a version of its own, so that histories and
 // deliveries can refer to exactly what the customer saw.
 type Copy struct {
 	Version id.ID
@@ -121,7 +122,7 @@ type Copy struct {
 	Holder  string // the customer that KOS named for the line with the bill; empty where a release did not ask
 }
 
-// Unproven is the copy without a full trust where it is not known whose bill it is: never fresh and never final.
+// Unproven returns the copy without a full trust where it is not known whose bill it is: never fresh and never final.
 func (c Copy) Unproven() Copy {
 	if c.Holder == "" {
 		c.Trust = max(c.Trust, Doubtful)
@@ -138,8 +139,8 @@ func (c Copy) settled() bool {
 	return c.Bill.Payment.Status == Paid && calendar.MonthOf(c.AsOf).After(c.Bill.Month)
 }
 
-// Limits are the copy's lifetimes: within, unless the bill is settled. A copy that is not trusted is never fresh: KOS
-// is asked again, and until it answers a doubtful copy is as good as any old one.
+// Limits returns the copy's lifetimes: within, unless the bill is settled. A copy that is not trusted is never fresh:
+// KOS is asked again, and until it responds a doubtful copy counts as a stale one.
 func (c Copy) Limits(within freshness.Limits) freshness.Limits {
 	switch {
 	case c.Trust == MadeUp:
@@ -159,7 +160,8 @@ func (c Copy) Limits(within freshness.Limits) freshness.Limits {
 // moves no bill that is settled.
 func (c Copy) HiddenBy(epoch time.Time) bool { return !c.settled() && c.AsOf.Before(epoch) }
 
-// SelectableMonths are the months a customer may ask for: the last n including the current one, newest first (ADR 18).
+// SelectableMonths returns the months a customer may ask for: the last n including the current one, newest first (ADR
+// 18).
 func SelectableMonths(now time.Time, n int) []calendar.Month {
 	months := make([]calendar.Month, n)
 	for i := range months {

@@ -18,7 +18,8 @@ var now = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 
 func TestSummaryAndSum(t *testing.T) {
 	t.Parallel()
-	b := bill.Bill{ProductName: "5G 프리미엄 플랜", Total: 89000, Charges: []bill.Item{{Name: "월정액", Amount: new(money.Won(99000))}},
+	b := bill.Bill{ProductName: "5G 프리미엄 플랜", Total: 89000, Charges: []bill.Item{{Name: "월정액",
+		Amount: new(money.Won(99000))}},
 		Discounts: []bill.Item{{Name: "가족할인", Amount: new(money.Won(10000))}}}
 	require.Equal(t, "5G 프리미엄 플랜, 89,000원", b.Summary())
 	require.True(t, b.AddsUp())
@@ -48,17 +49,19 @@ func TestAddsUpLaw(t *testing.T) {
 }
 
 // What KOS leaves out is not 0: a sum with a hole in it is no sum, and says nothing against the total either.
-func TestWhatIsNotKnownIsNoSum(t *testing.T) {
+func TestNoSumOfUnknownAmounts(t *testing.T) {
 	t.Parallel()
 	won := func(n money.Won) *money.Won { return &n }
-	whole := bill.Bill{Total: 15_000, Charges: []bill.Item{{Amount: won(25_000)}}, Discounts: []bill.Item{{Amount: won(10_000)}}}
+	whole := bill.Bill{Total: 15_000, Charges: []bill.Item{{Amount: won(25_000)}},
+		Discounts: []bill.Item{{Amount: won(10_000)}}}
 	for name, c := range map[string]struct {
 		change           func(*bill.Bill)
 		complete, addsUp bool
 	}{
-		"all stated":               {func(*bill.Bill) {}, true, true},
-		"another total":            {func(b *bill.Bill) { b.Total++ }, true, false},
-		"a charge without amount":  {func(b *bill.Bill) { b.Charges = append(b.Charges, bill.Item{Name: "월정액"}) }, false, true},
+		"all stated":    {func(*bill.Bill) {}, true, true},
+		"another total": {func(b *bill.Bill) { b.Total++ }, true, false},
+		"a charge without amount": {func(b *bill.Bill) { b.Charges = append(b.Charges, bill.Item{Name: "월정액"}) }, false,
+			true},
 		"a discount without one":   {func(b *bill.Bill) { b.Discounts = []bill.Item{{Name: "가족할인"}} }, false, true},
 		"no list of charges":       {func(b *bill.Bill) { b.Charges = nil }, false, true},
 		"no list of discounts":     {func(b *bill.Bill) { b.Discounts = nil }, false, false},
@@ -77,7 +80,8 @@ func TestWhatIsNotKnownIsNoSum(t *testing.T) {
 func TestSelectableMonths(t *testing.T) {
 	t.Parallel()
 	months := bill.SelectableMonths(time.Date(2026, 1, 31, 15, 0, 0, 0, time.UTC), 3) // February in Seoul already
-	require.Equal(t, []string{"2026-02", "2026-01", "2025-12"}, []string{months[0].String(), months[1].String(), months[2].String()})
+	require.Equal(t, []string{"2026-02", "2026-01", "2025-12"}, []string{months[0].String(), months[1].String(),
+		months[2].String()})
 	require.Empty(t, bill.SelectableMonths(now, 0))
 }
 
@@ -106,9 +110,9 @@ func TestCompleteAndFail(t *testing.T) {
 	c := bill.Copy{Version: [16]byte{7}, Bill: bill.Bill{ProductName: "P", Total: 1}, AsOf: asOf}
 	done := q.Complete(c, freshness.FromCache, now)
 	require.Equal(t, bill.Inquiry{
-		Status: bill.Completed, Source: freshness.FromCache, RequestedAt: now, ProcessedAt: now, AsOf: asOf, Version: [16]byte{7},
-		Summary: "P, 1원",
-		Month:   q.Month,
+		Status: bill.Completed, Source: freshness.FromCache, RequestedAt: now, ProcessedAt: now, AsOf: asOf,
+		Version: [16]byte{7}, Summary: "P, 1원",
+		Month: q.Month,
 	}, done)
 	failed := q.Fail(fault.BillNotFound, now)
 	require.Equal(t, bill.Failed, failed.Status)
@@ -143,7 +147,8 @@ func TestAfterTrouble(t *testing.T) {
 		"not asked, knows when":      {bill.NotAsked, true, time.Second, bill.Processing, "", 0, time.Second},
 		"not asked, background":      {bill.NotAsked, false, time.Minute, bill.Processing, "", 2, time.Minute},
 	} {
-		q := bill.Inquiry{Status: bill.Processing, Attempts: c.attempts}.After(c.trouble, fault.BillNotFound, c.interactive, c.retryAfter, now)
+		q := bill.Inquiry{Status: bill.Processing, Attempts: c.attempts}.After(c.trouble, fault.BillNotFound, c.interactive,
+			c.retryAfter, now)
 		require.Equal(t, c.status, q.Status, name)
 		require.Equal(t, c.code, q.FailureCode, name)
 		require.Equal(t, c.attempts, q.Attempts, name)
@@ -161,11 +166,11 @@ func TestFinal(t *testing.T) {
 		status bill.PaymentStatus
 		final  bool
 	}{
-		"paid, month over":    {october, bill.Paid, true},
-		"paid in advance":     {calendar.MonthOf(now), bill.Paid, false},
-		"unpaid, month over":  {october, bill.Unpaid, false},
-		"overdue":             {october, bill.Overdue, false},
-		"KOS tells no status": {october, "", false},
+		"paid, month over":     {october, bill.Paid, true},
+		"paid in advance":      {calendar.MonthOf(now), bill.Paid, false},
+		"unpaid, month over":   {october, bill.Unpaid, false},
+		"overdue":              {october, bill.Overdue, false},
+		"KOS states no status": {october, "", false},
 	} {
 		held := bill.Copy{Bill: bill.Bill{Month: c.month, Payment: bill.Payment{Status: c.status}}, AsOf: now}
 		require.Equal(t, c.final, held.Final(), name)
@@ -190,7 +195,8 @@ func TestACopyThatIsNotTrusted(t *testing.T) {
 	}
 	for _, age := range []time.Duration{-time.Second, 0, time.Minute, 8 * 24 * time.Hour, 400 * 24 * time.Hour} {
 		require.Equal(t, freshness.Fresh, decide(settled, bill.Trusted, age))
-		require.Equal(t, freshness.Stale, decide(settled, bill.Doubtful, age), "a settled bill does not become too old to be shown")
+		require.Equal(t, freshness.Stale, decide(settled, bill.Doubtful, age),
+			"a settled bill does not become too old to be shown")
 		require.Equal(t, freshness.Gone, decide(settled, bill.MadeUp, age))
 		require.Equal(t, freshness.Gone, decide(open, bill.MadeUp, age))
 	}
@@ -226,7 +232,8 @@ func TestAttemptsAreBounded(t *testing.T) {
 				asked++
 			}
 			q.Attempts = asked
-			q = q.After(trouble, fault.BillNotFound, i == 0, time.Duration(rapid.IntRange(0, 60).Draw(t, "retry"))*time.Second, now)
+			q = q.After(trouble, fault.BillNotFound, i == 0, time.Duration(rapid.IntRange(0, 60).Draw(t, "retry"))*time.Second,
+				now)
 			require.Equal(t, asked, q.Attempts)
 			require.LessOrEqual(t, asked, bill.MaxAttempts)
 			if q.Status != bill.Processing {

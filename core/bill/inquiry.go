@@ -17,8 +17,8 @@ import (
 // Status of an inquiry.
 type Status string
 
-// The states. Processing is the only one that is not final. Timeout is a failure of its own in our books: KOS was asked as often as may be
-// and did not answer; customers and the AP are told FAILED.
+// The states. Processing is the only one that is not final. Timeout is a failure of its own here: KOS was asked as
+// often as allowed and did not respond; customers and the AP server see FAILED.
 const (
 	Processing Status = "PROCESSING"
 	Completed  Status = "COMPLETED"
@@ -26,13 +26,13 @@ const (
 	Timeout    Status = "TIMEOUT"
 )
 
-// Final tells that the inquiry has come to an end.
+// Final reports whether the inquiry has ended.
 func (s Status) Final() bool { return s != Processing }
 
-// Failure tells that there is no bill and will be none.
+// Failure reports whether the inquiry ended without a bill.
 func (s Status) Failure() bool { return s == Failed || s == Timeout }
 
-// Public is the status of the API.
+// Public returns the status of the API.
 func (s Status) Public() Status {
 	if s.Failure() {
 		return Failed
@@ -57,8 +57,8 @@ type Inquiry struct {
 	Source        freshness.Source // empty while Processing and when Failed
 	RequestedAt   time.Time
 	ProcessedAt   time.Time // zero while Processing
-	AsOf          time.Time // of the answer
-	Version       id.ID     // of the bill answered
+	AsOf          time.Time // of the bill shown
+	Version       id.ID     // of the bill shown
 	Summary       string
 	FailureCode   fault.Code // public code; empty unless it failed
 	Attempts      int        // KOS calls made; while Processing with the one that may be under way
@@ -67,7 +67,7 @@ type Inquiry struct {
 	Fence         int64      // lease under which it was claimed; the store refuses older ones
 }
 
-// Account is for whom the bill is asked.
+// Account returns the account for which the bill is requested.
 func (q Inquiry) Account() holder.Account {
 	return holder.Account{UserID: q.UserID, CustomerID: q.CustomerID}
 }
@@ -92,15 +92,15 @@ func ParseMonth(s string, now time.Time, selectable int) (calendar.Month, error)
 	return m, nil
 }
 
-// Complete answers the inquiry with a copy.
+// Complete ends the inquiry with a copy.
 func (q Inquiry) Complete(c Copy, from freshness.Source, now time.Time) Inquiry {
 	q.Status, q.Source, q.ProcessedAt = Completed, from, now
 	q.AsOf, q.Version, q.Summary = c.AsOf, c.Version, c.Bill.Summary()
 	return q
 }
 
-// Recall is the inquiry with as much of the copy that completed it as may still be shown: a doubtful copy is labelled
-// as an old one, whatever its customer saw then, and of one whose total may be made up there is no bill.
+// Recall returns the inquiry with as much of the copy that completed it as may still be shown: a doubtful copy is
+// labelled as stale, whatever its customer saw then; without a bill when the total may be invented.
 func (q Inquiry) Recall(c Copy) (Inquiry, *Bill) {
 	switch c.Trust {
 	case Doubtful:
@@ -118,7 +118,8 @@ func (q Inquiry) Fail(code fault.Code, now time.Time) Inquiry {
 	return q
 }
 
-// PublicFailure is the error code of a failed inquiry; empty unless it failed. KOS's silence is SERVICE_UNAVAILABLE.
+// PublicFailure returns the error code of a failed inquiry; empty unless it failed. KOS's silence is
+// SERVICE_UNAVAILABLE.
 func (q Inquiry) PublicFailure() fault.Code {
 	switch q.Status {
 	case Timeout:
@@ -130,7 +131,7 @@ func (q Inquiry) PublicFailure() fault.Code {
 	return ""
 }
 
-// Reason tells the customer why there is no bill; empty unless the inquiry failed.
+// Reason returns the text that tells the customer why there is no bill; empty unless the inquiry failed.
 func (q Inquiry) Reason() string {
 	switch q.Status {
 	case Timeout:
@@ -147,15 +148,17 @@ type Trouble uint8
 
 // The troubles.
 const (
-	NotAsked Trouble = iota // the call never left us: breaker open, quota used up, no connection. It costs no attempt
-	NoAnswer                // asked, but not answered in time: KOS may be slow on this line
-	Broken                  // answered with an error of its own or with nonsense
-	NoSuch                  // a business answer: no such bill or line
+	// the call was not sent: breaker open, quota used up, no connection. It costs no attempt
+	NotAsked Trouble = iota
+	NoAnswer         // sent, but without a response in time: KOS may be slow on this line
+	Broken           // KOS responded with an error of its own or with invalid data
+	NoSuch           // a business answer: no such bill or line
 )
 
-// After decides what trouble makes of the inquiry (ADR 19, ADR 20, ADR 23), its attempts counted already. A business answer and the last
-// attempt end it. While the customer is waiting (interactive) a broken answer ends it too: he is told at once and may ask again. Else the
-// background goes on: at once after a customer's own attempt timed out, later ones BackgroundGap apart and not before retryAfter.
+// After applies trouble to the inquiry (ADR 19, ADR 20, ADR 23), its attempts counted already. A business answer and
+// the last attempt end it. While the customer is waiting (interactive) a broken response ends it too: the customer sees
+// the failure at once and may ask again. Otherwise the background goes on: at once after a customer's own attempt timed
+// out, later attempts BackgroundGap apart and not before retryAfter.
 func (q Inquiry) After(t Trouble, code fault.Code, interactive bool, retryAfter time.Duration, now time.Time) Inquiry {
 	switch {
 	case t == NoSuch:
@@ -175,14 +178,14 @@ func (q Inquiry) After(t Trouble, code fault.Code, interactive bool, retryAfter 
 	return q
 }
 
-// HistoryFilter selects rows of a customer's own history; zero values do not filter. From and To are days in Seoul, both
-// included.
+// HistoryFilter selects rows of a customer's own history; zero values do not filter. From and To are days in Seoul,
+// both included.
 type HistoryFilter struct {
 	UserID auth.UserID
 	Lines  []line.Number // the lines the caller owns, or the one asked for
 	From   calendar.Date
 	To     calendar.Date
-	Status Status // as Public tells it
+	Status Status // as returned by Public
 	Page   int    // from 1
 	Size   int
 }

@@ -18,7 +18,7 @@ type Month struct {
 	m    time.Month
 }
 
-// MonthOf is the month in Seoul at the instant t.
+// MonthOf returns the month in Seoul at the instant t.
 func MonthOf(t time.Time) Month {
 	s := t.In(Seoul)
 	return Month{s.Year(), s.Month()}
@@ -39,19 +39,19 @@ func (m Month) String() string { return fmt.Sprintf("%04d-%02d", m.year, int(m.m
 // Compact is yyyyMM, the form KOS speaks (ADR 18).
 func (m Month) Compact() string { return fmt.Sprintf("%04d%02d", m.year, int(m.m)) }
 
-// IsZero tells that there is no month.
+// IsZero reports that there is no month.
 func (m Month) IsZero() bool { return m == Month{} }
 
-// Add goes n months forward (back when n is negative).
+// Add returns the month n months later (earlier when n is negative).
 func (m Month) Add(n int) Month {
 	t := time.Date(m.year, m.m+time.Month(n), 1, 0, 0, 0, 0, time.UTC)
 	return Month{t.Year(), t.Month()}
 }
 
-// After tells whether m is later than o.
+// After reports whether m is later than o.
 func (m Month) After(o Month) bool { return m.year > o.year || m.year == o.year && m.m > o.m }
 
-// First is the first day of the month.
+// First returns the first day of the month.
 func (m Month) First() Date { return Date{m.year, m.m, 1} }
 
 // Date is a calendar day in Seoul. The zero value is no date.
@@ -61,7 +61,7 @@ type Date struct {
 	day  int
 }
 
-// DateOf is the day in Seoul at the instant t.
+// DateOf returns the day in Seoul at the instant t.
 func DateOf(t time.Time) Date {
 	s := t.In(Seoul)
 	return Date{s.Year(), s.Month(), s.Day()}
@@ -82,21 +82,21 @@ func (d Date) String() string { return fmt.Sprintf("%04d-%02d-%02d", d.year, int
 // Compact is yyyyMMdd, the form KOS speaks.
 func (d Date) Compact() string { return fmt.Sprintf("%04d%02d%02d", d.year, int(d.m), d.day) }
 
-// IsZero tells that there is no date.
+// IsZero reports that there is no date.
 func (d Date) IsZero() bool { return d == Date{} }
 
-// After tells whether d is later than o.
+// After reports whether d is later than o.
 func (d Date) After(o Date) bool { return d.Start().After(o.Start()) }
 
-// Month is the month the day lies in.
+// Month returns the month the day lies in.
 func (d Date) Month() Month { return Month{d.year, d.m} }
 
-// Start is the instant the day begins in Seoul, in UTC.
+// Start returns the instant the day begins in Seoul, in UTC.
 func (d Date) Start() time.Time {
 	return time.Date(d.year, d.m, d.day, 0, 0, 0, 0, Seoul).UTC()
 }
 
-// AddDays goes n days forward (back when n is negative).
+// AddDays returns the date n days later (earlier when n is negative).
 func (d Date) AddDays(n int) Date {
 	t := time.Date(d.year, d.m, d.day+n, 0, 0, 0, 0, time.UTC)
 	return Date{t.Year(), t.Month(), t.Day()}

@@ -41,7 +41,8 @@ func TestParseMonth(t *testing.T) {
 	require.Equal(t, "2026-02-01", m.First().String())
 	require.False(t, m.IsZero())
 	require.True(t, calendar.Month{}.IsZero())
-	for _, s := range []string{"", "2026", "2026-13", "2026-00", "2026-1", "26-01", "202601", "2026-01-01", "2026-01 ", "２026-01", "-026-01"} {
+	for _, s := range []string{"", "2026", "2026-13", "2026-00", "2026-1", "26-01", "202601", "2026-01-01", "2026-01 ",
+		"２026-01", "-026-01"} {
 		m, err := calendar.ParseMonth(s)
 		require.ErrorIs(t, err, fault.New(fault.ValidationError), "%q", s)
 		require.Equal(t, "inquiryMonth", fault.From(err).Fields()[0].Name)
@@ -58,7 +59,8 @@ func TestParseDate(t *testing.T) {
 	require.Equal(t, at(t, "2024-02-28T15:00:00Z"), d.Start())
 	require.False(t, d.IsZero())
 	require.True(t, calendar.Date{}.IsZero())
-	for _, s := range []string{"", "2023-02-29", "2026-02-30", "2026-13-01", "2026-04-31", "2026-1-1", "20260101", "2026-01-01T00:00:00Z"} {
+	for _, s := range []string{"", "2023-02-29", "2026-02-30", "2026-13-01", "2026-04-31", "2026-1-1", "20260101",
+		"2026-01-01T00:00:00Z"} {
 		_, err := calendar.ParseDate("startDate", s)
 		require.ErrorIs(t, err, fault.New(fault.ValidationError), "%q", s)
 		require.Equal(t, "startDate", fault.From(err).Fields()[0].Name)
@@ -90,8 +92,9 @@ func TestDateArithmetic(t *testing.T) {
 		n    int
 		want string
 	}{
-		{"2024-02-28", 1, "2024-02-29"}, {"2023-02-28", 1, "2023-03-01"}, {"1900-02-28", 1, "1900-03-01"}, {"2000-02-28", 1, "2000-02-29"},
-		{"2026-01-01", -1, "2025-12-31"}, {"2026-04-30", 1, "2026-05-01"}, {"2024-01-01", 366, "2025-01-01"},
+		{"2024-02-28", 1, "2024-02-29"}, {"2023-02-28", 1, "2023-03-01"}, {"1900-02-28", 1, "1900-03-01"},
+		{"2000-02-28", 1, "2000-02-29"}, {"2026-01-01", -1, "2025-12-31"}, {"2026-04-30", 1, "2026-05-01"},
+		{"2024-01-01", 366, "2025-01-01"},
 	} {
 		d, err := calendar.ParseDate("d", c.from)
 		require.NoError(t, err)

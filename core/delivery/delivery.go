@@ -1,4 +1,4 @@
-// Package delivery holds the rules of telling the MVNO AP server about results: at least once, in order per line and
+// Package delivery holds the rules of delivering results to the MVNO AP server: at least once, in order per line and
 // event type, retried for three days, then parked for a person (ADR 3, R-AP-ANSWERS).
 package delivery
 
@@ -14,14 +14,15 @@ type Item[T any] struct {
 	Subject   string    // opaque key of what the event is about (a line, for instance); events are ordered by it
 	Sequence  int64     // counts from 1 per subject and event type, without gaps
 	Attempts  int       // attempts made before this one
-	CreatedAt time.Time // when the three days began: the result became final, or a person had it told again
+	CreatedAt time.Time // when the three days began: the result became final, or a person had it delivered again
 	Fence     int64     // of the lease under which it was claimed
 	Body      T
-	// Verdict stands for the attempt when the event cannot be told at all: what is stored of it cannot be read. Else it is nil.
+	// Unreadable is the result of the attempt when the event cannot be delivered at all because the stored data cannot
+	// be read; otherwise it is nil.
 	Unreadable *Attempt
 }
 
-// Settled is what became of one claimed item. An attempt that was not made gives the item back as it was.
+// AttemptResult is the outcome of one claimed item. An attempt that was not made gives the item back as it was.
 type AttemptResult struct {
 	ID      id.ID
 	Fence   int64 // of the claim
@@ -35,13 +36,13 @@ type State string
 
 // The states.
 const (
-	None      State = "NONE" // nothing to tell yet: the work is still going on
+	None      State = "NONE" // nothing to deliver yet: the request is not final
 	Pending   State = "PENDING"
 	Delivered State = "DELIVERED"
 	Parked    State = "PARKED"
 )
 
-// Shown lists the states of events that staff are shown.
+// ListedStates lists the states of events that staff are shown.
 func ListedStates() []State { return []State{Pending, Delivered, Parked} }
 
 // Outcome is what the receiver made of one attempt.
@@ -51,18 +52,18 @@ type Outcome uint8
 const (
 	Accepted     Outcome = iota // 2xx
 	Failed                      // 408, 425, 429, 5xx, time-out, no connection: try again
-	Rejected                    // any other answer: trying again cannot help
-	NotAttempted                // no attempt was made: the receiver is left alone for a while
+	Rejected                    // any other response: trying again cannot help
+	NotAttempted                // no attempt was made: the circuit breaker is open
 )
 
-// Made tells that there was an attempt at all.
+// Made reports whether an attempt was made at all.
 func (a Attempt) Made() bool { return a.Outcome != NotAttempted }
 
 // Attempt is one attempt's outcome with a note for the operator (no personal data).
 type Attempt struct {
 	Outcome    Outcome
 	Note       string
-	RetryAfter time.Duration // Failed: how long the receiver wants to be left alone; 0 = it did not say
+	RetryAfter time.Duration // Failed: the wait that the receiver asked for; 0 = none
 }
 
 // Limits of trying.
@@ -72,8 +73,9 @@ const (
 	giveUp    = 72 * time.Hour
 )
 
-// After decides what becomes of an item after an attempt: its new state and, while Pending, how long to wait. rnd in [0,1)
-// spreads the retries (full jitter over the upper half). Who asks for a longer wait gets it, up to the longest of ours.
+// NextState returns an item's state after an attempt and, while Pending, how long to wait before the next one. rnd in
+// [0,1) spreads the retries (full jitter over the upper half). A longer wait that the receiver asks for is kept, up to
+// 15 min.
 func NextState(created time.Time, attempts int, a Attempt, now time.Time, rnd float64) (State, time.Duration) {
 	switch {
 	case a.Outcome == Accepted:

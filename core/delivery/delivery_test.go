@@ -34,7 +34,8 @@ func TestAfter(t *testing.T) {
 		"three days less a bit": {delivery.Failed, 99, 72*time.Hour - 1, 0, delivery.Pending, 450 * time.Second},
 		"three days":            {delivery.Failed, 99, 72 * time.Hour, 0, delivery.Parked, 0},
 	} {
-		state, wait := delivery.NextState(created, c.attempts, delivery.Attempt{Outcome: c.outcome}, created.Add(c.age), c.rnd)
+		state, wait := delivery.NextState(created, c.attempts, delivery.Attempt{Outcome: c.outcome}, created.Add(c.age),
+			c.rnd)
 		require.Equal(t, c.state, state, name)
 		require.Equal(t, c.wait, wait, name)
 	}

@@ -21,7 +21,8 @@ const (
 // Kinds lists every kind.
 func Kinds() []Kind { return []Kind{BillResult, ChangeResult} }
 
-// Check refuses what is no filter: VALIDATION_ERROR names the field. An unknown state must not look like an empty list.
+// Check fails with a VALIDATION_ERROR that names the field when a state is unknown: it must not look like an empty
+// list.
 func (f Filter) Check() error {
 	if f.State == "" || slices.Contains(ListedStates(), f.State) {
 		return nil
@@ -38,39 +39,39 @@ func (k Kind) Check() error {
 }
 
 func oneOf[T ~string](all []T) string {
-	words := make([]string, len(all))
+	texts := make([]string, len(all))
 	for i, w := range all {
-		words[i] = string(w)
+		texts[i] = string(w)
 	}
-	return strings.Join(words, ", ") + " 중 하나여야 합니다"
+	return strings.Join(texts, ", ") + " 중 하나여야 합니다"
 }
 
-// Made is one attempt that was made, as it is remembered.
+// AttemptRecord is one attempt as it is stored.
 type AttemptRecord struct {
 	At    time.Time
-	State State // what became of the event
+	State State // of the event after the attempt
 	Note  string
 }
 
-// Told is one event as staff see it.
+// Listed is one event as staff see it.
 type Listed struct {
 	ID          id.ID
 	Kind        Kind
 	Line        string // masked; empty when what is stored cannot be read
 	State       State
 	Sequence    int64 // 0 before the first claim
-	Attempts    int   // since the result became final, or since a person had it told again
+	Attempts    int   // since the result became final, or since its last replay
 	FinalAt     time.Time
 	NextAt      time.Time // Pending: when it is due, if it is its line's first
 	DeliveredAt time.Time
-	ReplayedAt  time.Time       // when a person had it told again; zero = never
+	ReplayedAt  time.Time       // when a person had it delivered again; zero = never
 	Last        []AttemptRecord // the last attempts, newest first, MostShown at most
 }
 
-// MostShown is how many attempts of an event a list tells.
+// MaxAttemptsListed is how many attempts of an event a list contains.
 const MaxAttemptsListed = 5
 
-// MostCounted is as far as lists are counted; page x size goes no further (S-PAGE).
+// MaxCounted is the largest number of events that a list counts; page x size goes no further (S-PAGE).
 const MaxCounted = 10_000
 
 // Filter chooses events. Empty fields do not limit.
@@ -81,5 +82,5 @@ type Filter struct {
 	Size  int
 }
 
-// Replayable tells whether an event in this state can be told again: what is pending is told anyway.
+// Replayable reports whether an event in this state can be delivered again: a pending one is delivered anyway.
 func (s State) Replayable() bool { return s == Delivered || s == Parked }

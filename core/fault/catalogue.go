@@ -99,21 +99,25 @@ var catalogue = map[Code]Entry{
 	},
 	PasswordChangeRequired: {
 		Kind: Forbidden, Message: "초기 비밀번호를 먼저 변경해주세요",
-		Meaning: "The password was set by staff. Until it is changed (POST /auth/password) the session is good for that and for logging out.",
+		Meaning: "The password was set by staff. Until it is changed (POST /auth/password) the session is " +
+			"good for that and for logging out.",
 	},
 	EnrolmentRequired: {
 		Kind: Forbidden, Message: "추가 인증을 다시 등록해주세요",
-		Meaning: "Another person made the second factor. Until its owner has enrolled anew (POST /auth/mfa/totp, then confirm) the session " +
+		Meaning: "Another person made the second factor. Until its owner has enrolled anew (POST " +
+			"/auth/mfa/totp, then confirm) the session " +
 			"is good for that, for changing the password and for logging out.",
 	},
 	ReauthenticationFailed: {
 		Kind: Unprocessable, Message: "비밀번호 또는 추가 인증 코드를 확인해주세요",
-		Meaning: "Within a session the current password or a code was wrong, missing or not looked at because of a lock; the session goes on. " +
+		Meaning: "Within a session the current password or a code was wrong, missing or not looked at " +
+			"because of a lock; the session goes on. " +
 			"details.reason has the code that log-in would give: AUTH_001, AUTH_002, AUTH_003 or AUTH_004.",
 	},
 	LineHeld: {
 		Kind: Conflict, Message: "다른 계정이 보유한 회선입니다. 보유 계정에서 해제하거나 다른 담당자의 승인을 받아주세요",
-		Meaning: "Another account holds the line. details.transferId names the transfer that a second member of staff may confirm.",
+		Meaning: "Another account holds the line. details.transferId names the transfer that a second " +
+			"member of staff may confirm.",
 	},
 	UserNotFound: {
 		Kind: NotFound, Message: "사용자를 찾을 수 없습니다",

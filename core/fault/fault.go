@@ -1,5 +1,5 @@
-// Package fault is the one vocabulary of failure: what kind of thing went wrong, the public code that clients
-// see, and a message that is safe to show. Causes are kept for logs and are never shown.
+// Package fault is the one vocabulary of failure: the kind of failure, the public code that clients see, and a message
+// that is safe to show. Causes are kept for logs and are never shown.
 package fault
 
 import (
@@ -11,7 +11,7 @@ import (
 // (the exhaustive linter fails when a kind has none).
 type Kind uint8
 
-// The kinds. Internal is the zero value on purpose: an error nobody classified says nothing to the outside.
+// The kinds. Internal is the zero value on purpose: an unclassified error shows nothing outside.
 const (
 	Internal         Kind = iota // our bug or a broken dependency that the caller cannot help
 	Invalid                      // the request is malformed; Fields name what is wrong
@@ -24,15 +24,15 @@ const (
 	TooLarge                     // the body is over the limit
 	Unprocessable                // well-formed but contradicts an earlier request (idempotency key reused)
 	RateLimited                  // too many requests; RetryAfter says when
-	Unavailable                  // a backend cannot answer now; RetryAfter says when
+	Unavailable                  // a backend is unavailable now; RetryAfter says when to try again
 	BadGateway                   // a service behind the gateway broke off
-	GatewayTimeout               // a service behind the gateway did not answer in time
+	GatewayTimeout               // a service behind the gateway did not respond in time
 )
 
 // Field names one bad input and says why, in the language of the reader.
 type Field struct{ Name, Reason string }
 
-// Error is a failure with a public face. It is immutable: the With methods answer copies, so that package-level
+// Error is a failure with a public face. It is immutable: the With methods return copies, so that package-level
 // sentinels can be refined safely from many goroutines.
 type Error struct {
 	code       Code
@@ -44,10 +44,10 @@ type Error struct {
 	cause      error
 }
 
-// New answers an error of the given code with the catalogue's message.
+// New returns an error of the given code with the catalogue's message.
 func New(code Code) *Error { return &Error{code: code} }
 
-// InvalidField is the usual 400: one field, one reason.
+// InvalidField returns the usual 400: one field, one reason.
 func InvalidField(name, reason string) *Error {
 	return New(ValidationError).WithField(name, reason)
 }
@@ -95,13 +95,13 @@ func (e *Error) WithDetail(key, value string) *Error {
 	return &c
 }
 
-// RetryIn tells the client when another try makes sense (the Retry-After header).
+// RetryIn sets when the client should try again (the Retry-After header).
 func (e *Error) RetryIn(d time.Duration) *Error { c := *e; c.retryAfter = d; return &c }
 
-// Code is the public code.
+// Code returns the public code.
 func (e *Error) Code() Code { return e.code }
 
-// Kind is the catalogue's kind of the code.
+// Kind returns the catalogue's kind of the code.
 func (e *Error) Kind() Kind { return e.code.entry().Kind }
 
 // Message is safe to show to the customer.
@@ -112,10 +112,10 @@ func (e *Error) Message() string {
 	return e.code.entry().Message
 }
 
-// Unexpected tells a failure that the business did not foresee: one for the log of a background worker. Nil is none.
+// Unexpected reports a failure that the business did not foresee: one for the log of a background worker. Nil is none.
 func (e *Error) Unexpected() bool { return e != nil && e.Kind() == Internal }
 
-// Fields are the bad inputs, in the order they were found. The slice is shared; do not change it.
+// Fields returns the bad inputs, in the order they were found. The slice is shared; do not change it.
 func (e *Error) Fields() []Field { return e.fields }
 
 // Details are facts for the client. The map is shared; do not change it.
@@ -139,7 +139,7 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap answers the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Is makes errors.Is compare by code, so that fault.New(fault.NotFoundCode) works as a sentinel.

@@ -39,14 +39,14 @@ func TestMessagesOfTheStoriesAreVerbatim(t *testing.T) {
 	}
 }
 
-func TestAnUnknownCodeSaysNothing(t *testing.T) {
+func TestAnUnknownCodeHasNoMessage(t *testing.T) {
 	t.Parallel()
 	e := fault.New("MADE_UP")
 	require.Equal(t, fault.Internal, e.Kind())
 	require.Equal(t, fault.New(fault.InternalServerError).Message(), e.Message())
 }
 
-func TestWithMethodsAnswerCopies(t *testing.T) {
+func TestWithMethodsReturnCopies(t *testing.T) {
 	t.Parallel()
 	base := fault.New(fault.ValidationError).WithField("a", "1").WithDetail("k", "v")
 	one := base.WithField("b", "2").WithDetail("one", "1").WithMessage("m").RetryIn(time.Second).Because(io.EOF)

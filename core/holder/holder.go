@@ -1,10 +1,10 @@
-// Package holder holds whose a line is: a carrier gives a number that was given up to somebody else, and KOS then
-// describes that customer and writes that customer's bills.
+// Package holder names the account that a line belongs to: a carrier gives a number that was given up to another
+// person, and KOS then describes that customer and writes that customer's bills.
 package holder
 
 import "phonebill/core/auth"
 
-// Account is for whom a line is looked at: a user, and the customer of KOS that the account belongs to.
+// Account is the account for which a line is read: a user, and the customer of KOS that the account belongs to.
 type Account struct {
 	UserID     auth.UserID
 	CustomerID string // empty: the customer that KOS names first; PerLine: likewise, for each line by itself

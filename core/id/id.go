@@ -13,7 +13,7 @@ import (
 // The zero value is no id.
 type ID [16]byte
 
-// ErrMalformed is answered by Parse.
+// ErrMalformed is returned by Parse.
 var ErrMalformed = errors.New("id: not a UUID")
 
 // Parse reads the canonical form 018f….
@@ -30,7 +30,8 @@ func Parse(s string) (ID, error) {
 	return out, nil
 }
 
-// At is the lowest version 7 id of that time (RFC 9562): ids made then or later are not below it. Without a time it is the zero id.
+// At returns the lowest version 7 id of that time (RFC 9562): ids made then or later are not below it. For the zero
+// time it is the zero id.
 func At(t time.Time) (i ID) {
 	if t.IsZero() {
 		return ID{}
@@ -40,7 +41,7 @@ func At(t time.Time) (i ID) {
 	return i
 }
 
-// String is the canonical form.
+// String returns the canonical form.
 func (i ID) String() string {
 	var b [36]byte
 	hex.Encode(b[:8], i[:4])
@@ -55,7 +56,7 @@ func (i ID) String() string {
 	return string(b[:])
 }
 
-// MarshalText is the canonical form.
+// MarshalText returns the canonical form.
 func (i ID) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler: it reads what Parse accepts.
@@ -64,5 +65,5 @@ func (i *ID) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// IsZero tells that there is no id.
+// IsZero reports that there is no id.
 func (i ID) IsZero() bool { return i == ID{} }

@@ -16,8 +16,8 @@ func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	good := "018f0000-0000-7000-8000-00000000000a"
 	for _, s := range []string{
-		"", "x", good[1:], good + "0", strings.ReplaceAll(good, "-", ""), strings.Replace(good, "a", "g", 1), strings.Replace(good, "-", "0", 1),
-		"{" + good[2:] + "}", "018f0000-0000-7000-80000-0000000000a",
+		"", "x", good[1:], good + "0", strings.ReplaceAll(good, "-", ""), strings.Replace(good, "a", "g", 1),
+		strings.Replace(good, "-", "0", 1), "{" + good[2:] + "}", "018f0000-0000-7000-80000-0000000000a",
 		"018f0000-0000-70000-800-00000000000a", "018f0000-00000-700-8000-00000000000a",
 	} {
 		got, err := id.Parse(s)

@@ -12,7 +12,7 @@ import (
 // Digits and Hyphenated reveal it. The zero value is no number.
 type Number struct{ digits string }
 
-// Optional parses a line number that may be left out: nil is the zero Number.
+// Optional parses a line number that may be left out: nil gives the zero Number.
 func Optional(s *string) (Number, error) {
 	if s == nil {
 		return Number{}, nil
@@ -20,8 +20,9 @@ func Optional(s *string) (Number, error) {
 	return Parse(*s)
 }
 
-// Parse accepts 01012345678 and 010-1234-5678 (ADR 18); anything else is a VALIDATION_ERROR on lineNumber. It is part of each
-// request several times over, so it reads by hand what a pattern would say: 01[0-9](-[0-9]{3,4}-[0-9]{4}|[0-9]{7,8}).
+// Parse accepts 01012345678 and 010-1234-5678 (ADR 18); anything else is a VALIDATION_ERROR on lineNumber. It runs
+// several times in each request, so it is written by hand instead of using the pattern
+// 01[0-9](-[0-9]{3,4}-[0-9]{4}|[0-9]{7,8}).
 func Parse(s string) (Number, error) {
 	digits := s
 	if n := len(s); (n == 12 || n == 13) && s[3] == '-' && s[n-5] == '-' {
@@ -33,10 +34,10 @@ func Parse(s string) (Number, error) {
 	return Number{digits}, nil
 }
 
-// Digits is the stored form: 01012345678.
+// Digits returns the stored form: 01012345678.
 func (n Number) Digits() string { return n.digits }
 
-// Hyphenated is the answered form: 010-1234-5678.
+// Hyphenated returns the form of the API: 010-1234-5678.
 func (n Number) Hyphenated() string {
 	if len(n.digits) < 10 {
 		return n.digits
@@ -44,7 +45,7 @@ func (n Number) Hyphenated() string {
 	return n.digits[:3] + "-" + n.digits[3:len(n.digits)-4] + "-" + n.digits[len(n.digits)-4:]
 }
 
-// IsZero tells that there is no number.
+// IsZero reports that there is no number.
 func (n Number) IsZero() bool { return n.digits == "" }
 
 // String masks the middle: 010-****-5678.

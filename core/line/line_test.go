@@ -17,7 +17,8 @@ import (
 func TestParse(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]string{
-		"01012345678": "010-1234-5678", "010-1234-5678": "010-1234-5678", "0111234567": "011-123-4567", "011-123-4567": "011-123-4567",
+		"01012345678": "010-1234-5678", "010-1234-5678": "010-1234-5678", "0111234567": "011-123-4567",
+		"011-123-4567": "011-123-4567",
 	} {
 		n, err := line.Parse(s)
 		require.NoError(t, err, s)
@@ -26,8 +27,9 @@ func TestParse(t *testing.T) {
 		require.False(t, n.IsZero())
 	}
 	for _, s := range []string{
-		"", "010", "0101234567a", "02-1234-5678", "010-12345-678", "010-1234-56789", "010123456789", "010 1234 5678", "01012345678\n",
-		" 01012345678", "010-12345678", "0101234-5678", "+821012345678", "０１０12345678", "010--1234567", "010-12-345678",
+		"", "010", "0101234567a", "02-1234-5678", "010-12345-678", "010-1234-56789", "010123456789", "010 1234 5678",
+		"01012345678\n", " 01012345678", "010-12345678", "0101234-5678", "+821012345678", "０１０12345678", "010--1234567",
+		"010-12-345678",
 	} {
 		n, err := line.Parse(s)
 		require.ErrorIs(t, err, fault.New(fault.ValidationError), "%q", s)
@@ -48,7 +50,8 @@ func TestBothSpellingsAreOneNumber(t *testing.T) {
 			require.Equal(t, a.Digits(), b.Digits())
 		}
 		middle := a.Hyphenated()[4 : len(a.Hyphenated())-5]
-		require.Equal(t, strings.Replace(a.Hyphenated(), "-"+middle+"-", "-"+strings.Repeat("*", len(middle))+"-", 1), a.String())
+		require.Equal(t, strings.Replace(a.Hyphenated(), "-"+middle+"-", "-"+strings.Repeat("*", len(middle))+"-", 1),
+			a.String())
 	})
 }
 

@@ -14,8 +14,9 @@ const (
 
 // Backlog is what of one kind and state is not done with, over all instances.
 type Backlog struct {
-	Kind   BacklogKind
-	State  string
-	Items  int           // no more than are looked at
-	Oldest time.Duration // age of the oldest since it was asked for (orders, inquiries) or its result was there (deliveries); 0 = none
+	Kind  BacklogKind
+	State string
+	Items int // no more than are counted
+	// age of the oldest since it was requested (orders, inquiries) or its result was final (deliveries); 0 = none
+	Oldest time.Duration
 }

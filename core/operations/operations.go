@@ -8,8 +8,8 @@ import (
 	"phonebill/core/quota"
 )
 
-// Status is what one instance of a service knows of itself. What it has none of is empty. Its name is not among it: who asks knows whom
-// he asked, also when he gets no answer (Instance).
+// Status is what one instance of a service reports about itself. What it does not have is empty. Its name is not
+// included: the caller knows which instance it asked, also when that does not respond (Instance).
 type Status struct {
 	Service  string
 	Breakers []Breaker
@@ -47,7 +47,7 @@ type Quota struct {
 	ETA      [len(quota.Shares{})]time.Duration
 }
 
-// Cache is how the questions of one kind were answered since the instance started.
+// Cache counts how requests of one kind were served since the instance started.
 type Cache struct {
 	Kind   freshness.Kind
 	Counts freshness.Counts

@@ -8,7 +8,7 @@ import (
 // Instance is one process of a service, as it is configured.
 type Instance struct {
 	Service string
-	Name    string // tells it from the others of its service: host and port of its internal listener
+	Name    string // distinguishes it from the others of its service: host and port of its internal listener
 }
 
 // Trouble is why an instance could not be asked; empty = none.
@@ -18,11 +18,11 @@ type Trouble string
 const (
 	NoConnection Trouble = "NO_CONNECTION"
 	TooSlow      Trouble = "TOO_SLOW"
-	Refused      Trouble = "REFUSED"    // it does not take our internal token
-	BadAnswer    Trouble = "BAD_ANSWER" // it answers, but not as an instance of this service does
+	Refused      Trouble = "REFUSED"    // it refuses the internal token
+	BadAnswer    Trouble = "BAD_ANSWER" // it responds, but not as an instance of this service does
 )
 
-// Message is the trouble in words, for the screen.
+// Message returns the text of the trouble, for the screen.
 func (t Trouble) Message() string {
 	switch t {
 	case NoConnection:
@@ -38,19 +38,19 @@ func (t Trouble) Message() string {
 	}
 }
 
-// Answer is what came of asking one instance: Status, or Trouble when that is not empty.
+// Answer is the result of asking one instance: Status, or Trouble when that is not empty.
 type Answer struct {
 	Instance
 	Status  Status
 	Trouble Trouble
 }
 
-// Heard are the answers of those that could be asked, in their order.
+// Reached returns the results of the instances that responded, in their order.
 func Reached(all []Answer) []Answer {
 	return filter(all, func(a Answer) bool { return a.Trouble == "" })
 }
 
-// Unheard are those that could not be asked, in their order.
+// Unreached returns the results of the instances that could not be reached, in their order.
 func Unreached(all []Answer) []Answer {
 	return filter(all, func(a Answer) bool { return a.Trouble != "" })
 }
@@ -65,8 +65,8 @@ func filter(all []Answer, keep func(Answer) bool) []Answer {
 	return kept
 }
 
-// Ledger is the part of the KOS budget that all instances share, as the first of those says that can ask the ledger; else as the first
-// says that has a budget at all, with Ledger false. Nil when none of them has.
+// Ledger returns the part of the KOS budget that all instances share, as reported by the first of those that can read
+// the ledger; else by the first that has a budget at all, with Ledger false. It is nil when none of them has.
 func Ledger(all []Answer) *Quota {
 	var found *Quota
 	for _, a := range Reached(all) {
@@ -109,13 +109,13 @@ func ByKind(caches []Cache) []Cache {
 	return sums
 }
 
-// Used is what was spent within the last 60 s, all lanes.
+// Used returns what was spent within the last 60 s, all lanes.
 func (q Quota) Used() int { return sum(q.Spent) }
 
-// Queued is how many callers wait, all lanes.
+// Queued returns how many callers wait, all lanes.
 func (q Quota) Queued() int { return sum(q.Waiting) }
 
-// IsSqueezed tells whether the budget is smaller for a while.
+// IsSqueezed reports whether the budget is reduced for a while.
 func (q Quota) IsSqueezed() bool { return !q.Squeezed.IsZero() }
 
 func sum(shares quota.Shares) (total int) {

@@ -19,7 +19,7 @@ func silent(name string, why operations.Trouble) operations.Answer {
 	return operations.Answer{Instance: operations.Instance{Service: "bill-inquiry", Name: name}, Trouble: why}
 }
 
-func TestHeardAndUnheard(t *testing.T) {
+func TestReachedAndUnreached(t *testing.T) {
 	t.Parallel()
 	a, b, c := from("a", operations.Status{}), silent("b", operations.TooSlow), from("c", operations.Status{})
 	require.Equal(t, []operations.Answer{a, c}, operations.Reached([]operations.Answer{a, b, c}))
@@ -30,7 +30,7 @@ func TestHeardAndUnheard(t *testing.T) {
 
 func TestLedger(t *testing.T) {
 	t.Parallel()
-	told := func(budget int, ledger bool) operations.Status {
+	status := func(budget int, ledger bool) operations.Status {
 		return operations.Status{Quota: &operations.Quota{Budget: budget, Ledger: ledger}}
 	}
 	for name, c := range map[string]struct {
@@ -38,16 +38,18 @@ func TestLedger(t *testing.T) {
 		budget int // 0 = no ledger
 		asked  bool
 	}{
-		"nobody is there":          {nil, 0, false},
-		"nobody answers":           {[]operations.Answer{silent("a", operations.NoConnection)}, 0, false},
-		"nobody has a budget":      {[]operations.Answer{from("a", operations.Status{})}, 0, false},
-		"one":                      {[]operations.Answer{from("a", told(7, true))}, 7, true},
-		"the first of equals":      {[]operations.Answer{from("a", told(7, true)), from("b", told(8, true))}, 7, true},
-		"who has no budget":        {[]operations.Answer{from("a", operations.Status{}), from("b", told(8, true))}, 8, true},
-		"who can ask knows better": {[]operations.Answer{from("a", told(7, false)), from("b", told(8, true))}, 8, true},
-		"none can ask":             {[]operations.Answer{from("a", told(7, false)), from("b", told(8, false))}, 7, false},
-		"who is silent is no use": {[]operations.Answer{
-			{Status: told(9, true), Trouble: operations.TooSlow}, from("b", told(8, false)),
+		"no instance":              {nil, 0, false},
+		"no instance responds":     {[]operations.Answer{silent("a", operations.NoConnection)}, 0, false},
+		"no instance has a budget": {[]operations.Answer{from("a", operations.Status{})}, 0, false},
+		"one":                      {[]operations.Answer{from("a", status(7, true))}, 7, true},
+		"the first of equals":      {[]operations.Answer{from("a", status(7, true)), from("b", status(8, true))}, 7, true},
+		"without a budget": {[]operations.Answer{from("a", operations.Status{}), from("b", status(8, true))}, 8,
+			true},
+		"an instance with the ledger counts more": {[]operations.Answer{from("a", status(7, false)),
+			from("b", status(8, true))}, 8, true},
+		"none can ask": {[]operations.Answer{from("a", status(7, false)), from("b", status(8, false))}, 7, false},
+		"a silent instance does not count": {[]operations.Answer{
+			{Status: status(9, true), Trouble: operations.TooSlow}, from("b", status(8, false)),
 		}, 8, false},
 	} {
 		got := operations.Ledger(c.all)
@@ -67,9 +69,10 @@ func TestTotal(t *testing.T) {
 		return operations.Cache{Kind: kind, Counts: freshness.Counts{Hits: 8 * n, Stale: n, Misses: 2 * n, Coalesced: 5 * n}}
 	}
 	for name, c := range map[string]struct{ all, want []operations.Cache }{
-		"none":        {nil, nil},
-		"one":         {[]operations.Cache{count(freshness.Bills, 1)}, []operations.Cache{count(freshness.Bills, 1)}},
-		"of one kind": {[]operations.Cache{count(freshness.Bills, 1), count(freshness.Bills, 3)}, []operations.Cache{count(freshness.Bills, 4)}},
+		"none": {nil, nil},
+		"one":  {[]operations.Cache{count(freshness.Bills, 1)}, []operations.Cache{count(freshness.Bills, 1)}},
+		"of one kind": {[]operations.Cache{count(freshness.Bills, 1), count(freshness.Bills, 3)},
+			[]operations.Cache{count(freshness.Bills, 4)}},
 		"kinds do not meet": {
 			[]operations.Cache{count(freshness.Plans, 1), count(freshness.Bills, 2), count(freshness.Plans, 3)},
 			[]operations.Cache{count(freshness.Plans, 4), count(freshness.Bills, 2)},
@@ -100,10 +103,11 @@ func TestQuotaSums(t *testing.T) {
 	require.True(t, q.IsSqueezed())
 }
 
-func TestTroublesHaveWords(t *testing.T) {
+func TestTroublesHaveTexts(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, trouble := range []operations.Trouble{operations.NoConnection, operations.TooSlow, operations.Refused, operations.BadAnswer} {
+	for _, trouble := range []operations.Trouble{operations.NoConnection, operations.TooSlow, operations.Refused,
+		operations.BadAnswer} {
 		require.NotEmpty(t, trouble.Message())
 		require.False(t, seen[trouble.Message()])
 		seen[trouble.Message()] = true

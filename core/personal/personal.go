@@ -1,5 +1,5 @@
-// Package personal holds types for personal data that print masked, so that a log line, an error or a debug dump
-// leaks nothing by accident. Reveal is the only way to the clear value; grep for it to audit who looks.
+// Package personal holds types for personal data that print masked, so that a log line, an error or a debug dump leaks
+// nothing by accident. Reveal is the only way to the clear value; a search for it finds all uses.
 package personal
 
 import (
@@ -15,7 +15,7 @@ type Name struct{ clear string }
 // NewName wraps a name, in NFC: its letters are what is masked.
 func NewName(clear string) Name { return Name{text.NFC(clear)} }
 
-// Reveal answers the clear name.
+// Reveal returns the clear name.
 func (n Name) Reveal() string { return n.clear }
 
 // String masks everything but the first and last letter.
@@ -43,7 +43,7 @@ type Email struct{ clear string }
 // NewEmail wraps an address, in NFC.
 func NewEmail(clear string) Email { return Email{text.NFC(clear)} }
 
-// Reveal answers the clear address.
+// Reveal returns the clear address.
 func (e Email) Reveal() string { return e.clear }
 
 // String masks the local part but its first letter.
@@ -67,7 +67,7 @@ type Secret struct{ clear string }
 // NewSecret wraps a secret.
 func NewSecret(clear string) Secret { return Secret{clear} }
 
-// Reveal answers the clear secret.
+// Reveal returns the clear secret.
 func (s Secret) Reveal() string { return s.clear }
 
 // String never shows anything, not even the length.

@@ -20,7 +20,8 @@ func TestMasks(t *testing.T) {
 		require.Equal(t, clear, n.Reveal())
 	}
 	for clear, want := range map[string]string{
-		"hong@example.com": "h***@example.com", "홍@example.com": "홍***@example.com", "": "", "@example.com": "************", "nobody": "******",
+		"hong@example.com": "h***@example.com", "홍@example.com": "홍***@example.com", "": "", "@example.com": "************",
+		"nobody": "******",
 	} {
 		e := personal.NewEmail(clear)
 		require.Equal(t, want, e.String())
@@ -54,7 +55,8 @@ func TestNothingPrintsItselfInClear(t *testing.T) {
 		var text, js bytes.Buffer
 		slog.New(slog.NewTextHandler(&text, nil)).Info("m", "v", v)
 		slog.New(slog.NewJSONHandler(&js, nil)).Info("m", "v", v)
-		for _, out := range append(printed, string(raw), text.String(), js.String(), fmt.Sprint(v), fmt.Errorf("e: %v", v).Error()) {
+		for _, out := range append(printed, string(raw), text.String(), js.String(), fmt.Sprint(v),
+			fmt.Errorf("e: %v", v).Error()) {
 			for _, c := range clear {
 				require.NotContains(t, out, c, "%T", v)
 			}

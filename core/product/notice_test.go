@@ -9,10 +9,11 @@ import (
 	"phonebill/core/product"
 )
 
-func TestTellingACustomerIsTriedEverLessOften(t *testing.T) {
+func TestNoticesAreRetriedWithBackoff(t *testing.T) {
 	t.Parallel()
 	for attempts, want := range map[int]time.Duration{
-		0: 10 * time.Second, 1: 20 * time.Second, 6: 640 * time.Second, 7: 15 * time.Minute, 8: 15 * time.Minute, 1 << 40: 15 * time.Minute,
+		0: 10 * time.Second, 1: 20 * time.Second, 6: 640 * time.Second, 7: 15 * time.Minute, 8: 15 * time.Minute,
+		1 << 40: 15 * time.Minute,
 	} {
 		n := product.Notice{Attempts: attempts}
 		require.Equal(t, want/2, n.Wait(0), attempts)

@@ -30,13 +30,14 @@ const (
 // Queue is what a worker takes orders from.
 type Queue uint8
 
-// The queues. Orders that are begun come first: each has used calls of the budget already, and uses them in vain if new ones get ahead.
+// The queues. Orders that are begun come first: each has used calls of the budget already, which would be wasted if new
+// ones went ahead.
 const (
 	Begun Queue = iota // checked or sent
 	New                // never checked
 )
 
-// Of tells whether an order in that state waits in the queue.
+// Of reports whether an order in that state waits in the queue.
 func (q Queue) Of(s State) bool {
 	switch s {
 	case Requested:
@@ -53,15 +54,15 @@ type Event uint8
 
 // The events.
 const (
-	CheckPassed   Event = iota // pre-check says yes
-	CheckFailed                // pre-check says no
+	CheckPassed   Event = iota // the pre-check passed
+	CheckFailed                // the pre-check failed
 	Sending                    // an attempt is stored before the wire is touched
 	NotSent                    // the attempt provably never reached KOS
 	AcceptedByKOS              // KOS has it
-	RefusedByKOS               // KOS says no
+	RefusedByKOS               // KOS refused it
 	NoAnswer                   // sent, but no verdict came back
 	NotAtKOS                   // KOS provably does not know the transaction
-	Ambiguous                  // reconciliation cannot tell
+	Ambiguous                  // reconciliation cannot decide
 	Cancel                     // the customer takes it back
 	AskAgain                   // a person has a parked order asked about again
 )
@@ -71,18 +72,20 @@ var next = map[State]map[Event]State{
 	Requested:  {CheckPassed: Validated, CheckFailed: Rejected, Cancel: Cancelled},
 	Validated:  {CheckPassed: Validated, Sending: Dispatched, CheckFailed: Rejected, Cancel: Cancelled},
 	Dispatched: {NotSent: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown},
-	Unknown:    {NotAtKOS: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown, Ambiguous: Parked},
-	Parked:     {AcceptedByKOS: Completed, RefusedByKOS: Rejected, AskAgain: Unknown},
-	Completed:  {},
-	Rejected:   {},
-	Cancelled:  {},
+	Unknown: {NotAtKOS: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown,
+		Ambiguous: Parked},
+	Parked:    {AcceptedByKOS: Completed, RefusedByKOS: Rejected, AskAgain: Unknown},
+	Completed: {},
+	Rejected:  {},
+	Cancelled: {},
 }
 
-// Final tells that nothing can happen any more.
+// Final reports whether nothing can happen any more.
 func (s State) Final() bool { return len(next[s]) == 0 }
 
-// checkHolds is how long a passed check is good for when the order could not be sent at once. Without it an order whose check used up the
-// budget's last call would check anew when the next one is free, and never get to send while others do the same. KOS judges again anyhow.
+// checkHolds is how long a passed check is valid when the order could not be sent at once. Without it an order whose
+// check used up the budget's last call would check anew when the next one is free, and never be sent while others do
+// the same. KOS checks again anyway.
 const checkHolds = 2 * time.Minute
 
 // Waits between the steps of a reconciliation (S-QUIET, S-LEASE).
@@ -93,12 +96,14 @@ const (
 	resendWait   = 5 * time.Second
 	maxRecheck   = 5 * time.Minute // between checks of an order whose facts KOS keeps failing on
 
-	// maxHold is the longest wait for KOS, however long it is away, silent, or takes no change: an order is final 60 s after it answers again
-	// (S-RECOVERY). A quarter of spread comes on top, and what a last question or attempt in vain takes: 10 s, or 5 s and the quiet period.
+	// maxHold is the longest wait for KOS, however long it is down, silent, or refuses changes: an order is final 60 s
+	// after KOS is back (S-RECOVERY). A quarter of spread is added, and the time of a last failing call: 10 s, or 5 s
+	// and the quiet period.
 	maxHold = 30 * time.Second
 
-	// maxSends is how many attempts may end without a verdict before an order is parked: some 20 minutes. Each costs the quiet period and a
-	// wait of at most maxHold: 28 take 17 min when KOS fails at once, 24 min when each hangs for 5 s and all waits are spread most.
+	// maxSends is how many attempts may end without a verdict before an order is parked: some 20 minutes. Each costs
+	// the quiet period and a wait of at most maxHold: 28 take 17 min when KOS fails at once, 24 min when each hangs for
+	// 5 s and all waits have the largest spread.
 	maxSends = 28
 )
 
@@ -108,8 +113,8 @@ func (o Order) spread(wait time.Duration) time.Duration {
 	return wait + wait/4*time.Duration(o.ID[len(o.ID)-1]%parts)/parts
 }
 
-// Order is one request to change one line's plan. TransactionID and EffectiveDate are made once, stored before the first
-// call and reused in every attempt (ADR 21, ADR 22).
+// Order is one request to change one line's plan. TransactionID and EffectiveDate are made once, stored before the
+// first call and reused in every attempt (ADR 21, ADR 22).
 type Order struct {
 	ID            id.ID
 	TransactionID id.ID
@@ -118,7 +123,8 @@ type Order struct {
 	Line          line.Number
 	From, To      string // plan codes
 	FromName      string // empty until the facts are known
-	Target        Plan   // To, as the list described it when the order was checked; before that as our copy did, if it knew it
+	// To, as the list described it when the order was checked; before that as our copy did, if it knew it
+	Target        Plan
 	Rule          EffectiveRule
 	EffectiveDate calendar.Date
 	State         State
@@ -132,7 +138,7 @@ type Order struct {
 	Sends         int    // attempts that were or may have been on the wire; 0 = KOS cannot have seen the order
 	Reconciles    int    // silences since it was last sent: that of the attempt, then those of the questions
 	NextAttemptAt time.Time
-	WaitingForKOS bool   // KOS could not be asked when the order was last looked at; it waits for that
+	WaitingForKOS bool   // KOS could not be asked at the last attempt; the order waits for that
 	Note          string // for staff: why KOS could not be asked this time; kept with the step alone (core/timeline)
 	TraceID       string // of the call that made it; empty for those of older releases
 	Fence         int64  // lease under which it was claimed; the store refuses older ones
@@ -149,18 +155,18 @@ func (o Order) Apply(e Event) (Order, error) {
 	return o, nil
 }
 
-// AnswerKind is what KOS made of an attempt or of a question about one.
+// AnswerKind is the kind of KOS's answer to an attempt or to a question about one.
 type AnswerKind uint8
 
-// The answers.
+// The kinds of KOS's answers.
 const (
 	AnswerAccepted  AnswerKind = iota // done, or accepted for its effective date
-	AnswerRefused                     // a business answer: no
+	AnswerRefused                     // a business answer: refused
 	AnswerNotSent                     // provably never reached KOS: breaker, quota, no connection
 	AnswerUnknown                     // anything else (ADR 21: never FAILED)
-	AnswerAbsent                      // KOS does not know the transaction (answers to questions only)
-	AnswerNoQuery                     // this KOS cannot be asked about transactions (answers to questions only)
-	AnswerAmbiguous                   // the line's plans allow of more than one story (Evident only)
+	AnswerAbsent                      // KOS does not know the transaction (questions only)
+	AnswerNoQuery                     // this KOS cannot be asked about transactions (questions only)
+	AnswerAmbiguous                   // the line's plans have more than one explanation (InferFromPlans only)
 )
 
 // Answer is KOS's answer to a change or to a question about one. A refusal is a value, not an error.
@@ -170,10 +176,10 @@ type Answer struct {
 	Refusal    Refusal // when refused
 	KOSOrder   string
 	RetryAfter time.Duration // when not sent: when a try makes sense; 0 = no idea
-	Why        string        // when not sent: what kept it from leaving, for staff
+	Why        string        // when not sent: the reason, for staff
 }
 
-// Refusal is the reason of KOS's no, in our words.
+// Refusal is the reason of KOS's refusal, in our terms.
 type Refusal uint8
 
 // The refusals of R-KOS-CODES (E101 … E110, E003, E001).
@@ -188,7 +194,7 @@ const (
 	RefusedLine
 )
 
-// Reason is the Korean text for the customer: what is wrong and what to do.
+// Reason returns the Korean text for the customer: what is wrong and what to do.
 func (r Refusal) Reason() string {
 	switch r {
 	case RefusedContractTerm:
@@ -221,8 +227,9 @@ const (
 	ChangeCancelled    = "상품 변경 요청이 취소되었습니다"
 )
 
-// Named fills in what is known of the plans: the customer is shown what was ordered, whatever becomes of the plan. c
-// describes the line's own plan, which the list may not know any more; its zero value describes nothing.
+// WithPlanNames fills in what is known of the plans: the customer is shown what was ordered, even if the plan is
+// changed later. c describes the line's own plan, which the list may not contain any more; its zero value describes
+// nothing.
 func (o Order) WithPlanNames(plans PlansCopy, c Customer) Order {
 	described := Plan{}
 	if c.PlanCode == o.From {
@@ -237,38 +244,40 @@ func (o Order) WithPlanNames(plans PlansCopy, c Customer) Order {
 	return o
 }
 
-// Hold puts an order off that could not be checked because KOS could not be asked: until after, and not at once.
+// WaitForKOS postpones an order that could not be checked because KOS could not be asked: by after, and at least by
+// resendWait.
 func (o Order) WaitForKOS(after time.Duration, now time.Time) Order {
 	o.NextAttemptAt, o.WaitingForKOS = now.Add(o.spread(min(max(resendWait, after), maxHold))), true
 	return o
 }
 
-// Recheck puts an order off whose facts KOS was asked for and did not tell: half as long again as it has waited, so that a line on which
-// KOS keeps failing leaves the calls to others.
+// Recheck postpones an order whose facts KOS was asked for and did not return: by half of the time it has waited so
+// far, so that a line on which KOS keeps failing leaves the calls to others.
 func (o Order) Recheck(now time.Time) Order {
 	o.NextAttemptAt, o.WaitingForKOS = now.Add(o.spread(min(max(resendWait, now.Sub(o.RequestedAt)/2), maxRecheck))), true
 	return o
 }
 
-// ToCheck tells that the order is to be checked before it is sent. One that may have been on the wire is not: an earlier attempt may have
-// been applied late, and facts that show it would fail the checks ("already your plan") and end a success as FAILED. KOS knows the
-// transaction and answers it once more.
+// ToCheck reports whether the order must be checked before it is sent. One that may have been sent is not checked: an
+// earlier attempt may have been applied late, and facts that show it would fail the checks ("already your plan") and
+// end a success as FAILED. KOS knows the transaction and repeats its answer.
 func (o Order) ToCheck(now time.Time) bool {
 	return o.Sends == 0 && now.Sub(o.CheckedAt) > checkHolds
 }
 
-// Overdue tells that the order never was on the wire and its day is over: KOS is not asked to change a plan in the past.
+// Overdue reports whether the order was never sent and its day is over: KOS is not asked to change a plan in the past.
 func (o Order) Overdue(now time.Time) bool {
 	return o.Sends == 0 && calendar.DateOf(now).After(o.EffectiveDate)
 }
 
-// Renew makes an overdue order a new one in all that KOS is told, its day found by the same rule (ADR 22).
+// Renew gives an overdue order a new transaction id and a new day by the same rule (ADR 22).
 func (o Order) Renew(transaction id.ID, now time.Time) Order {
 	o.TransactionID, o.EffectiveDate = transaction, o.Rule.Day(now)
 	return o
 }
 
-// Cancelled takes the order back for its customer, which is possible while KOS cannot have seen it; CONFLICT after that.
+// CancelByCustomer cancels the order for its customer, which is possible while KOS cannot have seen it; CONFLICT after
+// that.
 func (o Order) CancelByCustomer(now time.Time) (Order, error) {
 	if o.Sends > 0 {
 		return o, fault.New(fault.StateConflict).WithDetail("state", o.Public())
@@ -278,7 +287,7 @@ func (o Order) CancelByCustomer(now time.Time) (Order, error) {
 	return o, err
 }
 
-// Checked applies a pre-check's verdict.
+// ApplyVerdict applies a pre-check's verdict.
 func (o Order) ApplyVerdict(v Verdict, now time.Time) (Order, error) {
 	o.WaitingForKOS = false
 	if v.OK() {
@@ -298,7 +307,7 @@ func (o Order) ApplyVerdict(v Verdict, now time.Time) (Order, error) {
 	return o, nil
 }
 
-// LineGone ends an order whose line KOS does not know.
+// FailUnknownLine ends an order whose line KOS does not know.
 func (o Order) FailUnknownLine(now time.Time) (Order, error) {
 	o.WaitingForKOS = false
 	o, err := o.Apply(CheckFailed)
@@ -307,25 +316,28 @@ func (o Order) FailUnknownLine(now time.Time) (Order, error) {
 	return o, err
 }
 
-// FailureCode is the error code of a failed order: that of the check that failed, else CHANGE_DENIED, which KOS and staff decide. It is
-// empty while the order has not failed.
+// FailureCode returns the error code of a failed order: that of the check that failed, else CHANGE_DENIED, which KOS
+// and staff decide. It is empty while the order has not failed.
 func (o Order) FailureCode() fault.Code {
 	if o.State != Rejected {
 		return ""
 	}
 	code := fault.Code(o.ResultCode)
-	if ours := []fault.Code{fault.ValidationFailed, fault.LineSuspended, fault.LineNotFound}; !slices.Contains(ours, code) {
+	ours := []fault.Code{fault.ValidationFailed, fault.LineSuspended, fault.LineNotFound}
+	if !slices.Contains(ours, code) {
 		return fault.ChangeDenied
 	}
 	return code
 }
 
-// Refused is the error that tells the customer why the order failed: 409 (404 for an unknown line), with the request id.
+// FailureError returns the error that the customer sees for a failed order: 409 (404 for an unknown line), with the
+// request id.
 func (o Order) FailureError() error {
-	return fault.New(o.FailureCode()).WithMessage(o.ResultMessage+": "+o.FailureReason).WithDetail("requestId", o.ID.String())
+	return fault.New(o.FailureCode()).WithMessage(o.ResultMessage+": "+o.FailureReason).
+		WithDetail("requestId", o.ID.String())
 }
 
-// Account is for whom the order is made.
+// Account returns the account for which the order is made.
 func (o Order) Account() holder.Account {
 	return holder.Account{UserID: o.UserID, CustomerID: o.CustomerID}
 }
@@ -341,7 +353,7 @@ func (o Order) Send() (Order, error) {
 	return o, err
 }
 
-// Answered applies KOS's answer to a send or, when the order is Unknown, to a question about it.
+// ApplyAnswer applies KOS's answer to a send or, when the order is Unknown, to a question about it.
 func (o Order) ApplyAnswer(a Answer, now time.Time) (Order, error) {
 	switch a.Kind {
 	case AnswerAccepted:
@@ -382,8 +394,8 @@ func (o Order) ApplyAnswer(a Answer, now time.Time) (Order, error) {
 	}
 }
 
-// Evident is what the line's plans tell of an Unknown order whose transaction KOS cannot be asked about. A schedule made under another
-// transaction, or a plan that nobody of ours ordered, is ambiguous: a person looks at it.
+// InferFromPlans returns what the line's plans show about an Unknown order whose transaction KOS cannot be asked about.
+// A schedule made under another transaction, or a plan that no order of ours asked for, is ambiguous: a person decides.
 func (o Order) InferFromPlans(c Customer, now time.Time) Answer {
 	next, begun := c.Scheduled, !o.EffectiveDate.After(calendar.DateOf(now))
 	switch {
@@ -396,7 +408,7 @@ func (o Order) InferFromPlans(c Customer, now time.Time) Answer {
 	}
 }
 
-// made tells that the schedule is this order's work.
+// explains reports whether the schedule was made by this order.
 func (o Order) explains(s Scheduled) bool {
 	if !s.TransactionID.IsZero() {
 		return s.TransactionID == o.TransactionID
@@ -404,21 +416,22 @@ func (o Order) explains(s Scheduled) bool {
 	return s.PlanCode == o.To && s.EffectiveDate == o.EffectiveDate
 }
 
-// mayHaveMade reports that the schedule is for the plan ordered, and that KOS leaves out by which it differs from
-// another order's.
+// mayExplain reports whether the schedule is for the plan ordered, and KOS leaves out the values by which it differs
+// from another order's.
 func (o Order) mayExplain(s Scheduled) bool {
 	return s.PlanCode == o.To && s.TransactionID.IsZero() && s.EffectiveDate.IsZero()
 }
 
-// resendAfter is how long what KOS provably does not know is left alone before it is sent again: not at all the first time, then 10, 20,
-// 30, 30 … s (maxHold). A line on which KOS keeps failing costs a change and a question in 40 s at most; when many do, the breaker keeps
-// the calls for others.
+// resendAfter returns how long an order that KOS provably does not know waits before it is sent again: not at all the
+// first time, then 10, 20, 30, 30 … s (maxHold). A line on which KOS keeps failing costs a change and a question in 40
+// s at most; when many do, the breaker keeps the calls for others.
 func (o Order) resendAfter() time.Duration {
 	return min(time.Duration(max(o.Sends, 1)-1)*QuietPeriod, maxHold)
 }
 
-// unanswered waits the quiet period, then 20 and 30 s, and 30 s each time however long KOS is silent (maxHold); in the end it leaves the
-// order to a person. An order may be old because KOS was down before it was sent; it is asked about all the same.
+// waitUnanswered waits the quiet period, then 20 and 30 s, and 30 s each time however long KOS is silent (maxHold); in
+// the end it parks the order for a person. An order may be old because KOS was down before it was sent; KOS is asked
+// about it all the same.
 func (o Order) waitUnanswered(now time.Time) (Order, error) {
 	if o.State == Unknown && o.Reconciles >= minReconcile && now.Sub(o.RequestedAt) > parkAfter {
 		return o.Apply(Ambiguous)
@@ -429,8 +442,8 @@ func (o Order) waitUnanswered(now time.Time) (Order, error) {
 	return o.Apply(NoAnswer)
 }
 
-// HistoryFilter selects rows of a customer's own change history; zero values do not filter. From and To are days in Seoul,
-// both included.
+// HistoryFilter selects rows of a customer's own change history; zero values do not filter. From and To are days in
+// Seoul, both included.
 type HistoryFilter struct {
 	UserID   auth.UserID
 	Lines    []line.Number

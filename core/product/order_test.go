@@ -17,7 +17,8 @@ import (
 var now = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 
 var states = []product.State{
-	product.Requested, product.Validated, product.Dispatched, product.Unknown, product.Parked, product.Completed, product.Rejected,
+	product.Requested, product.Validated, product.Dispatched, product.Unknown, product.Parked, product.Completed,
+	product.Rejected,
 	product.Cancelled,
 }
 
@@ -65,8 +66,9 @@ func TestEveryCellOfTheStateMachine(t *testing.T) {
 func TestPublicStatesAndFinality(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[product.State]string{
-		product.Requested: "PENDING", product.Validated: "PENDING", product.Dispatched: "PROCESSING", product.Unknown: "PROCESSING",
-		product.Parked: "PROCESSING", product.Completed: "COMPLETED", product.Rejected: "FAILED", product.Cancelled: "CANCELLED",
+		product.Requested: "PENDING", product.Validated: "PENDING", product.Dispatched: "PROCESSING",
+		product.Unknown: "PROCESSING", product.Parked: "PROCESSING", product.Completed: "COMPLETED",
+		product.Rejected: "FAILED", product.Cancelled: "CANCELLED",
 		"MADE_UP": "PROCESSING",
 	} {
 		require.Equal(t, want, product.Order{State: state}.Public(), state)
@@ -78,12 +80,12 @@ func TestPublicStatesAndFinality(t *testing.T) {
 
 func TestEveryRefusalHasAReason(t *testing.T) {
 	t.Parallel()
-	seen := map[string]bool{}
+	atKOS := map[string]bool{}
 	for r := product.RefusedOther; r <= product.RefusedLine; r++ {
 		require.NotEmpty(t, r.Reason())
-		seen[r.Reason()] = true
+		atKOS[r.Reason()] = true
 	}
-	require.Len(t, seen, 8)
+	require.Len(t, atKOS, 8)
 	require.Equal(t, product.RefusedOther.Reason(), product.Refusal(99).Reason())
 }
 
@@ -103,7 +105,8 @@ func TestAnswers(t *testing.T) {
 			[]string{done.ResultCode, done.KOSOrder, done.ResultMessage, done.FailureReason})
 		require.Equal(t, now, done.ProcessedAt)
 
-		refused, err := o.ApplyAnswer(product.Answer{Kind: product.AnswerRefused, Code: "E103", Refusal: product.RefusedUnpaid}, now)
+		refused, err := o.ApplyAnswer(product.Answer{Kind: product.AnswerRefused, Code: "E103",
+			Refusal: product.RefusedUnpaid}, now)
 		require.NoError(t, err)
 		require.Equal(t, product.Rejected, refused.State)
 		require.Equal(t, "상품 변경 요청을 실패하였습니다", refused.ResultMessage)
@@ -143,8 +146,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestAnOrderIsFinalSoonAfterKOSAnswersAgain however long it was silent: the gaps do not grow beyond half a minute.
-func TestAnOrderIsFinalSoonAfterKOSAnswersAgain(t *testing.T) {
+// TestAnOrderIsFinalSoonAfterKOSIsBack however long it was silent: the gaps do not grow beyond half a minute.
+func TestAnOrderIsFinalSoonAfterKOSIsBack(t *testing.T) {
 	t.Parallel()
 	o, at := dispatched(), now
 	var waits []time.Duration
@@ -189,7 +192,8 @@ func TestSendDelayAndNames(t *testing.T) {
 	require.Equal(t, now.Add(20*time.Second), o.WaitForKOS(20*time.Second, now).NextAttemptAt)
 	require.Equal(t, now.Add(30*time.Second), o.WaitForKOS(time.Hour, now).NextAttemptAt)
 	plans := product.PlansCopy{Plans: []product.Plan{{Code: "A", Name: "가"}}}
-	require.Equal(t, product.Order{From: "A", To: "B", FromName: "가"}, product.Order{From: "A", To: "B"}.WithPlanNames(plans, product.Customer{}))
+	require.Equal(t, product.Order{From: "A", To: "B", FromName: "가"},
+		product.Order{From: "A", To: "B"}.WithPlanNames(plans, product.Customer{}))
 	require.Equal(t, product.Order{From: "B", To: "A", Target: plans.Plans[0]},
 		product.Order{From: "B", To: "A"}.WithPlanNames(plans, product.Customer{}))
 }
@@ -201,8 +205,10 @@ func TestNamesOfPlansThatAreNotListed(t *testing.T) {
 	c := product.Customer{PlanCode: "GONE", Plan: product.Plan{Code: "GONE", Name: "지난 플랜"}}
 	require.Equal(t, "지난 플랜", product.Order{From: "GONE", To: "A"}.WithPlanNames(list, c).FromName)
 	require.Equal(t, "가", product.Order{From: "A", To: "Z"}.WithPlanNames(list, c).FromName)
-	require.Empty(t, product.Order{From: "ELSE", To: "A"}.WithPlanNames(list, c).FromName, "another plan than the customer's")
-	require.Equal(t, "앞서 알던 이름", product.Order{From: "ELSE", FromName: "앞서 알던 이름"}.WithPlanNames(list, c).FromName, "nothing is forgotten")
+	require.Empty(t, product.Order{From: "ELSE", To: "A"}.WithPlanNames(list, c).FromName,
+		"another plan than the customer's")
+	require.Equal(t, "앞서 알던 이름", product.Order{From: "ELSE", FromName: "앞서 알던 이름"}.WithPlanNames(list, c).FromName,
+		"nothing is forgotten")
 	c = product.Customer{PlanCode: "Z", Plan: product.Plan{Code: "Z", Name: "이름"}}
 	require.Equal(t, "이름", product.Order{From: "Z", To: "A"}.WithPlanNames(list, c).FromName, "the list gives no name")
 }
@@ -211,8 +217,8 @@ func TestPlansFromTwoDescriptions(t *testing.T) {
 	t.Parallel()
 	won := func(n money.Won) *money.Won { return &n }
 	full := product.Plan{
-		Code: "A", Name: "가", MonthlyFee: won(1), DataAllowance: "d", VoiceAllowance: "v", SMSAllowance: "s", NetworkType: "n",
-		Description: "t", OnSale: true, OperatorCode: "o",
+		Code: "A", Name: "가", MonthlyFee: won(1), DataAllowance: "d", VoiceAllowance: "v", SMSAllowance: "s",
+		NetworkType: "n", Description: "t", OnSale: true, OperatorCode: "o",
 	}
 	require.Equal(t, full, product.Plan{Code: "A", SaleUnknown: true}.Or(full))
 	require.Equal(t, full, full.Or(product.Plan{Code: "A", Name: "나", MonthlyFee: won(2)}), "the first one counts")
@@ -238,7 +244,8 @@ func TestCheckedAndRefused(t *testing.T) {
 	require.Equal(t, "상품 사전 체크에 실패하였습니다: 정지된 회선입니다", fault.From(suspended.FailureError()).Message())
 	require.Equal(t, o.ID.String(), fault.From(suspended.FailureError()).Details()["requestId"])
 
-	both := product.Verdict{Checks: [3]product.Check{pass, {Type: product.CheckOperator, Message: "x"}, {Type: product.CheckLine}}}
+	both := product.Verdict{Checks: [3]product.Check{pass, {Type: product.CheckOperator, Message: "x"},
+		{Type: product.CheckLine}}}
 	failed, err := o.ApplyVerdict(both, now)
 	require.NoError(t, err)
 	require.ErrorIs(t, failed.FailureError(), fault.New(fault.ValidationFailed), "the first failure is the reason")
@@ -251,21 +258,23 @@ func TestCheckedAndRefused(t *testing.T) {
 	_, err = product.Order{State: product.Unknown}.FailUnknownLine(now)
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
 
-	kos, err := dispatched().ApplyAnswer(product.Answer{Kind: product.AnswerRefused, Code: "E101", Refusal: product.RefusedContractTerm}, now)
+	kos, err := dispatched().ApplyAnswer(product.Answer{Kind: product.AnswerRefused, Code: "E101",
+		Refusal: product.RefusedContractTerm}, now)
 	require.NoError(t, err)
 	require.ErrorIs(t, kos.FailureError(), fault.New(fault.ChangeDenied))
 }
 
-// TestAnyAnswersKeepTheOrderHonest throws random answers at an order: it is FAILED only after a refusal and COMPLETED only after an
-// acceptance, and it always has a time for its next step while it is neither final nor parked.
-func TestAnyAnswersKeepTheOrderHonest(t *testing.T) {
+// TestRandomAnswersKeepTheOrderConsistent throws random answers at an order: it is FAILED only after a refusal and
+// COMPLETED only after an acceptance, and it always has a time for its next step while it is neither final nor parked.
+func TestRandomAnswersKeepTheOrderConsistent(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		o, at := dispatched(), now
 		for range 30 {
 			kind := product.AnswerKind(rapid.IntRange(0, 6).Draw(t, "answer"))
 			at = at.Add(time.Duration(rapid.IntRange(0, 20000).Draw(t, "gap")) * time.Second)
-			if question := kind == product.AnswerAbsent || kind == product.AnswerAmbiguous; question && o.State == product.Dispatched {
+			if question := kind == product.AnswerAbsent || kind == product.AnswerAmbiguous; question &&
+				o.State == product.Dispatched {
 				continue
 			}
 			after, err := o.ApplyAnswer(product.Answer{Kind: kind}, at)
@@ -278,7 +287,8 @@ func TestAnyAnswersKeepTheOrderHonest(t *testing.T) {
 				require.Equal(t, product.AnswerRefused, kind)
 				return
 			case product.Parked:
-				require.Contains(t, []product.AnswerKind{product.AnswerUnknown, product.AnswerNoQuery, product.AnswerAmbiguous}, kind)
+				require.Contains(t, []product.AnswerKind{product.AnswerUnknown, product.AnswerNoQuery, product.AnswerAmbiguous},
+					kind)
 				return
 			case product.Validated:
 				require.False(t, after.NextAttemptAt.Before(at))
@@ -312,7 +322,7 @@ func TestAnOrderIsTakenBackWhileKOSCannotHaveSeenIt(t *testing.T) {
 	}
 }
 
-func TestWhoWaitsForKOSIsHeldUntilItIsSent(t *testing.T) {
+func TestWaitingForKOSEndsWhenSent(t *testing.T) {
 	t.Parallel()
 	o := product.Order{State: product.Requested}.WaitForKOS(0, now)
 	require.True(t, o.WaitingForKOS)
@@ -326,8 +336,8 @@ func TestWhoWaitsForKOSIsHeldUntilItIsSent(t *testing.T) {
 	require.Zero(t, o.Sends)
 }
 
-// TestWhatTheLinesPlansTell: where KOS cannot be asked about a transaction, the plans of the line are judged (ADR 21).
-func TestWhatTheLinesPlansTell(t *testing.T) {
+// TestInferFromPlans: where KOS cannot be asked about a transaction, the plans of the line are judged (ADR 21).
+func TestInferFromPlans(t *testing.T) {
 	t.Parallel()
 	first := product.FirstOfNextMonth.Day(now)
 	o := dispatched()
@@ -344,10 +354,12 @@ func TestWhatTheLinesPlansTell(t *testing.T) {
 		{"in force", "NEW", nil, first.Start(), product.AnswerAccepted, product.Completed},
 		{"in force, and another one to come", "NEW", &product.Scheduled{PlanCode: "THIRD"}, first.Start(),
 			product.AnswerAccepted, product.Completed},
-		{"scheduled", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first}, now, product.AnswerAccepted, product.Completed},
+		{"scheduled", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first}, now, product.AnswerAccepted,
+			product.Completed},
 		{"scheduled by us", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first, TransactionID: id.ID{7}},
 			now, product.AnswerAccepted, product.Completed},
-		{"the same scheduled by another", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first, TransactionID: id.ID{8}},
+		{"the same scheduled by another", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first,
+			TransactionID: id.ID{8}},
 			now, product.AnswerAmbiguous, product.Parked},
 		{"scheduled for another day", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first.AddDays(1)},
 			now, product.AnswerAmbiguous, product.Parked},
@@ -364,9 +376,9 @@ func TestWhatTheLinesPlansTell(t *testing.T) {
 	}
 }
 
-// TestALineThatKOSKeepsFailingOnIsLeftAlone: calls that it gets are calls that others do not get. What may have been sent waits no longer
-// than the bound of S-RECOVERY allows.
-func TestALineThatKOSKeepsFailingOnIsLeftAlone(t *testing.T) {
+// TestALineThatKOSKeepsFailingOnIsAskedLessOften: calls that it gets are calls that others do not get. What may have
+// been sent waits no longer than the bound of S-RECOVERY allows.
+func TestALineThatKOSKeepsFailingOnIsAskedLessOften(t *testing.T) {
 	t.Parallel()
 	o, at, checks := product.Order{State: product.Requested, RequestedAt: now}, now, 0
 	for at.Before(now.Add(24 * time.Hour)) {
@@ -397,7 +409,8 @@ func TestALineThatKOSKeepsFailingOnIsLeftAlone(t *testing.T) {
 	s := time.Second
 	require.Equal(t, []time.Duration{0, 10 * s, 30 * s, 60 * s, 100 * s, 140 * s, 180 * s}, sent[:7])
 	for i := range sent[4:] {
-		require.Equal(t, 40*s, sent[4+i]-sent[3+i], "never so long that the order is final later than a minute after KOS takes it")
+		require.Equal(t, 40*s, sent[4+i]-sent[3+i],
+			"never so long that the order is final later than a minute after KOS takes it")
 	}
 	require.Equal(t, 28, o.Sends)
 	require.InDelta(t, 20, (o.NextAttemptAt.Sub(now)).Minutes(), 4)
@@ -405,13 +418,13 @@ func TestALineThatKOSKeepsFailingOnIsLeftAlone(t *testing.T) {
 
 func TestOrdersOfOneMomentDoNotComeBackTogether(t *testing.T) {
 	t.Parallel()
-	seen := map[time.Time]bool{}
+	atKOS := map[time.Time]bool{}
 	for n := range byte(64) {
 		o := product.Order{ID: id.ID{15: n}}.WaitForKOS(20*time.Second, now)
 		wait := o.NextAttemptAt.Sub(now)
 		require.GreaterOrEqual(t, wait, 20*time.Second)
 		require.LessOrEqual(t, wait, 25*time.Second)
-		seen[o.NextAttemptAt] = true
+		atKOS[o.NextAttemptAt] = true
 	}
-	require.Len(t, seen, 64)
+	require.Len(t, atKOS, 64)
 }

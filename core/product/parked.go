@@ -9,7 +9,7 @@ import (
 	"phonebill/core/id"
 )
 
-// Outcome is what a person says became of a parked order.
+// Outcome is the outcome of a parked order that a person states.
 type Outcome string
 
 // The outcomes. Completed and failed are final; reconcile lets KOS be asked again.
@@ -22,7 +22,7 @@ const (
 // Outcomes lists every outcome.
 func Outcomes() []Outcome { return []Outcome{OutcomeCompleted, OutcomeFailed, OutcomeReconcile} }
 
-// Resolution is one person's word on a parked order. Its zero value is none.
+// Resolution is one person's decision about a parked order. Its zero value is none.
 type Resolution struct {
 	Outcome Outcome
 	Reason  string // for staff and the audit log; the customer never sees it
@@ -48,10 +48,10 @@ func ParseResolution(outcome, reason string, by auth.UserID, at time.Time) (Reso
 	return r, nil
 }
 
-// ProposalLife is how long a proposal waits for a second person.
+// ProposalLifetime is how long a proposal waits for a second person.
 const ProposalLifetime = 24 * time.Hour
 
-// Lives tells whether a second person can still confirm the proposal at now.
+// Confirmable reports whether a second person can still confirm the proposal at now.
 func (r Resolution) Confirmable(now time.Time) bool {
 	return !r.At.IsZero() && now.Before(r.At.Add(ProposalLifetime))
 }
@@ -65,7 +65,7 @@ const (
 	Confirmed                  // the second person has said the same: it is done
 )
 
-// String is how the API and the audit log call it.
+// String returns the name in the API and the audit log.
 func (j Judgement) String() string {
 	if j == Confirmed {
 		return ResultResolved
@@ -73,10 +73,11 @@ func (j Judgement) String() string {
 	return "PROPOSED"
 }
 
-// Judge is the rule of four eyes: what one person proposes is done when another one says the same within ProposalLife. Who says something
-// else makes a proposal of his own, and so do the first person who corrects himself and who says at the console what was proposed at the
-// gateway, or the other way round: an account of the operating system and a user id may be one human. Who only repeats himself gets
-// CONFLICT. proposal is the last one that was not carried out, or none.
+// Judge applies the rule of four eyes: what one person proposes is applied when another one states the same outcome
+// within ProposalLifetime. A different outcome is a proposal of its own. So is a correction by the first person, and a
+// decision at the console about a proposal made at the gateway, or the other way round: an account of the operating
+// system and a user id may be one human. An exact repetition by the same person fails with CONFLICT. proposal is the
+// last one that was not carried out, or none.
 func (r Resolution) Judge(proposal Resolution) (Judgement, error) {
 	switch {
 	case !proposal.Confirmable(r.At):
@@ -127,9 +128,9 @@ type ParkedOrder struct {
 	ParkedAt      time.Time
 	Sends         int
 	Reconciles    int
-	KOSOrder      string     // empty when KOS told none
+	KOSOrder      string     // empty when KOS returned none
 	Proposal      Resolution // the last one that was not carried out, or none; it may be too old to be confirmed
 }
 
-// MostParkedCounted is as far as the list of parked orders is counted; page x size goes no further (S-PAGE).
+// MaxParkedCounted is the largest number of parked orders that a list counts; page x size goes no further (S-PAGE).
 const MaxParkedCounted = 10_000

@@ -31,23 +31,25 @@ func TestFourEyes(t *testing.T) {
 		want     product.Judgement
 		refused  bool
 	}{
-		"the first word":                         {product.Resolution{}, kim, proposed, false},
-		"another person says the same":           {kim, says("lee", done, "다른 이유입니다", now.Add(time.Hour)), confirmed, false},
-		"at the last moment":                     {kim, says("lee", done, why, now.Add(24*time.Hour-1)), confirmed, false},
-		"a moment too late":                      {kim, says("lee", done, why, now.Add(24*time.Hour)), proposed, false},
-		"at the same moment":                     {kim, says("lee", done, why, now), confirmed, false},
-		"a clock that goes behind":               {kim, says("lee", done, why, now.Add(-time.Minute)), confirmed, false},
-		"the same person again":                  {kim, says("kim", done, why, now.Add(time.Hour)), proposed, true},
-		"the same person, another reason":        {kim, says("kim", done, "이유를 고칩니다", now.Add(time.Hour)), proposed, false},
-		"the same person, another outcome":       {kim, says("kim", failed, why, now.Add(time.Hour)), proposed, false},
-		"the same person, a day later":           {kim, says("kim", done, why, now.Add(24*time.Hour)), proposed, false},
-		"another person says something else":     {kim, says("lee", failed, why, now.Add(time.Hour)), proposed, false},
-		"another person wants KOS asked":         {kim, says("lee", again, why, now.Add(time.Hour)), proposed, false},
-		"asking again needs two persons as well": {says("kim", again, why, now), says("lee", again, why, now), confirmed, false},
-		"two persons at the console":             {says("cli:kim", done, why, now), says("cli:lee", done, why, now), confirmed, false},
-		"the same person in capitals":            {kim, says("KIM", done, "이유를 고칩니다", now.Add(time.Hour)), proposed, false},
-		"an account that may be the same human":  {kim, says("cli:root", done, why, now), proposed, false},
-		"a user id that may be the same human":   {says("cli:root", done, why, now), kim, proposed, false},
+		"the first word":                     {product.Resolution{}, kim, proposed, false},
+		"another person says the same":       {kim, says("lee", done, "다른 이유입니다", now.Add(time.Hour)), confirmed, false},
+		"at the last moment":                 {kim, says("lee", done, why, now.Add(24*time.Hour-1)), confirmed, false},
+		"a moment too late":                  {kim, says("lee", done, why, now.Add(24*time.Hour)), proposed, false},
+		"at the same moment":                 {kim, says("lee", done, why, now), confirmed, false},
+		"a clock that goes behind":           {kim, says("lee", done, why, now.Add(-time.Minute)), confirmed, false},
+		"the same person again":              {kim, says("kim", done, why, now.Add(time.Hour)), proposed, true},
+		"the same person, another reason":    {kim, says("kim", done, "이유를 고칩니다", now.Add(time.Hour)), proposed, false},
+		"the same person, another outcome":   {kim, says("kim", failed, why, now.Add(time.Hour)), proposed, false},
+		"the same person, a day later":       {kim, says("kim", done, why, now.Add(24*time.Hour)), proposed, false},
+		"another person says something else": {kim, says("lee", failed, why, now.Add(time.Hour)), proposed, false},
+		"another person wants KOS asked":     {kim, says("lee", again, why, now.Add(time.Hour)), proposed, false},
+		"asking again needs two persons as well": {says("kim", again, why, now), says("lee", again, why, now), confirmed,
+			false},
+		"two persons at the console": {says("cli:kim", done, why, now), says("cli:lee", done, why, now),
+			confirmed, false},
+		"the same person in capitals":           {kim, says("KIM", done, "이유를 고칩니다", now.Add(time.Hour)), proposed, false},
+		"an account that may be the same human": {kim, says("cli:root", done, why, now), proposed, false},
+		"a user id that may be the same human":  {says("cli:root", done, why, now), kim, proposed, false},
 	} {
 		got, err := c.r.Judge(c.proposal)
 		require.Equal(t, c.want, got, name)
@@ -84,19 +86,22 @@ func TestAResolutionHasAnOutcomeAndAReason(t *testing.T) {
 	}
 }
 
-func TestWhatBecomesOfAResolvedOrder(t *testing.T) {
+func TestResolvedOrders(t *testing.T) {
 	t.Parallel()
-	parked := product.Order{State: product.Parked, Sends: 2, Reconciles: 9, KOSOrder: "K-1", NextAttemptAt: now.Add(-time.Hour), Fence: 7}
+	parked := product.Order{State: product.Parked, Sends: 2, Reconciles: 9, KOSOrder: "K-1",
+		NextAttemptAt: now.Add(-time.Hour), Fence: 7}
 	done, err := parked.Resolve(says("lee", product.OutcomeCompleted, why, now))
 	require.NoError(t, err)
 	want := parked
-	want.State, want.ProcessedAt, want.ResultCode, want.ResultMessage = product.Completed, now, "RESOLVED", "상품 변경이 완료되었습니다"
+	want.State, want.ProcessedAt, want.ResultCode, want.ResultMessage = product.Completed, now, "RESOLVED",
+		"상품 변경이 완료되었습니다"
 	require.Equal(t, want, done)
 
 	failed, err := parked.Resolve(says("lee", product.OutcomeFailed, why, now))
 	require.NoError(t, err)
 	want = parked
-	want.State, want.ProcessedAt, want.ResultCode, want.ResultMessage = product.Rejected, now, "RESOLVED", "상품 변경 요청을 실패하였습니다"
+	want.State, want.ProcessedAt, want.ResultCode, want.ResultMessage = product.Rejected, now, "RESOLVED",
+		"상품 변경 요청을 실패하였습니다"
 	want.FailureReason = product.ResolvedAsFailed
 	require.Equal(t, want, failed)
 	require.NotContains(t, failed.FailureReason, why, "the operator's reason is not the customer's")

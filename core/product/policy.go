@@ -10,7 +10,7 @@ import (
 	"phonebill/core/fault"
 )
 
-// EffectiveRule tells how the day of a change is found (ADR 25).
+// EffectiveRule is the rule by which the day of a change is found (ADR 25).
 type EffectiveRule string
 
 // The rules. Days are days in Seoul.
@@ -19,7 +19,7 @@ const (
 	Today            EffectiveRule = "TODAY"
 )
 
-// Day is the day that the rule finds at now.
+// Day returns the day that the rule finds at now.
 func (r EffectiveRule) Day(now time.Time) calendar.Date {
 	if r == Today {
 		return calendar.DateOf(now)
@@ -33,7 +33,8 @@ type Policy struct {
 	OnceAMonth bool            // a line changes its plan once in a calendar month in Seoul
 }
 
-// DefaultPolicy is the first of next month, today when asked for, as often as one likes (ADR 25).
+// DefaultPolicy returns the policy of ADR 25: the first of next month, today when asked for, any number of changes a
+// month.
 func DefaultPolicy() Policy { return Policy{Offered: []EffectiveRule{FirstOfNextMonth, Today}} }
 
 // ParsePolicy reads the rules offered, separated by commas, the default first.
@@ -42,14 +43,15 @@ func ParsePolicy(rules string, onceAMonth bool) (Policy, error) {
 	for _, s := range strings.Split(rules, ",") {
 		r := EffectiveRule(strings.TrimSpace(s))
 		if r != FirstOfNextMonth && r != Today || slices.Contains(p.Offered, r) {
-			return Policy{}, fmt.Errorf("effective date rules %q: want %s and %s, each at most once", rules, FirstOfNextMonth, Today)
+			return Policy{}, fmt.Errorf("effective date rules %q: want %s and %s, each at most once", rules,
+				FirstOfNextMonth, Today)
 		}
 		p.Offered = append(p.Offered, r)
 	}
 	return p, nil
 }
 
-// Days are the days that may be chosen now, the default first, each once.
+// Days returns the days that may be chosen now, the default first, each once.
 func (p Policy) Days(now time.Time) []calendar.Date {
 	var days []calendar.Date
 	for _, r := range p.Offered {
@@ -60,7 +62,7 @@ func (p Policy) Days(now time.Time) []calendar.Date {
 	return days
 }
 
-// Choose answers the rule whose day was asked for, the default when none was; any other day is a VALIDATION_ERROR on
+// Choose returns the rule whose day was asked for, the default when none was; any other day is a VALIDATION_ERROR on
 // changeEffectiveDate that names those to choose from.
 func (p Policy) Choose(asked calendar.Date, now time.Time) (EffectiveRule, error) {
 	if asked.IsZero() {

@@ -26,8 +26,9 @@ func TestEffectiveDate(t *testing.T) {
 		asked string
 		want  string
 	}{
-		{now, "", "2026-12-01"}, {now, "2026-12-01", "2026-12-01"}, {now, "2026-11-21", "2026-11-21"}, {now, "2026-11-20", ""},
-		{now, "2026-11-22", ""}, {now, "2027-01-01", ""}, {night, "", "2027-01-01"}, {night.Add(time.Second), "", "2027-02-01"},
+		{now, "", "2026-12-01"}, {now, "2026-12-01", "2026-12-01"}, {now, "2026-11-21", "2026-11-21"},
+		{now, "2026-11-20", ""}, {now, "2026-11-22", ""}, {now, "2027-01-01", ""}, {night, "", "2027-01-01"},
+		{night.Add(time.Second), "", "2027-02-01"},
 		{night.Add(time.Second), "2027-01-01", "2027-01-01"}, {night.Add(time.Second), "2026-12-31", ""},
 		{time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC), "", "2024-03-01"},
 	} {
@@ -69,7 +70,8 @@ func TestPoliciesAreData(t *testing.T) {
 	require.Equal(t, "2026-12-01 또는 2026-11-21만 선택할 수 있습니다", fault.From(err).Fields()[0].Reason)
 }
 
-// TestTheFirstOfNextMonth against the calendar of the standard library, over 40 years, leap years and month ends included.
+// TestTheFirstOfNextMonth against the calendar of the standard library, over 40 years, leap years and month ends
+// included.
 func TestTheFirstOfNextMonth(t *testing.T) {
 	t.Parallel()
 	seoul, err := time.LoadLocation("Asia/Seoul")

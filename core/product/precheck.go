@@ -19,13 +19,13 @@ type Check struct {
 	Message string
 }
 
-// Verdict is the result of all three; all are evaluated whatever the first says (ADR 22).
+// Verdict is the result of all three checks; all are evaluated whatever the first result is (ADR 22).
 type Verdict struct{ Checks [3]Check }
 
-// OK tells that every check passed.
+// OK reports whether every check passed.
 func (v Verdict) OK() bool { return v.firstFailure() == nil }
 
-// FailureReason is the message of the first failed check, empty when none failed.
+// FailureReason returns the message of the first failed check, empty when none failed.
 func (v Verdict) FailureReason() string {
 	if c := v.firstFailure(); c != nil {
 		return c.Message
@@ -33,7 +33,7 @@ func (v Verdict) FailureReason() string {
 	return ""
 }
 
-// LineNotInUse tells that the line check is the first that failed.
+// LineNotInUse reports whether the line check is the first that failed.
 func (v Verdict) LineNotInUse() bool {
 	c := v.firstFailure()
 	return c != nil && c.Type == CheckLine
@@ -87,7 +87,7 @@ func available(f Facts, plan Plan, known bool, current, target string) Check {
 	}
 }
 
-// fromDay says from when a scheduled plan applies, where KOS says so.
+// fromDay returns the text for the day on which a scheduled plan begins, empty when KOS states none.
 func fromDay(d calendar.Date) string {
 	if d.IsZero() {
 		return ""

@@ -16,7 +16,8 @@ func TestPreCheckAllCombinations(t *testing.T) {
 	for _, known := range []bool{true, false} {
 		for _, onSale := range []bool{true, false} {
 			for _, operator := range []string{"MVNO", "OTHER"} {
-				for _, status := range []product.LineStatus{product.LineActive, product.LineSuspended, product.LineTerminated, "?"} {
+				for _, status := range []product.LineStatus{product.LineActive, product.LineSuspended, product.LineTerminated,
+					"?"} {
 					for _, believed := range []string{"NOW", "WRONG"} {
 						for _, target := range []string{"NEW", "NOW"} {
 							for k, scheduled := range []string{"", "NEW", "ELSE", ""} {
@@ -58,7 +59,7 @@ func TestPreCheckAllCombinations(t *testing.T) {
 }
 
 // What KOS leaves out is said to be unknown: no date is made up, and neither is a withdrawal or another operator.
-func TestPreCheckOfWhatKOSLeavesOut(t *testing.T) {
+func TestPreCheckWithMissingFacts(t *testing.T) {
 	t.Parallel()
 	reason := func(p product.Plan, s *product.Scheduled) []string {
 		c := product.Customer{PlanCode: "NOW", OperatorCode: "MVNO", LineStatus: product.LineActive, Scheduled: s}

@@ -15,7 +15,7 @@ import (
 	"phonebill/core/personal"
 )
 
-// Plan is a tariff. What KOS leaves out is not known: it is empty or nil, never 0 won.
+// Plan is a tariff. What KOS leaves out is unknown: it is empty or nil, never 0 won.
 type Plan struct {
 	Code, Name     string
 	MonthlyFee     *money.Won // won a month; nil when KOS states none
@@ -29,7 +29,7 @@ type Plan struct {
 	OperatorCode   string
 }
 
-// Or is the plan with what is not known of it taken from another description of the same plan.
+// Or returns the plan with what is not known of it taken from another description of the same plan.
 func (p Plan) Or(o Plan) Plan {
 	if p.Code != o.Code {
 		return p
@@ -47,7 +47,7 @@ func (p Plan) Or(o Plan) Plan {
 	return p
 }
 
-// Dearer is how many won a month more the plan costs than another one (negative = cheaper); nil when a fee is not
+// Dearer returns how many won a month more the plan costs than another one (negative = cheaper); nil when a fee is not
 // known.
 func (p Plan) Dearer(than Plan) *money.Won {
 	if p.MonthlyFee == nil || than.MonthlyFee == nil {
@@ -94,14 +94,14 @@ type Contract struct {
 }
 
 // CustomerCopy is a customer as KOS stated it at AsOf. It is doubtful when a release stored it that wrote 0 won for an
-// amount that KOS had left out: what may be made up is left out then, and the copy is never fresh.
+// amount that KOS had left out: values that may be invented are left out then, and the copy is never fresh.
 type CustomerCopy struct {
 	Customer Customer
 	AsOf     time.Time
 	Doubtful bool
 }
 
-// Limits are the copy's lifetimes: within, but never fresh when it is doubtful.
+// Limits returns the copy's lifetimes: within, but never fresh when it is doubtful.
 func (c CustomerCopy) Limits(within freshness.Limits) freshness.Limits {
 	return limits(c.Doubtful, within)
 }
@@ -113,7 +113,7 @@ type PlansCopy struct {
 	Doubtful bool
 }
 
-// Limits are the copy's lifetimes: within, but never fresh when it is doubtful.
+// Limits returns the copy's lifetimes: within, but never fresh when it is doubtful.
 func (c PlansCopy) Limits(within freshness.Limits) freshness.Limits {
 	return limits(c.Doubtful, within)
 }
@@ -125,7 +125,7 @@ func limits(doubtful bool, within freshness.Limits) freshness.Limits {
 	return within
 }
 
-// Find answers the plan with the code; ok is false when there is none.
+// Find returns the plan with the code; ok is false when there is none.
 func (c PlansCopy) Find(code string) (p Plan, ok bool) {
 	for _, p := range c.Plans {
 		if p.Code == code {
@@ -145,7 +145,8 @@ func (c PlansCopy) Named(code string, described Plan) Plan {
 	return p.Or(described)
 }
 
-// Available are the plans a line may change to: on sale, of the operator (empty = any), without those that it has or will have.
+// Available returns the plans a line may change to: on sale, of the operator (empty = any), without those that it has
+// or will have.
 func (c PlansCopy) Available(operator string, without ...string) []Plan {
 	out := make([]Plan, 0, len(c.Plans))
 	for _, p := range c.Plans {

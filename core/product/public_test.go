@@ -8,8 +8,8 @@ import (
 	"phonebill/core/product"
 )
 
-// TestWhatMayHaveBeenSentIsNotPendingAgain: PENDING is what can be taken back (R-CANCEL), whatever way an order goes.
-func TestWhatMayHaveBeenSentIsNotPendingAgain(t *testing.T) {
+// TestASentOrderIsNeverPendingAgain: PENDING is what can be taken back (R-CANCEL), whatever way an order goes.
+func TestASentOrderIsNeverPendingAgain(t *testing.T) {
 	t.Parallel()
 	answered := func(o product.Order, kind product.AnswerKind) product.Order {
 		o, err := o.ApplyAnswer(product.Answer{Kind: kind}, now)

@@ -1,10 +1,11 @@
-// Package retention says how long records are kept: a carrier's duty under Korean privacy rules (R-RETENTION). The stores enforce it too.
+// Package retention holds how long records are kept: a carrier's duty under Korean privacy rules (R-RETENTION). The
+// stores enforce it too.
 package retention
 
 // Years for which records are kept at least, and are forgotten after.
 const (
-	Inquiries = 2 // what customers asked, and what the MVNO AP server was told of it
-	Bills     = 2 // versions of bills that newer ones have replaced; the newest is kept for good (ADR 23)
+	Inquiries = 2 // requests of customers, and their deliveries to the MVNO AP server
+	Bills     = 2 // versions of bills that newer ones have replaced; the newest is kept forever (ADR 23)
 	Changes   = 3
 	KOSCalls  = 1
 	Logins    = 2

@@ -1,4 +1,4 @@
-// Package sealing says where a sealed value stands and how firmly it is bound to that place.
+// Package sealing describes the place of a sealed value and how firmly the value is bound to it.
 package sealing
 
 import (
@@ -23,7 +23,7 @@ const (
 	RowOnly Form = 3
 )
 
-// String is the name of the form.
+// String returns the name of the form.
 func (f Form) String() string {
 	switch f {
 	case Column:
@@ -48,8 +48,8 @@ const Mark byte = 2
 // Bound returns whether the value is bound to its row.
 func Bound(sealed []byte) bool { return len(sealed) > 0 && sealed[0] == Mark }
 
-// Weakest is the form to be used by a process whose databases have these forms: it writes what all of them may hold,
-// and refuses only what all of them refuse. Without any it is Unknown.
+// Weakest returns the form to be used by a process whose databases have these forms: it writes what all of them may
+// hold, and refuses only what all of them refuse. Without any it is Unknown.
 func Weakest(all ...Form) Form {
 	if len(all) == 0 {
 		return Unknown
@@ -72,28 +72,28 @@ type Place struct {
 	noAlert bool
 }
 
-// At is the place in the column (database.table.column) of the row with these keys.
+// At returns the place in the column (database.table.column) of the row with these keys.
 func At(column string, keys ...string) Place { return Place{name: column, before: column, keys: keys} }
 
-// Cached is the place of a cache entry. An entry of an older form that is refused there is made anew.
+// Cached returns the place of a cache entry. An entry of an older form that is refused there is made anew.
 func Cached(purpose string, keys ...string) Place {
 	return At("cache."+purpose, keys...).WithoutAlert()
 }
 
-// Quietly is the place where a value of an older form is refused without an alert.
+// WithoutAlert returns the place where a value of an older form is refused without an alert.
 func (p Place) WithoutAlert() Place { p.noAlert = true; return p }
 
-// Formerly is the place whose values of form Column are bound to the name.
+// Formerly returns the place whose values of form Column are bound to the name.
 func (p Place) Formerly(name string) Place { p.before = name; return p }
 
-// And is the place with one more key.
+// And returns the place with one more key.
 func (p Place) And(key string) Place {
 	p.keys = append(append(make([]string, 0, len(p.keys)+1), p.keys...), key)
 	return p
 }
 
-// String names the place for the person who looks for it. A key that is no text, such as a blind index, is shown by its
-// first bytes, an id of 16 bytes whole.
+// String names the place for people. A key that is no text, such as a blind index, is shown by its first bytes, an id
+// of 16 bytes whole.
 func (p Place) String() string {
 	parts := []string{p.name}
 	for _, k := range p.keys {
@@ -107,20 +107,20 @@ func (p Place) String() string {
 	return strings.Join(parts, " ")
 }
 
-// Name is the column or the purpose.
+// Name returns the column or the purpose.
 func (p Place) Name() string { return p.name }
 
-// Quiet returns whether no alert is due when a value of an older form is refused.
+// AlertsOff reports whether no alert is due when a value of an older form is refused.
 func (p Place) AlertsOff() bool { return p.noAlert }
 
-// Keyed returns whether there is something to bind values to besides the column.
+// Keyed reports whether there is something to bind values to besides the column.
 func (p Place) Keyed() bool { return len(p.keys) > 0 }
 
-// Column is the associated data of values of form Column.
+// Column returns the associated data of values of form Column.
 func (p Place) Column() []byte { return []byte(p.before) }
 
-// Row is the associated data of values of form Row: every part with its length in front, so that no two places look
-// alike, behind a text with which no associated data of form Column begins.
+// Row returns the associated data of values of form Row: every part with its length in front, so that no two places
+// have the same, behind a text with which no associated data of form Column begins.
 func (p Place) Row() []byte {
 	const head = "phonebill sealed at 1"
 	size := len(head) + 1 + 4 + len(p.name)
@@ -139,10 +139,11 @@ func part(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...) //nolint:gosec // keys are far shorter than 4 GiB
 }
 
-// Batch is what became of some rows that were looked at.
+// Batch is the result for some rows that were examined.
 type Batch struct {
-	Seen       int      // rows; 0 at the end of the table
-	Resealed   int      // rows that were of form Column
-	Unreadable []string // primary keys of rows of which a value does not open, or does not belong there; they are left as they are
-	Next       string   // where to go on
+	Seen     int // rows; 0 at the end of the table
+	Resealed int // rows that were of form Column
+	// primary keys of rows of which a value does not open, or does not belong there; they stay as they are
+	Unreadable []string
+	Next       string // where to go on
 }

@@ -8,12 +8,13 @@ import (
 	"phonebill/core/sealing"
 )
 
-func TestNoTwoPlacesLookAlike(t *testing.T) {
+func TestPlacesHaveDistinctData(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
 	for _, p := range []sealing.Place{
-		sealing.At("a"), sealing.At("b"), sealing.At("a", ""), sealing.At("a", "", ""), sealing.At("a", "b"), sealing.At("a", "b", "c"),
-		sealing.At("a", "bc"), sealing.At("a", "b").And("d"), sealing.At("ab"), sealing.Cached("a", "b"), sealing.Cached("a"),
+		sealing.At("a"), sealing.At("b"), sealing.At("a", ""), sealing.At("a", "", ""), sealing.At("a", "b"),
+		sealing.At("a", "b", "c"), sealing.At("a", "bc"), sealing.At("a", "b").And("d"), sealing.At("ab"),
+		sealing.Cached("a", "b"), sealing.Cached("a"),
 	} {
 		require.NotContains(t, seen, string(p.Row()))
 		seen[string(p.Row())] = p.String()
@@ -35,10 +36,12 @@ func TestAPlaceKeepsItsKeys(t *testing.T) {
 
 func TestPlacesAreShownWithoutWhatIsNotText(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "bill.bill_versions 019c0000000070008000000000000001 0102030405060708… 2026-03", sealing.At("bill.bill_versions",
-		"\x01\x9c\x00\x00\x00\x00\x70\x00\x80\x00\x00\x00\x00\x00\x00\x01",
-		"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x20",
-		"2026-03").String())
+	require.Equal(t, "bill.bill_versions 019c0000000070008000000000000001 0102030405060708… 2026-03",
+		sealing.At("bill.bill_versions",
+			"\x01\x9c\x00\x00\x00\x00\x70\x00\x80\x00\x00\x00\x00\x00\x00\x01",
+			"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"+
+				"\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x20",
+			"2026-03").String())
 }
 
 func TestTheWeakestFormIsObeyed(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package requests is how staff find the requests of customers: bill inquiries and plan changes, live and past ones.
+// Package staff holds the requests of customers as staff see them: bill inquiries and plan changes, live and past ones.
 package staff
 
 import (
@@ -32,8 +32,8 @@ func (k Kind) States() []string {
 	switch k {
 	case Change:
 		return []string{
-			string(product.Requested), string(product.Validated), string(product.Dispatched), string(product.Unknown), string(product.Parked),
-			string(product.Completed), string(product.Rejected), string(product.Cancelled),
+			string(product.Requested), string(product.Validated), string(product.Dispatched), string(product.Unknown),
+			string(product.Parked), string(product.Completed), string(product.Rejected), string(product.Cancelled),
 		}
 	case Inquiry:
 		return []string{string(bill.Processing), string(bill.Completed), string(bill.Failed), string(bill.Timeout)}
@@ -63,13 +63,13 @@ type Request struct {
 	Subject     string // the month asked for, or the code of the plan wished for
 	RequestedAt time.Time
 	ProcessedAt time.Time // zero until it has ended
-	NextAt      time.Time // when it is looked at again; zero when nothing is left to do, or a person has to do it
+	NextAt      time.Time // time of the next attempt; zero when nothing is left to do, or a person has to do it
 	Code        string    // why it failed, or what KOS said; empty until known
 	TraceID     string    // of the call that made it; empty for those of older releases
 	Cancellable bool      // a customer could take it back now
 }
 
-// MostCounted is as far as lists are counted; page x size goes no further.
+// MaxCounted is the largest number of requests that a list counts; page x size goes no further.
 const MaxCounted = 10_000
 
 // Filter chooses requests. Empty fields do not limit. The newest requests come first.
@@ -84,7 +84,7 @@ type Filter struct {
 
 var traceID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// ParseTraceID accepts a W3C trace id as error answers carry it, in any case: VALIDATION_ERROR on traceId.
+// ParseTraceID accepts a W3C trace id as error responses carry it, in any case; else VALIDATION_ERROR on traceId.
 func ParseTraceID(s string) (string, error) {
 	s = strings.ToLower(strings.TrimSpace(s))
 	if !traceID.MatchString(s) {
@@ -104,11 +104,11 @@ func (f Filter) Check(k Kind) error {
 	return nil
 }
 
-// OfOrder is an order as staff see it.
+// OfOrder returns an order as staff see it.
 func OfOrder(o product.Order) Request {
 	r := Request{
-		ID: o.ID, Kind: Change, UserID: o.UserID, Line: o.Line.String(), State: string(o.State), Subject: o.To, RequestedAt: o.RequestedAt,
-		ProcessedAt: o.ProcessedAt, Code: o.ResultCode, TraceID: o.TraceID,
+		ID: o.ID, Kind: Change, UserID: o.UserID, Line: o.Line.String(), State: string(o.State), Subject: o.To,
+		RequestedAt: o.RequestedAt, ProcessedAt: o.ProcessedAt, Code: o.ResultCode, TraceID: o.TraceID,
 	}
 	if !o.State.Final() && o.State != product.Parked {
 		r.NextAt = o.NextAttemptAt
@@ -118,7 +118,7 @@ func OfOrder(o product.Order) Request {
 	return r
 }
 
-// OfInquiry is an inquiry as staff see it. No customer can take one back.
+// OfInquiry returns an inquiry as staff see it. No customer can take one back.
 func OfInquiry(q bill.Inquiry) Request {
 	r := Request{
 		ID: q.ID, Kind: Inquiry, UserID: q.UserID, Line: q.Line.String(), State: string(q.Status), Subject: q.Month.String(),

@@ -1,4 +1,4 @@
-// Package throttle is the arithmetic of rate limits: GCRA, which needs one time per bucket and knows no calendar windows.
+// Package throttle is the arithmetic of rate limits: GCRA, which needs one time per bucket and has no calendar windows.
 package throttle
 
 import (
@@ -10,23 +10,24 @@ import (
 // Rate allows PerMinute on average and Burst at once. PerMinute 0 means no limit.
 type Rate struct{ PerMinute, Burst int }
 
-// Logins is the limit of logins, and by itself that of refreshes, per address: as many at once as in a minute.
+// Logins returns the limit of logins, and by itself that of refreshes, per address: as many at once as in a minute.
 func Logins(perMinute int) Rate { return Rate{PerMinute: perMinute, Burst: perMinute} }
 
-// KnownDevices is the limit of an account's logins from its known devices, which the address's limit does not count: 60/min, burst 60.
+// KnownDevices returns the limit of an account's logins from its known devices, which the address's limit does not
+// count: 60/min, burst 60.
 func KnownDevices() Rate { return Rate{PerMinute: 60, Burst: 60} }
 
-// Session is the limit of one session's refreshes, which one client makes: 60/min, burst 300.
+// Session returns the limit of one session's refreshes, which one client makes: 60/min, burst 300.
 func Session() Rate { return Rate{PerMinute: 60, Burst: 300} }
 
-// Interval is the time that one call uses up.
+// Interval returns the time that one call uses up.
 func (r Rate) Interval() time.Duration { return time.Minute / time.Duration(r.PerMinute) }
 
-// Window is how far ahead of now a bucket's time may be: a full bucket is empty again after it.
+// Window returns how far ahead of now a bucket's time may be: a full bucket is empty again after it.
 func (r Rate) Window() time.Duration { return r.Interval() * time.Duration(max(1, r.Burst)) }
 
-// Take takes one call from the bucket whose theoretical arrival time is tat (zero: never used). When there is none left the bucket
-// stays as it is and retryIn says when there will be one.
+// Take takes one call from the bucket whose theoretical arrival time is tat (zero: never used). When none is left the
+// bucket stays as it is and retryIn says when there will be one.
 func (r Rate) Take(tat, now time.Time) (after time.Time, ok bool, retryIn time.Duration) {
 	if r.PerMinute == 0 {
 		return tat, true, 0
@@ -43,8 +44,8 @@ func (r Rate) Take(tat, now time.Time) (after time.Time, ok bool, retryIn time.D
 	return after, true, 0
 }
 
-// Prefix is whom an address belongs to: itself in IPv4, its /64 in IPv6, where one customer has as many addresses as he likes.
-// What is no address shares one bucket.
+// Prefix returns the key under which an address is throttled: itself in IPv4, its /64 in IPv6, where one customer has
+// as many addresses as needed. Texts that are no address share one bucket.
 func Prefix(address string) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil {
@@ -58,8 +59,9 @@ func Prefix(address string) string {
 	return p.String()
 }
 
-// Buckets are up to Most buckets in memory, for one process. When they are all in use, buckets that are empty again go first, then
-// any: a flood of addresses costs memory for none. The zero value holds 10,000; it is safe for concurrent use.
+// Buckets holds up to Most buckets in memory, for one process. When they are all in use, buckets that are empty again
+// are dropped first, then any: a flood of addresses cannot exhaust the memory. The zero value holds 10,000; it is safe
+// for concurrent use.
 type Buckets struct {
 	Most int
 	mu   sync.Mutex

@@ -44,7 +44,7 @@ func TestNoLimit(t *testing.T) {
 	}
 }
 
-// TestNeverMoreThanBurstAndRate counts what passes in any window, and that waiting as told is enough.
+// TestNeverMoreThanBurstAndRate counts what passes in any window, and that waiting for retryIn is enough.
 func TestNeverMoreThanBurstAndRate(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -57,7 +57,7 @@ func TestNeverMoreThanBurstAndRate(t *testing.T) {
 			after, ok, wait := r.Take(tat, at)
 			if !ok {
 				_, ok, _ = r.Take(tat, at.Add(wait))
-				require.True(t, ok, "come again when told")
+				require.True(t, ok, "after retryIn there is one")
 				continue
 			}
 			tat = after
@@ -92,7 +92,7 @@ func TestBucketsAreBounded(t *testing.T) {
 	require.False(t, ok)
 	require.Equal(t, time.Second, wait)
 	ok, _ = b.Take("new", r, now)
-	require.True(t, ok, "somebody's bucket makes room")
+	require.True(t, ok, "another bucket is dropped")
 	ok, _ = b.Take("later", r, now.Add(time.Minute))
 	require.True(t, ok)
 	ok, _ = b.Take("new", r, now.Add(time.Minute))

@@ -16,7 +16,8 @@ var operations = map[string]string{
 	"product.change": "상품 변경", "product.change.status": "상품 변경 결과 조회",
 }
 
-// results of calls: the codes of R-KOS-CODES that tell something of KOS itself, and those that are none of KOS's (audit.Call).
+// results are the texts of call results: the codes of R-KOS-CODES that describe KOS itself, and those that are not from
+// KOS (audit.Call).
 var results = map[string]string{
 	"0000": "정상 응답", "E999": "KOS 시스템 오류", "E429": "KOS 호출 한도 초과",
 	"TIMEOUT": "제한 시간 내 응답 없음", "BROKEN": "연결 끊김 또는 시스템 오류", "MALFORMED": "해석할 수 없는 응답",
@@ -24,7 +25,7 @@ var results = map[string]string{
 	"REFUSED":    "인증 키 거절", "UNKNOWN_CODE": "알 수 없는 결과 코드", "CANCELED": "호출 중단", "NOT_SENT": "전송되지 않음",
 }
 
-// called tells of calls to KOS, and of long waits before them.
+// callEvents returns the events of calls to KOS, and of long waits before them.
 func callEvents(calls []audit.Call) []Event {
 	var all []Event
 	for _, c := range calls {
@@ -57,6 +58,7 @@ func callFacts(c audit.Call) map[string]string {
 	if c.HTTPStatus != 0 {
 		status = number(c.HTTPStatus)
 	}
-	return facts("operation", c.Operation, "attempt", number(c.Attempt), "breaker", c.Breaker, "result", c.Result, "httpStatus", status,
+	return facts("operation", c.Operation, "attempt", number(c.Attempt), "breaker", c.Breaker, "result", c.Result,
+		"httpStatus", status,
 		"waitedMs", millis(c.Waited), "tookMs", millis(c.AnsweredAt.Sub(c.AskedAt)))
 }

@@ -36,13 +36,14 @@ type Step struct {
 	NextAt time.Time
 }
 
-// Word is what one person said of a parked order. Applied: the second person said the same, and it was done.
+// Decision is one person's decision about a parked order. Applied is true when it was the second person's and took
+// effect.
 type Decision struct {
 	product.Resolution
 	Applied bool
 }
 
-// Order is what the books hold of one plan change.
+// Order is what is stored about one plan change.
 type Order struct {
 	Line       string        // masked
 	Row        product.Order // its line and its customer may be left out
@@ -50,16 +51,17 @@ type Order struct {
 	Decisions  []Decision
 	Calls      []audit.Call
 	Deliveries Deliveries
-	NotifiedAt time.Time // when the customer was told; zero = not (yet)
-	Notices    int       // attempts to tell him
+	NotifiedAt time.Time // when the customer was notified; zero = not (yet)
+	Notices    int       // attempts to notify the customer
 	Gaps       []Gap
 }
 
-// Story tells the order.
+// Timeline returns the timeline of the order.
 func (o Order) Timeline() Timeline {
 	s := Timeline{
 		Kind: Change, Line: o.Line, Status: string(o.Row.State), Missing: o.Gaps,
-		Events: foldRepeatedChecks(mergeEvents(o.decisionEvents(), o.stateEvents(), callEvents(o.Calls), o.Deliveries.events(), o.noticeEvents())),
+		Events: foldRepeatedChecks(mergeEvents(o.decisionEvents(), o.stateEvents(), callEvents(o.Calls),
+			o.Deliveries.events(), o.noticeEvents())),
 	}
 	if !o.Row.State.Final() && o.Row.State != product.Parked {
 		s.NextAt = o.Row.NextAttemptAt
@@ -67,12 +69,13 @@ func (o Order) Timeline() Timeline {
 	return s.truncated()
 }
 
-// states begin with the request itself; a first step that only repeats it is left out.
+// stateEvents begin with the request itself; a first step that only repeats it is left out.
 func (o Order) stateEvents() []Event {
 	r := o.Row
 	all := []Event{{
 		At: r.RequestedAt, Source: Request, Type: Requested, Text: "고객이 상품 변경을 신청하였습니다",
-		Facts: facts("from", r.From, "to", r.To, "effectiveDate", r.EffectiveDate.String(), "transactionId", r.TransactionID.String()),
+		Facts: facts("from", r.From, "to", r.To, "effectiveDate", r.EffectiveDate.String(),
+			"transactionId", r.TransactionID.String()),
 	}}
 	before := Step{State: product.Requested}
 	for i, s := range o.Steps {
@@ -84,7 +87,7 @@ func (o Order) stateEvents() []Event {
 	return all
 }
 
-// step tells what brought the order from one stored state to the next one.
+// stepEvents returns the events that led from one stored state to the next one.
 func (o Order) stepEvents(before, s Step) []Event {
 	e := Event{At: s.At, Source: Request, Facts: facts("sends", number(s.Sends), "code", s.Code)}
 	switch s.State {
@@ -94,7 +97,7 @@ func (o Order) stepEvents(before, s Step) []Event {
 		e = validated(e, before, s)
 	case product.Dispatched:
 		e.Type, e.Text = Dispatched, "KOS에 보내기 전에 전송 시도를 저장하였습니다"
-		if before.State == product.Requested { // whether it is checked again later, the steps do not tell
+		if before.State == product.Requested { // the steps do not say whether it is checked again later
 			passed := Event{At: s.At, Source: Check, Type: CheckPassed, Text: "사전 체크를 통과하였습니다", Facts: facts()}
 			return []Event{passed, e}
 		}
@@ -116,7 +119,7 @@ func (o Order) stepEvents(before, s Step) []Event {
 	return []Event{e}
 }
 
-// validated is where an order is that has passed its check and is to be sent, again.
+// validated returns the event of an order that has passed its check and waits to be sent again.
 func validated(e Event, before, s Step) Event {
 	switch before.State { //nolint:exhaustive // all others have not been sent
 	case product.Unknown:
@@ -135,7 +138,7 @@ func waiting(e Event, s Step, what EventType, text string) Event {
 	return e
 }
 
-// kept is what kept a call from leaving (ports.UnaskedError), for staff.
+// notAskedTexts say for staff why a call was not sent (ports.NotAskedError).
 var notAskedTexts = map[string]string{
 	"OPEN": " (회로 차단기 열림)", "QUOTA": " (KOS 호출 한도 소진)", "NOT_SENT": " (KOS에 연결할 수 없음)",
 	"REFUSED": " (KOS가 인증 키를 거절함)",
@@ -154,7 +157,7 @@ func unknown(e Event, before, s Step) Event {
 	return e
 }
 
-// failed tells a failed check from a no of KOS or of a person: what a check found has a code of ours.
+// failed distinguishes a failed check from a refusal by KOS or a person: the code of a check is our own.
 func (o Order) failed(e Event, s Step) Event {
 	e.Type, e.Text = Failed, "상품 변경을 하지 못하였습니다: "+o.Row.FailureReason
 	switch fault.Code(s.Code) { //nolint:exhaustive // the codes of checks (product.Order)
@@ -183,6 +186,7 @@ func (o Order) noticeEvents() []Event {
 		return nil
 	}
 	return []Event{{
-		At: o.NotifiedAt, Source: Notice, Type: CustomerNotified, Text: "고객에게 결과를 알렸습니다", Facts: facts("attempts", number(o.Notices)),
+		At: o.NotifiedAt, Source: Notice, Type: CustomerNotified, Text: "고객에게 결과를 알렸습니다",
+		Facts: facts("attempts", number(o.Notices)),
 	}}
 }

@@ -6,10 +6,10 @@ import (
 	"phonebill/core/delivery"
 )
 
-// Tellings are how the MVNO AP server was told of a result.
+// Deliveries are the delivery attempts of a result to the MVNO AP server.
 type Deliveries struct {
 	Attempts   []delivery.AttemptRecord // oldest first
-	ReplayedAt time.Time                // when a person had it told again, the last time; zero = never
+	ReplayedAt time.Time                // when a person last had it delivered again; zero = never
 }
 
 func (t Deliveries) events() []Event {

@@ -6,7 +6,7 @@ import (
 	"phonebill/core/freshness"
 )
 
-// How an inquiry was answered: the choice between memory and KOS (UFR-BILL-030).
+// How an inquiry got its result: from a copy or from KOS (UFR-BILL-030).
 const (
 	FromCache    EventType = "ANSWERED_FROM_CACHE"
 	FromKOS      EventType = "ANSWERED_FROM_KOS"
@@ -15,7 +15,7 @@ const (
 	RenewedEarly EventType = "RENEWED_EARLY"
 )
 
-// Inquiry is what the books hold of one bill inquiry.
+// Inquiry is what is stored about one bill inquiry.
 type Inquiry struct {
 	Line       string       // masked
 	Row        bill.Inquiry // its line and its summary may be left out
@@ -24,7 +24,7 @@ type Inquiry struct {
 	Gaps       []Gap
 }
 
-// Story tells the inquiry.
+// Timeline returns the timeline of the inquiry.
 func (q Inquiry) Timeline() Timeline {
 	begin := Event{
 		At: q.Row.RequestedAt, Source: Request, Type: Requested, Text: "고객이 요금 조회를 신청하였습니다",
@@ -44,7 +44,7 @@ func (q Inquiry) Timeline() Timeline {
 	return s.truncated()
 }
 
-// renewals are the calls of an inquiry that was answered from memory: nobody waited for them.
+// renewals marks the calls of an inquiry that was served from a copy: they were refreshes in the background.
 func renewals(calls []Event) []Event {
 	for i := range calls {
 		if calls[i].Type == CalledKOS {
@@ -54,7 +54,7 @@ func renewals(calls []Event) []Event {
 	return calls
 }
 
-// end is how the inquiry ended, if it has.
+// end returns the event of the end, if the inquiry has ended.
 func (q Inquiry) end() []Event {
 	e := Event{At: q.Row.ProcessedAt}
 	switch q.Row.Status {

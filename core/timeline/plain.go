@@ -13,10 +13,11 @@ type Plain struct {
 	Gaps       []Gap
 }
 
-// Story returns the events of the request.
+// Timeline returns the timeline of the request.
 func (p Plain) Timeline() Timeline {
 	begin := Event{
-		At: p.Row.RequestedAt, Source: Request, Type: Requested, Text: "고객이 신청하였습니다", Facts: facts("kind", string(p.Row.Kind)),
+		At: p.Row.RequestedAt, Source: Request, Type: Requested, Text: "고객이 신청하였습니다",
+		Facts: facts("kind", string(p.Row.Kind)),
 	}
 	s := Timeline{
 		Kind: Kind(p.Row.Kind), Status: string(p.Row.Status), Missing: p.Gaps,

@@ -1,6 +1,6 @@
-// Package timeline tells one request's whole story to staff: what happened and why, in order (R-API-OPS). Stories are made of what
-// the books hold anyway: request rows, states, the log of KOS calls, attempts to deliver, what persons said. There is no personal data in
-// them: lines are masked, what was asked and answered is left out.
+// Package timeline builds one request's timeline for staff: what happened and why, in order (R-API-OPS). It is made
+// from stored data: request rows, states, the log of KOS calls, delivery attempts, decisions of staff. It holds no
+// personal data: lines are masked, request and response contents are left out.
 package timeline
 
 import (
@@ -20,12 +20,12 @@ const (
 	Queue    Source = "queue"    // waiting: for a call to KOS, or for KOS
 	KOS      Source = "kos"      // a call to KOS, or what it proved
 	Cache    Source = "cache"    // a copy in memory
-	Delivery Source = "delivery" // the MVNO AP server was told
+	Delivery Source = "delivery" // a delivery to the MVNO AP server
 	Staff    Source = "person"   // a member of staff
-	Notice   Source = "notice"   // the customer was told
+	Notice   Source = "notice"   // the notification of the customer
 )
 
-// What happened: a code for programs. Codes are added, never renamed.
+// EventType is what happened, as a code for programs. Codes are added, never renamed.
 type EventType string
 
 // What can happen to every request.
@@ -59,23 +59,24 @@ const (
 	Change Kind = "change" // a plan change
 )
 
-// Gap is a part of the story that cannot be told.
+// Gap is a part of the timeline that is not available.
 type Gap string
 
 // The gaps.
 const (
-	CallsUnavailable Gap = "KOS_CALLS"    // the log of KOS calls cannot be read now
-	Truncated        Gap = "OLDER_EVENTS" // there are more than MostOfAKind of a kind, or than MostShown in all: the oldest are left out
+	CallsUnavailable Gap = "KOS_CALLS" // the log of KOS calls cannot be read now
+	// there are more than MaxPerKind of a kind, or than MaxEvents in all: the oldest are left out
+	Truncated Gap = "OLDER_EVENTS"
 )
 
-// MostOfAKind is how many steps, calls, attempts or words a story is made of at most: the newest. An order that is asked about every 30 s
-// for a day has some 3,000 steps, which are shown folded.
+// MaxPerKind is the largest number of steps, calls, attempts or decisions that a timeline is made of: the newest. An
+// order that is asked about every 30 s for a day has some 3,000 steps, which are shown folded.
 const MaxPerKind = 5000
 
-// MostShown is how many events a story has at most, folded: the first one, and the newest.
+// MaxEvents is the largest number of events of a timeline after folding: the first one, and the newest.
 const MaxEvents = 2000
 
-// bounded is the story without the events that are too many, which it says.
+// truncated returns the timeline without the events above MaxEvents, and marks the gap.
 func (s Timeline) truncated() Timeline {
 	if len(s.Events) <= MaxEvents {
 		return s
@@ -87,30 +88,30 @@ func (s Timeline) truncated() Timeline {
 	return s
 }
 
-// Story is what happened to one request so far, oldest event first.
+// Timeline is what happened to one request so far, oldest event first.
 type Timeline struct {
 	Kind    Kind
 	Line    string    // masked; empty when what is stored cannot be read
 	Status  string    // as it is stored: staff see UNKNOWN and PARKED where the customer sees PROCESSING
-	NextAt  time.Time // when it is looked at again; zero when nothing is left to do or a person has to
+	NextAt  time.Time // time of the next attempt; zero when nothing is left to do or a person has to act
 	Events  []Event
 	Missing []Gap
 }
 
-// Told is a story, and the services that could not be asked whether they know more.
+// Combined is a timeline, and the services that could not be reached and might know more.
 type Combined struct {
 	Timeline
 	Unreachable []string
 }
 
-// merged puts events in order; those of the same time stay as they are given.
+// mergeEvents puts events in order; those of the same time stay as they are given.
 func mergeEvents(parts ...[]Event) []Event {
 	all := slices.Concat(parts...)
 	slices.SortStableFunc(all, func(a, b Event) int { return a.At.Compare(b.At) })
 	return all
 }
 
-// facts pairs keys and values; what is empty is left out.
+// facts pairs keys and values; empty values are left out.
 func facts(pairs ...string) map[string]string {
 	m := map[string]string{}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -121,9 +122,10 @@ func facts(pairs ...string) map[string]string {
 	return m
 }
 
-// folded makes one event of each kind of check that was repeated: KOS was asked about an order and could not tell. What is between two
-// other events is folded, so that the order of everything else stays as it is. The event stands where the first one was; its facts say how
-// many there were and when the last one was. The waits for a turn and the calls that belong to such checks are folded likewise.
+// foldRepeatedChecks makes one event of each kind of check that was repeated: KOS was asked about an order and did not
+// know. Only what is between two other events is folded, so that the order of everything else stays as it is. The event
+// takes the place of the first one; its facts give the count and the time of the last one. The waits and the calls that
+// belong to such checks are folded likewise.
 func foldRepeatedChecks(all []Event) []Event {
 	var out []Event
 	first := map[string]int{} // by what makes events equal: where the event is in out
@@ -142,17 +144,17 @@ func foldRepeatedChecks(all []Event) []Event {
 			continue
 		}
 		counts[at]++
-		f := maps.Clone(e.Facts) // the newest facts, such as when it is looked at next
+		f := maps.Clone(e.Facts) // the newest facts, such as the time of the next attempt
 		f["count"], f["lastAt"] = number(counts[at]), timeText(e.At)
 		out[at].Facts, out[at].Text = f, e.Text
 	}
 	return out
 }
 
-// questionOfStatus is the operation of KOS that asks what became of a change.
+// statusOperation is the KOS operation that asks for the outcome of a change.
 const statusOperation = "product.change.status"
 
-// likeness is what repeated checks have in common, and whether the event is part of one.
+// repetitionKey returns what repeated checks have in common, and whether the event is part of one.
 func repetitionKey(e Event) (string, bool) {
 	switch {
 	case e.Type == StillUnknown:

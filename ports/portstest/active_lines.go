@@ -37,7 +37,8 @@ func ActiveLines(t *testing.T, open func(t *testing.T) ports.ActiveLines) {
 		require.NoError(t, a.Done(t.Context(), freshness.Customers, Line(1), after(500)))
 		require.Empty(t, due(t, a, freshness.Customers, after(499), after(0), 5))
 		see(t, a, after(500), after(0), Line(1))
-		require.NotEmpty(t, due(t, a, freshness.Customers, after(500), after(0), 5), "seeing it again made it neither earlier nor later")
+		require.NotEmpty(t, due(t, a, freshness.Customers, after(500), after(0), 5),
+			"seeing it again made it neither earlier nor later")
 	})
 	t.Run("the longest due first, no more than asked for", func(t *testing.T) {
 		t.Parallel()
@@ -49,7 +50,7 @@ func ActiveLines(t *testing.T, open func(t *testing.T) ports.ActiveLines) {
 		require.ElementsMatch(t, []line.Number{Line(4), Line(3)}, first)
 		require.Len(t, due(t, a, freshness.Customers, after(10), after(0), 9), 3)
 	})
-	t.Run("who was not here of late is left out, and forgotten", func(t *testing.T) {
+	t.Run("inactive lines are left out, and deleted", func(t *testing.T) {
 		t.Parallel()
 		a := open(t)
 		see(t, a, after(0), after(0), Line(1), Line(2), Line(3))
@@ -82,11 +83,11 @@ func ActiveLines(t *testing.T, open func(t *testing.T) ports.ActiveLines) {
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
-				mine, err := a.Due(t.Context(), freshness.Customers, after(1), after(0), lease, 10)
+				own, err := a.Due(t.Context(), freshness.Customers, after(1), after(0), lease, 10)
 				mu.Lock()
 				defer mu.Unlock()
 				if err == nil {
-					got = append(got, mine...)
+					got = append(got, own...)
 				}
 			})
 		}

@@ -11,14 +11,14 @@ import (
 	"phonebill/ports"
 )
 
-// Alerts is the suite of ports.Alerts. Told says how many alerts of a kind a person could have heard.
-func Alerts(t *testing.T, open func(t *testing.T) (alerts ports.Alerts, told func(alert.Kind) int)) {
+// Alerts is the suite of ports.Alerts. received returns how many alerts of a kind a person could have received.
+func Alerts(t *testing.T, open func(t *testing.T) (alerts ports.Alerts, received func(alert.Kind) int)) {
 	t.Helper()
-	t.Run("everything is told, also for a caller who has left", func(t *testing.T) {
+	t.Run("every alert is raised, also for a caller that has gone", func(t *testing.T) {
 		t.Parallel()
-		alerts, told := open(t)
-		gone, leave := context.WithCancel(t.Context())
-		leave()
+		alerts, received := open(t)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
@@ -27,8 +27,8 @@ func Alerts(t *testing.T, open func(t *testing.T) (alerts ports.Alerts, told fun
 		}
 		all.Wait()
 		alerts.Raise(t.Context(), alert.Alert{Kind: alert.LedgerAway})
-		require.Equal(t, 20, told(alert.OverQuota))
-		require.Equal(t, 1, told(alert.LedgerAway))
-		require.Zero(t, told(alert.LedgerBack))
+		require.Equal(t, 20, received(alert.OverQuota))
+		require.Equal(t, 1, received(alert.LedgerAway))
+		require.Zero(t, received(alert.LedgerBack))
 	})
 }

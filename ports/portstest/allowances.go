@@ -63,7 +63,8 @@ func Allowances(t *testing.T, open func(t *testing.T, allowed quota.Allowance) (
 		t.Parallel()
 		one, other := open(t, quota.Allowance{{Calls: 1, Per: time.Second}})
 		require.NoError(t, one.Spend(t.Context(), owner))
-		require.Eventually(t, func() bool { return other.Spend(t.Context(), owner) == nil }, 20*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return other.Spend(t.Context(), owner) == nil }, 20*time.Second,
+			10*time.Millisecond)
 	})
 	t.Run("of parallel calls no more are counted than allowed", func(t *testing.T) {
 		t.Parallel()

@@ -52,7 +52,11 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 			_, err = users.ByLogin(t.Context(), typed)
 			requireFault(t, fault.UserNotFound, err)
 		}
-		_, err = users.Change(t.Context(), want.UserID, func(u auth.User) (auth.User, error) { u.Status = auth.Inactive; return u, nil })
+		_, err = users.Change(t.Context(), want.UserID,
+			func(u auth.User) (auth.User, error) {
+				u.Status = auth.Inactive
+				return u, nil
+			})
 		require.NoError(t, err)
 		got, err := users.ByLogin(t.Context(), "HONG1234")
 		require.NoError(t, err)
@@ -71,7 +75,8 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 				}
 			}
 			all.Go(func() {
-				switch err := users.Create(t.Context(), auth.User{UserID: auth.UserID(spelled), Status: auth.Active, CreatedAt: start}); {
+				switch err := users.Create(t.Context(), auth.User{UserID: auth.UserID(spelled), Status: auth.Active,
+					CreatedAt: start}); {
 				case err == nil:
 					stored.Add(1)
 				case errors.Is(err, fault.New(fault.StateConflict)):
@@ -97,7 +102,7 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		got.Roles = want.Roles
 		require.Equal(t, want, got)
 	})
-	t.Run("of two administrators who step down at once one stays", func(t *testing.T) {
+	t.Run("of two administrators stepping down at once one stays", func(t *testing.T) {
 		t.Parallel()
 		const tries = 10
 		users := open(t)
@@ -182,14 +187,15 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		}
 		change(func(u *auth.User) { u.PasswordHash = personal.NewSecret("$argon2id$two"); user.Version = 2 })
 		change(func(u *auth.User) {
-			u.Status, u.Name, u.Lines, u.Roles = auth.Inactive, personal.NewName("홍길순"), []line.Number{Line(3)}, []auth.Role{auth.Operator}
+			u.Status, u.Name, u.Lines, u.Roles = auth.Inactive, personal.NewName("홍길순"), []line.Number{Line(3)},
+				[]auth.Role{auth.Operator}
 			u.Grants = []auth.Grant{{Permission: auth.Operations, GrantedBy: "admin", GrantedAt: after(1)}}
 			u.Phone, u.Email, u.CustomerID = Line(3), personal.NewEmail("other@example.com"), "C-0003"
 			user.Version, user.Epoch = 3, 1
 		})
 		change(func(*auth.User) {}) // nothing changed: no new version
 	})
-	t.Run("a refused change stores nothing, and nobody is invented", func(t *testing.T) {
+	t.Run("a refused change stores nothing, and makes no account", func(t *testing.T) {
 		t.Parallel()
 		users, user := open(t), Owner()
 		require.NoError(t, users.Create(t.Context(), user))
@@ -202,7 +208,7 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		got, err := users.ByID(t.Context(), user.UserID)
 		require.NoError(t, err)
 		require.Equal(t, user, got)
-		_, err = users.Change(t.Context(), "nobody", func(u auth.User) (auth.User, error) { return u, nil })
+		_, err = users.Change(t.Context(), "unknown1", func(u auth.User) (auth.User, error) { return u, nil })
 		requireFault(t, fault.UserNotFound, err)
 	})
 	t.Run("the order of lines is kept: the first is the default", func(t *testing.T) {
@@ -217,7 +223,7 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		require.NoError(t, err)
 		require.Equal(t, user.Lines, got.Lines)
 	})
-	t.Run("login time and hash change alone, and nobody is invented", func(t *testing.T) {
+	t.Run("login time and hash change alone, and make no account", func(t *testing.T) {
 		t.Parallel()
 		users, user := open(t), Owner()
 		require.NoError(t, users.Create(t.Context(), user))
@@ -227,16 +233,17 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		require.NoError(t, err)
 		user.LastLoginAt, user.PasswordHash = after(1), personal.NewSecret("new")
 		require.Equal(t, user, got)
-		require.NoError(t, users.Rehash(t.Context(), user.UserID, personal.NewSecret("before a change"), personal.NewSecret("old")))
+		require.NoError(t, users.Rehash(t.Context(), user.UserID, personal.NewSecret("before a change"),
+			personal.NewSecret("old")))
 		got, err = users.ByID(t.Context(), user.UserID)
 		require.NoError(t, err)
 		require.Equal(t, user, got, "a late rehash does not undo a change of password")
-		require.NoError(t, users.RecordLogin(t.Context(), "nobody", after(1)))
-		require.NoError(t, users.Rehash(t.Context(), "nobody", personal.NewSecret(""), personal.NewSecret("x")))
-		_, err = users.ByID(t.Context(), "nobody")
+		require.NoError(t, users.RecordLogin(t.Context(), "unknown1", after(1)))
+		require.NoError(t, users.Rehash(t.Context(), "unknown1", personal.NewSecret(""), personal.NewSecret("x")))
+		_, err = users.ByID(t.Context(), "unknown1")
 		requireFault(t, fault.UserNotFound, err)
 	})
-	t.Run("what was answered is the caller's own", func(t *testing.T) {
+	t.Run("a returned account is the caller's own copy", func(t *testing.T) {
 		t.Parallel()
 		users, user := open(t), Owner()
 		require.NoError(t, users.Create(t.Context(), user))
@@ -309,7 +316,7 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 			require.Equal(t, session(n), got)
 		}
 	})
-	t.Run("change stores and answers what was decided, and Get sees it at once", func(t *testing.T) {
+	t.Run("change stores and returns what was decided, and Get sees it at once", func(t *testing.T) {
 		t.Parallel()
 		sessions, want := open(t), session(1)
 		begin(t, sessions, want)
@@ -375,7 +382,8 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 		require.Empty(t, begin(t, sessions, nth(51)), "an ended one does not count")
 		_, err = sessions.Get(t.Context(), numbered(1)) // a copy may be cached now
 		require.NoError(t, err)
-		require.Equal(t, []auth.Revocation{{SessionID: numbered(1), At: after(52), Why: auth.EndedByNewerDevice}}, begin(t, sessions, nth(52)))
+		require.Equal(t, []auth.Revocation{{SessionID: numbered(1), At: after(52), Why: auth.EndedByNewerDevice}},
+			begin(t, sessions, nth(52)))
 		got, err := sessions.Get(t.Context(), numbered(1))
 		require.NoError(t, err)
 		require.Equal(t, after(52), got.RevokedAt)
@@ -387,7 +395,7 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 		live, err = sessions.Live(t.Context(), Owner().UserID, policy, after(51).Add(policy.IdleAuto))
 		require.NoError(t, err)
 		require.Equal(t, []auth.Session{nth(52)}, live, "idle ones are not live")
-		live, err = sessions.Live(t.Context(), "nobody", policy, after(53))
+		live, err = sessions.Live(t.Context(), "unknown1", policy, after(53))
 		require.NoError(t, err)
 		require.Empty(t, live)
 	})
@@ -397,7 +405,8 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 		var all sync.WaitGroup
 		for n := range 30 {
 			all.Go(func() {
-				_, err := sessions.Create(t.Context(), policy.NewSession(numbered(n), Owner().UserID, true, auth.Client{}, after(n)), policy)
+				_, err := sessions.Create(t.Context(), policy.NewSession(numbered(n), Owner().UserID, true, auth.Client{},
+					after(n)), policy)
 				noError(t, err)
 			})
 		}
@@ -417,7 +426,8 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 		ended, err := sessions.EndAll(t.Context(), Owner().UserID, numbered(3), after(1))
 		require.NoError(t, err)
 		require.ElementsMatch(t, []auth.Revocation{
-			{SessionID: numbered(1), At: after(1)}, {SessionID: numbered(2), At: after(1)}, {SessionID: numbered(4), At: after(1)},
+			{SessionID: numbered(1), At: after(1)}, {SessionID: numbered(2), At: after(1)},
+			{SessionID: numbered(4), At: after(1)},
 		}, ended)
 		for n := 1; n <= 4; n++ {
 			got, err := sessions.Get(t.Context(), numbered(n))
@@ -450,13 +460,13 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 			s.ExpiresAt = after(10 - n)
 			begin(t, sessions, s)
 		}
-		for _, want := range []struct{ swept, left int }{{2, 2}, {1, 1}, {0, 1}} {
+		for _, want := range []struct{ swept, remaining int }{{2, 2}, {1, 1}, {0, 1}} {
 			swept, err := sessions.Sweep(t.Context(), after(9), 2)
 			require.NoError(t, err)
 			require.Equal(t, want.swept, swept)
 			live, err := sessions.Live(t.Context(), Owner().UserID, auth.DefaultSessions(), start)
 			require.NoError(t, err)
-			require.Len(t, live, want.left)
+			require.Len(t, live, want.remaining)
 			require.Contains(t, live, first)
 		}
 	})
@@ -493,19 +503,20 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 	})
 }
 
-// LoginHistory is the suite of ports.LoginHistory. Count says how many events are stored.
+// LoginHistory is the suite of ports.LoginHistory. count returns how many events are stored.
 func LoginHistory(t *testing.T, open func(t *testing.T) (history ports.LoginHistory, count func() int)) {
 	t.Helper()
 	t.Run("every event is kept", func(t *testing.T) {
 		t.Parallel()
 		history, count := open(t)
-		kinds := []auth.LoginEventType{auth.EventLogin, auth.EventAutoLogin, auth.EventLogout, auth.EventLocked, auth.EventRefreshReused}
+		kinds := []auth.LoginEventType{auth.EventLogin, auth.EventAutoLogin, auth.EventLogout, auth.EventLocked,
+			auth.EventRefreshReused}
 		var all sync.WaitGroup
 		for n := range 40 {
 			all.Go(func() {
 				e := auth.LoginEvent{
-					ID: numbered(n), UserID: auth.UserID(fmt.Sprintf("user%d", n)), Known: n%2 == 0, Type: kinds[n%len(kinds)], Success: n%3 == 0,
-					Client: auth.Client{IP: "203.0.113.9", UserAgent: "앱"}, At: after(n),
+					ID: numbered(n), UserID: auth.UserID(fmt.Sprintf("user%d", n)), Known: n%2 == 0, Type: kinds[n%len(kinds)],
+					Success: n%3 == 0, Client: auth.Client{IP: "203.0.113.9", UserAgent: "앱"}, At: after(n),
 				}
 				if !e.Success {
 					e.Reason = string(fault.WrongCredentials)

@@ -28,10 +28,11 @@ type Registry struct {
 	Transfers ports.LineTransfers
 }
 
-// person is the n-th of many accounts.
+// person returns the n-th of many accounts.
 func person(n int) auth.User {
 	u := Owner()
-	u.UserID, u.CustomerID, u.Lines = auth.UserID(fmt.Sprintf("user%02d", n)), fmt.Sprintf("c-%d", n/2), []line.Number{Line(n)}
+	u.UserID, u.CustomerID, u.Lines = auth.UserID(fmt.Sprintf("user%02d", n)), fmt.Sprintf("c-%d", n/2),
+		[]line.Number{Line(n)}
 	u.Grants = u.Grants[:1]
 	return u
 }
@@ -61,13 +62,14 @@ func Accounts(t *testing.T, open func(t *testing.T) Registry) {
 			f    auth.AccountFilter
 			want []auth.UserID
 		}{
-			"all":                   {auth.AccountFilter{}, []auth.UserID{"user00", "user01", "user02", "user03", "user04", "user05"}},
+			"all": {auth.AccountFilter{}, []auth.UserID{"user00", "user01", "user02", "user03", "user04",
+				"user05"}},
 			"id":                    {auth.AccountFilter{UserID: "user02"}, []auth.UserID{"user02"}},
 			"id, other case":        {auth.AccountFilter{UserID: "USER02"}, []auth.UserID{"user02"}},
 			"id, other customer":    {auth.AccountFilter{UserID: "user02", CustomerID: "c-0"}, []auth.UserID{}},
-			"id, his line":          {auth.AccountFilter{UserID: "user02", Line: Line(2)}, []auth.UserID{"user02"}},
+			"id, its line":          {auth.AccountFilter{UserID: "user02", Line: Line(2)}, []auth.UserID{"user02"}},
 			"id, other line":        {auth.AccountFilter{UserID: "user02", Line: Line(3)}, []auth.UserID{}},
-			"unknown id":            {auth.AccountFilter{UserID: "nobody"}, []auth.UserID{}},
+			"unknown id":            {auth.AccountFilter{UserID: "unknown1"}, []auth.UserID{}},
 			"customer":              {auth.AccountFilter{CustomerID: "c-1"}, []auth.UserID{"user02", "user03"}},
 			"customer and status":   {auth.AccountFilter{CustomerID: "c-1", Status: auth.Suspended}, []auth.UserID{"user03"}},
 			"line":                  {auth.AccountFilter{Line: Line(4)}, []auth.UserID{"user04"}},
@@ -75,7 +77,7 @@ func Accounts(t *testing.T, open func(t *testing.T) Registry) {
 			"line and status":       {auth.AccountFilter{Line: Line(3), Status: auth.Suspended}, []auth.UserID{"user03"}},
 			"line and other status": {auth.AccountFilter{Line: Line(4), Status: auth.Suspended}, []auth.UserID{}},
 			"status":                {auth.AccountFilter{Status: auth.Suspended}, []auth.UserID{"user03"}},
-			"nobody is locked":      {auth.AccountFilter{Status: auth.LockedOut}, []auth.UserID{}},
+			"none is locked":        {auth.AccountFilter{Status: auth.LockedOut}, []auth.UserID{}},
 		} {
 			c.f.Now, c.f.Page, c.f.Size = start, 1, 10
 			found, total, err := r.Accounts.Search(t.Context(), c.f)
@@ -124,11 +126,11 @@ func Accounts(t *testing.T, open func(t *testing.T) Registry) {
 		require.Empty(t, search(start.Add(policy.LockFor), ""))
 		byID, _, err := r.Accounts.Search(t.Context(), auth.AccountFilter{UserID: "user01", Now: start, Page: 1, Size: 1})
 		require.NoError(t, err)
-		require.Equal(t, start.Add(policy.LockFor), byID[0].LockedUntil, "every search tells of locks")
+		require.Equal(t, start.Add(policy.LockFor), byID[0].LockedUntil, "every search shows locks")
 	})
 }
 
-// AccountIntake is the suite of ports.AccountIntake.
+// AccountImport is the suite of ports.AccountImport.
 func AccountImport(t *testing.T, open func(t *testing.T) Registry) {
 	t.Helper()
 	t.Run("new accounts are stored whole, known ones left alone", func(t *testing.T) {
@@ -171,7 +173,7 @@ func AccountImport(t *testing.T, open func(t *testing.T) Registry) {
 		require.NoError(t, err)
 		require.True(t, got.InitialPassword)
 	})
-	t.Run("who holds lines is told, and no load takes a held line", func(t *testing.T) {
+	t.Run("the holders of lines are found, and no import takes a held line", func(t *testing.T) {
 		t.Parallel()
 		r := open(t)
 		require.NoError(t, r.Users.Create(t.Context(), person(1)))
@@ -232,7 +234,7 @@ func LoginRecords(t *testing.T, open func(t *testing.T) Registry) {
 			require.Equal(t, 7, total)
 			require.Equal(t, part, got)
 		}
-		got, total, err := r.Records.Page(t.Context(), "nobody", 1, 3)
+		got, total, err := r.Records.Page(t.Context(), "unknown1", 1, 3)
 		require.NoError(t, err)
 		require.Empty(t, got)
 		require.Zero(t, total)
@@ -264,8 +266,10 @@ func LoginRecords(t *testing.T, open func(t *testing.T) Registry) {
 		t.Parallel()
 		r := open(t)
 		for n, e := range []auth.LoginEvent{
-			{UserID: "hong1234", Type: auth.EventUnlocked, At: after(0)}, {UserID: "hong1234", Type: auth.EventUnlocked, At: after(5)},
-			{UserID: "hong1234", Type: auth.EventLogin, At: after(6)}, {UserID: "hong1234", Type: auth.EventUnlocked, At: after(7)},
+			{UserID: "hong1234", Type: auth.EventUnlocked, At: after(0)}, {UserID: "hong1234", Type: auth.EventUnlocked,
+				At: after(5)},
+			{UserID: "hong1234", Type: auth.EventLogin, At: after(6)}, {UserID: "hong1234", Type: auth.EventUnlocked,
+				At: after(7)},
 			{UserID: "other123", Type: auth.EventUnlocked, At: after(7)},
 		} {
 			e.ID = numbered(n)
@@ -358,7 +362,7 @@ func LineTransfers(t *testing.T, open func(t *testing.T) Registry) {
 		held, err := r.Transfers.Propose(t.Context(), Line(1), wish(1, "user02", "ops"))
 		require.NoError(t, err)
 		refusal := fault.New(fault.PermissionDenied)
-		look := func(x auth.LineTransfer, concerned []ports.AccountChange) (auth.LineTransfer, error) {
+		decide := func(x auth.LineTransfer, concerned []ports.AccountChange) (auth.LineTransfer, error) {
 			require.Equal(t, held, x)
 			require.Len(t, concerned, 2)
 			require.Equal(t, []line.Number{Line(1)}, concerned[0].Before.Lines)
@@ -366,7 +370,7 @@ func LineTransfers(t *testing.T, open func(t *testing.T) Registry) {
 			require.Equal(t, []line.Number{Line(2), Line(1)}, concerned[1].After.Lines)
 			return x, refusal
 		}
-		_, _, err = r.Transfers.Confirm(t.Context(), held.ID, look)
+		_, _, err = r.Transfers.Confirm(t.Context(), held.ID, decide)
 		requireFault(t, fault.PermissionDenied, err)
 		unchanged, err := r.Users.ByID(t.Context(), "user01")
 		require.NoError(t, err)
@@ -412,7 +416,7 @@ func LineTransfers(t *testing.T, open func(t *testing.T) Registry) {
 		_, _, err = r.Transfers.Confirm(t.Context(), held.ID, agree)
 		require.Equal(t, "LINE_RELEASED", fault.From(err).Details()["reason"])
 	})
-	t.Run("of many who want one line at once one gets it", func(t *testing.T) {
+	t.Run("of many at once one gets the line", func(t *testing.T) {
 		t.Parallel()
 		r := open(t)
 		const many = 8
@@ -435,7 +439,10 @@ func LineTransfers(t *testing.T, open func(t *testing.T) Registry) {
 		}
 		for n := range many {
 			all.Go(func() {
-				_, err := r.Users.Change(t.Context(), person(n).UserID, func(u auth.User) (auth.User, error) { return u.WithLine(Line(50)), nil })
+				_, err := r.Users.Change(t.Context(), person(n).UserID,
+					func(u auth.User) (auth.User, error) {
+						return u.WithLine(Line(50)), nil
+					})
 				count(err)
 			})
 			all.Go(func() {
@@ -458,7 +465,7 @@ func LineTransfers(t *testing.T, open func(t *testing.T) Registry) {
 // ExactSearches is the suite of ports.ExactSearches.
 func ExactSearches(t *testing.T, open func(t *testing.T) ports.ExactSearches) {
 	t.Helper()
-	t.Run("so many within the time, per person", func(t *testing.T) {
+	t.Run("a limited number within the time, per person", func(t *testing.T) {
 		t.Parallel()
 		s := open(t)
 		take := func(person string, at int) (bool, time.Duration) {

@@ -17,7 +17,7 @@ import (
 	"phonebill/ports"
 )
 
-// hong is the counter of an id, tablet that of one of its devices.
+// hong returns the counter of an id, tablet that of one of its devices.
 func hong() auth.Subject   { return auth.Subject{UserID: "hong1234"} }
 func tablet() auth.Subject { return auth.Subject{UserID: "hong1234", Device: numbered(7)} }
 
@@ -47,11 +47,12 @@ func requireAttempts(t *testing.T, guesses ports.Guesses, s auth.Subject, want a
 func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
 	t.Helper()
 	policy := auth.DefaultLockout()
-	t.Run("any walk goes as the policy says", func(t *testing.T) {
+	t.Run("any sequence follows the policy", func(t *testing.T) {
 		t.Parallel()
 		guesses := open(t)
 		for seed := range uint64(8) {
-			walk(t, guesses, auth.Subject{UserID: auth.UserID("walker-" + string('a'+rune(seed)))}, rand.New(rand.NewPCG(seed, 42)))
+			walk(t, guesses, auth.Subject{UserID: auth.UserID("walker-" + string('a'+rune(seed)))},
+				rand.New(rand.NewPCG(seed, 42)))
 		}
 	})
 	t.Run("ids and devices share no counter, in another case neither, and unknown ones have none", func(t *testing.T) {
@@ -87,11 +88,11 @@ func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
 		require.False(t, failed(t, guesses, hong(), end))
 		requireAttempts(t, guesses, hong(), auth.Attempts{Failures: 1})
 	})
-	t.Run("an unlock clears the id and all its devices, nobody else's, and keeps what is being judged", func(t *testing.T) {
+	t.Run("an unlock clears the id and its devices, no other's, and keeps what is being judged", func(t *testing.T) {
 		t.Parallel()
 		guesses := open(t)
 		other := auth.Subject{UserID: "kim12345"}
-		require.NoError(t, guesses.Clear(t.Context(), "nobody"))
+		require.NoError(t, guesses.Clear(t.Context(), "unknown1"))
 		for range policy.Failures {
 			for _, s := range []auth.Subject{hong(), tablet(), other} {
 				failed(t, guesses, s, start)
@@ -142,7 +143,7 @@ func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
 		})
 		requireAttempts(t, guesses, hong(), auth.Attempts{})
 	})
-	t.Run("who waits too long, or hangs up, is asked to come again and has made no guess", func(t *testing.T) {
+	t.Run("a caller that waits too long, or hangs up, has made no guess", func(t *testing.T) {
 		t.Parallel()
 		guesses := open(t)
 		for range policy.Failures {
@@ -152,14 +153,14 @@ func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
 		defer cancel()
 		parallel(2, func() {
 			_, err := guesses.Take(ctx, hong(), start)
-			code := fault.From(err).Code() // the second when ctx ended in the middle of a look
+			code := fault.From(err).Code() // the second when ctx ended in the middle of a query
 			if code != fault.RateLimitExceeded && code != fault.ServiceUnavailable || fault.From(err).RetryAfter() <= 0 {
 				t.Errorf("answered %v", err)
 			}
 		})
 		requireAttempts(t, guesses, hong(), auth.Attempts{Pending: policy.Failures, PendingUntil: start.Add(policy.Judging)})
 	})
-	t.Run("the sweep forgets what nobody needs, a few at a time", func(t *testing.T) {
+	t.Run("the sweep deletes what is not needed, a few at a time", func(t *testing.T) {
 		t.Parallel()
 		guesses := open(t)
 		day := start.Add(24 * time.Hour)
@@ -219,7 +220,8 @@ func walk(t *testing.T, guesses ports.Guesses, s auth.Subject, random *rand.Rand
 }
 
 func judge(
-	t *testing.T, guesses ports.Guesses, policy auth.LockoutPolicy, a auth.Attempts, s auth.Subject, g auth.Guess, at time.Time, what int,
+	t *testing.T, guesses ports.Guesses, policy auth.LockoutPolicy, a auth.Attempts, s auth.Subject, g auth.Guess,
+	at time.Time, what int,
 ) auth.Attempts {
 	t.Helper()
 	switch what {
@@ -261,7 +263,7 @@ func Devices(t *testing.T, devices ports.Devices) {
 	require.Equal(t, cookie.Tag, devices.Mint(hong, numbered(8)).Tag)
 	require.NotEqual(t, cookie.Tag, devices.Mint(kim, numbered(7)).Tag)
 	_, ok = devices.Read(kim, cookie.Value)
-	require.False(t, ok, "somebody else's cookie")
+	require.False(t, ok, "another user's cookie")
 	require.True(t, devices.Names(hong.UserID, cookie.Value))
 	require.False(t, devices.Names(kim.UserID, cookie.Value))
 	require.True(t, devices.Names("HONG1234", cookie.Value), "the case of an id makes no difference")
@@ -273,7 +275,7 @@ func Devices(t *testing.T, devices ports.Devices) {
 		_, ok = devices.Read(hong, personal.NewSecret(bad))
 		require.False(t, ok, bad)
 		if devices.Names(kim.UserID, personal.NewSecret(bad)) {
-			require.Fail(t, "names somebody", bad)
+			require.Fail(t, "names a user", bad)
 		}
 	}
 }

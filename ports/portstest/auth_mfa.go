@@ -79,7 +79,8 @@ func SecondFactors(t *testing.T, open func(t *testing.T) (ports.SecondFactors, p
 			require.Equal(t, want, got)
 		}
 		requireFault(t, fault.StateConflict, factors.Confirm(t.Context(), user, confirmed, codes))
-		fresh := auth.TOTP{Secret: personal.NewSecret("MFRGGZDFMZTWQ2LK"), CreatedAt: after(4), ConfirmedAt: after(5), LastStep: 90}
+		fresh := auth.TOTP{Secret: personal.NewSecret("MFRGGZDFMZTWQ2LK"), CreatedAt: after(4), ConfirmedAt: after(5),
+			LastStep: 90}
 		spare := personal.NewSecret("uvwxy-z2345")
 		require.NoError(t, factors.Confirm(t.Context(), user, fresh, []personal.Secret{spare}))
 		got, err := factors.Get(t.Context(), user)
@@ -110,7 +111,7 @@ func SecondFactors(t *testing.T, open func(t *testing.T) (ports.SecondFactors, p
 			require.Equal(t, want, used)
 		}
 	})
-	t.Run("nobody becomes staff while his factor goes", func(t *testing.T) {
+	t.Run("no account becomes staff while its factor is removed", func(t *testing.T) {
 		t.Parallel()
 		for range 10 {
 			factors, users := open(t)
@@ -147,16 +148,20 @@ func SecondFactors(t *testing.T, open func(t *testing.T) (ports.SecondFactors, p
 		t.Parallel()
 		factors, _ := open(t)
 		enrol(t, factors)
-		require.EqualValues(t, 0, times(t, func() (bool, error) { return factors.Accept(t.Context(), user, 100) }), "confirming used it")
+		require.EqualValues(t, 0, times(t, func() (bool, error) { return factors.Accept(t.Context(), user, 100) }),
+			"confirming used it")
 		require.EqualValues(t, 1, times(t, func() (bool, error) { return factors.Accept(t.Context(), user, 102) }))
 		require.EqualValues(t, 0, times(t, func() (bool, error) { return factors.Accept(t.Context(), user, 101) }))
-		require.EqualValues(t, 1, times(t, func() (bool, error) { return factors.UseRecoveryCode(t.Context(), user, codes[0], after(4)) }))
+		require.EqualValues(t, 1, times(t, func() (bool, error) {
+			return factors.UseRecoveryCode(t.Context(), user, codes[0],
+				after(4))
+		}))
 		for _, wrong := range []personal.Secret{codes[0], personal.NewSecret(""), personal.NewSecret("zzzzz-zzzzz")} {
 			used, err := factors.UseRecoveryCode(t.Context(), user, wrong, after(4))
 			require.NoError(t, err)
 			require.False(t, used)
 		}
-		used, err := factors.UseRecoveryCode(t.Context(), "nobody", codes[1], after(4))
+		used, err := factors.UseRecoveryCode(t.Context(), "unknown1", codes[1], after(4))
 		require.NoError(t, err)
 		require.False(t, used, "codes belong to one account")
 		used, err = factors.UseRecoveryCode(t.Context(), user, codes[1], after(4))
@@ -183,8 +188,10 @@ func times(t *testing.T, try func() (bool, error)) int64 {
 	return n.Load()
 }
 
-// OneTimeCodes is the suite of ports.OneTimeCodes; codeAt answers what an authenticator app would show.
-func OneTimeCodes(t *testing.T, codes ports.OneTimeCodes, codeAt func(secret personal.Secret, step int64) personal.Secret) {
+// OneTimeCodes is the suite of ports.OneTimeCodes; codeAt returns what an authenticator app would show.
+func OneTimeCodes(
+	t *testing.T, codes ports.OneTimeCodes, codeAt func(secret personal.Secret, step int64) personal.Secret,
+) {
 	t.Helper()
 	secret := codes.NewSecret()
 	require.NotEqual(t, secret, codes.NewSecret())

@@ -16,17 +16,18 @@ import (
 	"phonebill/ports"
 )
 
-// RevocationFeed is the suite of ports.RevocationFeed over the stores it tells of, which are empty and know each other's accounts.
+// RevocationFeed is the suite of ports.RevocationFeed over the stores that it reads, which are empty and know each
+// other's accounts.
 func RevocationFeed(
 	t *testing.T, open func(t *testing.T) (ports.Users, ports.Sessions, ports.SigningKeys, ports.RevocationFeed),
 ) {
 	t.Helper()
 	ask := func(t *testing.T, feed ports.RevocationFeed, at time.Time) (auth.Feed, map[any]int) {
 		t.Helper()
-		told, err := feed.Since(t.Context(), at)
+		received, err := feed.Since(t.Context(), at)
 		require.NoError(t, err)
 		epochs := map[any]int{} // of sessions -1
-		for _, r := range told.Revocations {
+		for _, r := range received.Revocations {
 			require.False(t, r.At.Before(at))
 			if r.UserID != "" {
 				require.True(t, r.SessionID.IsZero())
@@ -35,10 +36,10 @@ func RevocationFeed(
 			}
 			epochs[r.SessionID] = -1
 		}
-		require.Len(t, epochs, len(told.Revocations), "each once")
-		return told, epochs
+		require.Len(t, epochs, len(received.Revocations), "each once")
+		return received, epochs
 	}
-	t.Run("it tells which sessions ended and whose rights changed, by its own clock", func(t *testing.T) {
+	t.Run("it lists ended sessions and changed rights, by its own clock", func(t *testing.T) {
 		t.Parallel()
 		users, sessions, _, feed := open(t)
 		require.NoError(t, users.Create(t.Context(), Owner()))
@@ -47,58 +48,70 @@ func RevocationFeed(
 		for n := 1; n <= 4; n++ {
 			begin(t, sessions, session(n))
 		}
-		none, told := ask(t, feed, time.Time{})
-		require.Empty(t, told)
+		none, received := ask(t, feed, time.Time{})
+		require.Empty(t, received)
 		require.False(t, none.AsOf.IsZero())
 
-		revoke := func(s auth.Session) auth.Session { return s.RevokeFor(auth.EndedByLogout, after(1)) } // by a clock that is months off
+		// by a clock that is months off
+		revoke := func(s auth.Session) auth.Session { return s.RevokeFor(auth.EndedByLogout, after(1)) }
 		_, err := sessions.Change(t.Context(), numbered(1), revoke)
 		require.NoError(t, err)
-		first, told := ask(t, feed, none.AsOf)
-		require.Equal(t, map[any]int{numbered(1): -1}, told)
+		first, received := ask(t, feed, none.AsOf)
+		require.Equal(t, map[any]int{numbered(1): -1}, received)
 		require.Equal(t, auth.EndedByLogout, first.Revocations[0].Why)
 		require.False(t, first.AsOf.Before(none.AsOf))
 
-		_, err = sessions.Create(t.Context(), policy.NewSession(numbered(6), Owner().UserID, false, auth.Client{}, after(2)), policy)
+		_, err = sessions.Create(t.Context(), policy.NewSession(numbered(6), Owner().UserID, false, auth.Client{}, after(2)),
+			policy)
 		require.NoError(t, err) // the cap is not reached: numbered(1) has ended
-		_, err = sessions.Create(t.Context(), policy.NewSession(numbered(7), Owner().UserID, false, auth.Client{}, after(2)), policy)
+		_, err = sessions.Create(t.Context(), policy.NewSession(numbered(7), Owner().UserID, false, auth.Client{}, after(2)),
+			policy)
 		require.NoError(t, err)
-		_, told = ask(t, feed, none.AsOf)
-		require.Equal(t, map[any]int{numbered(1): -1, numbered(2): -1}, told, "the oldest ended")
+		_, received = ask(t, feed, none.AsOf)
+		require.Equal(t, map[any]int{numbered(1): -1, numbered(2): -1}, received, "the oldest ended")
 		_, err = sessions.EndAll(t.Context(), Owner().UserID, numbered(4), after(3))
 		require.NoError(t, err)
 		for range 2 {
-			_, err = users.Change(t.Context(), Owner().UserID, func(u auth.User) (auth.User, error) { u.CustomerID += "x"; return u, nil })
+			_, err = users.Change(t.Context(), Owner().UserID,
+				func(u auth.User) (auth.User, error) {
+					u.CustomerID += "x"
+					return u, nil
+				})
 			require.NoError(t, err)
 		}
-		_, err = users.Change(t.Context(), Owner().UserID, func(u auth.User) (auth.User, error) { u.Phone = Line(4); return u, nil })
+		_, err = users.Change(t.Context(), Owner().UserID, func(u auth.User) (auth.User, error) {
+			u.Phone = Line(4)
+			return u,
+				nil
+		})
 		require.NoError(t, err)
 		all := map[any]int{
 			numbered(1): -1, numbered(2): -1, numbered(3): -1, numbered(6): -1, numbered(7): -1, Owner().UserID: 2,
 		}
-		_, told = ask(t, feed, none.AsOf)
-		require.Equal(t, all, told)
-		_, err = sessions.Change(t.Context(), numbered(1), func(s auth.Session) auth.Session { s.LastSeenAt = after(9); return s })
+		_, received = ask(t, feed, none.AsOf)
+		require.Equal(t, all, received)
+		_, err = sessions.Change(t.Context(), numbered(1),
+			func(s auth.Session) auth.Session { s.LastSeenAt = after(9); return s })
 		require.NoError(t, err)
-		last, told := ask(t, feed, time.Time{})
-		require.Equal(t, all, told, "the zero time asks for everything")
-		_, told = ask(t, feed, last.AsOf.Add(time.Hour))
-		require.Empty(t, told)
+		last, received := ask(t, feed, time.Time{})
+		require.Equal(t, all, received, "the zero time asks for everything")
+		_, received = ask(t, feed, last.AsOf.Add(time.Hour))
+		require.Empty(t, received)
 	})
 	t.Run("it names the signing keys that are good", func(t *testing.T) {
 		t.Parallel()
 		_, _, keys, feed := open(t)
-		told, _ := ask(t, feed, time.Time{})
-		require.Equal(t, []string{}, told.KeyIDs)
-		begun := told.AsOf.Add(-time.Hour)
+		received, _ := ask(t, feed, time.Time{})
+		require.Equal(t, []string{}, received.KeyIDs)
+		begun := received.AsOf.Add(-time.Hour)
 		require.NoError(t, keys.AddFirst(t.Context(), auth.SigningKey{KeyID: "old", CreatedAt: begun, ActiveAt: begun}))
-		next := told.AsOf.Add(time.Hour)
+		next := received.AsOf.Add(time.Hour)
 		require.NoError(t, keys.AddNext(t.Context(), auth.SigningKey{KeyID: "next", CreatedAt: begun, ActiveAt: next}, "old"))
-		told, _ = ask(t, feed, time.Time{})
-		require.Equal(t, []string{"next", "old"}, told.KeyIDs)
+		received, _ = ask(t, feed, time.Time{})
+		require.Equal(t, []string{"next", "old"}, received.KeyIDs)
 		require.NoError(t, keys.Retire(t.Context(), "old", begun))
-		told, _ = ask(t, feed, time.Time{})
-		require.Equal(t, []string{"next"}, told.KeyIDs)
+		received, _ = ask(t, feed, time.Time{})
+		require.Equal(t, []string{"next"}, received.KeyIDs)
 	})
 }
 
@@ -130,7 +143,8 @@ func SigningKeys(t *testing.T, open func(t *testing.T) ports.SigningKeys) {
 		require.NoError(t, err)
 		require.Len(t, held, 1)
 		require.Contains(t, offered, held[0])
-		require.NoError(t, keys.AddFirst(t.Context(), auth.SigningKey{KeyID: "late", CreatedAt: after(99), ActiveAt: after(99)}))
+		require.NoError(t, keys.AddFirst(t.Context(), auth.SigningKey{KeyID: "late", CreatedAt: after(99),
+			ActiveAt: after(99)}))
 		again, err := keys.List(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, held, again)
@@ -140,7 +154,8 @@ func SigningKeys(t *testing.T, open func(t *testing.T) ports.SigningKeys) {
 		keys := open(t)
 		key := func(n int) auth.SigningKey {
 			return auth.SigningKey{
-				KeyID: fmt.Sprint("key-", n), Seed: personal.NewSecret(string([]byte{0, byte(n)})), CreatedAt: after(n), ActiveAt: after(10 * n),
+				KeyID: fmt.Sprint("key-", n), Seed: personal.NewSecret(string([]byte{0, byte(n)})), CreatedAt: after(n),
+				ActiveAt: after(10 * n),
 			}
 		}
 		requireFault(t, fault.StateConflict, keys.AddNext(t.Context(), key(2), "key-1"))
@@ -176,7 +191,8 @@ func SigningKeys(t *testing.T, open func(t *testing.T) ports.SigningKeys) {
 		t.Parallel()
 		keys := open(t)
 		requireFault(t, fault.ResourceNotFound, keys.Retire(t.Context(), "key-1", after(1)))
-		require.NoError(t, keys.AddFirst(t.Context(), auth.SigningKey{KeyID: "key-1", Seed: personal.NewSecret("s"), CreatedAt: start}))
+		require.NoError(t, keys.AddFirst(t.Context(), auth.SigningKey{KeyID: "key-1", Seed: personal.NewSecret("s"),
+			CreatedAt: start}))
 		require.NoError(t, keys.Retire(t.Context(), "key-1", after(5)))
 		require.NoError(t, keys.Retire(t.Context(), "key-1", after(9)))
 		held, err := keys.List(t.Context())

@@ -11,7 +11,8 @@ import (
 	"phonebill/ports"
 )
 
-// RaisedEpochs is the suite of ports.RaisedEpochs, with the epochs it tells of. open also answers the vault that names their lines.
+// RaisedEpochs is the suite of ports.RaisedEpochs, with the epochs that it lists. open also returns the vault that
+// indexes their lines.
 func RaisedEpochs(t *testing.T, open func(t *testing.T) (ports.Epochs, ports.RaisedEpochs, ports.Vault)) {
 	t.Helper()
 	index := func(v ports.Vault, n line.Number) string { return string(v.Index(ports.LineIndex, n.Digits())) }
@@ -19,37 +20,37 @@ func RaisedEpochs(t *testing.T, open func(t *testing.T) (ports.Epochs, ports.Rai
 		t.Helper()
 		raised, asOf, err := feed.Raised(t.Context(), since)
 		require.NoError(t, err)
-		told := map[string]time.Time{}
+		received := map[string]time.Time{}
 		for _, r := range raised {
-			told[string(r.Line)] = r.Epoch
+			received[string(r.Line)] = r.Epoch
 		}
-		require.Len(t, told, len(raised), "a line once")
-		return told, asOf
+		require.Len(t, received, len(raised), "a line once")
+		return received, asOf
 	}
-	t.Run("what was raised since is told, with its newest epoch, and not for ever", func(t *testing.T) {
+	t.Run("what was raised since is listed, with its newest epoch, and not for ever", func(t *testing.T) {
 		t.Parallel()
 		epochs, feed, vault := open(t)
-		told, asOf := ask(t, feed, time.Time{})
-		require.Empty(t, told)
+		received, asOf := ask(t, feed, time.Time{})
+		require.Empty(t, received)
 		for n, epoch := range []time.Time{after(2), after(3), after(1)} {
 			require.NoError(t, epochs.Raise(t.Context(), Line(1), epoch))
-			told, _ = ask(t, feed, asOf)
-			require.Len(t, told, 1)
-			require.True(t, told[index(vault, Line(1))].Equal(after(min(n+2, 3))), "an epoch only rises")
+			received, _ = ask(t, feed, asOf)
+			require.Len(t, received, 1)
+			require.True(t, received[index(vault, Line(1))].Equal(after(min(n+2, 3))), "an epoch only rises")
 		}
 		require.Eventually(t, func() bool {
-			told, asOf = ask(t, feed, asOf)
-			return len(told) == 0
+			received, asOf = ask(t, feed, asOf)
+			return len(received) == 0
 		}, 10*time.Second, time.Millisecond)
 		require.NoError(t, epochs.Raise(t.Context(), Line(1), after(2)))
 		require.NoError(t, epochs.Raise(t.Context(), Line(2), after(2)))
-		told, _ = ask(t, feed, asOf)
-		require.Len(t, told, 1, "what raises nothing is not told")
-		require.True(t, told[index(vault, Line(2))].Equal(after(2)))
-		told, _ = ask(t, feed, time.Time{})
-		require.Len(t, told, 2, "who comes later is told all")
+		received, _ = ask(t, feed, asOf)
+		require.Len(t, received, 1, "what raises nothing is not listed")
+		require.True(t, received[index(vault, Line(2))].Equal(after(2)))
+		received, _ = ask(t, feed, time.Time{})
+		require.Len(t, received, 2, "a later caller gets all")
 	})
-	t.Run("who asks again and again misses nothing", func(t *testing.T) {
+	t.Run("repeated calls miss nothing", func(t *testing.T) {
 		t.Parallel()
 		epochs, feed, vault := open(t)
 		const raisers, each = 4, 25
@@ -66,8 +67,8 @@ func RaisedEpochs(t *testing.T, open func(t *testing.T) (ports.Epochs, ports.Rai
 		go func() { all.Wait(); close(raised) }()
 		var since time.Time
 		pull := func() {
-			told, asOf := ask(t, feed, since)
-			for n, epoch := range told {
+			received, asOf := ask(t, feed, since)
+			for n, epoch := range received {
 				known[n] = epoch
 			}
 			since = asOf

@@ -16,16 +16,17 @@ import (
 	"phonebill/ports"
 )
 
-// use is the key's use for the n-th request.
+// use returns the key's use for the n-th request.
 func use(key string, n int) request.KeyUse {
 	k, err := request.ParseKey(key)
 	if err != nil {
 		panic(err)
 	}
-	return request.KeyUse{User: Owner().UserID, Key: k, Payload: request.PayloadOf(key), Request: numbered(n), At: after(n)}
+	return request.KeyUse{User: Owner().UserID, Key: k, Payload: request.PayloadOf(key), Request: numbered(n),
+		At: after(n)}
 }
 
-// unlike is a first use as one sees it who asks for something else.
+// unlike returns the first use of a key as a request with another payload sees it.
 func unlike(first request.KeyUse) request.KeyUse {
 	first.Payload = request.Payload{}
 	return first
@@ -49,7 +50,7 @@ func IdempotencyKeys(t *testing.T, open func(t *testing.T) ports.IdempotencyKeys
 		require.Equal(t, unlike(first), claim(again, long, id.ID{}))
 		require.Equal(t, use("k-2", 2), claim(use("k-2", 2), long, id.ID{}), "another key")
 		other := again
-		other.User = "somebody"
+		other.User = "stranger"
 		require.Equal(t, other, claim(other, long, id.ID{}), "another user")
 		require.Equal(t, unlike(first), claim(again, long, numbered(7)), "not instead of another request")
 		require.Equal(t, again, claim(again, long, numbered(1)), "instead of the first")
@@ -70,7 +71,7 @@ func IdempotencyKeys(t *testing.T, open func(t *testing.T) ports.IdempotencyKeys
 		require.NoError(t, keys.Release(t.Context(), other))
 		require.Equal(t, first, claim(other), "it stands for another request")
 		stranger := first
-		stranger.User = "somebody"
+		stranger.User = "stranger"
 		require.NoError(t, keys.Release(t.Context(), stranger))
 		require.Equal(t, first, claim(other), "it is another user's")
 		require.NoError(t, keys.Release(t.Context(), first))

@@ -14,7 +14,9 @@ import (
 )
 
 // DeliveredInquiries is the suite of what ports.Inquiries and ports.Outbox owe each other, two faces of the same rows.
-func DeliveredInquiries(t *testing.T, open func(t *testing.T) (ports.Inquiries, ports.InquiryBatches, ports.Outbox[ports.BillResult])) {
+func DeliveredInquiries(
+	t *testing.T, open func(t *testing.T) (ports.Inquiries, ports.InquiryBatches, ports.Outbox[ports.BillResult]),
+) {
 	t.Helper()
 	for name, end := range map[string]func(t *testing.T, outbox ports.Outbox[ports.BillResult]){
 		"handed out": func(t *testing.T, outbox ports.Outbox[ports.BillResult]) { t.Helper(); handedOut(t, outbox) },
@@ -31,22 +33,23 @@ func DeliveredInquiries(t *testing.T, open func(t *testing.T) (ports.Inquiries, 
 			worked := q.Fail(fault.BillNotFound, after(70))
 			require.NoError(t, inquiries.Save(t.Context(), worked))
 			end(t, outbox)
-			told := q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, freshness.FromStale, after(4))
-			require.NoError(t, batches.AddAll(t.Context(), []bill.Inquiry{told}))
-			require.NoError(t, inquiries.Add(t.Context(), told))
+			received := q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, freshness.FromStale,
+				after(4))
+			require.NoError(t, batches.AddAll(t.Context(), []bill.Inquiry{received}))
+			require.NoError(t, inquiries.Add(t.Context(), received))
 			got, err := inquiries.Get(t.Context(), q.ID)
 			require.NoError(t, err)
 			require.Equal(t, worked, got)
 		})
 	}
-	t.Run("an answer that nobody was told gives way, and the other one is delivered", func(t *testing.T) {
+	t.Run("an undelivered result is replaced, and the new one is delivered", func(t *testing.T) {
 		t.Parallel()
 		inquiries, _, outbox := open(t)
 		q := inquiry(1, Line(1))
 		require.NoError(t, inquiries.Add(t.Context(), q))
 		require.NoError(t, inquiries.Save(t.Context(), q.Fail(fault.BillNotFound, after(70))))
-		told := q.Fail(fault.ServiceUnavailable, after(4))
-		require.NoError(t, inquiries.Add(t.Context(), told))
+		received := q.Fail(fault.ServiceUnavailable, after(4))
+		require.NoError(t, inquiries.Add(t.Context(), received))
 		require.Equal(t, fault.ServiceUnavailable, handedOut(t, outbox)[0].Body.Inquiry.FailureCode)
 	})
 }

@@ -27,7 +27,7 @@ func noticeID(n product.Notice) id.ID { return n.Order.ID }
 // Notices is the suite of ports.Notices.
 func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)) {
 	t.Helper()
-	t.Run("what ends is to be told, however it ends", func(t *testing.T) {
+	t.Run("every order that ends has a notice", func(t *testing.T) {
 		t.Parallel()
 		notices, orders := open(t)
 		done := ended(t, orders, 1, 103, product.Completed)
@@ -47,9 +47,9 @@ func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)
 		last := claim(200, 10)
 		require.Equal(t, []product.Notice{{Order: done, Lease: after(210)}}, last)
 		require.Empty(t, claim(209, 10), "leased")
-		require.Len(t, claim(210, 10), 3, "who claimed them has died")
+		require.Len(t, claim(210, 10), 3, "their worker has died")
 	})
-	t.Run("told once, and a late worker changes nothing", func(t *testing.T) {
+	t.Run("notified once, and a late worker changes nothing", func(t *testing.T) {
 		t.Parallel()
 		notices, orders := open(t)
 		ended(t, orders, 1, 100, product.Completed)
@@ -69,7 +69,7 @@ func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)
 		require.NoError(t, err)
 		require.Empty(t, claimed)
 	})
-	t.Run("what failed is told later", func(t *testing.T) {
+	t.Run("a failed notice is tried later", func(t *testing.T) {
 		t.Parallel()
 		notices, orders := open(t)
 		ended(t, orders, 1, 100, product.Rejected)
@@ -90,7 +90,10 @@ func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)
 		for n := range 30 {
 			ended(t, orders, n, 100, product.Completed)
 		}
-		seen := claimAll(t, 30, func() ([]product.Notice, error) { return notices.Claim(t.Context(), after(200), time.Hour, 4) }, noticeID)
+		seen := claimAll(t, 30, func() ([]product.Notice, error) {
+			return notices.Claim(t.Context(), after(200), time.Hour,
+				4)
+		}, noticeID)
 		require.Len(t, seen, 30)
 		for _, times := range seen {
 			require.Equal(t, 1, times)
@@ -98,20 +101,20 @@ func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)
 	})
 }
 
-// Notifier is the suite of ports.Notifier. Told says how often a customer could have heard of an order.
-func Notifier(t *testing.T, open func(t *testing.T) (notifier ports.Notifier, told func(order id.ID) int)) {
+// Notifier is the suite of ports.Notifier. received returns how often a customer could have been notified of an order.
+func Notifier(t *testing.T, open func(t *testing.T) (notifier ports.Notifier, received func(order id.ID) int)) {
 	t.Helper()
-	t.Run("every end is told, and told again when asked again", func(t *testing.T) {
+	t.Run("every end is notified, again on a second call", func(t *testing.T) {
 		t.Parallel()
-		notifier, told := open(t)
+		notifier, received := open(t)
 		for n, state := range []product.State{product.Completed, product.Rejected, product.Cancelled} {
 			o := order(n, Line(n))
 			o.State, o.ProcessedAt = state, after(n)
 			require.NoError(t, notifier.ChangeEnded(context.Background(), o))
-			require.Equal(t, 1, told(o.ID))
+			require.Equal(t, 1, received(o.ID))
 			require.NoError(t, notifier.ChangeEnded(context.Background(), o))
-			require.Equal(t, 2, told(o.ID))
+			require.Equal(t, 2, received(o.ID))
 		}
-		require.Zero(t, told(numbered(9)))
+		require.Zero(t, received(numbered(9)))
 	})
 }

@@ -18,15 +18,16 @@ type InstanceKind int
 
 // The kinds, in the order in which the instances are configured.
 const (
-	WellInstance     InstanceKind = iota // answers the status
-	EmptyInstance                        // answers the zero status but for the service's name
+	WellInstance     InstanceKind = iota // returns the status
+	EmptyInstance                        // returns the zero status but for the service's name
 	RefusingInstance                     // wants another token
 	StrangeInstance                      // is something else
-	HangingInstance                      // never answers
-	DeadInstance                         // nobody listens
+	HangingInstance                      // never responds
+	DeadInstance                         // nothing listens
 )
 
-// Instances is the suite of ports.Instances. open configures one instance of each kind, in order, all of the status's service.
+// Instances is the suite of ports.Instances. open configures one instance of each kind, in order, all of the status's
+// service.
 func Instances(t *testing.T, open func(t *testing.T, well operations.Status) ports.Instances) {
 	t.Helper()
 	status := operations.Status{
@@ -63,7 +64,7 @@ func Instances(t *testing.T, open func(t *testing.T, well operations.Status) por
 		clear(all.All())
 		require.Equal(t, configured, all.All(), "the list is the caller's own")
 	})
-	t.Run("everything is told", func(t *testing.T) {
+	t.Run("the whole status is returned", func(t *testing.T) {
 		t.Parallel()
 		got, err := ask(WellInstance)
 		require.NoError(t, err)
@@ -75,19 +76,19 @@ func Instances(t *testing.T, open func(t *testing.T, well operations.Status) por
 		require.NoError(t, err)
 		require.Equal(t, operations.Status{Service: status.Service}, got)
 	})
-	t.Run("who refuses us", func(t *testing.T) {
+	t.Run("refusing", func(t *testing.T) {
 		t.Parallel()
 		_, err := ask(RefusingInstance)
 		require.ErrorIs(t, err, ports.ErrRefused)
 	})
-	t.Run("who is something else", func(t *testing.T) {
+	t.Run("another program", func(t *testing.T) {
 		t.Parallel()
 		_, err := ask(StrangeInstance)
 		require.ErrorIs(t, err, ports.ErrBadAnswer)
 	})
-	t.Run("who is dead, or not configured", func(t *testing.T) {
+	t.Run("down, or not configured", func(t *testing.T) {
 		t.Parallel()
-		for _, i := range []operations.Instance{configured[DeadInstance], {Service: status.Service, Name: "nobody:1"}} {
+		for _, i := range []operations.Instance{configured[DeadInstance], {Service: status.Service, Name: "nothing:1"}} {
 			_, err := all.Status(t.Context(), i)
 			require.Error(t, err)
 			require.NotErrorIs(t, err, ports.ErrRefused)
@@ -95,7 +96,7 @@ func Instances(t *testing.T, open func(t *testing.T, well operations.Status) por
 			require.NotErrorIs(t, err, context.DeadlineExceeded)
 		}
 	})
-	t.Run("who hangs is left when the caller's time is over", func(t *testing.T) {
+	t.Run("a hanging instance costs the caller's timeout", func(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()

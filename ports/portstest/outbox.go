@@ -16,40 +16,44 @@ import (
 	"phonebill/ports"
 )
 
-// Mailbag is an outbox under test and a way to put results into it.
+// OutboxFixture is an outbox under test and a way to put results into it.
 type OutboxFixture[T any] struct {
 	Outbox ports.Outbox[T]
-	// Final stores the result numbered n of a line, final at that moment, and answers its id and the body that is to be told.
+	// Final stores the result numbered n of a line, final at that moment, and returns its id and the body to deliver.
 	Final func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, T)
 	// LineOf returns the line that a body is about, which is what the events of these outboxes are ordered by.
 	LineOf func(T) line.Number
 }
 
-// BillMail puts completed inquiries into the outbox.
-func BillOutbox(outbox ports.Outbox[ports.BillResult], bills ports.Bills, inquiries ports.Inquiries) OutboxFixture[ports.BillResult] {
-	return OutboxFixture[ports.BillResult]{outbox, func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, ports.BillResult) {
-		t.Helper()
-		c := bill.Copy{Version: numbered(1000 + n), Bill: Bill(of), AsOf: at}
-		noError(t, bills.Put(t.Context(), c))
-		q := inquiry(n, of)
-		q.NextAttemptAt = time.Time{}
-		q = q.Complete(c, freshness.FromKOS, at)
-		noError(t, inquiries.Add(t.Context(), q))
-		return q.ID, ports.BillResult{Inquiry: q, Bill: &c.Bill}
-	}, func(r ports.BillResult) line.Number { return r.Inquiry.Line }}
+// BillOutbox puts completed inquiries into the outbox.
+func BillOutbox(
+	outbox ports.Outbox[ports.BillResult], bills ports.Bills, inquiries ports.Inquiries,
+) OutboxFixture[ports.BillResult] {
+	return OutboxFixture[ports.BillResult]{outbox,
+		func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, ports.BillResult) {
+			t.Helper()
+			c := bill.Copy{Version: numbered(1000 + n), Bill: Bill(of), AsOf: at}
+			noError(t, bills.Put(t.Context(), c))
+			q := inquiry(n, of)
+			q.NextAttemptAt = time.Time{}
+			q = q.Complete(c, freshness.FromKOS, at)
+			noError(t, inquiries.Add(t.Context(), q))
+			return q.ID, ports.BillResult{Inquiry: q, Bill: &c.Bill}
+		}, func(r ports.BillResult) line.Number { return r.Inquiry.Line }}
 }
 
-// ChangeMail puts completed orders into the outbox.
+// ChangeOutbox puts completed orders into the outbox.
 func ChangeOutbox(outbox ports.Outbox[ports.ChangeResult], orders ports.Orders) OutboxFixture[ports.ChangeResult] {
-	return OutboxFixture[ports.ChangeResult]{outbox, func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, ports.ChangeResult) {
-		t.Helper()
-		o := order(n, of)
-		noError(t, orders.Add(t.Context(), o, unkeyed))
-		o = done(o, at)
-		o, err := orders.Save(t.Context(), o, at)
-		noError(t, err)
-		return o.ID, ports.ChangeResult{Order: o}
-	}, func(r ports.ChangeResult) line.Number { return r.Order.Line }}
+	return OutboxFixture[ports.ChangeResult]{outbox,
+		func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, ports.ChangeResult) {
+			t.Helper()
+			o := order(n, of)
+			noError(t, orders.Add(t.Context(), o, unkeyed))
+			o = done(o, at)
+			o, err := orders.Save(t.Context(), o, at)
+			noError(t, err)
+			return o.ID, ports.ChangeResult{Order: o}
+		}, func(r ports.ChangeResult) line.Number { return r.Order.Line }}
 }
 
 var (
@@ -71,7 +75,7 @@ func delivered[T any](items ...delivery.Item[T]) (out []delivery.AttemptResult) 
 	return out
 }
 
-// told are the ids and numbers of a line's events.
+// sequenceOf returns the ids of a line's events by their sequence numbers.
 func sequenceOf[T any](items []delivery.Item[T]) map[int64]id.ID {
 	out := map[int64]id.ID{}
 	for _, i := range items {
@@ -107,7 +111,7 @@ func claim[T any](t *testing.T, bag OutboxFixture[T], at time.Time) map[line.Num
 // Outbox is the suite of ports.Outbox.
 func Outbox[T any](t *testing.T, open func(t *testing.T) OutboxFixture[T]) {
 	t.Helper()
-	t.Run("an event tells its result, leased", func(t *testing.T) {
+	t.Run("an event has its result, leased", func(t *testing.T) {
 		t.Parallel()
 		bag := open(t)
 		require.Empty(t, claim(t, bag, after(100)))
@@ -120,7 +124,8 @@ func Outbox[T any](t *testing.T, open func(t *testing.T) OutboxFixture[T]) {
 		require.Equal(t, []delivery.Item[T]{want}, first)
 		require.Empty(t, claim(t, bag, after(14)), "leased")
 		want.Fence = 2
-		require.Equal(t, []delivery.Item[T]{want}, claim(t, bag, after(15))[Line(1)], "not settled in time: the same number, a new fence")
+		require.Equal(t, []delivery.Item[T]{want}, claim(t, bag, after(15))[Line(1)],
+			"not settled in time: the same number, a new fence")
 	})
 	t.Run("a line is leased as a whole, its oldest events first, whatever else comes", func(t *testing.T) {
 		t.Parallel()
@@ -171,7 +176,7 @@ func Outbox[T any](t *testing.T, open func(t *testing.T) OutboxFixture[T]) {
 			as(items[0], refused, delivery.Parked, time.Time{}), as(items[1], notAttempted, delivery.Pending, after(11))))
 		require.Equal(t, map[int64]id.ID{2: numbered(2), 3: numbered(3)}, sequenceOf(claim(t, bag, after(11))[Line(1)]))
 	})
-	t.Run("who comes late settles nothing, and nobody else suffers from it", func(t *testing.T) {
+	t.Run("a late worker settles nothing, and disturbs no other", func(t *testing.T) {
 		t.Parallel()
 		bag := open(t)
 		bag.Final(t, 1, Line(1), after(1))
@@ -180,7 +185,8 @@ func Outbox[T any](t *testing.T, open func(t *testing.T) OutboxFixture[T]) {
 		current := claim(t, bag, after(20))
 		ghost := late
 		ghost.ID = numbered(77)
-		requireFault(t, fault.StateConflict, bag.Outbox.Settle(t.Context(), after(21), delivered(late, current[Line(2)][0], ghost)...))
+		requireFault(t, fault.StateConflict, bag.Outbox.Settle(t.Context(), after(21),
+			delivered(late, current[Line(2)][0], ghost)...))
 		requireFault(t, fault.StateConflict, bag.Outbox.Settle(t.Context(), after(21), delivered(current[Line(2)][0])...))
 		require.NoError(t, bag.Outbox.Settle(t.Context(), after(21), delivered(current[Line(1)]...)...))
 		require.Empty(t, claim(t, bag, after(100)))
@@ -241,11 +247,13 @@ func deliveries[T any](t *testing.T, open func(t *testing.T) OutboxFixture[T]) {
 		require.Len(t, page, 2)
 		require.Equal(t, []id.ID{numbered(3), numbered(2)}, []id.ID{page[0].ID, page[1].ID}, "newest first")
 		require.Equal(t, delivery.Listed{
-			ID: numbered(2), Kind: page[1].Kind, Line: Line(1).String(), State: delivery.Delivered, Sequence: 2, Attempts: 1, FinalAt: after(2),
-			DeliveredAt: after(800), Last: []delivery.AttemptRecord{{At: after(800), State: delivery.Delivered, Note: "200"}},
+			ID: numbered(2), Kind: page[1].Kind, Line: Line(1).String(), State: delivery.Delivered, Sequence: 2, Attempts: 1,
+			FinalAt: after(2), DeliveredAt: after(800), Last: []delivery.AttemptRecord{{At: after(800),
+				State: delivery.Delivered, Note: "200"}},
 		}, page[1])
 		require.Equal(t, delivery.Listed{
-			ID: numbered(3), Kind: page[0].Kind, Line: Line(1).String(), State: delivery.Pending, FinalAt: after(3), NextAt: after(3),
+			ID: numbered(3), Kind: page[0].Kind, Line: Line(1).String(), State: delivery.Pending, FinalAt: after(3),
+			NextAt: after(3),
 		}, page[0])
 		page, total = list(t, bag, delivery.Filter{State: delivery.Parked, Page: 1, Size: 10})
 		require.Equal(t, 1, total)
@@ -262,7 +270,7 @@ func deliveries[T any](t *testing.T, open func(t *testing.T) OutboxFixture[T]) {
 		require.Empty(t, page)
 		require.Zero(t, total)
 	})
-	t.Run("a settled event can be told again, under its number", func(t *testing.T) {
+	t.Run("a settled event can be replayed, under its number", func(t *testing.T) {
 		t.Parallel()
 		bag := open(t)
 		box, ok := bag.Outbox.(ports.Deliveries)
@@ -299,7 +307,7 @@ func parallelClaims[T any](t *testing.T, bag OutboxFixture[T]) {
 	var mu sync.Mutex
 	out := map[string]bool{}
 	numbers := map[line.Number][]int64{}
-	left := lines * each
+	remaining := lines * each
 	var all sync.WaitGroup
 	for l := range lines {
 		all.Go(func() {
@@ -326,13 +334,13 @@ func parallelClaims[T any](t *testing.T, bag OutboxFixture[T]) {
 		for _, b := range batches {
 			mu.Lock()
 			delete(out, b[0].Subject)
-			left -= len(b)
+			remaining -= len(b)
 			mu.Unlock()
 			noError(t, bag.Outbox.Settle(t.Context(), after(1), delivered(b...)...))
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		return left > 0
+		return remaining > 0
 	}
 	deadline := t.Context().Done()
 	for range claimers {

@@ -50,7 +50,11 @@ func nothing(context.Context, product.Order) error { return nil }
 func ParkedOrders(t *testing.T, open func(t *testing.T) Parking) {
 	t.Helper()
 	t.Run("parked orders are listed, oldest first", func(t *testing.T) { t.Parallel(); parkedList(t, open(t)) })
-	t.Run("one proposes, another confirms, and it is done", func(t *testing.T) { t.Parallel(); parkedResolved(t, open(t)) })
+	t.Run("one proposes, another confirms, and it is done", func(t *testing.T) {
+		t.Parallel()
+		parkedResolved(t,
+			open(t))
+	})
 	t.Run("a proposal alone changes nothing", func(t *testing.T) { t.Parallel(); parkedProposals(t, open(t)) })
 	t.Run("what is asked again may be parked again", func(t *testing.T) { t.Parallel(); parkedAgain(t, open(t)) })
 	t.Run("before it is done", func(t *testing.T) { t.Parallel(); parkedBeforeDone(t, open(t)) })
@@ -75,8 +79,9 @@ func parkedList(t *testing.T, p Parking) {
 	require.Len(t, page, 1)
 	require.False(t, page[0].ParkedAt.IsZero())
 	require.Equal(t, product.ParkedOrder{
-		ID: o.ID, TransactionID: o.TransactionID, Line: Line(3).String(), From: o.From, To: o.To, EffectiveDate: o.EffectiveDate,
-		RequestedAt: o.RequestedAt, ParkedAt: page[0].ParkedAt, Sends: 2, Reconciles: 9, KOSOrder: "KOS-7",
+		ID: o.ID, TransactionID: o.TransactionID, Line: Line(3).String(), From: o.From, To: o.To,
+		EffectiveDate: o.EffectiveDate, RequestedAt: o.RequestedAt, ParkedAt: page[0].ParkedAt, Sends: 2, Reconciles: 9,
+		KOSOrder: "KOS-7",
 		Proposal: resolution("kim", product.OutcomeFailed, 100),
 	}, page[0])
 	page, _, err = p.Parked.List(t.Context(), 1, 2)
@@ -114,9 +119,9 @@ func parkedResolved(t *testing.T, p Parking) {
 			requireFault(t, fault.StateConflict, err)
 		}
 	}
-	told, err := p.Outbox.Claim(t.Context(), after(1000), time.Minute, 10, 10)
+	received, err := p.Outbox.Claim(t.Context(), after(1000), time.Minute, 10, 10)
 	require.NoError(t, err)
-	require.Len(t, told, 2, "what is final is due for the AP server")
+	require.Len(t, received, 2, "what is final is due for the AP server")
 	due, err := p.Orders.Claim(t.Context(), product.Begun, after(199), time.Minute, 10)
 	require.NoError(t, err)
 	require.Empty(t, due)
@@ -150,10 +155,10 @@ func parkedProposals(t *testing.T, p Parking) {
 	proposed(resolution("kim", done, 1))
 	_, err = resolve(resolution("kim", done, 2))
 	requireFault(t, fault.StateConflict, err)
-	proposed(resolution("kim", failed, 3)) // he corrects himself
+	proposed(resolution("kim", failed, 3)) // a correction
 	proposed(resolution("lee", done, 4))   // another opinion
 	proposed(resolution("kim", failed, 5)) // no end of it
-	late := resolution("lee", failed, 5)   // the same word, a day too late
+	late := resolution("lee", failed, 5)   // the same decision, a day too late
 	late.At = late.At.Add(24 * time.Hour)
 	proposed(late)
 	got, err := p.Orders.Get(t.Context(), o.ID)
@@ -218,7 +223,8 @@ func parkedAtOnce(t *testing.T, p Parking) {
 	var all sync.WaitGroup
 	for n := range 12 {
 		all.Go(func() {
-			verdict, err := p.Parked.Resolve(t.Context(), o.ID, resolution(string(rune('a'+n)), product.OutcomeCompleted, 100), nothing)
+			verdict, err := p.Parked.Resolve(t.Context(), o.ID, resolution(string(rune('a'+n)), product.OutcomeCompleted, 100),
+				nothing)
 			switch {
 			case errors.Is(err, fault.New(fault.StateConflict)):
 				refused.Add(1)

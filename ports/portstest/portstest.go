@@ -1,8 +1,9 @@
-// Package portstest holds one contract suite per port: the comments of package ports as tests. Each suite runs against the fake in
-// adapters/memory, against the real adapter and against every decorator, so that whatever the verbs were tested on behaves like
-// what they run on.
+// Package portstest holds one contract suite per port: the comments of package ports as tests. Each suite runs against
+// the fake in adapters/memory, against the real adapter and against every decorator, so that what the verbs were tested
+// on behaves like what they run on.
 //
-// A suite calls open for each of its tests; open answers an empty store, which nobody else uses, and registers its own clean-up.
+// A suite calls open for each of its tests; open returns an empty store, which no other test uses, and registers its
+// own clean-up.
 package portstest
 
 import (
@@ -30,7 +31,7 @@ var start = time.Date(2026, 3, 2, 3, 4, 5, 123456000, time.UTC)
 // after is n seconds after start.
 func after(n int) time.Time { return start.Add(time.Duration(n) * time.Second) }
 
-// numbered is the n-th id: later numbers sort later, like UUIDv7.
+// numbered returns the n-th id: later numbers sort later, like UUIDv7.
 func numbered(n int) id.ID {
 	var out id.ID
 	binary.BigEndian.PutUint32(out[:4], 0x019c0000)
@@ -39,7 +40,7 @@ func numbered(n int) id.ID {
 	return out
 }
 
-// Line is the n-th line number of the suites.
+// Line returns the n-th line number of the suites.
 func Line(n int) line.Number {
 	parsed, err := line.Parse(fmt.Sprintf("010%08d", 10000000+n))
 	if err != nil {
@@ -48,7 +49,7 @@ func Line(n int) line.Number {
 	return parsed
 }
 
-// Owner is the account whose sessions the suites make: stores that know accounts must know it.
+// Owner returns the account whose sessions the suites make: stores that know accounts must know it.
 func Owner() auth.User {
 	return auth.User{
 		UserID: "hong1234", PasswordHash: personal.NewSecret("$argon2id$one"), Name: personal.NewName("홍길동"), Phone: Line(1),
@@ -62,16 +63,17 @@ func Owner() auth.User {
 	}
 }
 
-// Month is the billing month of the suites.
+// Month returns the billing month of the suites.
 func Month() calendar.Month { return calendar.MonthOf(start) }
 
-// Bill is a bill with every field set.
+// Bill returns a bill with every field set.
 func Bill(n line.Number) bill.Bill {
 	minutes, count, data, monthly := 320, 12, 51200, money.Won(25000)
 	return bill.Bill{
-		Line: n, Month: Month(), ProductCode: "5GX_PREMIUM", ProductName: "5G 프리미엄 플랜", ContractInfo: "24개월 약정 (2025-01-01 ~ 2026-12-31)",
-		Contract: &bill.Contract{Months: new(24), Start: Month().Add(-14).First(), End: Month().Add(9).First()},
-		Total:    89000, Charges: []bill.Item{{Name: "월정액", Amount: new(money.Won(95000))}},
+		Line: n, Month: Month(), ProductCode: "5GX_PREMIUM", ProductName: "5G 프리미엄 플랜",
+		ContractInfo: "24개월 약정 (2025-01-01 ~ 2026-12-31)", Contract: &bill.Contract{Months: new(24),
+			Start: Month().Add(-14).First(), End: Month().Add(9).First()},
+		Total: 89000, Charges: []bill.Item{{Name: "월정액", Amount: new(money.Won(95000))}},
 		Discounts: []bill.Item{{Name: "선택약정할인", Amount: new(money.Won(6000))}},
 		Usage: bill.Usage{
 			Voice: "320분", SMS: "12건", Data: "50GB", VoiceMinutes: &minutes, SMSCount: &count, DataMegabytes: &data,
@@ -86,7 +88,8 @@ func Bill(n line.Number) bill.Bill {
 
 // BillCopies are copies with everything in them and with nothing that may be missing.
 func BillCopies() []bill.Copy {
-	bare := bill.Bill{Line: Line(2), Month: Month(), ProductCode: "LTE_BASIC", Total: -500, Payment: bill.Payment{Status: bill.Paid}}
+	bare := bill.Bill{Line: Line(2), Month: Month(), ProductCode: "LTE_BASIC", Total: -500,
+		Payment: bill.Payment{Status: bill.Paid}}
 	partly := bare
 	partly.Line, partly.Contract = Line(4), &bill.Contract{Start: Month().First()}
 	partly.Charges, partly.Discounts = []bill.Item{{Name: "월정액"}}, []bill.Item{}
@@ -102,7 +105,7 @@ func BillCopies() []bill.Copy {
 	}
 }
 
-// Customer is a customer with every field set.
+// Customer returns a customer with every field set.
 func Customer(n line.Number) product.Customer {
 	return product.Customer{
 		CustomerID: "C-0001", Line: n, Name: personal.NewName("홍길동"), OperatorCode: "MVNO1", LineStatus: product.LineActive,
@@ -115,7 +118,8 @@ func Customer(n line.Number) product.Customer {
 			PlanCode: "LTE_BASIC", Plan: product.Plan{Code: "LTE_BASIC", SaleUnknown: true},
 			EffectiveDate: Month().Add(1).First(), TransactionID: numbered(77),
 		},
-		Contract: product.Contract{Date: Month().First(), TermEnd: Month().Add(24).First(), EarlyTerminationFee: new(money.Won(120000))},
+		Contract: product.Contract{Date: Month().First(), TermEnd: Month().Add(24).First(),
+			EarlyTerminationFee: new(money.Won(120000))},
 	}
 }
 
@@ -132,14 +136,15 @@ func CustomerCopies() []product.CustomerCopy {
 	}
 }
 
-// PlansCopies are a full and an empty list.
+// PlansCopies returns a full and an empty list.
 func PlansCopies() []product.PlansCopy {
 	return []product.PlansCopy{
 		{
 			AsOf: start,
 			Plans: []product.Plan{{
-				Code: "5GX_PREMIUM", Name: "5G 프리미엄 플랜", MonthlyFee: new(money.Won(89000)), DataAllowance: "무제한", VoiceAllowance: "무제한",
-				SMSAllowance: "기본 제공", NetworkType: "5G", Description: "최고의 5G", OnSale: true, OperatorCode: "MVNO1",
+				Code: "5GX_PREMIUM", Name: "5G 프리미엄 플랜", MonthlyFee: new(money.Won(89000)), DataAllowance: "무제한",
+				VoiceAllowance: "무제한", SMSAllowance: "기본 제공", NetworkType: "5G", Description: "최고의 5G", OnSale: true,
+				OperatorCode: "MVNO1",
 			}, {Code: "LTE_OLD", SaleUnknown: true}, {Code: "LTE_FREE", MonthlyFee: new(money.Won(0))}},
 		},
 		{AsOf: after(1)},
@@ -147,7 +152,7 @@ func PlansCopies() []product.PlansCopy {
 	}
 }
 
-// requireFault says that err is the fault of that code.
+// requireFault requires that err is the fault of that code.
 func requireFault(t *testing.T, code fault.Code, err error) {
 	t.Helper()
 	require.ErrorIs(t, err, fault.New(code))

@@ -19,23 +19,24 @@ import (
 	"phonebill/ports"
 )
 
-// order is the n-th order, just requested, leased until after(60+n).
+// order returns the n-th order, just requested, leased until after(60+n).
 func order(n int, of line.Number) product.Order {
 	return product.Order{
-		ID: numbered(n), TransactionID: numbered(5000 + n), UserID: Owner().UserID, CustomerID: "C-0001", Line: of, From: "5GX_PREMIUM",
-		To: "LTE_BASIC", Rule: product.FirstOfNextMonth, EffectiveDate: Month().Add(1).First(), State: product.Requested,
+		ID: numbered(n), TransactionID: numbered(5000 + n), UserID: Owner().UserID, CustomerID: "C-0001", Line: of,
+		From: "5GX_PREMIUM", To: "LTE_BASIC", Rule: product.FirstOfNextMonth, EffectiveDate: Month().Add(1).First(),
+		State:       product.Requested,
 		RequestedAt: after(n), NextAttemptAt: after(60 + n), TraceID: "4bf92f3577b34da6a3ce929d0e0e4736",
 	}
 }
 
-// done is an order that KOS has accepted.
+// done returns an order that KOS has accepted.
 func done(o product.Order, at time.Time) product.Order {
 	o.FromName, o.Target, o.Sends, o.State = "5G 프리미엄", ordered(), 1, product.Completed
 	o.ProcessedAt, o.ResultCode, o.ResultMessage, o.KOSOrder = at, "0000", product.ChangedMessage, "KOS-1"
 	return o
 }
 
-// ordered is the plan of done.
+// ordered returns the plan of done.
 func ordered() product.Plan {
 	return product.Plan{
 		Code: "LTE_BASIC", Name: "LTE 베이직", MonthlyFee: new(money.Won(39000)), DataAllowance: "20GB", VoiceAllowance: "무제한",
@@ -47,7 +48,7 @@ func ordered() product.Plan {
 // unkeyed is a request without an idempotency key.
 var unkeyed request.KeyUse
 
-// saved stores the order and answers it with its new version.
+// saved stores the order and returns it with its new version.
 func saved(t *testing.T, orders ports.Orders, o product.Order) product.Order {
 	t.Helper()
 	stored, err := orders.Save(t.Context(), o, after(1))
@@ -127,7 +128,8 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 		o.TransactionID, o.EffectiveDate, o.WaitingForKOS = numbered(9000), Month().Add(2).First(), true
 		o = saved(t, orders, o)
 		o.CheckedAt = after(70)
-		o.State, o.FromName, o.Target, o.Sends, o.Reconciles, o.NextAttemptAt = product.Unknown, "가", ordered(), 2, 3, after(77)
+		o.State, o.FromName, o.Target, o.Sends, o.Reconciles, o.NextAttemptAt = product.Unknown, "가", ordered(), 2, 3,
+			after(77)
 		old := o
 		o = saved(t, orders, o)
 		unsaved(t, orders, old)
@@ -139,7 +141,8 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 		require.Equal(t, o, got)
 		refused := o
 		refused.State, refused.ProcessedAt = product.Rejected, after(78)
-		refused.ResultCode, refused.ResultMessage, refused.FailureReason = "E103", product.ChangeFailed, product.RefusedUnpaid.Reason()
+		refused.ResultCode, refused.ResultMessage, refused.FailureReason = "E103", product.ChangeFailed,
+			product.RefusedUnpaid.Reason()
 		refused = saved(t, orders, refused)
 		unsaved(t, orders, done(refused, after(79)))
 		got, err = orders.Get(t.Context(), o.ID)
@@ -163,7 +166,7 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 			require.NoError(t, err)
 			return rows
 		}
-		require.Empty(t, claim(after(60)), "leased to who added it")
+		require.Empty(t, claim(after(60)), "leased to its creator")
 		first := claim(after(61))
 		require.Len(t, first, 1)
 		want := order(1, Line(1))
@@ -182,7 +185,8 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 		t.Parallel()
 		orders := open(t)
 		states := []product.State{
-			product.Requested, product.Validated, product.Dispatched, product.Unknown, product.Parked, product.Completed, product.Cancelled,
+			product.Requested, product.Validated, product.Dispatched, product.Unknown, product.Parked, product.Completed,
+			product.Cancelled,
 		}
 		for n, state := range states {
 			o := order(n, Line(n))
@@ -217,11 +221,19 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 			require.Equal(t, 1, times)
 		}
 	})
-	t.Run("an order is cancelled while KOS cannot have seen it", func(t *testing.T) { t.Parallel(); cancelledOrders(t, open(t)) })
+	t.Run("an order is cancelled while KOS cannot have seen it", func(t *testing.T) {
+		t.Parallel()
+		cancelledOrders(t,
+			open(t))
+	})
 	t.Run("a key stands for one order", func(t *testing.T) { t.Parallel(); keyedOrders(t, open(t)) })
 	t.Run("of many requests under a key one is the order", func(t *testing.T) { t.Parallel(); sameKeyAtOnce(t, open(t)) })
 	t.Run("completed orders of a line are known", func(t *testing.T) { t.Parallel(); completedOrders(t, open(t)) })
-	t.Run("history pages the user's own lines, newest first", func(t *testing.T) { t.Parallel(); orderHistory(t, open(t)) })
+	t.Run("history pages the user's own lines, newest first", func(t *testing.T) {
+		t.Parallel()
+		orderHistory(t,
+			open(t))
+	})
 }
 
 func orderID(o product.Order) id.ID { return o.ID }
@@ -242,7 +254,7 @@ func orderHistory(t *testing.T, orders ports.Orders) {
 	add(6, Line(1), at(after(5))) // asked at the same moment: the later id is shown first
 	add(7, Line(2), same)
 	add(8, Line(3), same)
-	add(9, Line(1), func(o *product.Order) { o.UserID = "somebody" })
+	add(9, Line(1), func(o *product.Order) { o.UserID = "stranger" })
 	add(10, Line(1), at(late))
 	add(11, Line(1), at(early))
 	add(12, Line(1), at(late.Add(time.Microsecond)))
@@ -255,15 +267,16 @@ func orderHistory(t *testing.T, orders ports.Orders) {
 		want   []int
 		total  int
 	}{
-		"all":         {all, []int{12, 10, 7, 6, 5, 4, 11, 13}, 8},
-		"one line":    {with(func(f *product.HistoryFilter) { f.Lines = f.Lines[1:] }), []int{7}, 1},
-		"no line":     {with(func(f *product.HistoryFilter) { f.Lines = nil }), nil, 0},
-		"other user":  {with(func(f *product.HistoryFilter) { f.UserID = "somebody" }), []int{9}, 1},
-		"one day":     {with(func(f *product.HistoryFilter) { f.From, f.To = day, day }), []int{10, 7, 6, 5, 4, 11}, 6},
-		"from":        {with(func(f *product.HistoryFilter) { f.From = day }), []int{12, 10, 7, 6, 5, 4, 11}, 7},
-		"to":          {with(func(f *product.HistoryFilter) { f.To = day }), []int{10, 7, 6, 5, 4, 11, 13}, 7},
-		"pending":     {with(func(f *product.HistoryFilter) { f.Status = "PENDING" }), nil, 0},
-		"completed":   {with(func(f *product.HistoryFilter) { f.Status = "COMPLETED" }), []int{12, 10, 7, 6, 5, 4, 11, 13}, 8},
+		"all":        {all, []int{12, 10, 7, 6, 5, 4, 11, 13}, 8},
+		"one line":   {with(func(f *product.HistoryFilter) { f.Lines = f.Lines[1:] }), []int{7}, 1},
+		"no line":    {with(func(f *product.HistoryFilter) { f.Lines = nil }), nil, 0},
+		"other user": {with(func(f *product.HistoryFilter) { f.UserID = "stranger" }), []int{9}, 1},
+		"one day":    {with(func(f *product.HistoryFilter) { f.From, f.To = day, day }), []int{10, 7, 6, 5, 4, 11}, 6},
+		"from":       {with(func(f *product.HistoryFilter) { f.From = day }), []int{12, 10, 7, 6, 5, 4, 11}, 7},
+		"to":         {with(func(f *product.HistoryFilter) { f.To = day }), []int{10, 7, 6, 5, 4, 11, 13}, 7},
+		"pending":    {with(func(f *product.HistoryFilter) { f.Status = "PENDING" }), nil, 0},
+		"completed": {with(func(f *product.HistoryFilter) { f.Status = "COMPLETED" }), []int{12, 10, 7, 6, 5, 4, 11, 13},
+			8},
 		"second page": {with(func(f *product.HistoryFilter) { f.Page, f.Size = 2, 3 }), []int{6, 5, 4}, 8},
 		"beyond":      {with(func(f *product.HistoryFilter) { f.Page, f.Size = 4, 3 }), nil, 8},
 	} {

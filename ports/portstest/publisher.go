@@ -12,8 +12,9 @@ import (
 	"phonebill/ports"
 )
 
-// Publisher is the suite of ports.Publisher in front of a receiver that is well. Told answers the ids of the events that it has got.
-func Publisher(t *testing.T, open func(t *testing.T) (p ports.Publisher[ports.ChangeResult], told func() []id.ID)) {
+// Publisher is the suite of ports.Publisher in front of a receiver that works. received returns the ids of the events
+// that it has got.
+func Publisher(t *testing.T, open func(t *testing.T) (p ports.Publisher[ports.ChangeResult], received func() []id.ID)) {
 	t.Helper()
 	event := func(n int) delivery.Item[ports.ChangeResult] {
 		o := done(order(n, Line(n)), after(n))
@@ -21,9 +22,9 @@ func Publisher(t *testing.T, open func(t *testing.T) (p ports.Publisher[ports.Ch
 			ID: numbered(n), Sequence: 1, CreatedAt: o.ProcessedAt, Body: ports.ChangeResult{Order: o},
 		}
 	}
-	t.Run("a receiver that is well gets everything", func(t *testing.T) {
+	t.Run("a working receiver gets everything", func(t *testing.T) {
 		t.Parallel()
-		p, told := open(t)
+		p, received := open(t)
 		require.Equal(t, 32, p.Ready(32))
 		require.Zero(t, p.Ready(0))
 		var all sync.WaitGroup
@@ -37,15 +38,15 @@ func Publisher(t *testing.T, open func(t *testing.T) (p ports.Publisher[ports.Ch
 			})
 		}
 		all.Wait()
-		require.ElementsMatch(t, want, told())
+		require.ElementsMatch(t, want, received())
 		require.Equal(t, 32, p.Ready(32))
 	})
-	t.Run("whatever became of the order is told", func(t *testing.T) {
+	t.Run("every outcome of an order is delivered", func(t *testing.T) {
 		t.Parallel()
-		p, told := open(t)
+		p, received := open(t)
 		refused := event(1)
 		refused.Body.Order.State, refused.Body.Order.FailureReason = product.Rejected, product.RefusedUnpaid.Reason()
 		require.Equal(t, delivery.Accepted, p.Publish(t.Context(), refused).Outcome)
-		require.Equal(t, []id.ID{refused.ID}, told())
+		require.Equal(t, []id.ID{refused.ID}, received())
 	})
 }

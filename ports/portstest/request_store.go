@@ -12,7 +12,7 @@ import (
 	"phonebill/ports"
 )
 
-// plain is the n-th request, just accepted, leased until after(60+n).
+// plain returns the n-th request, just accepted, leased until after(60+n).
 func plain(n int) request.Request {
 	return request.Request{
 		ID: numbered(n), Kind: "SAMPLE", UserID: Owner().UserID, Subject: "member-7", Payload: []byte(`{"points":5}`),
@@ -21,7 +21,7 @@ func plain(n int) request.Request {
 	}
 }
 
-// keyOf is the use of one idempotency key for a request.
+// keyOf returns the use of one idempotency key for a request.
 func keyOf(t *testing.T, r request.Request, payload string) request.KeyUse {
 	t.Helper()
 	k, err := request.ParseKey("k")

@@ -12,31 +12,32 @@ import (
 	"phonebill/ports"
 )
 
-// Timelines is the suite of ports.Timelines. open answers one that knows a request whose story has the codes want.
+// Timelines is the suite of ports.Timelines. open returns one that knows a request whose timeline has the event types
+// want.
 func Timelines(t *testing.T, open func(t *testing.T) (of ports.Timelines, known id.ID, want []timeline.EventType)) {
 	t.Helper()
-	t.Run("a story is told in order, as often as it is asked for", func(t *testing.T) {
+	t.Run("a timeline is in order, and repeatable", func(t *testing.T) {
 		t.Parallel()
 		of, known, want := open(t)
-		story, err := of.ByRequest(t.Context(), known)
+		tl, err := of.ByRequest(t.Context(), known)
 		require.NoError(t, err)
 		var got []timeline.EventType
-		for i, e := range story.Events {
+		for i, e := range tl.Events {
 			got = append(got, e.Type)
 			require.NotEmpty(t, e.Source, e.Type)
 			require.NotEmpty(t, e.Text, e.Type)
 			require.False(t, e.At.IsZero(), e.Type)
 			require.NotNil(t, e.Facts, e.Type)
 			if i > 0 {
-				require.False(t, e.At.Before(story.Events[i-1].At), e.Type)
+				require.False(t, e.At.Before(tl.Events[i-1].At), e.Type)
 			}
 		}
 		require.Equal(t, want, got)
-		require.True(t, slices.Contains([]timeline.Kind{timeline.Bill, timeline.Change}, story.Kind))
-		require.NotEmpty(t, story.Status)
+		require.True(t, slices.Contains([]timeline.Kind{timeline.Bill, timeline.Change}, tl.Kind))
+		require.NotEmpty(t, tl.Status)
 		again, err := of.ByRequest(t.Context(), known)
 		require.NoError(t, err)
-		require.Equal(t, story, again)
+		require.Equal(t, tl, again)
 	})
 	t.Run("what is not there is not found", func(t *testing.T) {
 		t.Parallel()

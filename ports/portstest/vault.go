@@ -26,7 +26,8 @@ func Vault(t *testing.T, open func(t *testing.T) ports.Vault) {
 			for _, other := range []sealing.Place{
 				sealing.At("bill.inquiries.summary", "row", "index"), sealing.At("bill.inquiries.line", "row", "another"),
 				sealing.At("bill.inquiries.line", "another", "index"), sealing.At("bill.inquiries.line", "rowi", "ndex"),
-				sealing.At("bill.inquiries.line", "row"), sealing.At("bill.inquiries.line"), sealing.Cached("bill.inquiries.line", "row", "index"),
+				sealing.At("bill.inquiries.line", "row"), sealing.At("bill.inquiries.line"),
+				sealing.Cached("bill.inquiries.line", "row", "index"),
 			} {
 				_, err = vault.Open(other, sealed)
 				require.Error(t, err, other.String())

@@ -1,4 +1,4 @@
-// Package batch lets many callers share one commit. It is plumbing below the adapters: it knows the standard library only.
+// Package batch lets many callers share one commit. It is below the adapters and uses the standard library only.
 package batch
 
 import (
@@ -12,12 +12,12 @@ import (
 // Options tune a Writer; the zero value of a field is its default.
 type Options struct {
 	Writers       int           // commits under way at a time; default 1
-	Delay         time.Duration // how long a writer that was idle waits for company; default 0: what waits when it looks
+	Delay         time.Duration // how long an idle writer waits for more rows; default 0: what waits already
 	MaxRows       int           // rows per commit; default 512
-	Queue         int           // callers who may wait; more wait for a place; default 8 * Most
+	Queue         int           // callers who may wait; others block until there is a place; default 8 * MaxRows
 	CommitTimeout time.Duration // of one commit; default 5 s
 
-	// Splits tells that a failed commit may be one row's fault, so that its halves are tried. Nil = never.
+	// Splits reports that a failed commit may be one row's fault, so that its halves are tried. Nil = never.
 	Splits func(error) bool
 }
 
@@ -39,11 +39,11 @@ func (o Options) complete() Options {
 	return o
 }
 
-// ErrClosed is answered after Close.
+// ErrClosed is returned after Close.
 var ErrClosed = errors.New("batch: closed")
 
-// Writer commits the rows of concurrent callers together. Rows of one writer are committed in the order in which they came. It needs no
-// goroutine while nobody writes, and is safe for concurrent use.
+// Writer commits the rows of concurrent callers together. Rows of one writer are committed in the order in which they
+// came. It needs no goroutine while there are no rows, and is safe for concurrent use.
 type Writer[R any] struct {
 	options Options
 	commit  func(ctx context.Context, rows []R) error
@@ -62,14 +62,15 @@ type entry[R any] struct {
 	gone atomic.Bool // its caller does not wait any more
 }
 
-// New answers a writer. commit stores all rows or none; a context that ends with Patience is what it gets, whatever the callers' are.
+// New returns a writer. commit stores all rows or none; its context ends after CommitTimeout, whatever the callers'
+// contexts are.
 func New[R any](o Options, commit func(ctx context.Context, rows []R) error) *Writer[R] {
 	o = o.complete()
 	return &Writer[R]{options: o, commit: commit, places: make(chan struct{}, o.Queue)}
 }
 
-// Add returns when the commit that the row was part of is done, with its error; it waits for a place when too many wait already. When
-// ctx ends first its error is answered, and the row may have been stored all the same.
+// Add returns when the commit that the row was part of is done, with its error; it blocks while too many wait already.
+// When ctx ends first its error is returned, and the row may have been stored all the same.
 func (w *Writer[R]) Add(ctx context.Context, row R) error {
 	select {
 	case w.places <- struct{}{}:
@@ -133,7 +134,7 @@ func (w *Writer[R]) work() {
 	}
 }
 
-// take answers who waits, without those who have gone; nil = nobody, and this writer ends.
+// take returns the waiting rows, without those whose callers have gone; nil = none, and this writer ends.
 func (w *Writer[R]) take() []*entry[R] {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -161,8 +162,8 @@ func (w *Writer[R]) store(rows []R, settle func(err error, rows int)) {
 	}, settle)
 }
 
-// Split commits rows; when that fails and splits says that one of them may be to blame, it commits their halves, in order, down to single
-// rows. settle is told how each run of rows ended, in order, none left out.
+// Split commits rows; when that fails and splits reports that one of them may be the cause, it commits their halves, in
+// order, down to single rows. settle receives the result of each run of rows, in order, none left out.
 func Split[R any](rows []R, splits func(error) bool, commit func([]R) error, settle func(err error, rows int)) {
 	err := commit(rows)
 	if err == nil || len(rows) == 1 || !splits(err) {

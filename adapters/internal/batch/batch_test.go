@@ -51,7 +51,7 @@ func (s *table) rows() []int { return slices.Concat(s.commits...) }
 
 func bad(err error) bool { return errors.Is(err, errBad) }
 
-// add adds rows as that many callers and answers their errors.
+// add adds rows as that many callers and returns their errors.
 func add(ctx context.Context, w *batch.Writer[int], rows ...int) []error {
 	errs := make([]error, len(rows))
 	var wg sync.WaitGroup
@@ -77,7 +77,7 @@ func TestRowsOfManyShareACommit(t *testing.T) {
 	})
 }
 
-func TestWithADelayTheFirstWaitsForCompany(t *testing.T) {
+func TestWithADelayTheFirstWaitsForMoreRows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &table{}
@@ -89,7 +89,7 @@ func TestWithADelayTheFirstWaitsForCompany(t *testing.T) {
 	})
 }
 
-func TestOneBadRowHurtsNobodyElse(t *testing.T) {
+func TestOneBadRowFailsAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &table{}
@@ -100,7 +100,7 @@ func TestOneBadRowHurtsNobodyElse(t *testing.T) {
 	})
 }
 
-func TestTroubleOfTheStoreIsToldToAllAtOnce(t *testing.T) {
+func TestAFailureOfTheStoreReachesAllAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &table{down: true}
@@ -111,7 +111,7 @@ func TestTroubleOfTheStoreIsToldToAllAtOnce(t *testing.T) {
 	})
 }
 
-func TestAHungCommitEndsWithItsPatience(t *testing.T) {
+func TestAHungCommitEndsAfterItsTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &table{takes: time.Hour}
@@ -120,7 +120,7 @@ func TestAHungCommitEndsWithItsPatience(t *testing.T) {
 	})
 }
 
-func TestWhoWaitsMayGo(t *testing.T) {
+func TestAWaitingCallerMayLeave(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &table{takes: 100 * time.Millisecond}
@@ -137,11 +137,11 @@ func TestWhoWaitsMayGo(t *testing.T) {
 		require.Equal(t, 50*time.Millisecond, time.Since(start))
 		require.NoError(t, <-first)
 		require.NoError(t, w.Add(t.Context(), 4))
-		require.Equal(t, []int{1, 4}, s.rows(), "nobody waits for the others any more")
+		require.Equal(t, []int{1, 4}, s.rows(), "no other caller waits any more")
 	})
 }
 
-func TestAFullQueueMakesWait(t *testing.T) {
+func TestAFullQueueBlocks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &table{takes: time.Millisecond}

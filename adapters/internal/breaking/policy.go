@@ -1,4 +1,5 @@
-// Package breaking is what the circuit breakers of all adapters have in common: when they open and close, and how an operator says so.
+// Package breaking is what the circuit breakers of all adapters share: when they open and close, and how an operator
+// configures that.
 package breaking
 
 import (
@@ -7,7 +8,7 @@ import (
 	"time"
 )
 
-// Policy says when a breaker opens and closes (S-BREAKER).
+// Policy configures when a breaker opens and closes (S-BREAKER).
 type Policy struct {
 	Failures  uint32        // consecutive ones that open it
 	Open      time.Duration // how long nothing passes; then it is half-open
@@ -32,6 +33,7 @@ func Parse(rule string) (p Policy, ok bool) {
 	if err1 != nil || err2 != nil || err3 != nil {
 		return p, false
 	}
-	ok = failures >= 1 && failures <= Most && open >= time.Second && open <= time.Hour && successes >= 1 && successes <= Most
+	ok = failures >= 1 && failures <= Most && open >= time.Second && open <= time.Hour && successes >= 1 &&
+		successes <= Most
 	return Policy{Failures: uint32(failures), Open: open, Successes: uint32(successes)}, ok
 }

@@ -23,17 +23,17 @@ type Process struct {
 	err  error // how it ended; read only after done is closed
 }
 
-// Start starts cmd in a process group of its own, so that Ctrl-C at the terminal reaches us and not the child: we stop it
-// when its users are done. Where the system can (Linux), the kernel sends orphaned to the child when we die, even by
-// SIGKILL. Cred is the user to run as; nil means ours.
+// Start starts cmd in a process group of its own, so that Ctrl-C at the terminal reaches this process and not the
+// child, which is stopped when its users are done. Where the system can (Linux), the kernel sends orphaned to the child
+// when this process dies, even by SIGKILL. cred is the user to run as; nil means the same user.
 func Start(cmd *exec.Cmd, cred *syscall.Credential, orphaned syscall.Signal) (*Process, error) {
 	cmd.SysProcAttr = attributes(cred, orphaned)
 	cmd.WaitDelay = 5 * time.Second
 	p := &Process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
-		// The kernel's "parent died" means the thread that forked, not the process: this goroutine keeps its thread until the
-		// child is gone.
+		// The kernel's "parent died" means the thread that forked, not the process: this goroutine keeps its thread
+		// until the child has ended.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
@@ -49,11 +49,12 @@ func Start(cmd *exec.Cmd, cred *syscall.Credential, orphaned syscall.Signal) (*P
 	return p, nil
 }
 
-// Env returns the environment for a server program: of ours what a program needs to run at all, and more. The secrets in our own
-// environment are not a database's or a cache's affair.
+// Env returns the environment for a server program: the variables that a program needs to run at all, and more. The
+// secrets in this process's environment are not passed to a database or a cache.
 func Env(more ...string) []string {
 	var env []string
-	for _, key := range []string{"PATH", "HOME", "USER", "TMPDIR", "TZ", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"} {
+	for _, key := range []string{"PATH", "HOME", "USER", "TMPDIR", "TZ", "LANG", "LC_ALL", "LD_LIBRARY_PATH",
+		"DYLD_LIBRARY_PATH"} {
 		if value, set := os.LookupEnv(key); set {
 			env = append(env, key+"="+value)
 		}
@@ -61,13 +62,13 @@ func Env(more ...string) []string {
 	return append(env, more...)
 }
 
-// PID is the child's process id.
+// PID returns the child's process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Done is closed when the child has ended, for whatever reason.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err says how the child ended; nil while it runs and after a clean exit.
+// Err returns how the child ended; nil while it runs and after a clean exit.
 func (p *Process) Err() error {
 	select {
 	case <-p.done:
@@ -77,8 +78,8 @@ func (p *Process) Err() error {
 	}
 }
 
-// Stop sends each signal in turn, waiting up to grace (or the end of ctx) after each, and SIGKILL at last; it returns when
-// the child is gone. An error says that the child had to be killed. Stopping an ended child does nothing.
+// Stop sends each signal in turn, waiting up to grace (or the end of ctx) after each, and SIGKILL at last; it returns
+// when the child has ended. An error means that the child had to be killed. Stopping an ended child does nothing.
 func (p *Process) Stop(ctx context.Context, grace time.Duration, signals ...syscall.Signal) error {
 	for _, s := range signals {
 		if err := p.cmd.Process.Signal(s); errors.Is(err, os.ErrProcessDone) {
@@ -113,8 +114,8 @@ func (p *Process) wait(ctx context.Context, grace time.Duration) bool {
 	return false
 }
 
-// Unprivileged is the user that servers run as when we are root: the first of names that exists. Nil means that we are not
-// root and children simply run as us.
+// Unprivileged returns the user that servers run as when this process is root: the first of names that exists. Nil
+// means that this process is not root and children run as the same user.
 func Unprivileged(names ...string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil //nolint:nilnil // nil is the answer "as ourselves", as in SysProcAttr.Credential
@@ -141,7 +142,8 @@ func lookup(names []string) (*syscall.Credential, error) {
 	return nil, fmt.Errorf("root may not run servers, and none of the users %v exists", names)
 }
 
-// FreePort finds a TCP port on 127.0.0.1 that is free now. Somebody else may take it before the child does: be ready to try again.
+// FreePort returns a TCP port on 127.0.0.1 that is free now. Another process may take it before the child does: be
+// ready to try again.
 func FreePort(ctx context.Context) (int, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", "127.0.0.1:0")
 	if err != nil {

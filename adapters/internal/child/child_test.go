@@ -39,7 +39,8 @@ func TestStopAsksThenKills(t *testing.T) {
 	require.NoError(t, polite.Err())
 
 	second := shell(t, `trap '' INT; trap 'exit 0' TERM; echo ready; while :; do sleep 0.02; done`)
-	require.NoError(t, second.Stop(t.Context(), 100*time.Millisecond, syscall.SIGINT, syscall.SIGTERM, syscall.SIGTERM, syscall.SIGTERM))
+	require.NoError(t, second.Stop(t.Context(), 100*time.Millisecond, syscall.SIGINT, syscall.SIGTERM, syscall.SIGTERM,
+		syscall.SIGTERM))
 
 	deaf := shell(t, `trap '' TERM; echo ready; while :; do sleep 0.02; done`)
 	require.ErrorContains(t, deaf.Stop(t.Context(), time.Millisecond, syscall.SIGTERM), "was killed")
@@ -51,7 +52,7 @@ func TestStopAsksThenKills(t *testing.T) {
 	require.ErrorContains(t, deaf.Stop(impatient, time.Minute, syscall.SIGTERM), "was killed")
 }
 
-func TestEndedChildTellsHow(t *testing.T) {
+func TestEndedChildHasAnError(t *testing.T) {
 	t.Parallel()
 	p := shell(t, `echo ready; exit 3`)
 	<-p.Done()

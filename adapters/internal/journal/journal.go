@@ -1,4 +1,4 @@
-// Package journal is an append-only file of JSON records that survives a crash: what the simulators keep their state in.
+// Package journal is an append-only file of JSON records that survives a crash: the simulators keep their state in it.
 package journal
 
 import (
@@ -12,8 +12,8 @@ import (
 	"sync"
 )
 
-// File is a journal of records R, one JSON document per line. A nil File keeps nothing. Append wants one caller at a time; Sync may
-// be called by many at once and then shares one fsync between them (group commit).
+// File is a journal of records R, one JSON document per line. A nil File keeps nothing. Append needs one caller at a
+// time; Sync may be called by many at once and then shares one fsync between them (group commit).
 type File[R any] struct {
 	file *os.File
 
@@ -25,8 +25,8 @@ type File[R any] struct {
 	synced  int64
 }
 
-// Open reads every record of dir/name, oldest first, and opens it for more; an empty dir answers a nil File. A last line that a
-// crash cut off or garbled was never answered and is dropped; damage anywhere else is an error.
+// Open reads every record of dir/name, oldest first, and opens it for more; an empty dir gives a nil File. A last line
+// that a crash cut off or garbled was never acknowledged and is dropped; damage anywhere else is an error.
 func Open[R any](dir, name string, apply func(R) error) (*File[R], error) {
 	if dir == "" {
 		return nil, nil //nolint:nilnil // in memory: a nil journal is a valid one
@@ -51,13 +51,13 @@ func Open[R any](dir, name string, apply func(R) error) (*File[R], error) {
 	return &File[R]{file: f}, nil
 }
 
-// replay answers how many bytes hold whole records.
+// replay returns how many bytes hold whole records.
 func replay[R any](f io.Reader, apply func(R) error) (good int64, err error) {
 	in := bufio.NewReader(f)
 	for n := 1; ; n++ {
 		line, err := in.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return good, nil // what is left has no end: torn
+			return good, nil // the rest has no end: torn
 		}
 		if err != nil {
 			return good, err
@@ -85,7 +85,7 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Append writes a record; a failure is told by the next Sync.
+// Append writes a record; the next Sync returns its error.
 func (j *File[R]) Append(r R) {
 	if j == nil {
 		return

@@ -10,7 +10,7 @@ import (
 	"phonebill/adapters/internal/journal"
 )
 
-// read opens the journal and answers what it holds.
+// read opens the journal and returns what it holds.
 func read(t *testing.T, dir string) ([]int, error) {
 	t.Helper()
 	var got []int
@@ -21,7 +21,7 @@ func read(t *testing.T, dir string) ([]int, error) {
 	return got, j.Close()
 }
 
-func TestWhatIsSyncedIsThereAgain(t *testing.T) {
+func TestSyncedRecordsAreReadAgain(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		tail string

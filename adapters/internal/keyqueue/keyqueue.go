@@ -16,17 +16,19 @@ type Queue[K comparable] struct {
 
 type line struct {
 	turn chan struct{} // holds the turn
-	wake chan struct{} // told of a change
+	wake chan struct{} // receives a change
 	uses int
 }
 
-// Do calls try until it is done or fails, while no other Do of the key in this process does. It tries again when Wake tells of a
-// change and every poll, and gives up, answering false, when patience is over or ctx ends. It tries once at least when nobody is
-// before it.
-func (q *Queue[K]) Do(ctx context.Context, key K, patience, poll time.Duration, try func() (done bool, err error)) (bool, error) {
+// Do calls try until it is done or fails, while no other Do of the key in this process does. It tries again after Wake
+// and every poll, and gives up, returning false, when timeout is over or ctx ends. It tries once at least when no other
+// Do is before it.
+func (q *Queue[K]) Do(
+	ctx context.Context, key K, timeout, poll time.Duration, try func() (done bool, err error),
+) (bool, error) {
 	l := q.join(key)
 	defer q.release(key, l)
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	select {
 	case l.turn <- struct{}{}:
@@ -54,14 +56,14 @@ func (q *Queue[K]) Do(ctx context.Context, key K, patience, poll time.Duration, 
 	}
 }
 
-// Wake lets whoever has the turn of the key try again now.
+// Wake lets the Do that has the turn of the key try again now.
 func (q *Queue[K]) Wake(key K) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if l := q.lines[key]; l != nil {
 		select {
 		case l.wake <- struct{}{}:
-		default: // told already
+		default: // woken already
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOneAfterTheOther(t *testing.T) {
+func TestOneDoPerKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue[string]
@@ -37,11 +37,11 @@ func TestOneAfterTheOther(t *testing.T) {
 	})
 }
 
-func TestTriesAgainWhenWokenOrAfterAWhile(t *testing.T) {
+func TestDoRetriesWhenWokenOrAfterThePoll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue[int]
-		q.Wake(1) // nobody waits
+		q.Wake(1) // nothing waits
 		began, tries := time.Now(), 0
 		go func() {
 			<-time.After(300 * time.Millisecond)
@@ -58,7 +58,7 @@ func TestTriesAgainWhenWokenOrAfterAWhile(t *testing.T) {
 	})
 }
 
-func TestPatienceEnds(t *testing.T) {
+func TestDoGivesUpAfterTheTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue[int]
@@ -79,7 +79,7 @@ func TestPatienceEnds(t *testing.T) {
 		tried := false
 		ok, _ := q.Do(ctx, 1, time.Second, time.Second, func() (bool, error) { tried = true; return false, nil })
 		require.False(t, ok)
-		require.True(t, tried, "who is first tries once")
+		require.True(t, tried, "the first one tries once")
 		_, err := q.Do(t.Context(), 1, time.Second, time.Second, func() (bool, error) { return false, errors.New("trouble") })
 		require.Error(t, err)
 		require.Empty(t, q.lines)

@@ -29,8 +29,8 @@ func frame(records [][]byte) []byte {
 	return out
 }
 
-// split answers the whole records. What does not match its checksum is passed over by its length when something whole comes after it,
-// and the torn rest of the file otherwise.
+// split returns the whole records. What does not match its checksum is skipped by its length when something whole comes
+// after it, and is the torn rest of the file otherwise.
 func split(content []byte) (whole [][]byte, damaged, rest int) {
 	doubtful, good := 0, 0
 	for at := 0; len(content)-at >= header; {

@@ -1,5 +1,5 @@
-// Package segments is a bounded log of records in files, which holds them from the moment they are on disk until they are done with.
-// It is plumbing below the adapters: it knows the standard library only.
+// Package segments is a bounded log of records in files, which keeps them from the moment they are on disk until they
+// are done. It is below the adapters and uses the standard library only.
 package segments
 
 import (
@@ -20,7 +20,7 @@ type Options struct {
 	Segment int64 // bytes of a file after which the next one begins; default 1 MiB
 }
 
-// What a Log errs with.
+// The errors of a Log.
 var (
 	ErrFull   = errors.New("segments: full")
 	ErrInUse  = errors.New("segments: another process works on the directory")
@@ -29,7 +29,8 @@ var (
 
 const suffix = ".log"
 
-// Log is safe for concurrent use. A directory belongs to one process at a time; the system gives it back when that ends, however.
+// Log is safe for concurrent use. A directory belongs to one process at a time; the system gives it back when that
+// ends, however.
 type Log struct {
 	dir     string
 	options Options
@@ -48,15 +49,16 @@ type segment struct {
 	records int // not done with
 }
 
-// Report is what Open found beside whole records.
+// Report is what Open found besides whole records.
 type Report struct {
 	Torn    int // files whose end a crash cut off: it was never acknowledged
 	Damaged int // records that do not match their checksum, though others follow
-	Aside   int // files with damage to what may have been acknowledged: their content is kept as *.log.damaged, for a person
+	// files with damage to what may have been acknowledged: their content is kept as *.log.damaged, for a person
+	Aside int
 }
 
-// Open takes the directory, making it if need be, and hands every record in it to have, in the order of Append, with the number of its
-// file. It fails with ErrInUse, with what have fails with, or when the disk does.
+// Open takes the directory, making it if need be, and calls have for every record in it, in the order of Append, with
+// the number of its file. It fails with ErrInUse, with have's error, or when the disk fails.
 func Open(dir string, o Options, have func(record []byte, in uint64) error) (*Log, Report, error) {
 	if o.Max == 0 {
 		o.Max = 64 << 20
@@ -76,8 +78,8 @@ func Open(dir string, o Options, have func(record []byte, in uint64) error) (*Lo
 	return l, found, nil
 }
 
-// Left answers how many bytes lie in a directory that no process works on; ErrInUse where one does. It reads nothing of them, and does not
-// take the directory, so that several processes may look at once.
+// Abandoned returns how many bytes are in a directory that no process works on; ErrInUse when one does. It does not
+// read them, and does not take the directory, so that several processes may call it at once.
 func Abandoned(dir string) (bytes int64, err error) {
 	lock, err := locked(dir, syscall.LOCK_SH)
 	if lock != nil {
@@ -134,7 +136,7 @@ func (l *Log) read(have func([]byte, uint64) error) (found Report, err error) {
 	for _, name := range names {
 		number, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(name), suffix), 16, 64)
 		if err != nil {
-			return found, fmt.Errorf("segments: %s is none of ours", name)
+			return found, fmt.Errorf("segments: %s is not a file of the log", name)
 		}
 		content, err := os.ReadFile(name)
 		if err != nil {
@@ -166,8 +168,9 @@ func (l *Log) read(have func([]byte, uint64) error) (found Report, err error) {
 	return found, nil
 }
 
-// setAside keeps the content of a damaged file under another name, for the file itself is removed when its whole records are done with. A
-// file without a whole record may be a first write that a crash cut off, which was never acknowledged: that cannot be told.
+// setAside keeps the content of a damaged file under another name, for the file itself is removed when its whole
+// records are done. A file without a whole record may be a first write that a crash cut off, which was never
+// acknowledged: that cannot be known.
 func (l *Log) setAside(number uint64) error {
 	name := l.path(number)
 	if err := os.Link(name, name+".damaged"); err != nil && !errors.Is(err, os.ErrExist) {
@@ -176,8 +179,8 @@ func (l *Log) setAside(number uint64) error {
 	return nil
 }
 
-// Append writes the records and returns when they are on disk, with the number of the file that they are in. Records that were not
-// acknowledged because it failed may be found by the next Open all the same.
+// Append writes the records and returns when they are on disk, with the number of the file that they are in. Records
+// that were not acknowledged because it failed may be found by the next Open all the same.
 func (l *Log) Append(records [][]byte) (in uint64, err error) {
 	framed := frame(records)
 	l.mu.Lock()
@@ -228,7 +231,7 @@ func (l *Log) Done(in uint64, records int) error {
 	return l.forget(in)
 }
 
-// Size is how many bytes the files take.
+// Size returns how many bytes the files take.
 func (l *Log) Size() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -282,7 +285,8 @@ func (l *Log) end() error {
 	return err
 }
 
-// forget removes a file that holds nothing more. One that comes back after a crash is read again: whoever reads must not mind.
+// forget removes a file without pending records. One that comes back after a crash is read again: its reader must
+// tolerate that.
 func (l *Log) forget(number uint64) error {
 	s := l.files[number]
 	if s.records > 0 {

@@ -19,7 +19,7 @@ import (
 
 var small = segments.Options{Max: 400, Segment: 100}
 
-// open answers the log and what it held, as "number:record".
+// open returns the log and what it held, as "number:record".
 func open(t *testing.T, dir string, o segments.Options) (*segments.Log, []string, segments.Report) {
 	t.Helper()
 	var held []string
@@ -105,8 +105,8 @@ func TestADirectoryHasOneOwner(t *testing.T) {
 	open(t, dir, small)
 }
 
-// TestWhatIsLeftIsSeenWithoutTakingIt: several may look at once, and nobody's directory is looked into.
-func TestWhatIsLeftIsSeenWithoutTakingIt(t *testing.T) {
+// TestAbandonedDoesNotTakeTheDirectory: several may call it at once, and no directory in use is read.
+func TestAbandonedDoesNotTakeTheDirectory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	l, _, _ := open(t, dir, small)
@@ -118,9 +118,9 @@ func TestWhatIsLeftIsSeenWithoutTakingIt(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			left, err := segments.Abandoned(dir)
+			abandoned, err := segments.Abandoned(dir)
 			assert.NoError(t, err)
-			assert.Equal(t, size, left)
+			assert.Equal(t, size, abandoned)
 		})
 	}
 	all.Wait()
@@ -130,8 +130,9 @@ func TestWhatIsLeftIsSeenWithoutTakingIt(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// TestADirectoryIsGivenBackAtOnce though somebody else, such as a child that is just being started, still holds its lock open.
-func TestADirectoryIsGivenBackAtOnce(t *testing.T) {
+// TestADirectoryIsReleasedAtOnce though another process, such as a child that is just being started, still holds its
+// lock open.
+func TestADirectoryIsReleasedAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	l, _, _ := open(t, dir, small)
@@ -157,7 +158,8 @@ func TestADirectoryIsGivenBackAtOnce(t *testing.T) {
 	}
 }
 
-// TestAnyPrefixOfAFileGivesWholeRecords: a crash may cut a file anywhere, and leave zeros or rubbish where the rest should be.
+// TestAnyPrefixOfAFileGivesWholeRecords: a crash may cut a file anywhere, and leave zeros or rubbish where the rest
+// should be.
 func TestAnyPrefixOfAFileGivesWholeRecords(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -166,7 +168,8 @@ func TestAnyPrefixOfAFileGivesWholeRecords(t *testing.T) {
 	content, err := os.ReadFile(files(t, dir)[0])
 	require.NoError(t, err)
 	for cut := range content {
-		for name, rest := range map[string][]byte{"cut": nil, "zeros": make([]byte, 40), "rubbish": bytes.Repeat([]byte{0xa5}, 40)} {
+		for name, rest := range map[string][]byte{"cut": nil, "zeros": make([]byte, 40),
+			"rubbish": bytes.Repeat([]byte{0xa5}, 40)} {
 			dir := t.TempDir()
 			torn := append(bytes.Clone(content[:cut]), rest...)
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "0000000000000001.log"), torn, 0o600))
@@ -199,7 +202,8 @@ func TestADamagedRecordCostsNoOther(t *testing.T) {
 	require.Equal(t, segments.Report{Damaged: 1, Aside: 1}, found)
 }
 
-// TestDamagedFilesAreKept: neither a file without a whole record nor one whose whole records are done with takes its content along.
+// TestDamagedFilesAreKept: neither a file without a whole record nor one whose whole records are done with takes its
+// content along.
 func TestDamagedFilesAreKept(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -255,7 +259,7 @@ func TestTroubleOfTheDisk(t *testing.T) {
 		dir = t.TempDir()
 		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
 		_, _, err = segments.Open(dir, small, nil)
-		require.Error(t, err, "what is not ours is not touched")
+		require.Error(t, err, "other files are not touched")
 	}
 
 	dir = t.TempDir()

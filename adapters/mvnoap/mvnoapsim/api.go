@@ -17,7 +17,7 @@ import (
 
 const maxBody = 1 << 20
 
-// Handler is the API of openapi/mvnoap.yaml, and GET /health.
+// Handler returns the API of openapi/mvnoap.yaml, and GET /health.
 func (s *Simulator) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", health)
@@ -26,11 +26,14 @@ func (s *Simulator) Handler() http.Handler {
 	return mux
 }
 
-// Control is the control API of openapi/mvnoap-control.yaml: serve it on a port of its own that nothing routes to.
+// Control returns the control API of openapi/mvnoap-control.yaml: serve it on a port of its own that nothing routes to.
 func (s *Simulator) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", health)
-	mux.HandleFunc("GET /control/received", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, s.Received()) })
+	mux.HandleFunc("GET /control/received",
+		func(w http.ResponseWriter, _ *http.Request) {
+			respond(w, http.StatusOK, s.Received())
+		})
 	mux.HandleFunc("POST /control/faults", s.controlFault)
 	mux.HandleFunc("DELETE /control/faults", func(w http.ResponseWriter, _ *http.Request) {
 		s.ClearFaults()
@@ -80,7 +83,7 @@ func (s *Simulator) notification(kind string, read func([]byte) (line string, se
 
 func (s *Simulator) fail(w http.ResponseWriter, r *http.Request, f Fault) {
 	if f.Mode == Fail {
-		refuse(w, f.Status, errors.New("told to fail"))
+		refuse(w, f.Status, errors.New("configured to fail"))
 		return
 	}
 	if f.Mode == Hang {
@@ -89,7 +92,7 @@ func (s *Simulator) fail(w http.ResponseWriter, r *http.Request, f Fault) {
 		case <-s.closed:
 		}
 	}
-	panic(http.ErrAbortHandler) // net/http closes the connection without an answer
+	panic(http.ErrAbortHandler) // net/http closes the connection without a response
 }
 
 func (s *Simulator) verifyTime(h http.Header) error {
@@ -166,5 +169,5 @@ func refuse(w http.ResponseWriter, status int, err error) {
 func respond(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // nobody is left to tell
+	_ = json.NewEncoder(w).Encode(body) // the client has gone
 }

@@ -7,9 +7,9 @@ type Mode string
 
 // The modes of R-AP-SIM. Nothing is stored of a notification that fails.
 const (
-	Fail   Mode = "fail"   // answers Status
-	Hang   Mode = "hang"   // no answer until the client leaves
-	Refuse Mode = "refuse" // the connection is closed without an answer
+	Fail   Mode = "fail"   // responds with Status
+	Hang   Mode = "hang"   // no response until the client hangs up
+	Refuse Mode = "refuse" // the connection is closed without a response
 )
 
 // Fault makes some notifications fail; the first that strikes wins.

@@ -1,6 +1,6 @@
 // Package mvnoapsim is a simulator of the MVNO's application server: it receives the results that phonebill pushes
-// (openapi/mvnoap.yaml), verifies their signatures, drops repeats by webhook-id, and tells what it got through its control
-// API (openapi/mvnoap-control.yaml). With a StateDir an event is on disk before it is answered with 204.
+// (openapi/mvnoap.yaml), verifies their signatures, drops repeats by webhook-id, and lists them in its control API
+// (openapi/mvnoap-control.yaml). With a StateDir an event is on disk before the response 204.
 package mvnoapsim
 
 import (
@@ -145,7 +145,8 @@ func (s *Simulator) apply(r record) error {
 	return nil
 }
 
-// store keeps an event, or counts its repeat, and returns when that is durable. Many at once share the wait for the disk.
+// store keeps an event, or counts its repeat, and returns when that is durable. Many at once share the wait for the
+// disk.
 func (s *Simulator) store(e Event) error {
 	s.mu.Lock()
 	r := record{Event: &e}
@@ -165,7 +166,8 @@ func (s *Simulator) store(e Event) error {
 func (s *Simulator) verify(body []byte, h http.Header) error {
 	var err error
 	for _, w := range s.webhooks {
-		if err = w.VerifyIgnoringTimestamp(body, h); err == nil { // its clock is the machine's; ours may be another
+		// its clock is the machine's; the simulator's may be another
+		if err = w.VerifyIgnoringTimestamp(body, h); err == nil {
 			return s.verifyTime(h)
 		}
 	}

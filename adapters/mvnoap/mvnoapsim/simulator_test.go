@@ -56,7 +56,7 @@ func billResult(sequence int) string {
 const changeResult = `{"requestId":"01936d6e-7000-7d11-8a00-aa0102030405","lineNumber":"010-1234-5678","sequence":1,` +
 	`"newProductCode":"5G-STANDARD-001","processResult":"정상","message":"상품 변경이 완료되었습니다"}`
 
-// signed is a notification as phonebill sends it.
+// signed returns a notification as phonebill sends it.
 func signed(ctx context.Context, t *testing.T, key, url, id, body string, at time.Time) *http.Request {
 	t.Helper()
 	w, err := standardwebhooks.NewWebhook(key)
@@ -102,15 +102,16 @@ func (c checked) RoundTrip(r *http.Request) (*http.Response, error) {
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	route, params, err := c.router.FindRoute(r)
 	require.NoError(c.t, err, r.URL.Path)
-	require.NoError(c.t, openapi3filter.ValidateResponse(context.WithoutCancel(r.Context()), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route},
-		Status:                 res.StatusCode, Header: res.Header, Body: io.NopCloser(bytes.NewReader(body)),
-		Options: &openapi3filter.Options{IncludeResponseStatus: true},
-	}), "%s %s: %s", r.Method, r.URL.Path, body)
+	require.NoError(c.t, openapi3filter.ValidateResponse(context.WithoutCancel(r.Context()),
+		&openapi3filter.ResponseValidationInput{
+			RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route},
+			Status:                 res.StatusCode, Header: res.Header, Body: io.NopCloser(bytes.NewReader(body)),
+			Options: &openapi3filter.Options{IncludeResponseStatus: true},
+		}), "%s %s: %s", r.Method, r.URL.Path, body)
 	return res, nil
 }
 
-// connect serves the notifications API and answers a function that sends one, by status.
+// connect serves the notifications API and returns a function that sends one and returns the status.
 func connect(t *testing.T, sim *mvnoapsim.Simulator) func(key, path, id, body string, at time.Time) int {
 	t.Helper()
 	srv := httptest.NewServer(sim.Handler())
@@ -179,7 +180,8 @@ func TestRefusedNotifications(t *testing.T) {
 	require.Equal(t, 401, send(secret, bills, "e-1", billResult(1), noon.Add(-5*time.Minute-time.Second)))
 	require.Equal(t, 401, send(secret, bills, "e-1", billResult(1), noon.Add(5*time.Minute+time.Second)))
 	for name, body := range map[string]string{
-		"not JSON": `{`, "another type": `{"sequence":"1"}`, "empty": `{}`, "no sequence": billResult(0), "a change": changeResult,
+		"not JSON": `{`, "another type": `{"sequence":"1"}`, "empty": `{}`, "no sequence": billResult(0),
+		"a change": changeResult,
 	} {
 		require.Equal(t, 400, send(secret, bills, "e-1", body, noon), name)
 	}

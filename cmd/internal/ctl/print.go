@@ -153,7 +153,7 @@ func (c Console) printClashes(found []auth.UserID) error {
 	return p.done()
 }
 
-// footer tells where the page lies. Lists are counted no further than auth.MostCounted.
+// footer tells where the page lies. Lists are counted no further than auth.MaxCounted.
 func (p *printer) footer(page, size, total int) {
 	text := "page %d of %d, %d in all"
 	if total >= auth.MaxCounted {

@@ -1,4 +1,5 @@
-// Package attest ties the chains of the audit log together with signed checkpoints, and verifies the whole (ADR 26, bar R11).
+// Package attest ties the chains of the audit log together with signed checkpoints, and verifies the whole (ADR 26, bar
+// R11).
 package attest
 
 import (
@@ -20,7 +21,7 @@ type Service struct {
 	Signer ports.Signer
 	Now    ports.Clock
 	Keys   audit.Keys // of the writers
-	// Close returns whether no release that writes rows without a key is left; nil = it is not known.
+	// Close reports whether no release that writes rows without a key is left; nil means that it is not known.
 	Close func(context.Context) (bool, error)
 	// Head is called by each Step with the last checkpoint, to be written down elsewhere; nil = it is not.
 	Head func(ctx context.Context, last audit.Mark)
@@ -36,9 +37,9 @@ type Service struct {
 }
 
 // Step states the heads of all chains in a checkpoint if any has moved. Rows since the last checkpoint are checked
-// first: a chain with a row that its writer did not write is not attested, and the error says so. Of several instances
-// that do so at once one is stored; the others find out next time. It returns 0, so that a worker looks again at its
-// own pace.
+// first: a chain with a row that its writer did not write is not attested, and the error names it. When several
+// instances do so at once one checkpoint is stored; the others find it at their next step. Step always returns 0, so
+// that the worker waits its usual interval before the next one.
 func (s *Service) Step(ctx context.Context) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,8 +100,8 @@ func (s *Service) add(ctx context.Context, next audit.Checkpoint) (err error) {
 	return s.ledger.Follow(next)
 }
 
-// heads are those of the chains whose new rows are as their writers wrote them; forged names the others. first is the
-// oldest keyed row when those without a key are about to be closed.
+// heads returns those of the chains whose new rows are as their writers wrote them; forged names the others. first is
+// the oldest keyed row when those without a key are about to be closed.
 func (s *Service) heads(ctx context.Context, first audit.Row) (heads []audit.Head, forged, err error) {
 	all, err := s.Trail.Heads(ctx)
 	if err != nil {
@@ -158,7 +159,8 @@ func (s *Service) follow(ctx context.Context, to, from audit.Head, first audit.R
 	return head, nil
 }
 
-// doubt is why a row that no checkpoint states is not to be attested, whatever its hash; empty when it may be.
+// findForged returns why a row that no checkpoint states is not to be attested, whatever its hash; empty when it may
+// be.
 func (s *Service) findForged(r, first audit.Row) string {
 	switch {
 	case r.Keyed:
@@ -173,7 +175,7 @@ func (s *Service) findForged(r, first audit.Row) string {
 	return ""
 }
 
-// firstKeyed is the oldest keyed row; empty when there is none.
+// firstKeyed returns the oldest keyed row; empty when there is none.
 func (s *Service) firstKeyed(ctx context.Context) (first audit.Row, err error) {
 	err = s.Trail.Rows(ctx, func(r audit.Row) error {
 		first = first.Older(r)
@@ -189,7 +191,7 @@ func (s *Service) key(writer id.ID) []byte {
 	return s.Keys(writer)
 }
 
-// Report is what a verification went through.
+// Report is the result of a verification.
 type Report struct {
 	audit.Count
 	Checkpoints int
@@ -197,13 +199,15 @@ type Report struct {
 	ClosedBy    int        // the checkpoint after which no row without a key is believed; 0 = there is none yet
 }
 
-// ErrEmpty says that there is neither a row nor a checkpoint. That is so before a service ran for the first time, and
+// ErrEmpty means that there is neither a row nor a checkpoint. That is so before a service ran for the first time, and
 // after everything was removed.
-var ErrEmpty = errors.New("the audit log is empty: no service has written to this database yet, or everything was removed")
+var ErrEmpty = errors.New("the audit log is empty: no service has written to this database yet, " +
+	"or everything was removed")
 
-// ErrUnclosed says that rows without a key, which need no keyring, stand beside keyed ones, that no older release is
-// left to write them, and that no checkpoint says which of them were there before.
-var ErrUnclosed = errors.New("the checkpoint that closed the rows without a key is gone (or not made yet: the auth service makes it " +
+// ErrUnclosed means that rows without a key stand beside keyed ones, that no older release is left to write such rows,
+// and that no checkpoint states which of them were there before.
+var ErrUnclosed = errors.New("the checkpoint that closed the rows without a key is gone " +
+	"(or not made yet: the auth service makes it " +
 	"within two minutes after phonebillctl reseal)")
 
 // Verify checks every checkpoint, its signature, and every row of every chain against both and against the anchor. The
@@ -256,7 +260,8 @@ func (s *Service) Verify(ctx context.Context, anchor audit.Anchor) (Report, erro
 	return r, nil
 }
 
-// counted is check with the progress shown. Rows of a chain are numbered without gaps, so that the heads say how many there are.
+// counted runs check and reports the progress. Rows of a chain are numbered without gaps, so the heads give their
+// number.
 func (s *Service) counted(ctx context.Context, check func(audit.Row) error) (func(audit.Row) error, error) {
 	if s.Progress == nil {
 		return check, nil

@@ -17,7 +17,7 @@ import (
 
 var errStore = errors.New("store is in trouble")
 
-// trail breaks where it is told to and can lie about rows.
+// trail fails where configured and can return changed rows.
 type trail struct {
 	memory.AuditTrail
 	broken string
@@ -77,35 +77,35 @@ func (s *signer) Signed(ctx context.Context, keyID string, statement, signature 
 }
 
 func newService() (*attest.Service, *trail, *signer) {
-	book, key := &trail{}, &signer{}
+	auditTrail, key := &trail{}, &signer{}
 	return &attest.Service{
-		Trail: book, Signer: key, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }, Keys: memory.AuditKeys,
-	}, book, key
+		Trail: auditTrail, Signer: key, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }, Keys: memory.AuditKeys,
+	}, auditTrail, key
 }
 
-func write(t *testing.T, book *trail, writers ...byte) {
+func write(t *testing.T, auditTrail *trail, writers ...byte) {
 	t.Helper()
 	for _, w := range writers {
-		require.NoError(t, book.Log(id.ID{w}).Append(t.Context(), audit.Entry{Actor: "admin"}))
+		require.NoError(t, auditTrail.Log(id.ID{w}).Append(t.Context(), audit.Entry{Actor: "admin"}))
 	}
 }
 
 func TestACheckpointIsMadeWhenThereIsSomethingNew(t *testing.T) {
 	t.Parallel()
-	s, book, _ := newService()
+	s, auditTrail, _ := newService()
 	step := func() int {
 		n, err := s.Step(t.Context())
 		require.NoError(t, err)
 		require.Zero(t, n)
-		all, err := book.Checkpoints(t.Context(), 0)
+		all, err := auditTrail.Checkpoints(t.Context(), 0)
 		require.NoError(t, err)
 		return len(all)
 	}
 	require.Zero(t, step())
-	write(t, book, 1, 2)
+	write(t, auditTrail, 1, 2)
 	require.Equal(t, 1, step())
 	require.Equal(t, 1, step(), "nothing new")
-	write(t, book, 3)
+	write(t, auditTrail, 3)
 	require.Equal(t, 2, step())
 	report, err := s.Verify(t.Context(), audit.Anchor{})
 	require.NoError(t, err)
@@ -114,13 +114,13 @@ func TestACheckpointIsMadeWhenThereIsSomethingNew(t *testing.T) {
 
 func TestSeveralInstancesMakeOneSequence(t *testing.T) {
 	t.Parallel()
-	s, book, _ := newService()
+	s, auditTrail, _ := newService()
 	another := func() *attest.Service {
-		return &attest.Service{Trail: book, Signer: s.Signer, Now: s.Now, Keys: s.Keys}
+		return &attest.Service{Trail: auditTrail, Signer: s.Signer, Now: s.Now, Keys: s.Keys}
 	}
 	instances := []*attest.Service{s, another(), another()}
 	for round := range 5 {
-		write(t, book, byte(round+1))
+		write(t, auditTrail, byte(round+1))
 		var all sync.WaitGroup
 		for _, i := range instances {
 			all.Go(func() {
@@ -138,89 +138,90 @@ func TestSeveralInstancesMakeOneSequence(t *testing.T) {
 
 func TestVerifyFindsWhatWasChangedOrCutOff(t *testing.T) {
 	t.Parallel()
-	s, book, key := newService()
-	write(t, book, 1, 2)
+	s, auditTrail, key := newService()
+	write(t, auditTrail, 1, 2)
 	_, err := s.Step(t.Context())
 	require.NoError(t, err)
-	book.lie = func(r *audit.Row) bool { r.Actor = "nobody"; return true }
+	auditTrail.lie = func(r *audit.Row) bool { r.Actor = "unknown1"; return true }
 	_, err = s.Verify(t.Context(), audit.Anchor{})
 	require.ErrorAs(t, err, new(audit.BrokenError))
-	book.lie = func(r *audit.Row) bool { return r.Writer != id.ID{2} }
+	auditTrail.lie = func(r *audit.Row) bool { return r.Writer != id.ID{2} }
 	_, err = s.Verify(t.Context(), audit.Anchor{})
 	var broken audit.BrokenError
 	require.ErrorAs(t, err, &broken)
 	require.Equal(t, id.ID{2}, broken.Writer)
-	book.lie = nil
+	auditTrail.lie = nil
 	key.KeyID = "other"
 	_, err = s.Verify(t.Context(), audit.Anchor{})
 	require.ErrorAs(t, err, new(audit.TamperedError))
 }
 
-func TestTroubleIsAnswered(t *testing.T) {
+func TestFailuresAreReturned(t *testing.T) {
 	t.Parallel()
 	for _, where := range []string{"checkpoints", "heads", "add", "sign"} {
-		s, book, key := newService()
-		write(t, book, 1)
-		book.broken, key.broken = where, where == "sign"
+		s, auditTrail, key := newService()
+		write(t, auditTrail, 1)
+		auditTrail.broken, key.broken = where, where == "sign"
 		_, err := s.Step(t.Context())
 		require.ErrorIs(t, err, errStore, where)
 	}
 	for _, where := range []string{"checkpoints", "rows", "sign"} {
-		s, book, key := newService()
-		write(t, book, 1)
+		s, auditTrail, key := newService()
+		write(t, auditTrail, 1)
 		_, err := s.Step(t.Context())
 		require.NoError(t, err)
-		book.broken, key.broken = where, where == "sign"
+		auditTrail.broken, key.broken = where, where == "sign"
 		_, err = s.Verify(t.Context(), audit.Anchor{})
 		require.ErrorIs(t, err, errStore, where)
 	}
-	s, book, _ := newService()
-	require.NoError(t, book.AddCheckpoint(t.Context(), audit.Checkpoint{Seq: 7}))
+	s, auditTrail, _ := newService()
+	require.NoError(t, auditTrail.AddCheckpoint(t.Context(), audit.Checkpoint{Seq: 7}))
 	_, err := s.Step(t.Context())
 	require.ErrorAs(t, err, new(audit.TamperedError), "nothing is attested behind a broken sequence")
 }
 
-// TestARowWithASelfMadeHashIsNotAttested: SHA-256 is for everybody, the writer's key is not.
+// TestARowWithASelfMadeHashIsNotAttested: SHA-256 needs no key, the writer's chain does.
 func TestARowWithASelfMadeHashIsNotAttested(t *testing.T) {
 	t.Parallel()
-	s, book, _ := newService()
+	s, auditTrail, _ := newService()
 	s.Close = func(context.Context) (bool, error) { return true, nil }
 	var forged []audit.BrokenError
 	s.Forged = func(_ context.Context, b audit.BrokenError) { forged = append(forged, b) }
-	write(t, book, 1)
+	write(t, auditTrail, 1)
 	_, err := s.Step(t.Context())
 	require.NoError(t, err)
-	heads, err := book.Heads(t.Context())
+	heads, err := auditTrail.Heads(t.Context())
 	require.NoError(t, err)
-	book.Put(audit.ChainAt(heads[0]).Next(id.ID{1}, audit.Entry{Actor: "admin", Action: "USER_CREATED"}))
+	auditTrail.Put(audit.ChainAt(heads[0]).Next(id.ID{1}, audit.Entry{Actor: "admin", Action: "USER_CREATED"}))
 	var alone audit.Chain
-	book.Put(alone.Next(id.ID{2}, audit.Entry{Actor: "admin", Action: "USER_CREATED"}))
-	write(t, book, 3)
+	auditTrail.Put(alone.Next(id.ID{2}, audit.Entry{Actor: "admin", Action: "USER_CREATED"}))
+	write(t, auditTrail, 3)
 	_, err = s.Step(t.Context())
 	require.ErrorAs(t, err, new(audit.BrokenError))
 	require.Len(t, forged, 2)
-	all, err := book.Checkpoints(t.Context(), 0)
+	all, err := auditTrail.Checkpoints(t.Context(), 0)
 	require.NoError(t, err)
 	require.Len(t, all, 2)
-	require.Equal(t, []audit.Head{{Writer: id.ID{3}, Seq: 1, Hash: all[1].Heads[0].Hash}}, all[1].Heads, "the others are attested")
+	require.Equal(t, []audit.Head{{Writer: id.ID{3}, Seq: 1, Hash: all[1].Heads[0].Hash}}, all[1].Heads,
+		"the others are attested")
 	_, err = s.Verify(t.Context(), audit.Anchor{})
 	require.ErrorAs(t, err, new(audit.BrokenError))
 }
 
-// TestRowsOfTheReleaseBeforeAreBelievedUntilTheyAreClosed, by the first checkpoint after no instance of it is left.
-func TestRowsOfTheReleaseBeforeAreBelievedUntilTheyAreClosed(t *testing.T) {
+// TestRowsOfTheReleaseBeforeAreAcceptedUntilClosed, by the first checkpoint after no instance of it is left.
+func TestRowsOfTheReleaseBeforeAreAcceptedUntilClosed(t *testing.T) {
 	t.Parallel()
-	s, book, _ := newService()
-	left := true
-	s.Close = func(context.Context) (bool, error) { return !left, nil }
-	require.NoError(t, book.OldLog(id.ID{1}).Append(t.Context(), audit.Entry{Actor: "admin"}))
-	write(t, book, 2)
+	s, auditTrail, _ := newService()
+	oldReleaseLeft := true
+	s.Close = func(context.Context) (bool, error) { return !oldReleaseLeft, nil }
+	require.NoError(t, auditTrail.OldLog(id.ID{1}).Append(t.Context(), audit.Entry{Actor: "admin"}))
+	write(t, auditTrail, 2)
 	_, err := s.Step(t.Context())
 	require.NoError(t, err)
 	r, err := s.Verify(t.Context(), audit.Anchor{})
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 0}, []int{r.Unkeyed, r.ClosedBy})
-	left = false
+	oldReleaseLeft = false
 	for range 2 {
 		_, err = s.Step(t.Context())
 		require.NoError(t, err)
@@ -229,7 +230,7 @@ func TestRowsOfTheReleaseBeforeAreBelievedUntilTheyAreClosed(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 2, 2}, []int{r.Unkeyed, r.ClosedBy, r.Checkpoints}, "also when nothing else was to be said")
 	require.Equal(t, id.ID{2}, r.FirstKeyed.Writer)
-	require.NoError(t, book.OldLog(id.ID{3}).Append(t.Context(), audit.Entry{Actor: "admin"}))
+	require.NoError(t, auditTrail.OldLog(id.ID{3}).Append(t.Context(), audit.Entry{Actor: "admin"}))
 	_, err = s.Verify(t.Context(), audit.Anchor{})
 	require.ErrorAs(t, err, new(audit.BrokenError))
 	s.Close = func(context.Context) (bool, error) { return false, errStore }
@@ -240,10 +241,10 @@ func TestRowsOfTheReleaseBeforeAreBelievedUntilTheyAreClosed(t *testing.T) {
 // TestAnEmptiedLogIsFound: by itself while it is empty, and by the anchor when it began anew.
 func TestAnEmptiedLogIsFound(t *testing.T) {
 	t.Parallel()
-	s, book, _ := newService()
+	s, auditTrail, _ := newService()
 	var written []audit.Mark
 	s.Head = func(_ context.Context, m audit.Mark) { written = append(written, m) }
-	write(t, book, 1, 2)
+	write(t, auditTrail, 1, 2)
 	for range 2 {
 		_, err := s.Step(t.Context())
 		require.NoError(t, err)
@@ -268,22 +269,22 @@ func TestAnEmptiedLogIsFound(t *testing.T) {
 	require.ErrorAs(t, err, new(audit.TamperedError))
 }
 
-// TestVerifyTellsHowFarItIs: with each row, of how many.
-func TestVerifyTellsHowFarItIs(t *testing.T) {
+// TestVerifyReportsProgress: with each row, of how many.
+func TestVerifyReportsProgress(t *testing.T) {
 	t.Parallel()
-	book := &trail{}
-	log := book.Log(id.ID{1})
+	auditTrail := &trail{}
+	log := auditTrail.Log(id.ID{1})
 	for range 3 {
 		require.NoError(t, log.Append(t.Context(), audit.Entry{Action: "X", Detail: "{}"}))
 	}
 	var seen [][2]int
 	s := &attest.Service{
-		Trail: book, Keys: memory.AuditKeys, Progress: func(done, all int) { seen = append(seen, [2]int{done, all}) },
+		Trail: auditTrail, Keys: memory.AuditKeys, Progress: func(done, all int) { seen = append(seen, [2]int{done, all}) },
 	}
 	_, err := s.Verify(t.Context(), audit.Anchor{})
 	require.NoError(t, err)
 	require.Equal(t, [][2]int{{1, 3}, {2, 3}, {3, 3}}, seen)
-	book.broken = "heads"
+	auditTrail.broken = "heads"
 	_, err = s.Verify(t.Context(), audit.Anchor{})
 	require.ErrorIs(t, err, errStore)
 }
@@ -291,26 +292,26 @@ func TestVerifyTellsHowFarItIs(t *testing.T) {
 // TestNoRowWithoutAKeyIsAttestedBehindAKeyedOne: also when a checkpoint lies between the two.
 func TestNoRowWithoutAKeyIsAttestedBehindAKeyedOne(t *testing.T) {
 	t.Parallel()
-	s, book, _ := newService()
-	write(t, book, 1)
+	s, auditTrail, _ := newService()
+	write(t, auditTrail, 1)
 	_, err := s.Step(t.Context())
 	require.NoError(t, err)
-	heads, err := book.Heads(t.Context())
+	heads, err := auditTrail.Heads(t.Context())
 	require.NoError(t, err)
-	book.Put(audit.ChainAt(heads[0]).Next(id.ID{1}, audit.Entry{Actor: "admin", Action: "USER_CREATED"}))
+	auditTrail.Put(audit.ChainAt(heads[0]).Next(id.ID{1}, audit.Entry{Actor: "admin", Action: "USER_CREATED"}))
 	_, err = s.Step(t.Context())
 	var broken audit.BrokenError
 	require.ErrorAs(t, err, &broken)
 	require.Equal(t, 2, broken.Seq)
-	all, err := book.Checkpoints(t.Context(), 0)
+	all, err := auditTrail.Checkpoints(t.Context(), 0)
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 }
 
-// TestAChainGoesOnFromWhatItsCheckpointStates: keyed rows behind those of the release before, and behind their own.
-func TestAChainGoesOnFromWhatItsCheckpointStates(t *testing.T) {
+// TestAChainContinuesFromItsCheckpoint: keyed rows behind those of the release before, and behind their own.
+func TestAChainContinuesFromItsCheckpoint(t *testing.T) {
 	t.Parallel()
-	s, book, _ := newService()
+	s, auditTrail, _ := newService()
 	var chain audit.Chain
 	for n := range 4 {
 		if n > 1 {
@@ -318,7 +319,7 @@ func TestAChainGoesOnFromWhatItsCheckpointStates(t *testing.T) {
 		}
 		r := chain.Next(id.ID{1}, audit.Entry{Actor: "admin"})
 		require.NoError(t, chain.Follow(r))
-		book.Put(r)
+		auditTrail.Put(r)
 		_, err := s.Step(t.Context())
 		require.NoError(t, err)
 	}
@@ -327,27 +328,28 @@ func TestAChainGoesOnFromWhatItsCheckpointStates(t *testing.T) {
 	require.Equal(t, []int{4, 2, 4}, []int{r.Rows, r.Unkeyed, r.Checkpoints})
 }
 
-// TestASelfMadeRowIsNotClosedIn: who removes the checkpoint that closed the rows without a key, and writes such a row,
-// gets no new one that states it, whatever time the row names and whether older checkpoints are left.
-func TestASelfMadeRowIsNotClosedIn(t *testing.T) {
+// TestASelfMadeRowIsNotClosed: an attacker that removes the checkpoint that closed the rows without a key, and writes
+// such a row, gets no new one that states it, whatever time the row names and whether older checkpoints are left.
+func TestASelfMadeRowIsNotClosed(t *testing.T) {
 	t.Parallel()
 	began := time.Unix(1_800_000_000, 0)
 	for name, c := range map[string]struct {
-		at   time.Time
-		left bool // a checkpoint from before keyed rows began
+		at             time.Time
+		oldReleaseLeft bool // a checkpoint from before keyed rows began
 	}{
 		"young": {began.Add(time.Hour), false}, "dated back": {began.Add(-time.Hour), false},
 		"young, some are left": {began.Add(time.Hour), true},
 	} {
-		s, book, _ := newService()
-		if c.left {
-			require.NoError(t, book.OldLog(id.ID{1}).Append(t.Context(), audit.Entry{At: began.Add(-2 * time.Hour), Actor: "admin"}))
+		s, auditTrail, _ := newService()
+		if c.oldReleaseLeft {
+			require.NoError(t, auditTrail.OldLog(id.ID{1}).Append(t.Context(),
+				audit.Entry{At: began.Add(-2 * time.Hour), Actor: "admin"}))
 			_, err := s.Step(t.Context())
 			require.NoError(t, err)
 		}
-		require.NoError(t, book.Log(id.ID{2}).Append(t.Context(), audit.Entry{At: began, Actor: "admin"}))
+		require.NoError(t, auditTrail.Log(id.ID{2}).Append(t.Context(), audit.Entry{At: began, Actor: "admin"}))
 		var alone audit.Chain
-		book.Put(alone.Next(id.ID{3}, audit.Entry{At: c.at, Actor: "admin", Action: "USER_CREATED"}))
+		auditTrail.Put(alone.Next(id.ID{3}, audit.Entry{At: c.at, Actor: "admin", Action: "USER_CREATED"}))
 		s.Close = func(context.Context) (bool, error) { return true, nil }
 		_, err := s.Verify(t.Context(), audit.Anchor{})
 		require.Error(t, err, name)
@@ -357,7 +359,7 @@ func TestASelfMadeRowIsNotClosedIn(t *testing.T) {
 		require.ErrorAs(t, err, new(audit.BrokenError), name)
 		require.Len(t, forged, 1, name)
 		require.Equal(t, id.ID{3}, forged[0].Writer, name)
-		all, err := book.Checkpoints(t.Context(), 0)
+		all, err := auditTrail.Checkpoints(t.Context(), 0)
 		require.NoError(t, err)
 		last := all[len(all)-1]
 		require.True(t, last.Closes, name)
@@ -371,9 +373,9 @@ func TestASelfMadeRowIsNotClosedIn(t *testing.T) {
 // TestRowsWithoutAKeyNeedTheCheckpointThatClosedThem as soon as no older release is left.
 func TestRowsWithoutAKeyNeedTheCheckpointThatClosedThem(t *testing.T) {
 	t.Parallel()
-	s, book, _ := newService()
-	require.NoError(t, book.OldLog(id.ID{1}).Append(t.Context(), audit.Entry{Actor: "admin"}))
-	write(t, book, 2)
+	s, auditTrail, _ := newService()
+	require.NoError(t, auditTrail.OldLog(id.ID{1}).Append(t.Context(), audit.Entry{Actor: "admin"}))
+	write(t, auditTrail, 2)
 	s.Close = func(context.Context) (bool, error) { return false, nil }
 	_, err := s.Verify(t.Context(), audit.Anchor{})
 	require.NoError(t, err, "an older release may write them")
@@ -383,7 +385,7 @@ func TestRowsWithoutAKeyNeedTheCheckpointThatClosedThem(t *testing.T) {
 	s.Close = func(context.Context) (bool, error) { return false, errStore }
 	_, err = s.Verify(t.Context(), audit.Anchor{})
 	require.ErrorIs(t, err, errStore)
-	book.broken = "rows"
+	auditTrail.broken = "rows"
 	s.Close = func(context.Context) (bool, error) { return true, nil }
 	_, err = s.Step(t.Context())
 	require.ErrorIs(t, err, errStore)
@@ -392,10 +394,10 @@ func TestRowsWithoutAKeyNeedTheCheckpointThatClosedThem(t *testing.T) {
 // TestASignedRowWithoutAKeyIsStillLate: also when an older release of the service has attested it.
 func TestASignedRowWithoutAKeyIsStillLate(t *testing.T) {
 	t.Parallel()
-	s, book, _ := newService()
+	s, auditTrail, _ := newService()
 	began := time.Unix(1_800_000_000, 0)
-	require.NoError(t, book.Log(id.ID{2}).Append(t.Context(), audit.Entry{At: began, Actor: "admin"}))
-	log := book.OldLog(id.ID{3})
+	require.NoError(t, auditTrail.Log(id.ID{2}).Append(t.Context(), audit.Entry{At: began, Actor: "admin"}))
+	log := auditTrail.OldLog(id.ID{3})
 	require.NoError(t, log.Append(t.Context(), audit.Entry{At: began.Add(time.Minute), Actor: "admin"}))
 	_, err := s.Step(t.Context())
 	require.NoError(t, err)

@@ -1,4 +1,5 @@
-// Package access is UFR-AUTH-020: who is calling, and may he. Every service and the gateway carry a Guard (zero trust).
+// Package access authenticates callers and checks their permissions (UFR-AUTH-020). Every service and the gateway carry
+// a Guard (zero trust).
 package access
 
 import (
@@ -12,8 +13,9 @@ import (
 	"phonebill/ports"
 )
 
-// Guard decides on bearer tokens: signature and claims, then revocations, then the permission. Live is set in the auth service
-// alone, which has the sessions at hand; the others learn of ended sessions through Revoked and tell of used ones through Seen.
+// Guard decides on bearer tokens: signature and claims, then revocations, then the permission. Live is set in the auth
+// service alone, which has the sessions at hand; the others learn of ended sessions through Revoked and report used
+// ones through UsedSessions.
 type Guard struct {
 	Verifier     ports.AccessVerifier
 	Revoked      *Revoked
@@ -24,11 +26,13 @@ type Guard struct {
 
 var errIncomplete = errors.New("access: the revocations are not known yet")
 
-// Admit answers who is calling, or UNAUTHORIZED (no token), TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_REVOKED, or FORBIDDEN when the
-// permission (empty = none needed) is missing; with FORBIDDEN the caller is answered too, for the log. PASSWORD_CHANGE_REQUIRED while the
-// caller has a duty that the operation is not for. SERVICE_UNAVAILABLE until the
-// revocations are known: after a start nobody who has logged out gets in (ADR 14).
-func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission, isFor ...auth.Duty) (auth.Principal, error) {
+// Admit returns the caller, or UNAUTHORIZED (no token), TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_REVOKED, or FORBIDDEN when
+// the permission (empty = none needed) is missing; with FORBIDDEN the caller is returned too, for the log.
+// PASSWORD_CHANGE_REQUIRED while the caller has a duty that the operation is not for. SERVICE_UNAVAILABLE until the
+// revocations are known: after a start no logged-out session is admitted (ADR 14).
+func (g *Guard) Admit(
+	ctx context.Context, token string, need auth.Permission, isFor ...auth.Duty,
+) (auth.Principal, error) {
 	switch {
 	case token == "":
 		return auth.Principal{}, fault.New(fault.Unauthorized)
@@ -79,8 +83,8 @@ func (l *Live) Used(ctx context.Context, sids []id.ID) error {
 // touchEvery is how often a session in use is noted (ADR 14).
 const touchEvery = time.Minute
 
-// Check answers TOKEN_REVOKED, with the reason, when the session is over or idle. A store in trouble is not
-// "logged out": the token verified, so the request goes on.
+// Check returns TOKEN_REVOKED, with the reason, when the session is over or idle. A failing store does not mean "logged
+// out": the token verified, so the request goes on.
 func (l *Live) Check(ctx context.Context, sid id.ID) error {
 	session, err := l.Sessions.Get(ctx, sid)
 	now := l.Now()
@@ -97,14 +101,14 @@ func (l *Live) Check(ctx context.Context, sid id.ID) error {
 	return nil
 }
 
-// Service answers questions about the caller's own rights.
+// Service returns the caller's own account and rights.
 type Service struct {
 	Users   ports.Users
 	Guesses ports.Guesses
 	Now     ports.Clock
 }
 
-// Account answers the caller's account as it is now (not as the token tells) and the state to show: LOCKED while the id is
+// Account returns the caller's account as it is now (not as in the token) and the state to show: LOCKED while the id is
 // locked out.
 func (s *Service) Account(ctx context.Context, user auth.UserID) (auth.User, auth.Status, error) {
 	u, err := s.Users.ByID(ctx, user)
@@ -121,7 +125,7 @@ func (s *Service) Account(ctx context.Context, user auth.UserID) (auth.User, aut
 	return u, u.Status, nil
 }
 
-// Permissions answers what the user may do now.
+// Permissions returns what the user may do now.
 func (s *Service) Permissions(ctx context.Context, user auth.UserID) ([]auth.Permission, error) {
 	u, err := s.Users.ByID(ctx, user)
 	if err != nil {

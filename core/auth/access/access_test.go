@@ -19,14 +19,14 @@ var errBackend = errors.New("backend is in trouble")
 
 // feed is a store whose clock is hours off ours.
 type feed struct {
-	told   auth.Feed
+	feed   auth.Feed
 	since  []time.Time
 	broken error
 }
 
 func (f *feed) Since(_ context.Context, t time.Time) (auth.Feed, error) {
 	f.since = append(f.since, t)
-	return f.told, f.broken
+	return f.feed, f.broken
 }
 
 type accepted struct {
@@ -52,7 +52,9 @@ func (s *sessions) Get(ctx context.Context, sid id.ID) (auth.Session, error) {
 	return s.Sessions.Get(ctx, sid)
 }
 
-func (s *sessions) Change(ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error) {
+func (s *sessions) Change(
+	ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session,
+) (auth.Session, error) {
 	s.changes++
 	if s.broken != nil {
 		return auth.Session{}, s.broken
@@ -89,7 +91,7 @@ func newWorld(t *testing.T) *world {
 	}, w.now)
 	require.NoError(t, err)
 	w.token = token.Reveal()
-	w.feed.told.AsOf = dbNoon
+	w.feed.feed.AsOf = dbNoon
 	require.NoError(t, w.Revoked.Pull(t.Context()))
 	return w
 }
@@ -101,11 +103,12 @@ func (w *world) revoke() {
 	w.Revoked.Push(context.Background(), auth.Revocation{SessionID: sid, At: w.now})
 }
 
-// duty makes the token one of an owner who has to change the password first.
+// duty makes the token one of an owner that must change the password first.
 func duty(w *world) {
 	token, err := w.tokens.Issue(context.Background(), auth.Principal{
-		UserID: "hong", SessionID: sid, Permissions: []auth.Permission{auth.BillInquiry}, Epoch: 3, ExpiresAt: w.now.Add(30 * time.Minute),
-		Duties: []auth.Duty{auth.ChangePassword},
+		UserID: "hong", SessionID: sid, Permissions: []auth.Permission{auth.BillInquiry}, Epoch: 3,
+		ExpiresAt: w.now.Add(30 * time.Minute),
+		Duties:    []auth.Duty{auth.ChangePassword},
 	}, w.now)
 	if err != nil {
 		panic(err)
@@ -152,7 +155,7 @@ func TestAdmit(t *testing.T) {
 		"revocations unknown": {func(w *world) {
 			w.Revoked = access.NewRevoked(&w.feed, nil, w.Now, time.Hour)
 		}, "", "", fault.ServiceUnavailable},
-		"nobody, revocations unknown": {func(w *world) {
+		"no token, revocations unknown": {func(w *world) {
 			w.Revoked, w.token = access.NewRevoked(&w.feed, nil, w.Now, time.Hour), ""
 		}, "", "", fault.Unauthorized},
 		"session ended": {func(w *world) {
@@ -179,10 +182,10 @@ func TestAdmit(t *testing.T) {
 			}
 			require.ErrorIs(t, err, fault.New(c.want))
 			if c.want == fault.PermissionDenied {
-				require.Equal(t, auth.UserID("hong"), p.UserID, "the log says who was denied")
+				require.Equal(t, auth.UserID("hong"), p.UserID, "the log names the denied caller")
 				return
 			}
-			require.Zero(t, p, "nobody is named beside a refusal")
+			require.Zero(t, p, "a refusal names no caller")
 		})
 	}
 }
@@ -243,9 +246,9 @@ func TestAccountAndPermissions(t *testing.T) {
 	held, err := s.Permissions(t.Context(), "hong")
 	require.NoError(t, err)
 	require.Equal(t, []auth.Permission{auth.BillInquiry}, held)
-	_, err = s.Permissions(t.Context(), "nobody")
+	_, err = s.Permissions(t.Context(), "unknown1")
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
-	_, _, err = s.Account(t.Context(), "nobody")
+	_, _, err = s.Account(t.Context(), "unknown1")
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
 	g.broken = errBackend
 	_, _, err = s.Account(t.Context(), "hong")

@@ -11,9 +11,10 @@ import (
 	"phonebill/ports"
 )
 
-// Revoked is what makes tokens dead though they verify: the sessions that ended and the epochs that were raised while a token about
-// them may still live (ADR 14). It is held in memory, pulled from the feed and pushed to; docs/revocation.md has the bounds. All
-// its times are the feed's own, so that no instance's clock matters. It is safe for concurrent use.
+// Revoked is the set of revocations that concern tokens which still verify: the sessions that ended and the epochs that
+// were raised while a token about them may not have expired (ADR 14). It is in memory, pulled from the feed and pushed
+// to; docs/revocation.md has the bounds. All its times are the feed's own, so that no instance's clock matters. It is
+// safe for concurrent use.
 type Revoked struct {
 	feed    ports.RevocationFeed
 	keys    ports.AcceptedKeys // may be nil
@@ -22,7 +23,7 @@ type Revoked struct {
 	pulling sync.Mutex
 
 	mu       sync.RWMutex
-	asOf     time.Time // of the last good pull; zero before the first
+	asOf     time.Time // of the last successful pull; zero before the first
 	pulledAt time.Time // by our clock, for the metrics alone
 	sessions map[id.ID]ended
 	users    map[auth.UserID]raised
@@ -41,23 +42,24 @@ type raised struct {
 }
 
 const (
-	// overlap is how far a question goes back behind the last answer. AsOf is already before every revocation that is stored but not yet
-	// visible; the overlap covers a store's clock that is set back.
+	// overlap is how far a pull goes back behind the last one. AsOf is already before every revocation that is stored
+	// but not yet visible; the overlap covers a store's clock that is set back.
 	overlap = 5 * time.Second
-	// maxHeld bounds what pushes can make us hold; the pull is the truth and is not bounded.
+	// maxEntries bounds the entries added by pushes; pulls are complete and are not bounded.
 	maxEntries = 1 << 20
 )
 
-// NewRevoked answers an empty set; nobody is admitted before the first good Pull. keep is the lifetime of an access token. keys, when
-// there are any, are told which signing keys are good.
+// NewRevoked returns an empty set; no caller is admitted before the first successful Pull. keep is the lifetime of an
+// access token. keys, if not nil, receives the valid signing keys.
 func NewRevoked(feed ports.RevocationFeed, keys ports.AcceptedKeys, now ports.Clock, keep time.Duration) *Revoked {
 	return &Revoked{
-		feed: feed, keys: keys, now: now, keep: keep, pulledAt: now(), sessions: map[id.ID]ended{}, users: map[auth.UserID]raised{},
+		feed: feed, keys: keys, now: now, keep: keep, pulledAt: now(), sessions: map[id.ID]ended{},
+		users: map[auth.UserID]raised{},
 	}
 }
 
-// Pull asks the feed for what is new and forgets what no token can be about any more. After the first good one the set is complete.
-// Trouble with the keys alone is answered, but the revocations are taken.
+// Pull reads new revocations from the feed and drops those that no token can be about any more. After the first success
+// the set is complete. An error of the keys alone is returned, but the revocations are taken.
 func (r *Revoked) Pull(ctx context.Context) error {
 	r.pulling.Lock()
 	defer r.pulling.Unlock()
@@ -65,35 +67,35 @@ func (r *Revoked) Pull(ctx context.Context) error {
 	if !since.IsZero() {
 		since = since.Add(-overlap)
 	}
-	told, err := r.feed.Since(ctx, since)
+	feed, err := r.feed.Since(ctx, since)
 	if err != nil {
 		return err
 	}
-	r.take(told)
-	if r.keys == nil || told.KeyIDs == nil {
+	r.take(feed)
+	if r.keys == nil || feed.KeyIDs == nil {
 		return nil
 	}
-	return r.keys.Accept(ctx, told.KeyIDs)
+	return r.keys.Accept(ctx, feed.KeyIDs)
 }
 
-func (r *Revoked) take(told auth.Feed) {
+func (r *Revoked) take(feed auth.Feed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, v := range told.Revocations {
+	for _, v := range feed.Revocations {
 		r.add(v, v.At)
 	}
-	r.asOf, r.pulledAt = told.AsOf, r.now()
-	over := told.AsOf.Add(-r.keep - overlap)
+	r.asOf, r.pulledAt = feed.AsOf, r.now()
+	over := feed.AsOf.Add(-r.keep - overlap)
 	for sid, held := range r.sessions {
 		if held.at.IsZero() { // pushed before the first pull
-			r.sessions[sid] = ended{told.AsOf, held.why}
+			r.sessions[sid] = ended{feed.AsOf, held.why}
 		} else if held.at.Before(over) {
 			delete(r.sessions, sid)
 		}
 	}
 	for user, held := range r.users {
 		if held.at.IsZero() {
-			r.users[user] = raised{held.epoch, told.AsOf}
+			r.users[user] = raised{held.epoch, feed.AsOf}
 		} else if held.at.Before(over) {
 			delete(r.users, user)
 		}
@@ -118,8 +120,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// Push implements ports.RevocationPush for this instance: it adds what has just ended. Whatever time a pusher tells, it counts from
-// now on.
+// Push implements ports.RevocationPush for this instance: it adds what has just ended. Whatever time the sender states,
+// it counts from now on.
 func (r *Revoked) Push(_ context.Context, over ...auth.Revocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -131,7 +133,7 @@ func (r *Revoked) Push(_ context.Context, over ...auth.Revocation) {
 	}
 }
 
-// Has tells whether the token that speaks for the principal is dead.
+// Has reports whether the principal's token is revoked.
 func (r *Revoked) Has(p auth.Principal) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -139,7 +141,7 @@ func (r *Revoked) Has(p auth.Principal) bool {
 	return ended || p.Epoch < r.users[p.UserID].epoch
 }
 
-// Why is the reason for which the token is dead.
+// Why returns the reason for which the token is refused.
 func (r *Revoked) Why(p auth.Principal) auth.EndReason {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -149,24 +151,25 @@ func (r *Revoked) Why(p auth.Principal) auth.EndReason {
 	return auth.EndedByRights
 }
 
-// Ready tells whether the set has been complete once.
+// Ready reports whether the set has been complete once.
 func (r *Revoked) Ready() bool { return !r.AsOf().IsZero() }
 
-// AsOf is the feed's time up to which everything is known; zero before the first good pull.
+// AsOf returns the feed's time up to which everything is known; zero before the first successful pull.
 func (r *Revoked) AsOf() time.Time {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.asOf
 }
 
-// Held is how many sessions and users are held.
+// Size returns the number of sessions and users in the set.
 func (r *Revoked) Size() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return len(r.sessions) + len(r.users)
 }
 
-// Age is how long ago the last good pull was (by this instance's clock), or, before the first one, how long one has been waited for.
+// Age returns the time since the last successful pull (by this instance's clock), or, before the first one, since the
+// start.
 func (r *Revoked) Age() time.Duration {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

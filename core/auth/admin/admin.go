@@ -1,5 +1,5 @@
-// Package admin is how staff look after accounts: search, create, change, unlock, grant and revoke, end sessions (UFR-AUTH-020). Every
-// call, also a read and a refusal, is in the audit log with who, whom and why (ADR 26).
+// Package admin lets staff administer accounts: search, create, change, unlock, grant and revoke, end sessions
+// (UFR-AUTH-020). Every call, also a read and a refusal, is in the audit log with actor, subject and reason (ADR 26).
 package admin
 
 import (
@@ -48,12 +48,15 @@ type Service struct {
 	NewID         ports.IDs
 }
 
-// Search answers one page of the accounts that match and how many match (at most auth.MostCounted). FORBIDDEN for who is not staff,
-// as everywhere here. A search for a line takes one of the caller's exact searches: RATE_LIMIT_EXCEEDED when none is left. The audit log
-// names the line masked and by its keyed hash.
-func (s *Service) Search(ctx context.Context, by Caller, f auth.AccountFilter) (found []auth.Account, total int, err error) {
+// Search returns one page of the accounts that match and how many match (at most auth.MaxCounted). It fails with
+// FORBIDDEN for a caller that is not staff, as every method here. A search for a line takes one of the caller's exact
+// searches: RATE_LIMIT_EXCEEDED when none is left. The audit log names the line masked and by its keyed hash.
+func (s *Service) Search(
+	ctx context.Context, by Caller, f auth.AccountFilter,
+) (found []auth.Account, total int, err error) {
 	f.Now = s.Now()
-	detail := map[string]any{"customerId": f.CustomerID, "line": f.Line.String(), "status": f.Status, "page": f.Page, "size": f.Size}
+	detail := map[string]any{"customerId": f.CustomerID, "line": f.Line.String(), "status": f.Status, "page": f.Page,
+		"size": f.Size}
 	if !f.Line.IsZero() {
 		detail["lineIndex"] = s.LineIndex(f.Line)
 	}
@@ -95,10 +98,11 @@ type Created struct {
 func (s *Service) Create(ctx context.Context, by Caller, n New) (made Created, err error) {
 	now := s.Now()
 	user := auth.User{
-		UserID: n.UserID, Name: n.Name, Phone: n.Phone, Email: n.Email, CustomerID: n.CustomerID, Lines: n.Lines, Roles: n.Roles,
-		Status: auth.Active, CreatedAt: now, InitialPassword: true,
+		UserID: n.UserID, Name: n.Name, Phone: n.Phone, Email: n.Email, CustomerID: n.CustomerID, Lines: n.Lines,
+		Roles: n.Roles, Status: auth.Active, CreatedAt: now, InitialPassword: true,
 	}
-	detail := map[string]any{"roles": n.Roles, "lines": s.named(n.Lines), "permissions": n.Grants, "customerId": n.CustomerID}
+	detail := map[string]any{"roles": n.Roles, "lines": s.named(n.Lines), "permissions": n.Grants,
+		"customerId": n.CustomerID}
 	c := call{Caller: by, action: actCreate, subject: string(n.UserID), reason: n.Reason, detail: detail, lines: n.Lines}
 	err = s.change(ctx, c, func() error {
 		for _, p := range n.Grants {
@@ -123,7 +127,7 @@ func (s *Service) Create(ctx context.Context, by Caller, n New) (made Created, e
 	return made, err
 }
 
-// stored is the fact in the audit log that tells which version was stored.
+// stored is the fact in the audit log that names the stored version.
 const stored = "stored"
 
 func (s *Service) store(ctx context.Context, user auth.User, password personal.Secret) error {
@@ -166,7 +170,7 @@ func (s *Service) account(ctx context.Context, user auth.UserID) (a auth.Account
 	return a, err
 }
 
-// Show answers an account, or USER_NOT_FOUND. The caller masks what is personal.
+// Show returns an account, or USER_NOT_FOUND. The adapter masks personal data.
 func (s *Service) Show(ctx context.Context, by Caller, user auth.UserID) (found auth.Account, err error) {
 	err = s.read(ctx, call{Caller: by, action: actShow, account: user}, func() (err error) {
 		found, err = s.account(ctx, user)
@@ -175,8 +179,10 @@ func (s *Service) Show(ctx context.Context, by Caller, user auth.UserID) (found 
 	return found, err
 }
 
-// Reveal answers an account to be shown in clear, for a reason.
-func (s *Service) Reveal(ctx context.Context, by Caller, user auth.UserID, reason string) (found auth.Account, err error) {
+// Reveal returns an account to be shown in clear, for a reason.
+func (s *Service) Reveal(
+	ctx context.Context, by Caller, user auth.UserID, reason string,
+) (found auth.Account, err error) {
 	reason, bad := auth.ParseReason(reason)
 	err = s.read(ctx, call{Caller: by, action: actReveal, account: user, reason: reason}, func() (err error) {
 		if bad != nil {
@@ -191,20 +197,21 @@ func (s *Service) Reveal(ctx context.Context, by Caller, user auth.UserID, reaso
 	return found, nil
 }
 
-// Update is a change of an account; nil leaves as it is. Version is that of the account as the caller saw it.
+// Update is a change of an account; nil leaves a value as it is. Version is that of the account as the caller read it.
 type Update struct {
 	Status *auth.Status
 	Roles  []auth.Role
 	Lines  *[]line.Number
-	// CustomerID is the carrier's customer whose account it is; nil leaves it as it is.
+	// CustomerID is the carrier's customer that the account belongs to; nil leaves it as it is.
 	CustomerID *string
 	Version    int
 	Reason     string
 }
 
-// Update changes status, roles, customer id or lines: CONFLICT when the account has changed since the caller saw it (or
-// as auth.MayChange says, or for the last administrator), LINE_HELD when another account holds an added line (see
-// ConfirmTransfer). Tokens from before die within a second; an account that is not ACTIVE any more has no session left.
+// Update changes status, roles, customer id or lines. It fails with CONFLICT when the account has changed since the
+// caller read it (or as auth.MayChange says, or for the last administrator), and with LINE_HELD when another account
+// holds an added line (see ConfirmTransfer). Older tokens are refused within a second; an account that is not ACTIVE
+// any more has no session left.
 func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Update) (auth.Account, error) {
 	detail := map[string]any{"version": x.Version}
 	if x.Status != nil {
@@ -216,7 +223,8 @@ func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Upd
 	if x.CustomerID != nil {
 		detail["customerId"] = *x.CustomerID
 	}
-	// What comes of sending an account lines tells whether they are the masked ones that it has, or another's.
+	// The result of setting an account's lines discloses whether they are the masked ones that it has, or another
+	// account's.
 	c := call{Caller: by, action: actUpdate, account: user, reason: x.Reason, detail: detail, exact: x.Lines != nil}
 	if x.Lines != nil {
 		c.lines = *x.Lines
@@ -247,8 +255,8 @@ func stale() error {
 	return fault.New(fault.StateConflict).WithMessage("다른 곳에서 먼저 변경되었습니다. 다시 조회해주세요").WithDetail("reason", "STALE_VERSION")
 }
 
-// Grant gives a permission until expiresAt (zero = for good), in place of an older grant of the same. Tokens without it die within a
-// second.
+// Grant gives a permission until expiresAt (zero = for good), in place of an older grant of the same. Tokens without it
+// are refused within a second.
 func (s *Service) Grant(
 	ctx context.Context, by Caller, user auth.UserID, p auth.Permission, expiresAt time.Time, reason string,
 ) (auth.Account, error) {
@@ -256,13 +264,16 @@ func (s *Service) Grant(
 	if !expiresAt.IsZero() {
 		detail["expiresAt"] = expiresAt.UTC().Format(time.RFC3339)
 	}
-	g := auth.Grant{Permission: p, ExpiresAt: expiresAt.UTC().Truncate(time.Microsecond), GrantedBy: by.Name, GrantedAt: s.Now()}
+	g := auth.Grant{Permission: p, ExpiresAt: expiresAt.UTC().Truncate(time.Microsecond), GrantedBy: by.Name,
+		GrantedAt: s.Now()}
 	c := call{Caller: by, action: actGrant, account: user, reason: reason, detail: detail}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) { return u.WithGrant(g) })
 }
 
 // Revoke takes a permission away; none is no error. What a role holds stays.
-func (s *Service) Revoke(ctx context.Context, by Caller, user auth.UserID, p auth.Permission, reason string) (auth.Account, error) {
+func (s *Service) Revoke(
+	ctx context.Context, by Caller, user auth.UserID, p auth.Permission, reason string,
+) (auth.Account, error) {
 	c := call{Caller: by, action: actRevoke, account: user, reason: reason, detail: map[string]any{"permission": p}}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) { return u.WithoutGrant(p), nil })
 }
@@ -306,7 +317,7 @@ func (s *Service) alter(
 	return changed, err
 }
 
-// facts are what the audit log tells of an account before and after a change: its rights and its lines.
+// facts returns what the audit log records of an account before and after a change: its rights and its lines.
 func (s *Service) facts(u auth.User) map[string]any {
 	permissions := make([]auth.Permission, len(u.Grants))
 	for i, g := range u.Grants {
@@ -315,8 +326,9 @@ func (s *Service) facts(u auth.User) map[string]any {
 	return map[string]any{"status": u.Status, "roles": u.Roles, "lines": s.named(u.Lines), "permissions": permissions}
 }
 
-// felt makes a change of rights felt at once: tokens of the older epoch die everywhere; an account that is not ACTIVE has no session, and
-// one that has become staff has none that began before, perhaps without a second factor.
+// applyRights makes a change of rights effective at once: tokens of the older epoch are refused everywhere; an account
+// that is not ACTIVE has no session, and one that has become staff has none that began before, perhaps without a second
+// factor.
 func (s *Service) applyRights(ctx context.Context, before, after auth.User) error {
 	now := s.Now()
 	if after.Epoch != before.Epoch {
@@ -335,8 +347,10 @@ func (s *Service) endAll(ctx context.Context, user auth.UserID, now time.Time) (
 	return len(ended), err
 }
 
-// Unlock forgets the wrong passwords and the lock of an id, and tells so in its login history.
-func (s *Service) Unlock(ctx context.Context, by Caller, user auth.UserID, reason string) (unlocked auth.Account, err error) {
+// Unlock clears the wrong passwords and the lock of an id, and records that in its login history.
+func (s *Service) Unlock(
+	ctx context.Context, by Caller, user auth.UserID, reason string,
+) (unlocked auth.Account, err error) {
 	detail := map[string]any{}
 	err = s.change(ctx, call{Caller: by, action: actUnlock, account: user, reason: reason, detail: detail}, func() error {
 		if err := s.Guesses.Clear(ctx, user); err != nil {
@@ -354,14 +368,15 @@ func (s *Service) Unlock(ctx context.Context, by Caller, user auth.UserID, reaso
 	return unlocked, err
 }
 
-// An account that is unlocked this often in this time is perhaps one whose password somebody guesses with the help of staff.
+// An account that is unlocked this often in this time may be one whose password is being guessed with the help of
+// staff.
 const (
 	manyUnlocks  = 3
 	unlocksSince = 24 * time.Hour
 )
 
-// watchUnlocks raises an alert when the account was unlocked many times lately, this time included. No alert names a customer: its subject
-// is the number of the call in the audit log, which names the account and who unlocked it.
+// watchUnlocks raises an alert when the account was unlocked many times lately, this time included. No alert names a
+// customer: its subject is the number of the call in the audit log, which names the account and the actor.
 func (s *Service) watchUnlocks(ctx context.Context, user auth.UserID, detail map[string]any) error {
 	n, err := s.Records.CountSince(ctx, user, auth.EventUnlocked, s.Now().Add(-unlocksSince))
 	if err != nil || n < manyUnlocks {
@@ -374,7 +389,7 @@ func (s *Service) watchUnlocks(ctx context.Context, user auth.UserID, detail map
 	return nil
 }
 
-// LoginHistory answers one page of an account's events, newest first, and how many there are (at most auth.MostCounted).
+// LoginHistory returns one page of an account's events, newest first, and how many there are (at most auth.MaxCounted).
 func (s *Service) LoginHistory(
 	ctx context.Context, by Caller, user auth.UserID, page, size int,
 ) (events []auth.LoginEvent, total int, err error) {
@@ -389,7 +404,7 @@ func (s *Service) LoginHistory(
 	return events, total, nil
 }
 
-// ListSessions answers an account's live sessions, newest first.
+// ListSessions returns an account's live sessions, newest first.
 func (s *Service) ListSessions(ctx context.Context, by Caller, user auth.UserID) (live []auth.Session, err error) {
 	err = s.read(ctx, call{Caller: by, action: actListSessions, account: user}, func() (err error) {
 		live, err = s.Sessions.Live(ctx, user, s.Policy, s.Now())
@@ -398,7 +413,7 @@ func (s *Service) ListSessions(ctx context.Context, by Caller, user auth.UserID)
 	return live, err
 }
 
-// EndSessions ends all sessions of an account and answers how many there were.
+// EndSessions ends all sessions of an account and returns how many there were.
 func (s *Service) EndSessions(ctx context.Context, by Caller, user auth.UserID, reason string) (ended int, err error) {
 	err = s.change(ctx, call{Caller: by, action: actEndSessions, account: user, reason: reason}, func() error {
 		if ended, err = s.endAll(ctx, user, s.Now()); err != nil || ended == 0 {

@@ -107,7 +107,8 @@ func number(t *testing.T, s string) line.Number {
 }
 
 var (
-	boss     = admin.Caller{UserID: "boss", Name: "boss", Roles: []auth.Role{auth.Admin}, From: auth.Client{IP: "203.0.113.9"}}
+	boss = admin.Caller{UserID: "boss", Name: "boss", Roles: []auth.Role{auth.Admin},
+		From: auth.Client{IP: "203.0.113.9"}}
 	operator = admin.Caller{UserID: "ops", Name: "ops", Roles: []auth.Role{auth.Operator}}
 	customer = admin.Caller{UserID: "eve", Name: "eve", Roles: []auth.Role{auth.Customer}}
 )
@@ -121,8 +122,8 @@ func newWorld(t *testing.T) *world {
 	clock, ids := func() time.Time { return now }, 0
 	newID := func() id.ID { ids++; return id.ID{15: byte(ids)} }
 	w.Service = &admin.Service{
-		Users: &w.users, Accounts: &w.accounts, Guesses: &w.guesses, Sessions: &w.sessions, History: &w.history, Records: &w.history,
-		Hasher: &w.hasher, Audit: &w.log, Push: &w.push, Alerts: &w.alerts, Transfers: &w.moves,
+		Users: &w.users, Accounts: &w.accounts, Guesses: &w.guesses, Sessions: &w.sessions, History: &w.history,
+		Records: &w.history, Hasher: &w.hasher, Audit: &w.log, Push: &w.push, Alerts: &w.alerts, Transfers: &w.moves,
 		Searches: &w.searches, SearchesPerHour: 30,
 		LineIndex: func(n line.Number) string { return "index-" + n.Digits()[7:] },
 		Report:    func(_ context.Context, err error) { w.reported = append(w.reported, err) },
@@ -143,10 +144,12 @@ func newWorld(t *testing.T) *world {
 		Services: &w.services, Policy: auth.DefaultSessions(), Now: clock, NewID: newID,
 	}
 	require.NoError(t, w.users.Create(t.Context(), auth.User{
-		UserID: "hong", Name: personal.NewName("홍길동"), Roles: []auth.Role{auth.Customer}, Lines: []line.Number{number(t, "01012345678")},
-		Status: auth.Active, CreatedAt: now, CustomerID: "C-1", Grants: []auth.Grant{{Permission: auth.BillInquiry}},
+		UserID: "hong", Name: personal.NewName("홍길동"), Roles: []auth.Role{auth.Customer},
+		Lines: []line.Number{number(t, "01012345678")}, Status: auth.Active, CreatedAt: now, CustomerID: "C-1",
+		Grants: []auth.Grant{{Permission: auth.BillInquiry}},
 	}))
-	require.NoError(t, w.users.Create(t.Context(), auth.User{UserID: "boss", Roles: []auth.Role{auth.Admin}, Status: auth.Active}))
+	require.NoError(t, w.users.Create(t.Context(), auth.User{UserID: "boss", Roles: []auth.Role{auth.Admin},
+		Status: auth.Active}))
 	require.NoError(t, w.factors.SecondFactors.Begin(t.Context(), "boss", auth.TOTP{}))
 	require.NoError(t, w.factors.Confirm(t.Context(), "boss", auth.TOTP{ConfirmedAt: now}, nil))
 	return w
@@ -160,7 +163,7 @@ func (w *world) begin(t *testing.T, n byte) id.ID {
 	return s.ID
 }
 
-// told are the audit log's rows as "ACTION subject OUTCOME".
+// rows returns the audit log's rows as "ACTION subject OUTCOME".
 func (w *world) rows() []string {
 	var out []string
 	for _, e := range w.trail.Entries() {
@@ -183,7 +186,11 @@ func calls(ctx context.Context) []call {
 			_, _, err := w.Search(ctx, by, auth.AccountFilter{UserID: "hong", Page: 1, Size: 1})
 			return err
 		}},
-		{"USER_SHOWN", false, func(w *world, by admin.Caller, _ string) error { _, err := w.Show(ctx, by, "hong"); return err }},
+		{"USER_SHOWN", false, func(w *world, by admin.Caller, _ string) error {
+			_,
+				err := w.Show(ctx, by, "hong")
+			return err
+		}},
 		{"USER_REVEALED", false, func(w *world, by admin.Caller, reason string) error {
 			_, err := w.Reveal(ctx, by, "hong", reason)
 			return err
@@ -192,7 +199,11 @@ func calls(ctx context.Context) []call {
 			_, _, err := w.LoginHistory(ctx, by, "hong", 1, 10)
 			return err
 		}},
-		{"SESSIONS_SHOWN", false, func(w *world, by admin.Caller, _ string) error { _, err := w.ListSessions(ctx, by, "hong"); return err }},
+		{"SESSIONS_SHOWN", false, func(w *world, by admin.Caller, _ string) error {
+			_,
+				err := w.ListSessions(ctx, by, "hong")
+			return err
+		}},
 		{"USER_CREATED", true, func(w *world, by admin.Caller, reason string) error {
 			_, err := w.Create(ctx, by, admin.New{UserID: "hong", Roles: []auth.Role{auth.Customer}, Reason: reason})
 			if errors.Is(err, fault.New(fault.StateConflict)) {
@@ -230,7 +241,8 @@ func TestEveryCallIsInTheAuditLog(t *testing.T) {
 		require.NoError(t, c.do(w, boss, why), c.action)
 		rows := w.trail.Entries()
 		last := rows[len(rows)-1]
-		require.Equal(t, []string{c.action, "hong", "boss", "203.0.113.9"}, []string{last.Action, last.Subject, last.Actor, last.IP})
+		require.Equal(t, []string{c.action, "hong", "boss", "203.0.113.9"},
+			[]string{last.Action, last.Subject, last.Actor, last.IP})
 		require.Equal(t, now, last.At)
 		if c.action != "USER_CREATED" {
 			require.Equal(t, audit.Done, last.Outcome, c.action)
@@ -256,7 +268,7 @@ func TestEveryCallIsInTheAuditLog(t *testing.T) {
 	}
 }
 
-// TestNothingIsDoneOrShownWithoutARow: when the audit log is in trouble nothing changes and nothing is told.
+// TestNothingIsDoneOrShownWithoutARow: when the audit log fails nothing changes and nothing is returned.
 func TestNothingIsDoneOrShownWithoutARow(t *testing.T) {
 	t.Parallel()
 	for _, c := range calls(t.Context()) {
@@ -283,7 +295,7 @@ func TestNothingIsDoneOrShownWithoutARow(t *testing.T) {
 	}
 }
 
-func TestAChangeIsFeltAtOnce(t *testing.T) {
+func TestAChangeIsEffectiveAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	sid := w.begin(t, 1)
@@ -291,7 +303,8 @@ func TestAChangeIsFeltAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, a.Epoch)
 	g, _ := a.GrantOf(auth.ProductChange)
-	require.Equal(t, auth.Grant{Permission: auth.ProductChange, ExpiresAt: now.Add(time.Hour), GrantedBy: "boss", GrantedAt: now}, g)
+	require.Equal(t, auth.Grant{Permission: auth.ProductChange, ExpiresAt: now.Add(time.Hour), GrantedBy: "boss",
+		GrantedAt: now}, g)
 	require.Equal(t, []auth.Revocation{{UserID: "hong", Epoch: 1, At: now}}, w.push.Pushed(), "tokens of epoch 0 die")
 	_, err = w.Grant(t.Context(), boss, "hong", auth.ProductChange, now.Add(time.Hour), why)
 	require.NoError(t, err)
@@ -299,11 +312,13 @@ func TestAChangeIsFeltAtOnce(t *testing.T) {
 
 	status := auth.Inactive
 	lines := []line.Number{number(t, "01087654321")}
-	a, err = w.Update(t.Context(), boss, "hong", admin.Update{Status: &status, Lines: &lines, Version: a.Version, Reason: why})
+	a, err = w.Update(t.Context(), boss, "hong", admin.Update{Status: &status, Lines: &lines, Version: a.Version,
+		Reason: why})
 	require.NoError(t, err)
 	require.Equal(t, lines, a.Lines)
-	require.Equal(t, []auth.Revocation{{UserID: "hong", Epoch: 2, At: now}, {SessionID: sid, At: now}}, w.push.Pushed()[1:],
-		"and an account that is not active has no session")
+	require.Equal(t, []auth.Revocation{{UserID: "hong", Epoch: 2, At: now}, {SessionID: sid, At: now}},
+		w.push.Pushed()[1:],
+		"an account that is not active has no session")
 	detail := w.trail.Entries()[len(w.rows())-1].Detail
 	require.Contains(t, detail, `"after":{"lines":[{"line":"010-****-4321","index":"index-4321"}],`+
 		`"permissions":["BILL_INQUIRY","PRODUCT_CHANGE"],`+
@@ -326,8 +341,9 @@ func TestCreateACustomer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	n := admin.New{
-		UserID: "kim", Password: personal.NewSecret("long enough"), Name: personal.NewName("김철수"), Roles: []auth.Role{auth.Customer},
-		Lines: []line.Number{number(t, "01087654321")}, Grants: []auth.Permission{auth.BillInquiry, auth.BillInquiry}, Reason: why,
+		UserID: "kim", Password: personal.NewSecret("long enough"), Name: personal.NewName("김철수"),
+		Roles: []auth.Role{auth.Customer}, Lines: []line.Number{number(t, "01087654321")},
+		Grants: []auth.Permission{auth.BillInquiry, auth.BillInquiry}, Reason: why,
 	}
 	made, err := w.Create(t.Context(), operator, n)
 	require.NoError(t, err)
@@ -357,14 +373,15 @@ func TestCreateACustomer(t *testing.T) {
 func TestStaffAreNeverActiveWithoutASecondFactor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	n := admin.New{UserID: "newop", Password: personal.NewSecret("long enough"), Roles: []auth.Role{auth.Operator}, Reason: why}
+	n := admin.New{UserID: "newop", Password: personal.NewSecret("long enough"), Roles: []auth.Role{auth.Operator},
+		Reason: why}
 	made, err := w.Create(t.Context(), admin.CommandLine("root"), n)
 	require.NoError(t, err)
 	require.True(t, made.SecondFactor)
 	require.Equal(t, auth.Active, made.Status)
 	require.Contains(t, made.Enrolment.URI.Reveal(), "otpauth://totp/newop")
 	require.Len(t, made.Enrolment.RecoveryCodes, auth.RecoveryCodes)
-	require.Equal(t, []auth.Duty{auth.ChangePassword, auth.EnrolFactor}, made.Duties(), "who made it knows both")
+	require.Equal(t, []auth.Duty{auth.ChangePassword, auth.EnrolFactor}, made.Duties(), "the creator knows both")
 	require.Equal(t, "cli:root", w.trail.Entries()[0].Actor)
 
 	w.factors.broken = true
@@ -422,7 +439,7 @@ func TestUnlock(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, total)
 	require.Equal(t, auth.EventUnlocked, events[0].Type)
-	_, err = w.Unlock(t.Context(), operator, "nobody", why)
+	_, err = w.Unlock(t.Context(), operator, "unknown1", why)
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
 }
 
@@ -443,21 +460,23 @@ func TestEndSessions(t *testing.T) {
 	require.Equal(t, 2, n)
 	require.Len(t, w.push.Pushed(), 2)
 	require.Equal(t, auth.EventSessionEnded, w.history.Events()[0].Type)
-	_, err = w.EndSessions(t.Context(), boss, "nobody", why)
+	_, err = w.EndSessions(t.Context(), boss, "unknown1", why)
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
-	_, err = w.ListSessions(t.Context(), boss, "nobody")
+	_, err = w.ListSessions(t.Context(), boss, "unknown1")
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
-	_, _, err = w.LoginHistory(t.Context(), boss, "nobody", 1, 1)
+	_, _, err = w.LoginHistory(t.Context(), boss, "unknown1", 1, 1)
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
 }
 
-func TestSearchAnswersPages(t *testing.T) {
+func TestSearchReturnsPages(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for n := range 5 {
-		require.NoError(t, w.users.Create(t.Context(), auth.User{UserID: auth.UserID("page" + strconv.Itoa(n)), CustomerID: "C-2"}))
+		require.NoError(t, w.users.Create(t.Context(), auth.User{UserID: auth.UserID("page" + strconv.Itoa(n)),
+			CustomerID: "C-2"}))
 	}
-	found, total, err := w.Search(t.Context(), operator, auth.AccountFilter{CustomerID: "C-2", Line: line.Number{}, Page: 2, Size: 2})
+	found, total, err := w.Search(t.Context(), operator, auth.AccountFilter{CustomerID: "C-2", Line: line.Number{},
+		Page: 2, Size: 2})
 	require.NoError(t, err)
 	require.Equal(t, 5, total)
 	require.Equal(t, auth.UserID("page2"), found[0].UserID)
@@ -467,7 +486,8 @@ func TestSearchAnswersPages(t *testing.T) {
 func TestCallers(t *testing.T) {
 	t.Parallel()
 	c := admin.By(auth.Principal{UserID: "ops", Roles: []auth.Role{auth.Operator}}, auth.Client{IP: "::1"})
-	require.Equal(t, admin.Caller{UserID: "ops", Name: "ops", Roles: []auth.Role{auth.Operator}, From: auth.Client{IP: "::1"}}, c)
+	require.Equal(t, admin.Caller{UserID: "ops", Name: "ops", Roles: []auth.Role{auth.Operator},
+		From: auth.Client{IP: "::1"}}, c)
 }
 
 // TestTheCustomerIDCanBeCorrected: while it is wrong the account is shown nothing of its lines.
@@ -477,7 +497,8 @@ func TestTheCustomerIDCanBeCorrected(t *testing.T) {
 	before, err := w.Show(t.Context(), boss, "hong")
 	require.NoError(t, err)
 	customer := "C-2"
-	after, err := w.Update(t.Context(), boss, "hong", admin.Update{CustomerID: &customer, Version: before.Version, Reason: why})
+	after, err := w.Update(t.Context(), boss, "hong", admin.Update{CustomerID: &customer, Version: before.Version,
+		Reason: why})
 	require.NoError(t, err)
 	require.Equal(t, customer, after.CustomerID)
 	require.Greater(t, after.Epoch, before.Epoch, "tokens that name the other customer die")

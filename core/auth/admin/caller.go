@@ -15,7 +15,7 @@ import (
 	"phonebill/core/line"
 )
 
-// Caller is who administers: a member of staff, or somebody with access to the machine who uses the command line.
+// Caller is the person who administers: a member of staff, or a user of the command line on the machine.
 type Caller struct {
 	UserID auth.UserID // empty for the command line
 	Name   string      // as it stands in the audit log
@@ -23,18 +23,19 @@ type Caller struct {
 	From   auth.Client
 }
 
-// By is the caller of a request.
+// By returns the caller of a request.
 func By(p auth.Principal, from auth.Client) Caller {
 	return Caller{UserID: p.UserID, Name: string(p.UserID), Roles: p.Roles, From: from}
 }
 
-// CommandLine is the caller of a command, by the name of his account at the operating system. Whoever can run it has the database and
-// the keyring, so he may do what an ADMIN may.
+// CommandLine returns the caller of a command, named by the account of the operating system. Access to the command line
+// includes the database and the keyring, so this caller may do what an ADMIN may.
 func CommandLine(account string) Caller {
-	return Caller{Name: string(auth.AtConsole(account)), Roles: []auth.Role{auth.Admin}, From: auth.Client{UserAgent: "phonebillctl"}}
+	return Caller{Name: string(auth.AtConsole(account)), Roles: []auth.Role{auth.Admin},
+		From: auth.Client{UserAgent: "phonebillctl"}}
 }
 
-// staff is FORBIDDEN for everybody else, whatever permissions he was given.
+// staff fails with FORBIDDEN for any other caller, whatever the caller's permissions.
 func (c Caller) staff() error {
 	if (auth.Principal{Roles: c.Roles}).Staff() {
 		return nil
@@ -66,29 +67,31 @@ const (
 	actEndService    = "SERVICE_KEY_RETIRED"
 )
 
-// call is what the audit log is told of a call.
+// call is what the audit log records of a call.
 type call struct {
 	Caller
 	action  string
-	account auth.UserID // whose account is looked at or changed; empty when the call takes none
+	account auth.UserID // the account that is read or changed; empty when the call takes none
 	subject string      // what the audit log names: account unless the call is about a key, a service or a new account
-	exact   bool        // it tells whether a number that was sent is one that is masked elsewhere: it takes an exact search
-	// lines are those that the account shall have: each that it has not takes an exact search, since LINE_HELD tells of each.
+	// the response shows whether a number that was sent equals one that is masked elsewhere: it takes an exact search
+	exact bool
+	// lines are those that the account shall have: each one that it does not have yet takes an exact search, since
+	// LINE_HELD discloses each.
 	lines   []line.Number
 	version int // that the account must have, for a change of its lines
 	reason  string
 	detail  map[string]any // no personal data
 }
 
-// entry is the call's row with an outcome. The two rows of a change carry the same number.
+// entry returns the call's row with an outcome. The two rows of a change carry the same number.
 func (s *Service) entry(c call, outcome audit.Outcome) audit.Entry {
 	detail, err := json.Marshal(c.detail) // keys in order
 	if err != nil {
 		detail = []byte(`{}`) // texts and numbers always marshal
 	}
 	return audit.Entry{
-		At: s.Now(), Actor: c.Name, Action: c.action, Subject: cmp.Or(c.subject, string(c.account)), Reason: c.reason, Outcome: outcome,
-		Detail: string(detail), IP: c.From.IP,
+		At: s.Now(), Actor: c.Name, Action: c.action, Subject: cmp.Or(c.subject, string(c.account)), Reason: c.reason,
+		Outcome: outcome, Detail: string(detail), IP: c.From.IP,
 	}
 }
 
@@ -99,8 +102,8 @@ func outcome(err error) audit.Outcome {
 	return audit.Outcome(fault.From(err).Code())
 }
 
-// may is the one guard of all calls: the caller is staff, and may touch the account that the call takes. USER_NOT_FOUND when there is no
-// such account.
+// may guards every call: the caller is staff, and may touch the account that the call takes.
+// USER_NOT_FOUND for an unknown account.
 func (s *Service) may(ctx context.Context, c call) error {
 	if err := c.staff(); err != nil {
 		return err
@@ -118,8 +121,8 @@ func (s *Service) may(ctx context.Context, c call) error {
 	return s.takeSearches(ctx, c, account)
 }
 
-// takeSearches takes the exact searches of the call before anything is looked up. The lines that the command line names are free: who has
-// it has the database.
+// takeSearches takes the exact searches of the call before anything is read. The lines that the command line names are
+// free: its users have access to the database.
 func (s *Service) takeSearches(ctx context.Context, c call, account auth.User) error {
 	n := 0
 	if c.UserID != "" {
@@ -144,20 +147,22 @@ func (s *Service) Spend(ctx context.Context, person string, n line.Number) (stri
 	return s.LineIndex(n), s.takeSearch(ctx, Caller{Name: person})
 }
 
-// takeSearch takes one of the caller's exact searches: RATE_LIMIT_EXCEEDED and an alert when none is left. Otherwise the digits that are
-// masked could be found by trying.
+// takeSearch takes one of the caller's exact searches: RATE_LIMIT_EXCEEDED and an alert when none is left. Otherwise
+// the masked digits could be found by trying.
 func (s *Service) takeSearch(ctx context.Context, by Caller) error {
 	ok, retryIn, err := s.Searches.Take(ctx, by.Name, s.SearchesPerHour, searchesPer, s.Now())
 	if err != nil || ok {
 		return err
 	}
 	s.Alerts.Raise(ctx, alert.Alert{
-		Kind: alert.ManySearches, Subject: by.Name, Note: fmt.Sprintf("more than %d exact searches within an hour", s.SearchesPerHour),
+		Kind: alert.ManySearches, Subject: by.Name,
+		Note: fmt.Sprintf("more than %d exact searches within an hour", s.SearchesPerHour),
 	})
 	return fault.New(fault.RateLimitExceeded).WithMessage("회선번호 조회 한도를 초과하였습니다. 잠시 후 다시 시도해주세요").RetryIn(retryIn)
 }
 
-// read does what changes nothing; the row that tells of it is durable before the answer is given, also when it is a refusal.
+// read runs do, which changes nothing; its row in the audit log is durable before the result is returned, also for a
+// refusal.
 func (s *Service) read(ctx context.Context, c call, do func() error) error {
 	err := s.may(ctx, c)
 	if err == nil {
@@ -166,20 +171,20 @@ func (s *Service) read(ctx context.Context, c call, do func() error) error {
 	return errors.Join(err, s.recordOutcome(ctx, c, err))
 }
 
-// settleWithin is how long a row may take whose caller may have hung up.
+// outcomeTimeout is how long a row may take whose caller may have hung up.
 const outcomeTimeout = 5 * time.Second
 
-// settle records what came of a call, also when its caller has hung up.
+// recordOutcome records the outcome of a call, also when its caller has hung up.
 func (s *Service) recordOutcome(ctx context.Context, c call, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
 	return s.Audit.Append(ctx, s.entry(c, outcome(err)))
 }
 
-// change does what changes something. Audit log and accounts are two ports and no common transaction binds them: so the intent is
-// durable before anything changes, and what came of it after. The second row tells as "stored" which version of the account was stored,
-// also when something failed after that. When the second row cannot be written the change stands, its intent is on record without an
-// outcome, and the trouble is reported.
+// change runs do, which changes something. Audit log and accounts are two ports without a common transaction: so the
+// intent is durable before anything changes, and the outcome after. The second row records as "stored" which version of
+// the account was stored, also when something failed after that. When the second row cannot be written the change
+// stands, its intent is recorded without an outcome, and the error is reported.
 func (s *Service) change(ctx context.Context, c call, do func() error) error {
 	err := s.may(ctx, c)
 	if err == nil {

@@ -8,11 +8,11 @@ import (
 	"phonebill/core/auth"
 )
 
-// mostClashes is how many folded ids of which there are several accounts are shown.
+// maxClashes is how many folded ids of which there are several accounts are shown.
 const maxClashes = 1000
 
-// Clashes returns the ids of accounts that differ from another one's in case alone, side by side. They are of before ids were one account
-// whatever their case, and log in by exact spelling until all but one are INACTIVE.
+// Clashes returns the ids of accounts that differ from another one's in case alone, side by side. They are from before
+// ids were compared without case, and log in by exact spelling until all but one are INACTIVE.
 func (s *Service) Clashes(ctx context.Context, by Caller) (found []auth.UserID, err error) {
 	err = s.read(ctx, call{Caller: by, action: actListClashes, subject: "user ids"}, func() (err error) {
 		found, err = s.Accounts.Clashes(ctx, maxClashes)
@@ -32,7 +32,8 @@ func (s *Service) ReportClashes(ctx context.Context) error {
 	}
 	s.Alerts.Raise(ctx, alert.Alert{
 		Kind: alert.UserIDsClash, Subject: "user ids",
-		Note: fmt.Sprintf("%d ids of accounts differ from another in case alone; phonebillctl users clashes lists them", len(found)),
+		Note: fmt.Sprintf("%d ids of accounts differ from another in case alone; phonebillctl users clashes lists them",
+			len(found)),
 	})
 	return nil
 }

@@ -7,9 +7,12 @@ import (
 	"phonebill/core/auth/selfservice"
 )
 
-// ResetFactor is for an owner who has lost his app and his recovery codes: staff get a new second factor, seen this once; a customer has
-// none from then on. All his sessions end. FORBIDDEN for who may not change the account, CONFLICT for his own.
-func (s *Service) ResetFactor(ctx context.Context, by Caller, user auth.UserID, reason string) (e selfservice.Enrolment, err error) {
+// ResetFactor is for an owner who has lost the app and the recovery codes: staff get a new second factor, which is
+// returned this once; a customer has none from then on. All sessions of the account end. FORBIDDEN for a caller that
+// may not change the account, CONFLICT for the caller's own account.
+func (s *Service) ResetFactor(
+	ctx context.Context, by Caller, user auth.UserID, reason string,
+) (e selfservice.Enrolment, err error) {
 	err = s.change(ctx, call{Caller: by, action: actResetFactor, account: user, reason: reason}, func() error {
 		account, err := s.Users.ByID(ctx, user)
 		if err != nil {

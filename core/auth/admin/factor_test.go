@@ -26,11 +26,12 @@ func TestALostFactorIsReplacedForStaffAndRemovedForCustomers(t *testing.T) {
 	require.Equal(t, e.Secret, held.Secret)
 	reset, err := w.users.ByID(t.Context(), "boss")
 	require.NoError(t, err)
-	require.Equal(t, []auth.Duty{auth.EnrolFactor}, reset.Duties(), "who reset it knows the secret")
+	require.Equal(t, []auth.Duty{auth.EnrolFactor}, reset.Duties(), "the person who reset it knows the secret")
 
 	w.begin(t, 7)
 	require.NoError(t, w.factors.Begin(t.Context(), "hong", auth.TOTP{Secret: personal.NewSecret("S")}))
-	require.NoError(t, w.factors.Confirm(t.Context(), "hong", auth.TOTP{Secret: personal.NewSecret("S"), ConfirmedAt: now}, nil))
+	require.NoError(t, w.factors.Confirm(t.Context(), "hong", auth.TOTP{Secret: personal.NewSecret("S"), ConfirmedAt: now},
+		nil))
 	e, err = w.ResetFactor(t.Context(), boss, "hong", why)
 	require.NoError(t, err)
 	require.Zero(t, e)
@@ -38,25 +39,27 @@ func TestALostFactorIsReplacedForStaffAndRemovedForCustomers(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
 	ended, err := w.sessions.Get(t.Context(), id.ID{7})
 	require.NoError(t, err)
-	require.False(t, ended.RevokedAt.IsZero(), "his sessions end")
+	require.False(t, ended.RevokedAt.IsZero(), "the account's sessions end")
 	require.Contains(t, w.rows(), "SECOND_FACTOR_RESET hong DONE")
 
 	_, err = w.ResetFactor(t.Context(), operator, "boss", why)
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 	_, err = w.ResetFactor(t.Context(), boss, "boss", why)
-	require.ErrorIs(t, err, fault.New(fault.StateConflict), "nobody his own")
-	_, err = w.ResetFactor(t.Context(), boss, "nobody", why)
+	require.ErrorIs(t, err, fault.New(fault.StateConflict), "not the caller's own")
+	_, err = w.ResetFactor(t.Context(), boss, "unknown1", why)
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
 }
 
-// TestWhoBecomesStaffHasNoSessionFromBefore: it may have begun without a second factor.
-func TestWhoBecomesStaffHasNoSessionFromBefore(t *testing.T) {
+// TestNewStaffHaveNoOldSessions: it may have begun without a second factor.
+func TestNewStaffHaveNoOldSessions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	sid := w.begin(t, 7)
 	require.NoError(t, w.factors.Begin(t.Context(), "hong", auth.TOTP{Secret: personal.NewSecret("S")}))
-	require.NoError(t, w.factors.Confirm(t.Context(), "hong", auth.TOTP{Secret: personal.NewSecret("S"), ConfirmedAt: now}, nil))
-	_, err := w.Update(t.Context(), boss, "hong", admin.Update{Roles: []auth.Role{auth.Customer, auth.Operator}, Version: 1, Reason: why})
+	require.NoError(t, w.factors.Confirm(t.Context(), "hong", auth.TOTP{Secret: personal.NewSecret("S"), ConfirmedAt: now},
+		nil))
+	_, err := w.Update(t.Context(), boss, "hong", admin.Update{Roles: []auth.Role{auth.Customer, auth.Operator},
+		Version: 1, Reason: why})
 	require.NoError(t, err)
 	ended, err := w.sessions.Get(t.Context(), sid)
 	require.NoError(t, err)

@@ -20,7 +20,8 @@ func TestSigningKeysAreRotatedReplacedAndRetired(t *testing.T) {
 	next, err := w.RotateKey(t.Context(), boss, why)
 	require.NoError(t, err)
 	require.Equal(t, signingkeys.Next, next.State)
-	require.ErrorIs(t, w.RetireKey(t.Context(), boss, first.KeyID, why), fault.New(fault.StateConflict), "nothing would sign")
+	require.ErrorIs(t, w.RetireKey(t.Context(), boss, first.KeyID, why), fault.New(fault.StateConflict),
+		"nothing would sign")
 	require.ErrorIs(t, w.RetireKey(t.Context(), boss, "no-such-key", why), fault.New(fault.ResourceNotFound))
 	require.NoError(t, w.RetireKey(t.Context(), boss, next.KeyID, why))
 	fresh, err := w.ReplaceKeys(t.Context(), boss, why)

@@ -15,7 +15,7 @@ import (
 	"phonebill/core/id"
 )
 
-// onAccount are the calls that take an account, by the name of their method.
+// accountCalls returns the calls that take an account, by the name of their method.
 func accountCalls(ctx context.Context) map[string]func(w *world, by admin.Caller, target auth.UserID) error {
 	suspended := auth.Suspended
 	return map[string]func(w *world, by admin.Caller, target auth.UserID) error{
@@ -62,7 +62,8 @@ func accountCalls(ctx context.Context) map[string]func(w *world, by admin.Caller
 	}
 }
 
-// TestEveryCallThatTakesAnAccountIsInTheMatrix walks the methods of the service: a new one that takes an account cannot be forgotten.
+// TestEveryCallThatTakesAnAccountIsInTheMatrix walks the methods of the service: a new one that takes an account cannot
+// be forgotten.
 func TestEveryCallThatTakesAnAccountIsInTheMatrix(t *testing.T) {
 	t.Parallel()
 	known, service := accountCalls(t.Context()), reflect.TypeFor[*admin.Service]()
@@ -126,7 +127,8 @@ func (w *world) member(t *testing.T, user auth.UserID, roles []auth.Role) {
 		require.NoError(t, w.factors.SecondFactors.Begin(t.Context(), user, auth.TOTP{}))
 		require.NoError(t, w.factors.Confirm(t.Context(), user, auth.TOTP{ConfirmedAt: now}, nil))
 	}
-	_, err := w.sessions.Create(t.Context(), w.Policy.NewSession(id.ID{byte(len(user)), user[0]}, user, false, auth.Client{}, now), w.Policy)
+	_, err := w.sessions.Create(t.Context(), w.Policy.NewSession(id.ID{byte(len(user)), user[0]}, user, false,
+		auth.Client{}, now), w.Policy)
 	require.NoError(t, err)
 }
 

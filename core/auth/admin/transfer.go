@@ -10,7 +10,8 @@ import (
 	"phonebill/ports"
 )
 
-// namedLine is a line as the audit log names it: masked for a person, and by its keyed hash for a search of all rows about one line.
+// namedLine is a line as the audit log names it: masked for a person, and by its keyed hash for a search of all rows
+// about one line.
 type namedLine struct {
 	Line  string `json:"line"`
 	Index string `json:"index"`
@@ -24,8 +25,8 @@ func (s *Service) named(lines []line.Number) []namedLine {
 	return named
 }
 
-// propose makes of LINE_HELD a transfer that a second member of staff may confirm, and adds its number to the error. Any other error stays
-// as it is.
+// propose turns LINE_HELD into a transfer that a second member of staff may confirm, and adds its number to the error.
+// Any other error stays as it is.
 func (s *Service) propose(
 	ctx context.Context, by Caller, to auth.UserID, reason string, detail map[string]any, err error,
 ) error {
@@ -63,10 +64,11 @@ func (s *Service) handOver(ctx context.Context, c call, before auth.User) error 
 	return nil
 }
 
-// mostTransfers is how many waiting transfers are shown; each is over within a day.
+// maxTransfers is how many waiting transfers are shown; each is over within a day.
 const maxTransfers = 100
 
-// ListTransfers returns the transfers of lines that wait for a second person, those that expire first before the others.
+// ListTransfers returns the transfers of lines that wait for a second person, those that expire first before the
+// others.
 func (s *Service) ListTransfers(ctx context.Context, by Caller) (waiting []auth.LineTransfer, err error) {
 	err = s.read(ctx, call{Caller: by, action: actListTransfers, subject: "line transfers"}, func() (err error) {
 		waiting, err = s.Transfers.Waiting(ctx, s.Now(), maxTransfers)
@@ -78,28 +80,33 @@ func (s *Service) ListTransfers(ctx context.Context, by Caller) (waiting []auth.
 	return waiting, nil
 }
 
-// ConfirmTransfer is the consent of a second member of staff: the accounts that hold the line lose it, and the account it was proposed for
-// gets it; when that does not exist yet, the creation that was refused can be sent again. NOT_FOUND when there is no such transfer,
-// CONFLICT as auth.LineTransfer.Confirm and auth.LineReleased say, and the errors of auth.MayChange for each account concerned.
-func (s *Service) ConfirmTransfer(ctx context.Context, by Caller, tid id.ID, reason string) (t auth.LineTransfer, err error) {
+// ConfirmTransfer confirms a transfer as a second member of staff: the accounts that hold the line lose it, and the
+// account it was proposed for gets it; when that does not exist yet, the creation that was refused can be sent again.
+// NOT_FOUND for an unknown transfer, CONFLICT as auth.LineTransfer.Confirm and auth.LineReleased say, and the errors of
+// auth.MayChange for each account concerned.
+func (s *Service) ConfirmTransfer(
+	ctx context.Context, by Caller, tid id.ID, reason string,
+) (t auth.LineTransfer, err error) {
 	detail := map[string]any{}
 	c := call{Caller: by, action: actTransfer, subject: tid.String(), reason: reason, detail: detail}
 	err = s.change(ctx, c, func() error {
 		var changes []ports.AccountChange
-		t, changes, err = s.Transfers.Confirm(ctx, tid, func(t auth.LineTransfer, concerned []ports.AccountChange) (auth.LineTransfer, error) {
-			for _, x := range concerned {
-				if err := auth.MayChange(by.UserID, by.Roles, x.Before, x.After); err != nil {
-					return t, err
+		t, changes, err = s.Transfers.Confirm(ctx, tid,
+			func(t auth.LineTransfer, concerned []ports.AccountChange) (auth.LineTransfer, error) {
+				for _, x := range concerned {
+					if err := auth.MayChange(by.UserID, by.Roles, x.Before, x.After); err != nil {
+						return t, err
+					}
 				}
-			}
-			return t.Confirm(by.Name, s.Now())
-		})
+				return t.Confirm(by.Name, s.Now())
+			})
 		if err != nil {
 			return err
 		}
 		accounts := map[auth.UserID]any{}
 		for _, x := range changes {
-			accounts[x.After.UserID] = map[string]any{stored: x.After.Version, "before": s.facts(x.Before), "after": s.facts(x.After)}
+			accounts[x.After.UserID] = map[string]any{stored: x.After.Version, "before": s.facts(x.Before),
+				"after": s.facts(x.After)}
 		}
 		detail["accounts"], detail["proposedBy"] = accounts, t.ProposedBy
 		for _, x := range changes {

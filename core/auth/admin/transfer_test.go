@@ -18,13 +18,14 @@ import (
 func newAccount(t *testing.T) admin.New {
 	t.Helper()
 	return admin.New{
-		UserID: "kim", Password: personal.NewSecret("long enough"), Name: personal.NewName("김철수"), Roles: []auth.Role{auth.Customer},
-		Lines: []line.Number{number(t, "01012345678")}, Grants: []auth.Permission{auth.BillInquiry}, Reason: why,
+		UserID: "kim", Password: personal.NewSecret("long enough"), Name: personal.NewName("김철수"),
+		Roles: []auth.Role{auth.Customer}, Lines: []line.Number{number(t, "01012345678")},
+		Grants: []auth.Permission{auth.BillInquiry}, Reason: why,
 	}
 }
 
-// TestAHeldLineNeedsASecondPerson: for a new account, whose maker would otherwise read the bill of the line with a password of the maker's
-// own choice.
+// TestAHeldLineNeedsASecondPerson: for a new account, whose maker would otherwise read the bill of the line with a
+// password of the maker's own choice.
 func TestAHeldLineNeedsASecondPerson(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -88,8 +89,9 @@ func TestAHeldLineIsNotAddedToAnotherAccount(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestWhoTakesALineDoesNotGiveItAway: one person would otherwise move it alone. Another one may, or confirms; else it is free in 24 h.
-func TestWhoTakesALineDoesNotGiveItAway(t *testing.T) {
+// TestTheTakerOfALineCannotGiveItAway: one person would otherwise move it alone. Another one may, or confirms; else it
+// is free in 24 h.
+func TestTheTakerOfALineCannotGiveItAway(t *testing.T) {
 	t.Parallel()
 	none, lines := []line.Number{}, []line.Number{number(t, "01012345678")}
 	held := fault.New(fault.LineHeld)
@@ -149,13 +151,13 @@ func TestATransferIsGuardedAsAnyChange(t *testing.T) {
 		want   fault.Code
 		reason string
 	}{
-		"no staff":              {customer, "kim", 0, fault.PermissionDenied, ""},
-		"to the own account":    {operator, "ops", 0, fault.StateConflict, "OWN_ACCOUNT"},
-		"to staff, by operator": {operator, "clerk", 0, fault.PermissionDenied, ""},
-		"to staff, by admin":    {boss, "clerk", 0, "", ""},
-		"to who has no lines":   {boss, "second", 0, fault.ValidationError, ""},
-		"too late":              {boss, "kim", auth.TransferLifetime, fault.StateConflict, "EXPIRED"},
-		"in time":               {operator, "kim", auth.TransferLifetime - time.Second, "", ""},
+		"no staff":                    {customer, "kim", 0, fault.PermissionDenied, ""},
+		"to the own account":          {operator, "ops", 0, fault.StateConflict, "OWN_ACCOUNT"},
+		"to staff, by operator":       {operator, "clerk", 0, fault.PermissionDenied, ""},
+		"to staff, by admin":          {boss, "clerk", 0, "", ""},
+		"to an account without lines": {boss, "second", 0, fault.ValidationError, ""},
+		"too late":                    {boss, "kim", auth.TransferLifetime, fault.StateConflict, "EXPIRED"},
+		"in time":                     {operator, "kim", auth.TransferLifetime - time.Second, "", ""},
 	} {
 		w := newWorld(t)
 		w.member(t, "kim", []auth.Role{auth.Customer})
@@ -182,9 +184,9 @@ func TestATransferIsGuardedAsAnyChange(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 }
 
-// TestEachLineThatIsNamedTakesAnExactSearch: also one that no account holds, and before the store is asked. Otherwise one call would try
-// fifty candidates, and those that miss would be free.
-func TestEachLineThatIsNamedTakesAnExactSearch(t *testing.T) {
+// TestEachNamedLineTakesAnExactSearch: also one that no account holds, and before the store is asked. Otherwise
+// one call would try fifty candidates, and those that miss would be free.
+func TestEachNamedLineTakesAnExactSearch(t *testing.T) {
 	t.Parallel()
 	var misses []line.Number
 	for _, n := range []string{"01077770001", "01077770002", "01077770003", "01077770004"} {
@@ -207,7 +209,7 @@ func TestEachLineThatIsNamedTakesAnExactSearch(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
 	for n, user := range []auth.UserID{"choi", "jung", "yoon", "jang"} {
 		free := number(t, "0107777100"+string(rune('0'+n)))
-		require.NoError(t, create(w, cli, user, free), "who has the command line has the database")
+		require.NoError(t, create(w, cli, user, free), "the command line has access to the database")
 	}
 
 	w = newWorld(t)
@@ -222,8 +224,9 @@ func TestEachLineThatIsNamedTakesAnExactSearch(t *testing.T) {
 	require.Equal(t, hongs, hong.Lines)
 }
 
-// TestWhatTellsALineTakesAnExactSearch: a search, a change of lines, and a creation with lines. Masked digits cannot be found by trying.
-func TestWhatTellsALineTakesAnExactSearch(t *testing.T) {
+// TestCallsThatDiscloseALineTakeAnExactSearch: a search, a change of lines, and a creation with lines. Masked digits
+// cannot be found by trying.
+func TestCallsThatDiscloseALineTakeAnExactSearch(t *testing.T) {
 	t.Parallel()
 	lines := []line.Number{number(t, "01012345678")}
 	for name, do := range map[string]func(w *world, by admin.Caller) error{
@@ -263,6 +266,6 @@ func TestWhatTellsALineTakesAnExactSearch(t *testing.T) {
 		at = at.Add(57 * time.Minute)
 		require.NoError(t, do(w, operator), name)
 		_, err = w.Show(t.Context(), operator, "hong")
-		require.NoError(t, err, "what tells nothing is not counted")
+		require.NoError(t, err, "a call that discloses nothing is not counted")
 	}
 }

@@ -28,8 +28,9 @@ type Service struct {
 	NewID         ports.IDs
 }
 
-// A batch is what is stored in one transaction: many enough rows that the transaction costs little beside, but few that have to be
-// hashed, so that an interruption throws away no more than a second or two of hashing (some 30 hashes a second and core).
+// A batch is what is stored in one transaction: enough rows that the transaction's cost is negligible, but few that
+// have to be hashed, so that an interruption loses no more than a second or two of hashing (some 30 hashes a second and
+// core).
 const (
 	batch     = 250
 	batchHash = 50
@@ -40,18 +41,18 @@ type Load struct {
 	By     string // as it stands in the audit log
 	Source string // name of the file
 	Reason string
-	// Refused hears of each row that is not taken, in order; an error ends the load.
+	// Refused receives each row that is not taken, in order; an error ends the import.
 	Refused func(Row, error) error
-	// Progress hears of the figures after every batch; it may be nil.
+	// Progress receives the figures after every batch; it may be nil.
 	Progress func(Result)
 }
 
 // Result are the figures of a load: Read = Added + Skipped + Refused. Skipped are ids that were taken before.
 type Result struct{ Read, Added, Skipped, Refused int }
 
-// Run takes the rows as they come, in little memory. Ids that are there already are skipped before anything is hashed, so that a load
-// that was interrupted is gone on with by running it again. When ctx ends, whole batches are stored and ctx's error is answered. The
-// audit log tells of the load before the first row is stored, and what came of it after.
+// Run imports the rows as they come, in little memory. Ids that exist already are skipped before anything is hashed, so
+// that an interrupted import is continued by running it again. When ctx ends, whole batches are stored and ctx's error
+// is returned. The audit log has the intent before the first row is stored, and the outcome after.
 func (s *Service) Run(ctx context.Context, l Load, rows iter.Seq[Row]) (done Result, err error) {
 	reason, err := auth.ParseReason(l.Reason)
 	if err != nil {
@@ -60,12 +61,14 @@ func (s *Service) Run(ctx context.Context, l Load, rows iter.Seq[Row]) (done Res
 	began, call := s.Now(), s.NewID().String()
 	entry := func(outcome audit.Outcome) audit.Entry {
 		detail, err := json.Marshal(map[string]any{
-			"call": call, "source": l.Source, "read": done.Read, "added": done.Added, "skipped": done.Skipped, "refused": done.Refused,
+			"call": call, "source": l.Source, "read": done.Read, "added": done.Added, "skipped": done.Skipped,
+			"refused": done.Refused,
 		})
 		if err != nil {
 			detail = []byte(`{}`) // texts and numbers always marshal
 		}
-		return audit.Entry{At: s.Now(), Actor: l.By, Action: "USERS_IMPORTED", Reason: reason, Outcome: outcome, Detail: string(detail)}
+		return audit.Entry{At: s.Now(), Actor: l.By, Action: "USERS_IMPORTED", Reason: reason, Outcome: outcome,
+			Detail: string(detail)}
 	}
 	if err := s.Audit.Append(ctx, entry(audit.Intended)); err != nil {
 		return done, err
@@ -75,7 +78,7 @@ func (s *Service) Run(ctx context.Context, l Load, rows iter.Seq[Row]) (done Res
 		if ctx.Err() != nil {
 			outcome = "INTERRUPTED"
 		}
-		_ = s.Audit.Append(context.WithoutCancel(ctx), entry(outcome)) // the intent is on record; err tells more
+		_ = s.Audit.Append(context.WithoutCancel(ctx), entry(outcome)) // the intent is recorded; err has the details
 		return done, err
 	}
 	return done, s.Audit.Append(ctx, entry(audit.Done))
@@ -98,7 +101,7 @@ func (s *Service) all(ctx context.Context, l Load, rows iter.Seq[Row], began tim
 	return s.take(ctx, l, next, began, done)
 }
 
-// candidate is a row that may become an account; bad tells why it does not.
+// candidate is a row that may become an account; bad says why it does not.
 type candidate struct {
 	Row
 	user auth.User
@@ -137,8 +140,8 @@ func (s *Service) take(ctx context.Context, l Load, rows []Row, began time.Time,
 	return reportProgress(l, all, added, done)
 }
 
-// sift finds out who is there already. An account that this very load made was named by an earlier row of the same source; that needs
-// no memory of all ids.
+// skipKnown marks the accounts that exist already. An account that this very import made was named by an earlier row of
+// the same source; that needs no memory of all ids.
 func skipKnown(all []candidate, known map[auth.UserID]time.Time, began time.Time) {
 	twice := fault.InvalidField("user_id", "파일 안에서 중복된 ID입니다")
 	seen := map[auth.UserID]bool{}
@@ -158,8 +161,8 @@ func skipKnown(all []candidate, known map[auth.UserID]time.Time, began time.Time
 	}
 }
 
-// refuseHeld refuses rows with a line that an account holds already, or that an earlier row of the batch has: in bulk no line changes
-// hands.
+// refuseHeld refuses rows with a line that an account holds already, or that an earlier row of the batch has: a bulk
+// import moves no line.
 func (s *Service) refuseHeld(ctx context.Context, all []candidate) error {
 	var wanted []line.Number
 	for _, c := range all {
@@ -237,7 +240,7 @@ func (s *Service) hash(ctx context.Context, all []candidate) error {
 	return trouble
 }
 
-// tell reports the refused rows and the figures.
+// reportProgress reports the refused rows and the figures.
 func reportProgress(l Load, all []candidate, added int, done *Result) error {
 	for _, c := range all {
 		done.Read++
@@ -252,7 +255,7 @@ func reportProgress(l Load, all []candidate, added int, done *Result) error {
 		}
 	}
 	done.Added += added
-	done.Skipped = done.Read - done.Refused - done.Added // somebody else may have made an account meanwhile
+	done.Skipped = done.Read - done.Refused - done.Added // another process may have made an account meanwhile
 	if l.Progress != nil {
 		l.Progress(*done)
 	}

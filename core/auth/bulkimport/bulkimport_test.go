@@ -104,7 +104,8 @@ func (w *world) run(ctx context.Context, rows iter.Seq[bulkimport.Row]) (bulkimp
 func many(n int) iter.Seq[bulkimport.Row] {
 	return func(yield func(bulkimport.Row) bool) {
 		for i := range n {
-			r := bulkimport.Row{Line: i + 2, UserID: fmt.Sprint("user-", i), Name: "홍길동", Password: personal.NewSecret("long enough")}
+			r := bulkimport.Row{Line: i + 2, UserID: fmt.Sprint("user-", i), Name: "홍길동",
+				Password: personal.NewSecret("long enough")}
 			if !yield(r) {
 				return
 			}
@@ -126,7 +127,7 @@ func TestALoadCanBeRunAgain(t *testing.T) {
 	done, err := w.run(t.Context(), many(2600))
 	require.NoError(t, err)
 	require.Equal(t, bulkimport.Result{Read: 2600, Added: 2600}, done)
-	require.Equal(t, 52, w.accounts.batches, "few passwords are hashed in vain when somebody interrupts")
+	require.Equal(t, 52, w.accounts.batches, "an interruption loses few hashed passwords")
 	require.Equal(t, []bulkimport.Result{{Read: 50, Added: 50}, {Read: 100, Added: 100}}, w.shown[:2])
 	require.Equal(t, done, w.shown[51])
 	u, err := w.users.ByID(t.Context(), "user-7")
@@ -141,8 +142,10 @@ func TestALoadCanBeRunAgain(t *testing.T) {
 	done, err = w.run(t.Context(), many(2600))
 	require.NoError(t, err, "nothing is hashed for those that are there")
 	require.Equal(t, bulkimport.Result{Read: 2600, Skipped: 2600}, done)
-	require.Equal(t, []string{"USERS_IMPORTED INTENDED", "USERS_IMPORTED DONE", "USERS_IMPORTED INTENDED", "USERS_IMPORTED DONE"}, outcomes(w))
-	require.JSONEq(t, `{"call":"01000000-0000-0000-0000-000000000000","source":"f.csv","read":2600,"added":2600,"skipped":0,"refused":0}`,
+	require.Equal(t, []string{"USERS_IMPORTED INTENDED", "USERS_IMPORTED DONE", "USERS_IMPORTED INTENDED",
+		"USERS_IMPORTED DONE"}, outcomes(w))
+	require.JSONEq(t, `{"call":"01000000-0000-0000-0000-000000000000","source":"f.csv","read":2600,"added":2600,
+		"skipped":0,"refused":0}`,
 		w.trail.Entries()[1].Detail)
 }
 
@@ -161,7 +164,7 @@ func TestRowsWithHashesComeInBigBatches(t *testing.T) {
 	require.Equal(t, 3, w.accounts.batches)
 }
 
-func TestAnInterruptedLoadLeavesWholeBatches(t *testing.T) {
+func TestAnInterruptedImportStoresWholeBatches(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	ctx, stop := context.WithCancel(t.Context())
@@ -184,8 +187,9 @@ func TestRowsAreRefusedForAReason(t *testing.T) {
 	t.Parallel()
 	secret := personal.NewSecret("long enough")
 	good := bulkimport.Row{
-		UserID: "good", Name: "홍길동", PasswordHash: personal.NewSecret(hash), Phone: "010-1234-5678", Email: "a@b.kr", CustomerID: "C-1",
-		Lines: []string{"01012345678", "010-8765-4321"}, Permissions: []string{"bill_inquiry", "BILL_INQUIRY", "PRODUCT_CHANGE"},
+		UserID: "good", Name: "홍길동", PasswordHash: personal.NewSecret(hash), Phone: "010-1234-5678", Email: "a@b.kr",
+		CustomerID: "C-1", Lines: []string{"01012345678", "010-8765-4321"},
+		Permissions: []string{"bill_inquiry", "BILL_INQUIRY", "PRODUCT_CHANGE"},
 	}
 	with := func(f func(*bulkimport.Row)) bulkimport.Row { r := good; f(&r); return r }
 	rows := []bulkimport.Row{
@@ -261,7 +265,8 @@ func TestTrouble(t *testing.T) {
 	require.ErrorIs(t, err, errStore)
 }
 
-// TestALoadTakesNoHeldLine: neither one of an account that is there, nor one of an earlier row, of the same batch or another.
+// TestALoadTakesNoHeldLine: neither one of an account that is there, nor one of an earlier row, of the same batch or
+// another.
 func TestALoadTakesNoHeldLine(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -283,10 +288,11 @@ func TestALoadTakesNoHeldLine(t *testing.T) {
 	w.now = w.now.Add(time.Hour)
 	done, err = w.run(t.Context(), rows)
 	require.NoError(t, err)
-	require.Equal(t, bulkimport.Result{Read: 3, Skipped: 2, Refused: 1}, done, "going on refuses it again, and not its owner")
+	require.Equal(t, bulkimport.Result{Read: 3, Skipped: 2, Refused: 1}, done,
+		"going on refuses it again, and not its owner")
 	owner, err := w.users.ByID(t.Context(), "owner")
 	require.NoError(t, err)
-	require.True(t, owner.InitialPassword, "a password in clear was chosen by whoever wrote the file")
+	require.True(t, owner.InitialPassword, "a password in clear was chosen by the author of the file")
 	other, err := w.users.ByID(t.Context(), "other")
 	require.NoError(t, err)
 	require.False(t, other.InitialPassword, "a hash is of a password that the owner chose")

@@ -10,7 +10,7 @@ import (
 	"phonebill/core/personal"
 )
 
-// Row is one customer as a file tells of him; texts are as they stand there.
+// Row is one customer as in the file, unparsed.
 type Row struct {
 	Line         int // where it begins in the file; the first line is 1
 	UserID       string
@@ -28,8 +28,8 @@ type Row struct {
 // checkPassword is explained at Service.
 type checkPassword = func(field string, user auth.UserID, password personal.Secret) error
 
-// customer is the account that the row makes, without its hash, or what is wrong with the row. Only customers come in bulk, and only
-// with customers' permissions: staff are made one by one.
+// customer returns the account that the row makes, without its hash, or what is wrong with the row. Only customers are
+// imported, and only with customers' permissions: staff are created one by one.
 func (r Row) customer(by string, now time.Time, check checkPassword) (auth.User, error) {
 	if r.Bad != nil {
 		return auth.User{}, r.Bad
@@ -77,7 +77,7 @@ func in(column string, err error) error {
 	return fault.InvalidField(column, fault.From(err).Fields()[0].Reason)
 }
 
-// secret is nil when the row has one of a password that the account may have and a hash that we can verify.
+// secret returns nil when the row has one of a password that the account may have and a hash that we can verify.
 func (r Row) secret(user auth.UserID, check checkPassword) error {
 	hash, password := r.PasswordHash.Reveal(), r.Password.Reveal()
 	switch {

@@ -23,7 +23,8 @@ func TestParallelRightPasswordsAllSucceed(t *testing.T) {
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
-			_, err := w.Login(context.Background(), login.Request{UserID: "hong", Password: personal.NewSecret("right-password"), From: client})
+			_, err := w.Login(context.Background(), login.Request{UserID: "hong", Password: personal.NewSecret("right-password"),
+				From: client})
 			if err != nil {
 				t.Errorf("refused: %v", err)
 			}
@@ -33,9 +34,12 @@ func TestParallelRightPasswordsAllSucceed(t *testing.T) {
 }
 
 // from logs in with the device cookies at hand.
-func (w *world) from(t *testing.T, user auth.UserID, password string, devices ...personal.Secret) (login.Tokens, error) {
+func (w *world) from(
+	t *testing.T, user auth.UserID, password string, devices ...personal.Secret,
+) (login.Tokens, error) {
 	t.Helper()
-	return w.Login(t.Context(), login.Request{UserID: user, Password: personal.NewSecret(password), Devices: devices, From: client})
+	return w.Login(t.Context(), login.Request{UserID: user, Password: personal.NewSecret(password), Devices: devices,
+		From: client})
 }
 
 // ADR 16: a device that has logged in before has its own counter, so a stranger cannot lock the owner out.
@@ -54,7 +58,7 @@ func TestAStrangerCannotLockOutAKnownDevice(t *testing.T) {
 	_, err = w.try(t, "hong", "right-password")
 	require.ErrorIs(t, err, fault.New(fault.Locked), "a new device has to wait")
 	_, err = w.from(t, "hong", "right-password", kims.Device.Value, personal.NewSecret("forged"))
-	require.ErrorIs(t, err, fault.New(fault.Locked), "nor do somebody else's cookies help")
+	require.ErrorIs(t, err, fault.New(fault.Locked), "another user's cookies do not help")
 	again, err := w.from(t, "hong", "right-password", kims.Device.Value, first.Device.Value)
 	require.NoError(t, err)
 	require.Equal(t, first.Device, again.Device, "the device stays the one it was")
@@ -84,7 +88,7 @@ func TestARightPasswordThatDoesNotLogInIsNoGuess(t *testing.T) {
 		require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 	}
 	_, err := w.try(t, "kim", "wrong-password")
-	require.ErrorIs(t, err, fault.New(fault.LockedNow), "nor does it clear the others")
+	require.ErrorIs(t, err, fault.New(fault.LockedNow), "it does not clear the others")
 }
 
 func TestTheThrottleComesBeforeTheGuess(t *testing.T) {
@@ -117,7 +121,8 @@ func TestTheThrottleComesBeforeTheGuess(t *testing.T) {
 	service, neighbour := client, client
 	service.Service, neighbour.IP = "mvno-ap", "192.0.2.8"
 	for _, from := range []auth.Client{service, neighbour} {
-		_, err = w.Login(t.Context(), login.Request{UserID: "hong", Password: personal.NewSecret("right-password"), From: from})
+		_, err = w.Login(t.Context(), login.Request{UserID: "hong", Password: personal.NewSecret("right-password"),
+			From: from})
 		require.NoError(t, err)
 	}
 	require.Equal(t, neighbour, w.history.Events()[len(w.history.Events())-1].Client)
@@ -126,7 +131,8 @@ func TestTheThrottleComesBeforeTheGuess(t *testing.T) {
 	require.Zero(t, attempts, "a 429 is no guess")
 }
 
-// TestAKnownDeviceIsNotThrottledWithItsAddress: strangers behind the same address cannot keep it out. Its account has a bucket for it.
+// TestAKnownDeviceIsNotThrottledWithItsAddress: strangers behind the same address cannot keep it out. Its account has a
+// bucket for it.
 func TestAKnownDeviceIsNotThrottledWithItsAddress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -146,8 +152,8 @@ func TestAKnownDeviceIsNotThrottledWithItsAddress(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded))
 }
 
-// TestOthersCookiesAreNotLookedUp: a flood with cookies of other users reads no account before it is throttled.
-func TestOthersCookiesAreNotLookedUp(t *testing.T) {
+// TestOtherUsersCookiesReadNothing: a flood with cookies of other users reads no account before it is throttled.
+func TestOtherUsersCookiesReadNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.Rate = throttle.Rate{PerMinute: 1, Burst: 1}
@@ -192,7 +198,7 @@ func TestAnAccountThatChangesMeanwhileKeepsNoSession(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestWhoWaitsInVainIsNotRecorded(t *testing.T) {
+func TestATimedOutWaitIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for range 5 {
@@ -206,7 +212,7 @@ func TestWhoWaitsInVainIsNotRecorded(t *testing.T) {
 	require.Empty(t, w.history.Events())
 }
 
-func TestTroubleIsToldEvenToALockedLogin(t *testing.T) {
+func TestAFailureIsReturnedEvenToALockedLogin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for range 5 {
@@ -221,7 +227,7 @@ func TestTroubleIsToldEvenToALockedLogin(t *testing.T) {
 	require.True(t, w.lastEvent(t).Known)
 }
 
-// TestAPasswordChangeVoidsDevices: who once knew the password cannot go on guessing by the cookies he gathered.
+// TestAPasswordChangeVoidsDevices: a former password gives no way to go on guessing by old cookies.
 func TestAPasswordChangeVoidsDevices(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -246,8 +252,8 @@ func TestAPasswordChangeVoidsDevices(t *testing.T) {
 	require.Equal(t, 5, w.hasher.matches-looked, "one counter for all of them")
 }
 
-// TestALoginThatCannotBeWrittenDownLeavesNoSession: its client will not hear of it.
-func TestALoginThatCannotBeWrittenDownLeavesNoSession(t *testing.T) {
+// TestALoginThatCannotBeRecordedHasNoSession: its client will not hear of it.
+func TestALoginThatCannotBeRecordedHasNoSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.history.broken = errBackend

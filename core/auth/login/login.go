@@ -49,7 +49,7 @@ type Request struct {
 	From      auth.Client
 }
 
-// Tokens are what a login or refresh answers.
+// Tokens are the result of a login or refresh.
 type Tokens struct {
 	Access    personal.Secret
 	Refresh   personal.Secret
@@ -61,9 +61,9 @@ type Tokens struct {
 	SessionEnds, IdleEnds time.Time
 }
 
-// Login answers tokens, AUTH_001 (wrong), AUTH_002 (wrong for the fifth time), AUTH_003 (locked), AUTH_004 (second factor), FORBIDDEN
-// when the account is not active, SERVICE_UNAVAILABLE when too many wait or a store is in trouble, or RATE_LIMIT_EXCEEDED. The last
-// two are no guesses and not in the login history; everything else is.
+// Login returns tokens, or AUTH_001 (wrong), AUTH_002 (wrong for the fifth time), AUTH_003 (locked), AUTH_004 (second
+// factor), FORBIDDEN when the account is not active, SERVICE_UNAVAILABLE when too many wait or a store fails, or
+// RATE_LIMIT_EXCEEDED. The last two are no guesses and not in the login history; everything else is.
 func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
 	subject, err := s.subject(ctx, r)
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
 	return tokens, nil
 }
 
-// refuse records a refusal. Trouble of our own is none, and its store would be asked in vain.
+// refuse records a refusal. An internal failure is none, and its store would be called in vain.
 func (s *Service) refuse(ctx context.Context, r Request, user auth.User, err error) error {
 	if k := fault.From(err).Kind(); k == fault.RateLimited || k == fault.Unavailable {
 		return err
@@ -110,7 +110,7 @@ func (s *Service) finish(ctx context.Context, r Request, user auth.User, session
 	return s.tokens(ctx, user, session)
 }
 
-// undo ends a session whose client will not hear of it.
+// undo ends a session whose client will not receive it.
 func (s *Service) undo(ctx context.Context, session auth.Session) error {
 	ctx, done := ports.RecordContext(ctx)
 	defer done()
@@ -118,9 +118,9 @@ func (s *Service) undo(ctx context.Context, session auth.Session) error {
 	return err
 }
 
-// enter throttles a login before any guess is taken, and returns the place in which it waits for its turn. A known device is exempt from
-// the bucket of its address, which strangers may share, and has one of its account; what is too much for that is counted as if the
-// device were not known.
+// enter throttles a login before any guess is taken, and returns its place in the queue for hashing. A known device is
+// exempt from the bucket of its address, which strangers may share, and has one of its account; what exceeds that is
+// counted as if the device were not known.
 func (s *Service) enter(ctx context.Context, from auth.Client, subject auth.Subject) (verify.HashRequest, error) {
 	if !subject.Device.IsZero() {
 		account := "account:" + string(subject.UserID)
@@ -131,8 +131,8 @@ func (s *Service) enter(ctx context.Context, from auth.Client, subject auth.Subj
 	return verify.HashRequest{Key: throttle.Prefix(from.IP)}, s.admit(ctx, "login:", from)
 }
 
-// admit throttles per address; what has a bucket of its own, so that neither logins nor refreshes use up the other's. Systems with a
-// service credential speak for many users and are exempt.
+// admit throttles per address; what has a bucket of its own, so that neither logins nor refreshes use up the other's.
+// Systems with a service credential call for many users and are exempt.
 func (s *Service) admit(ctx context.Context, what string, from auth.Client) error {
 	if from.Service != "" {
 		return nil
@@ -143,8 +143,8 @@ func (s *Service) admit(ctx context.Context, what string, from auth.Client) erro
 	return nil
 }
 
-// subject is the counter that the guess is taken from. A device cookie is good for an account as it is, so the account is read for it;
-// a login without one, or with those of other users, reads nothing before it is throttled.
+// subject returns the counter that the guess is taken from. A device cookie is valid for an account as it is, so the
+// account is read for it; a login without one, or with those of other users, reads nothing before it is throttled.
 func (s *Service) subject(ctx context.Context, r Request) (auth.Subject, error) {
 	if !slices.ContainsFunc(r.Devices, func(c personal.Secret) bool { return s.Devices.Names(r.UserID, c) }) {
 		return auth.Subject{UserID: r.UserID}, nil
@@ -153,10 +153,10 @@ func (s *Service) subject(ctx context.Context, r Request) (auth.Subject, error) 
 	return verify.SubjectOf(s.Devices, r.UserID, account, r.Devices), err
 }
 
-// authenticate answers the account that the password is right for. The typed id means an account, known or not, before a guess is taken:
-// its own id names the counter, so that two accounts whose ids differ in case alone have one each, and one account has one however it is
-// typed. It is read again after the guess was taken, which may have waited. For a locked id it is returned as well: the history tells
-// known ids from unknown ones.
+// authenticate returns the account that the password is right for. The typed id means an account, known or not, before
+// a guess is taken: its own id names the counter, so that two accounts whose ids differ in case alone have one each,
+// and one account has one however it is typed. It is read again after the guess was taken, which may have waited. For a
+// locked id it is returned as well: the history distinguishes known ids from unknown ones.
 func (s *Service) authenticate(ctx context.Context, r Request, subject auth.Subject) (user auth.User, err error) {
 	meant, err := s.account(ctx, r.UserID)
 	if err != nil {
@@ -182,7 +182,7 @@ func (s *Service) authenticate(ctx context.Context, r Request, subject auth.Subj
 	return user, err
 }
 
-// account answers the account that a typed id means, and the zero User for an unknown one.
+// account returns the account that a typed id means, and the zero User for an unknown one.
 func (s *Service) account(ctx context.Context, typed auth.UserID) (auth.User, error) {
 	user, err := s.Users.ByLogin(ctx, typed)
 	if errors.Is(err, fault.New(fault.UserNotFound)) {
@@ -191,7 +191,7 @@ func (s *Service) account(ctx context.Context, typed auth.UserID) (auth.User, er
 	return user, err
 }
 
-// check looks at the password, then at the second factor; an unknown id costs the same work as a wrong password (ADR 16).
+// check verifies the password, then the second factor; an unknown id costs the same work as a wrong password (ADR 16).
 func (s *Service) check(ctx context.Context, r Request, user auth.User) (verify.Outcome, error) {
 	ok, err := s.Credentials.Check(ctx, user, r.Password)
 	switch {
@@ -208,8 +208,8 @@ func (s *Service) check(ctx context.Context, r Request, user auth.User) (verify.
 // again is the Retry-After of a login that a change of the account overtook.
 const again = time.Second
 
-// begin starts the session. The account is read once more: when it was changed since the password was checked (another password, a
-// suspension), ending its sessions may have missed this one, so it ends at once.
+// begin starts the session. The account is read once more: when it was changed since the password was checked (another
+// password, a suspension), ending its sessions may have missed this one, so it ends at once.
 func (s *Service) begin(ctx context.Context, r Request, user auth.User) (auth.Session, auth.User, error) {
 	session := s.Policy.NewSession(s.NewID(), user.UserID, r.AutoLogin, r.From, s.Now())
 	ended, err := s.Sessions.Create(ctx, session, s.Policy)
@@ -227,7 +227,7 @@ func (s *Service) begin(ctx context.Context, r Request, user auth.User) (auth.Se
 	return session, fresh, nil
 }
 
-// device answers the cookie by which this device is known next time, for another year; a new device gets a new one.
+// device returns the cookie by which this device is known next time, for another year; a new device gets a new one.
 func (s *Service) device(subject auth.Subject, user auth.User) auth.DeviceCookie {
 	if subject.Device.IsZero() {
 		subject.Device = s.NewID()
@@ -235,11 +235,11 @@ func (s *Service) device(subject auth.Subject, user auth.User) auth.DeviceCookie
 	return s.Devices.Mint(user, subject.Device)
 }
 
-// record stores the outcome, also for a client who hung up: a guess cannot be kept out of the history.
+// record stores the outcome, also for a client that hung up: a guess cannot be kept out of the history.
 func (s *Service) record(ctx context.Context, r Request, user auth.User, outcome error) error {
 	e := auth.LoginEvent{
-		ID: s.NewID(), UserID: cmp.Or(user.UserID, r.UserID), Known: user.UserID != "", Type: auth.EventLogin, Success: outcome == nil,
-		Client: r.From, At: s.Now(),
+		ID: s.NewID(), UserID: cmp.Or(user.UserID, r.UserID), Known: user.UserID != "", Type: auth.EventLogin,
+		Success: outcome == nil, Client: r.From, At: s.Now(),
 	}
 	if outcome != nil {
 		e.Reason = string(fault.From(outcome).Code())
@@ -278,16 +278,18 @@ func (s *Service) tokens(ctx context.Context, user auth.User, session auth.Sessi
 	}
 	return Tokens{
 		Access: access, Refresh: s.Refresh.Make(session.ID, session.Generation),
-		ExpiresIn: expires.Sub(now), User: user, Principal: p, SessionEnds: session.ExpiresAt, IdleEnds: s.Policy.IdleEnd(session),
+		ExpiresIn: expires.Sub(now), User: user, Principal: p, SessionEnds: session.ExpiresAt,
+		IdleEnds: s.Policy.IdleEnd(session),
 	}, nil
 }
 
-// Renew answers new tokens for a refresh token: one successor per token under any concurrency, the family's newest pair again within
-// the grace of its own rotation; REFRESH_TOKEN_REUSED after it, which ends the session; else REFRESH_TOKEN_INVALID, with the reason when
-// the session is over.
+// Renew returns new tokens for a refresh token: one successor per token under any concurrency, the family's newest pair
+// again within the grace of its own rotation; REFRESH_TOKEN_REUSED after it, which ends the session; else
+// REFRESH_TOKEN_INVALID, with the reason when the session is over.
 func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Client) (Tokens, error) {
 	sid, generation, err := s.Refresh.Read(token)
-	if err != nil { // never issued: refused without a look at any store, so it uses up nothing that the address shares
+	// never issued: refused without reading any store, so it uses up nothing that the address shares
+	if err != nil {
 		return Tokens{}, err
 	}
 	if err := s.admitRenewal(ctx, sid, generation, from); err != nil {
@@ -314,7 +316,8 @@ func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Cl
 	}
 	user, err := s.Users.ByID(ctx, session.UserID)
 	switch {
-	case errors.Is(err, fault.New(fault.UserNotFound)), err == nil && (user.Status != auth.Active || user.Staff() && !user.SecondFactor):
+	case errors.Is(err, fault.New(fault.UserNotFound)),
+		err == nil && (user.Status != auth.Active || user.Staff() && !user.SecondFactor):
 		return Tokens{}, fault.New(fault.RefreshTokenInvalid)
 	case err != nil:
 		return Tokens{}, err
@@ -337,7 +340,8 @@ func (s *Service) admitRenewal(ctx context.Context, sid id.ID, generation int, f
 		return fault.New(fault.RefreshTokenInvalid)
 	case err != nil:
 		return err
-	case !s.Policy.Live(held, s.Now()), generation < held.Generation: // a copy that is some seconds old does not take a good token for such
+	// a copy that is some seconds old must not make a valid token look reused
+	case !s.Policy.Live(held, s.Now()), generation < held.Generation:
 		return nil
 	}
 	return s.admit(ctx, "refresh:", from)
@@ -346,15 +350,19 @@ func (s *Service) admitRenewal(ctx context.Context, sid id.ID, generation int, f
 // Logout ends the caller's session; its tokens are refused everywhere within a second (ADR 14). Logging out twice is no
 // error.
 func (s *Service) Logout(ctx context.Context, sid id.ID, from auth.Client) error {
-	session, err := s.Sessions.Change(ctx, sid, func(old auth.Session) auth.Session { return old.RevokeFor(auth.EndedByLogout, s.Now()) })
+	session, err := s.Sessions.Change(ctx, sid,
+		func(old auth.Session) auth.Session { return old.RevokeFor(auth.EndedByLogout, s.Now()) })
 	if err != nil {
 		return err
 	}
 	return s.end(ctx, session, auth.EventLogout, from, nil)
 }
 
-// end tells of a session that ended, also when the client has hung up: a thief cannot keep his reuse out of the history.
-func (s *Service) end(ctx context.Context, session auth.Session, why auth.LoginEventType, from auth.Client, cause error) error {
+// end records and pushes the end of a session, also when the client has hung up: a thief cannot keep a reuse out of the
+// history.
+func (s *Service) end(
+	ctx context.Context, session auth.Session, why auth.LoginEventType, from auth.Client, cause error,
+) error {
 	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	s.Push.Push(ctx, auth.Revocation{SessionID: session.ID, At: session.RevokedAt, Why: session.EndReason})

@@ -42,7 +42,7 @@ func (h *hasher) Matches(ctx context.Context, hash, password personal.Secret) (b
 type users struct {
 	memory.Users
 	broken error
-	forget auth.UserID // his second factor
+	forget auth.UserID // an id without a second factor
 }
 
 func (u *users) ByID(ctx context.Context, user auth.UserID) (auth.User, error) {
@@ -87,14 +87,18 @@ type sessions struct {
 	broken error
 }
 
-func (s *sessions) Create(ctx context.Context, session auth.Session, policy auth.SessionPolicy) ([]auth.Revocation, error) {
+func (s *sessions) Create(
+	ctx context.Context, session auth.Session, policy auth.SessionPolicy,
+) ([]auth.Revocation, error) {
 	if s.broken != nil {
 		return nil, s.broken
 	}
 	return s.Sessions.Create(ctx, session, policy)
 }
 
-func (s *sessions) Change(ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error) {
+func (s *sessions) Change(
+	ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session,
+) (auth.Session, error) {
 	if s.broken != nil {
 		return auth.Session{}, s.broken
 	}
@@ -158,7 +162,8 @@ func newWorld(t *testing.T) *world {
 	clock := func() time.Time { return w.now }
 	w.Service = &login.Service{
 		Users: w.users, Guesses: &verify.Limiter{Guesses: w.guesses, Now: clock}, Sessions: w.sessions, History: w.history,
-		Credentials: memory.Credentials{Hasher: w.hasher}, Devices: memory.Devices{}, Throttle: &memory.Throttle{}, Rate: throttle.Logins(600),
+		Credentials: memory.Credentials{Hasher: w.hasher}, Devices: memory.Devices{}, Throttle: &memory.Throttle{},
+		Rate:   throttle.Logins(600),
 		Turns:  verify.NewHashQueue(50),
 		Access: w.access, Refresh: memory.RefreshTokens{}, Push: &w.ended,
 		Policy: auth.DefaultSessions(), Now: clock, NewID: func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
@@ -195,7 +200,7 @@ func (w *world) lastEvent(t *testing.T) auth.LoginEvent {
 	return e
 }
 
-func TestLoginAnswersTokensAndRecordsThem(t *testing.T) {
+func TestLoginReturnsAndRecordsTokens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	got, err := w.try(t, "hong", "right-password")
@@ -239,7 +244,7 @@ func TestAutoLoginIsRecordedAndLivesLonger(t *testing.T) {
 
 func TestWrongFiveTimesLocksAndTheCounterSurvives(t *testing.T) {
 	t.Parallel()
-	for _, user := range []auth.UserID{"hong", "nobody"} {
+	for _, user := range []auth.UserID{"hong", "unknown1"} {
 		t.Run(string(user), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
@@ -248,7 +253,8 @@ func TestWrongFiveTimesLocksAndTheCounterSurvives(t *testing.T) {
 				_, err := w.try(t, user, "wrong-password")
 				require.ErrorIs(t, err, fault.New(fault.WrongCredentials))
 				require.Equal(t, auth.LoginEvent{
-					ID: w.lastEvent(t).ID, UserID: user, Known: known, Type: auth.EventLogin, Reason: "AUTH_001", Client: client, At: w.now,
+					ID: w.lastEvent(t).ID, UserID: user, Known: known, Type: auth.EventLogin, Reason: "AUTH_001", Client: client,
+					At: w.now,
 				}, w.lastEvent(t))
 			}
 			_, err := w.try(t, user, "wrong-password")
@@ -286,7 +292,7 @@ func TestSuccessResetsTheCounter(t *testing.T) {
 	}
 }
 
-func TestParallelGuessesLookFiveTimesAtMost(t *testing.T) {
+func TestParallelGuessesCheckFivePasswordsAtMost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var mu sync.Mutex
@@ -295,7 +301,8 @@ func TestParallelGuessesLookFiveTimesAtMost(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			_, err := w.Login(context.Background(), login.Request{UserID: "hong", Password: personal.NewSecret("wrong"), From: client})
+			_, err := w.Login(context.Background(), login.Request{UserID: "hong", Password: personal.NewSecret("wrong"),
+				From: client})
 			mu.Lock()
 			defer mu.Unlock()
 			codes[fault.From(err).Code()]++
@@ -314,10 +321,10 @@ func TestAnAccountThatIsNotActiveIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 	require.Equal(t, "FORBIDDEN", w.lastEvent(t).Reason)
 	_, err = w.try(t, "kim", "wrong-password")
-	require.ErrorIs(t, err, fault.New(fault.WrongCredentials), "only who knows the password learns of the state")
+	require.ErrorIs(t, err, fault.New(fault.WrongCredentials), "the state is shown only after the right password")
 }
 
-func TestTroubleIsNeverALoginAndIsRecorded(t *testing.T) {
+func TestAFailureIsNoLoginAndIsRecorded(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]struct {
 		do   func(*world)
@@ -342,7 +349,7 @@ func TestTroubleIsNeverALoginAndIsRecorded(t *testing.T) {
 	}
 }
 
-func TestHangingUpDoesNotKeepAGuessOutOfTheHistory(t *testing.T) {
+func TestAGuessIsRecordedWhenTheClientHangsUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -406,7 +413,8 @@ func TestRenewRefuses(t *testing.T) {
 	got, err := w.try(t, "hong", "right-password")
 	require.NoError(t, err)
 	for _, token := range []string{
-		"", "nonsense", got.Access.Reveal(), w.Refresh.Make(id.ID{9}, 1).Reveal(), w.Refresh.Make(got.Principal.SessionID, 2).Reveal(),
+		"", "nonsense", got.Access.Reveal(), w.Refresh.Make(id.ID{9}, 1).Reveal(),
+		w.Refresh.Make(got.Principal.SessionID, 2).Reveal(),
 	} {
 		_, err := w.Renew(t.Context(), personal.NewSecret(token), client)
 		require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), token)
@@ -424,7 +432,11 @@ func TestRenewRefuses(t *testing.T) {
 	_, err = w.Renew(t.Context(), got.Refresh, client)
 	require.ErrorIs(t, err, errBackend)
 	w.sessions.broken = nil
-	_, err = w.users.Change(t.Context(), "hong", func(u auth.User) (auth.User, error) { u.Status = auth.Inactive; return u, nil })
+	_, err = w.users.Change(t.Context(), "hong", func(u auth.User) (auth.User, error) {
+		u.Status = auth.Inactive
+		return u,
+			nil
+	})
 	require.NoError(t, err)
 	_, err = w.Renew(t.Context(), got.Refresh, client)
 	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), "an account that is no longer active")
@@ -453,8 +465,8 @@ func TestLogout(t *testing.T) {
 	require.ErrorIs(t, w.Logout(t.Context(), id.ID{9}, client), fault.New(fault.ResourceNotFound))
 }
 
-// Overload and trouble are no guesses: however often they strike, they lock nobody out (ADR 16).
-func TestTroubleIsNoGuess(t *testing.T) {
+// Overload and failures are no guesses: however many there are, they lock no owner out (ADR 16).
+func TestAFailureIsNoGuess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.hasher.broken = fault.New(fault.ServiceUnavailable)
@@ -467,22 +479,24 @@ func TestTroubleIsNoGuess(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestAnswersTellWhenTheSessionEnds: a refresh moves the idle end, and never beyond the absolute one.
-func TestAnswersTellWhenTheSessionEnds(t *testing.T) {
+// TestTokensCarryTheSessionsEnd: a refresh moves the idle end, and never beyond the absolute one.
+func TestTokensCarryTheSessionsEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	got, err := w.try(t, "hong", "right-password")
 	require.NoError(t, err)
 	begun := w.now
-	require.Equal(t, []time.Time{begun.Add(w.Policy.Refresh), begun.Add(w.Policy.Idle)}, []time.Time{got.SessionEnds, got.IdleEnds})
+	require.Equal(t, []time.Time{begun.Add(w.Policy.Refresh), begun.Add(w.Policy.Idle)},
+		[]time.Time{got.SessionEnds, got.IdleEnds})
 	w.now = w.now.Add(time.Minute)
 	got, err = w.Renew(t.Context(), got.Refresh, client)
 	require.NoError(t, err)
-	require.Equal(t, []time.Time{begun.Add(w.Policy.Refresh), w.now.Add(w.Policy.Idle)}, []time.Time{got.SessionEnds, got.IdleEnds})
+	require.Equal(t, []time.Time{begun.Add(w.Policy.Refresh), w.now.Add(w.Policy.Idle)},
+		[]time.Time{got.SessionEnds, got.IdleEnds})
 }
 
-// TestTheCaseOfAnIDMakesNoDifference: a phone capitalises the first letter. One counter, one account, its own spelling in history and
-// tokens.
+// TestTheCaseOfAnIDMakesNoDifference: a phone capitalises the first letter. One counter, one account, its own spelling
+// in history and tokens.
 func TestTheCaseOfAnIDMakesNoDifference(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -500,12 +514,13 @@ func TestTheCaseOfAnIDMakesNoDifference(t *testing.T) {
 	require.NoError(t, err, "a known device is known under any spelling")
 }
 
-// TestIDsThatClashHaveACounterEach: the owner of one cannot clear the failures of the other by logging in, so that its password can be
-// guessed without end, and the unlock of one does not unlock the other.
-func TestIDsThatClashHaveACounterEach(t *testing.T) {
+// TestClashingIDsHaveACounterEach: the owner of one cannot clear the failures of the other by logging in, so that its
+// password can be guessed without end, and the unlock of one does not unlock the other.
+func TestClashingIDsHaveACounterEach(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.Users = clashing{w.users, auth.User{UserID: "HONG", PasswordHash: personal.NewSecret("v2$another-password"), Status: auth.Active}}
+	w.Users = clashing{w.users, auth.User{UserID: "HONG", PasswordHash: personal.NewSecret("v2$another-password"),
+		Status: auth.Active}}
 	for range 4 {
 		_, err := w.try(t, "HONG", "wrong-password")
 		require.ErrorIs(t, err, fault.New(fault.WrongCredentials))
@@ -518,7 +533,7 @@ func TestIDsThatClashHaveACounterEach(t *testing.T) {
 	_, err = w.try(t, "HONG", "another-password")
 	require.ErrorIs(t, err, fault.New(fault.Locked))
 	_, err = w.try(t, "hong", "right-password")
-	require.NoError(t, err, "nor is the other locked")
+	require.NoError(t, err, "the other is not locked")
 }
 
 // moved means another account by an id at every look, as when one of two that clash is set INACTIVE.
@@ -534,8 +549,8 @@ func (m moved) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, error
 	return m.clashing.ByLogin(ctx, typed)
 }
 
-// TestAnIDThatMeansAnotherAccountMeanwhileIsNotJudged: its guess would count for the wrong account.
-func TestAnIDThatMeansAnotherAccountMeanwhileIsNotJudged(t *testing.T) {
+// TestAnIDThatNowMeansAnotherAccountIsNotJudged: its guess would count for the wrong account.
+func TestAnIDThatNowMeansAnotherAccountIsNotJudged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.Users = moved{clashing{w.users, auth.User{UserID: "HONG", Status: auth.Active}}, new(int)}

@@ -13,8 +13,9 @@ import (
 	"phonebill/core/throttle"
 )
 
-// TestAThiefWhoHangsUpIsInTheHistory presents a spent token and closes the connection: the reuse is recorded and spread all the same.
-func TestAThiefWhoHangsUpIsInTheHistory(t *testing.T) {
+// TestReuseIsRecordedWhenTheClientHangsUp presents a spent token and closes the connection: the reuse is recorded and
+// spread all the same.
+func TestReuseIsRecordedWhenTheClientHangsUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	got, err := w.try(t, "hong", "right-password")
@@ -30,8 +31,8 @@ func TestAThiefWhoHangsUpIsInTheHistory(t *testing.T) {
 	require.Equal(t, []auth.Revocation{{SessionID: got.Principal.SessionID, At: w.now}}, w.ended.Pushed())
 }
 
-// TestARefreshGivesTheRightsOfNow: status and rights are read at each refresh, not at the login alone.
-func TestARefreshGivesTheRightsOfNow(t *testing.T) {
+// TestARefreshGivesTheCurrentRights: status and rights are read at each refresh, not at the login alone.
+func TestARefreshGivesTheCurrentRights(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	got, err := w.try(t, "hong", "right-password")
@@ -66,8 +67,9 @@ func TestNoTokenOutlivesAnIdleSession(t *testing.T) {
 	require.Equal(t, 5*time.Minute, tokens.ExpiresIn)
 }
 
-// TestATokenWithinItsGraceIsNoTheft: a client that lost two answers gets the newest pair, whose refresh token is good.
-func TestATokenWithinItsGraceIsNoTheft(t *testing.T) {
+// TestATokenWithinItsGraceIsNoReuse: a client that lost two responses gets the newest pair, whose refresh token is
+// valid.
+func TestATokenWithinItsGraceIsNoReuse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first, err := w.try(t, "hong", "right-password")
@@ -86,9 +88,9 @@ func TestATokenWithinItsGraceIsNoTheft(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.RefreshTokenReused), "after the grace it is")
 }
 
-// TestDeadTokensUseNothingUpThatTheAddressShares: neither those of a session that is over nor spent ones within their grace keep another
-// customer behind the address from refreshing. One session has a limit of its own.
-func TestDeadTokensUseNothingUpThatTheAddressShares(t *testing.T) {
+// TestDeadTokensUseUpNoSharedLimit: neither those of a session that is over nor spent ones within their
+// grace keep another customer behind the address from refreshing. One session has a limit of its own.
+func TestDeadTokensUseUpNoSharedLimit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.Rate = throttle.Rate{PerMinute: 60, Burst: 4}

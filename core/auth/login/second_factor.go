@@ -9,8 +9,8 @@ import (
 	"phonebill/core/fault"
 )
 
-// secondFactor looks at the one-time code once the password was right, as onetime.Check does. AUTH_004 without the field otp for an account
-// that must have a second factor and has none.
+// secondFactor checks the one-time code once the password was right, as verify.OneTimeCode.Check does. AUTH_004 without
+// the field otp for an account that must have a second factor and has none.
 func (s *Service) secondFactor(ctx context.Context, r Request, user auth.User) (verify.Outcome, error) {
 	switch {
 	case !user.SecondFactor && user.Staff():

@@ -27,14 +27,15 @@ func (f *factors) Get(ctx context.Context, user auth.UserID) (auth.TOTP, error) 
 	return t, errors.Join(err, f.broken)
 }
 
-// enrolled is the world of an operator with a second factor.
+// enrolled returns the world of an operator with a second factor.
 func enrolled(t *testing.T) (*world, *factors, *memory.OneTimeCodes) {
 	t.Helper()
 	w, f, codes := newWorld(t), &factors{}, &memory.OneTimeCodes{}
 	f.Users = &w.users.Users
 	w.Factors, w.Codes = f, codes
 	w.put(t, auth.User{
-		UserID: "ops", PasswordHash: personal.NewSecret("v2$right-password"), Roles: []auth.Role{auth.Operator}, Status: auth.Active,
+		UserID: "ops", PasswordHash: personal.NewSecret("v2$right-password"), Roles: []auth.Role{auth.Operator},
+		Status: auth.Active,
 	})
 	totp := auth.TOTP{Secret: codes.NewSecret(), ConfirmedAt: w.now}
 	require.NoError(t, f.Begin(t.Context(), "ops", totp))
@@ -44,7 +45,8 @@ func enrolled(t *testing.T) (*world, *factors, *memory.OneTimeCodes) {
 
 func (w *world) withCode(t *testing.T, password string, code personal.Secret) error {
 	t.Helper()
-	_, err := w.Login(t.Context(), login.Request{UserID: "ops", Password: personal.NewSecret(password), Code: code, From: client})
+	_, err := w.Login(t.Context(), login.Request{UserID: "ops", Password: personal.NewSecret(password), Code: code,
+		From: client})
 	return err
 }
 
@@ -52,7 +54,8 @@ func TestASecondFactorIsAskedForAfterThePassword(t *testing.T) {
 	t.Parallel()
 	w, _, codes := enrolled(t)
 	good := codes.Code(w.now)
-	require.ErrorIs(t, w.withCode(t, "wrong-password", good), fault.New(fault.WrongCredentials), "the password comes first")
+	require.ErrorIs(t, w.withCode(t, "wrong-password", good), fault.New(fault.WrongCredentials),
+		"the password comes first")
 	err := w.withCode(t, "right-password", personal.NewSecret(""))
 	require.ErrorIs(t, err, fault.New(fault.SecondFactor))
 	require.Equal(t, fault.From(auth.FactorNeeded()).Fields(), fault.From(err).Fields())
@@ -86,7 +89,8 @@ func TestGuessingCodesLocksLikeGuessingPasswords(t *testing.T) {
 	w, _, codes := enrolled(t)
 	wrong := personal.NewSecret("000001")
 	for range 10 {
-		require.ErrorIs(t, w.withCode(t, "right-password", personal.NewSecret("")), fault.New(fault.SecondFactor), "a missing code is no guess")
+		require.ErrorIs(t, w.withCode(t, "right-password", personal.NewSecret("")), fault.New(fault.SecondFactor),
+			"a missing code is no guess")
 	}
 	for range 4 {
 		require.ErrorIs(t, w.withCode(t, "right-password", wrong), fault.New(fault.SecondFactor))
@@ -125,11 +129,11 @@ func TestStaffWithoutASecondFactorDoNotGetIn(t *testing.T) {
 	w.users.forget = "ops" // lost all the same
 	require.ErrorIs(t, w.withCode(t, "right-password", codes.Code(w.now)), fault.New(fault.SecondFactor))
 	_, err = w.Renew(t.Context(), tokens.Refresh, client)
-	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), "nor do they stay in")
+	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), "their sessions end")
 	f.broken = errBackend
 	w.put(t, auth.User{UserID: "kim", PasswordHash: personal.NewSecret("v2$right-password"), Status: auth.Active})
 	_, err = w.try(t, "kim", "right-password")
-	require.NoError(t, err, "a customer needs none, and nobody asks for it")
+	require.NoError(t, err, "a customer needs none and is not asked for it")
 }
 
 func TestTroubleWithTheSecondFactorIsNoGuess(t *testing.T) {

@@ -24,7 +24,8 @@ func (c slowCredentials) Check(ctx context.Context, account auth.User, password 
 	return c.Credentials.Check(ctx, account, password)
 }
 
-// TestFewLoginsWorkAtATime: the others wait their turn, and are told to come again before their time is over; that is no guess.
+// TestFewLoginsWorkAtATime: the others wait their turn, and get a Retry-After before their time is over; that is
+// no guess.
 func TestFewLoginsWorkAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -48,13 +49,13 @@ func TestFewLoginsWorkAtATime(t *testing.T) {
 		require.GreaterOrEqual(t, served, 3)
 		require.Less(t, served, 6)
 		require.Less(t, time.Since(start), 5*time.Second)
-		require.Len(t, w.history.Events(), served, "who got no turn made no guess")
+		require.Len(t, w.history.Events(), served, "without a turn there is no guess")
 		gone, cancel := context.WithCancel(t.Context())
 		go func() { _, _ = w.try(t, "hong", "right-password") }()
 		synctest.Wait()
 		cancel()
 		_, err := w.Login(gone, login.Request{UserID: "hong", Password: personal.NewSecret("right-password")})
-		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "who hangs up while he waits gets none")
+		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "a client that hangs up while it waits gets none")
 		synctest.Wait()
 		time.Sleep(2 * time.Second)
 	})

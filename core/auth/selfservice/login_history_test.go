@@ -10,7 +10,7 @@ import (
 	"phonebill/core/auth/selfservice"
 )
 
-func TestOwnHistoryHoldsNobodyElses(t *testing.T) {
+func TestOwnHistoryHasNoOtherUsersEvents(t *testing.T) {
 	t.Parallel()
 	records := &memory.LoginHistory{}
 	for _, user := range []auth.UserID{"hong", "other", "hong"} {

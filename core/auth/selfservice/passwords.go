@@ -14,7 +14,7 @@ import (
 	"phonebill/ports"
 )
 
-// Service changes passwords. All fields are required; it is safe for concurrent use.
+// Passwords changes passwords. All fields are required; it is safe for concurrent use.
 type Passwords struct {
 	Users       ports.Users
 	Guesses     *verify.Limiter
@@ -31,7 +31,7 @@ type Passwords struct {
 	NewID       ports.IDs
 }
 
-// Request is what a caller who is logged in submits.
+// PasswordRequest is what a logged-in caller submits.
 type PasswordRequest struct {
 	UserID  auth.UserID
 	Session id.ID // of a change: stays; all others end
@@ -42,9 +42,10 @@ type PasswordRequest struct {
 	From    auth.Client
 }
 
-// Change sets the new password and ends all other sessions of the user; their tokens are dead at once. The cookies of known devices are
-// void from then on: a new one for this device is returned. VALIDATION_ERROR on newPassword, or REAUTHENTICATION_FAILED for a wrong current
-// password or, once a second factor is enrolled, a missing or wrong code; each is a guess like one at login.
+// Change sets the new password and ends all other sessions of the user; their tokens are refused at once. The cookies
+// of known devices are void from then on: a new one for this device is returned. It fails with VALIDATION_ERROR on
+// newPassword, or with REAUTHENTICATION_FAILED for a wrong current password or, once a second factor is enrolled, a
+// missing or wrong code; each is a guess like one at login.
 func (s *Passwords) Change(ctx context.Context, r PasswordRequest) (auth.DeviceCookie, error) {
 	if err := auth.CheckPassword("newPassword", r.UserID, r.New); err != nil {
 		return auth.DeviceCookie{}, err
@@ -78,8 +79,9 @@ func (s *Passwords) Change(ctx context.Context, r PasswordRequest) (auth.DeviceC
 	return s.Devices.Mint(after, subject.Device), nil
 }
 
-// Reauthenticate asks for the current password once more, and for a code once a second factor is enrolled, before something that a stolen
-// session must not do. REAUTHENTICATION_FAILED when one is wrong or missing, which counts like a guess at login.
+// Reauthenticate checks the current password once more, and a code once a second factor is enrolled, before something
+// that a stolen session must not do. REAUTHENTICATION_FAILED when one is wrong or missing, which counts like a guess at
+// login.
 func (s *Passwords) Reauthenticate(ctx context.Context, r PasswordRequest) error {
 	if err := auth.TypedPassword("password", r.Current); err != nil {
 		return err
@@ -96,8 +98,8 @@ func (s *Passwords) Reauthenticate(ctx context.Context, r PasswordRequest) error
 	return errors.Join(auth.Reauthentication(err, "password"), s.record(ctx, r, auth.EventReauthentication, err))
 }
 
-// turn waits until the account may hash passwords: a session is as good as a known device. SERVICE_UNAVAILABLE, which is no guess, when
-// too many wait.
+// turn waits until the account may hash passwords: a session has the same priority as a known device.
+// SERVICE_UNAVAILABLE, which is no guess, when too many wait.
 func (s *Passwords) turn(ctx context.Context, r PasswordRequest) (back func(), err error) {
 	return s.Turns.Take(ctx, verify.HashRequest{Key: "account:" + string(r.UserID), Known: true})
 }
@@ -131,8 +133,8 @@ func (s *Passwords) check(ctx context.Context, r PasswordRequest) (verify.Outcom
 	return verify.OneTimeCode{Factors: s.Factors, Codes: s.Codes, Now: s.Now}.Check(ctx, user.UserID, r.Code)
 }
 
-// replace stores first and ends the others then: who logs in with the old password in between is ended too, or sees the new one
-// (login.Service.Login).
+// replace stores first and ends the other sessions then: a login with the old password in between is ended too, or sees
+// the new password (login.Service.Login).
 func (s *Passwords) replace(ctx context.Context, r PasswordRequest) (auth.User, error) {
 	hash, err := s.Hasher.Hash(ctx, r.New)
 	if err != nil {
@@ -150,7 +152,7 @@ func (s *Passwords) replace(ctx context.Context, r PasswordRequest) (auth.User, 
 		return auth.User{}, err
 	}
 	ended, err := s.Sessions.EndAll(ctx, r.UserID, r.Session, s.Now())
-	if after.Epoch != before.Epoch { // tokens that say the initial password is to be changed are out of date
+	if after.Epoch != before.Epoch { // tokens with the duty to change the initial password are out of date
 		ended = append(ended, auth.Revocation{UserID: r.UserID, Epoch: after.Epoch, At: s.Now()})
 	}
 	s.Push.Push(ctx, ended...)

@@ -63,8 +63,9 @@ func newPasswordWorld(t *testing.T) *passwordWorld {
 	w := &passwordWorld{own: newID()}
 	clock := func() time.Time { return now }
 	w.Passwords = &selfservice.Passwords{
-		Users: &w.users, Guesses: &verify.Limiter{Guesses: &w.guesses, Now: clock}, Credentials: memory.Credentials{Hasher: &w.hasher},
-		Hasher: &w.hasher, Turns: verify.NewHashQueue(1), Devices: memory.Devices{}, Sessions: &w.sessions, Push: &w.pushed, History: &w.history,
+		Users: &w.users, Guesses: &verify.Limiter{Guesses: &w.guesses, Now: clock},
+		Credentials: memory.Credentials{Hasher: &w.hasher}, Hasher: &w.hasher, Turns: verify.NewHashQueue(1),
+		Devices: memory.Devices{}, Sessions: &w.sessions, Push: &w.pushed, History: &w.history,
 		Factors: &w.factors, Codes: &w.codes, Now: clock, NewID: newID,
 	}
 	w.factors.Users = &w.users
@@ -127,7 +128,7 @@ func TestAChangeEndsTheOtherSessionsAtOnce(t *testing.T) {
 	require.True(t, e.Success)
 }
 
-func TestWhatIsRefusedBeforeAnyGuess(t *testing.T) {
+func TestRefusalsBeforeAnyGuess(t *testing.T) {
 	t.Parallel()
 	w := newPasswordWorld(t)
 	for _, next := range []string{"short", "password", "my-hong1234-key", "old-secret"} {
@@ -166,8 +167,9 @@ func TestAKnownDeviceHasItsOwnCounter(t *testing.T) {
 	require.NoError(t, err)
 	device := newID()
 	cookie, err := w.Change(t.Context(), selfservice.PasswordRequest{
-		UserID: "hong1234", Session: w.own, Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"),
-		Devices: []personal.Secret{w.Devices.Mint(account, device).Value}, From: client,
+		UserID: "hong1234", Session: w.own, Current: personal.NewSecret("old-secret"),
+		New: personal.NewSecret("brand-new-secret"), Devices: []personal.Secret{w.Devices.Mint(account, device).Value},
+		From: client,
 	})
 	require.NoError(t, err)
 	account, err = w.users.ByID(t.Context(), "hong1234")
@@ -188,11 +190,16 @@ func TestTroubleChangesNothing(t *testing.T) {
 	require.Empty(t, w.pushed.Pushed())
 	require.Equal(t, "INTERNAL_SERVER_ERROR", w.last(t).Reason)
 	w.hasher.hashing = nil
-	_, err := w.users.Change(t.Context(), "hong1234", func(u auth.User) (auth.User, error) { u.Status = auth.Suspended; return u, nil })
+	_, err := w.users.Change(t.Context(), "hong1234",
+		func(u auth.User) (auth.User, error) {
+			u.Status = auth.Suspended
+			return u, nil
+		})
 	require.NoError(t, err)
 	require.ErrorIs(t, w.change(t, "old-secret", "brand-new-secret"), fault.New(fault.PermissionDenied))
 	_, err = w.Change(t.Context(), selfservice.PasswordRequest{
-		UserID: "nobody-1", Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"), From: client,
+		UserID: "unknown-1", Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"),
+		From: client,
 	})
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
 	for range 5 {
@@ -203,7 +210,8 @@ func TestTroubleChangesNothing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	_, err = w.Change(ctx, selfservice.PasswordRequest{
-		UserID: "hong1234", Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"), From: client,
+		UserID: "hong1234", Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"),
+		From: client,
 	})
 	require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded))
 	require.Len(t, w.history.Events(), rows)
@@ -213,7 +221,8 @@ func TestReauthenticate(t *testing.T) {
 	t.Parallel()
 	w := newPasswordWorld(t)
 	again := func(typed string) error {
-		return w.Reauthenticate(t.Context(), selfservice.PasswordRequest{UserID: "hong1234", Current: personal.NewSecret(typed), From: client})
+		return w.Reauthenticate(t.Context(), selfservice.PasswordRequest{UserID: "hong1234",
+			Current: personal.NewSecret(typed), From: client})
 	}
 	for range 4 {
 		require.ErrorIs(t, again("wrong-secret"), fault.New(fault.WrongCredentials))
@@ -228,15 +237,20 @@ func TestReauthenticate(t *testing.T) {
 	require.ErrorIs(t, again("wrong-secret"), fault.New(fault.LockedNow))
 	require.Equal(t, auth.EventLocked, w.last(t).Type)
 	require.ErrorIs(t, again("old-secret"), fault.New(fault.Locked))
-	require.ErrorIs(t, w.change(t, "old-secret", "a new secret of mine"), fault.New(fault.Locked), "one counter for all of them")
+	require.ErrorIs(t, w.change(t, "old-secret", "a new secret of mine"), fault.New(fault.Locked),
+		"one counter for all of them")
 }
 
-// TestAnInitialPasswordIsChangedForGood: the tokens that say it is to be changed are out of date, so that the next refresh opens the
-// account.
+// TestAnInitialPasswordIsChangedForGood: the tokens that say it is to be changed are out of date, so that the next
+// refresh opens the account.
 func TestAnInitialPasswordIsChangedForGood(t *testing.T) {
 	t.Parallel()
 	w := newPasswordWorld(t)
-	_, err := w.users.Change(t.Context(), "hong1234", func(u auth.User) (auth.User, error) { u.InitialPassword = true; return u, nil })
+	_, err := w.users.Change(t.Context(), "hong1234",
+		func(u auth.User) (auth.User, error) {
+			u.InitialPassword = true
+			return u, nil
+		})
 	require.NoError(t, err)
 	require.NoError(t, w.change(t, "old-secret", "brand-new-secret"))
 	u, err := w.users.ByID(t.Context(), "hong1234")
@@ -256,13 +270,15 @@ func (w *passwordWorld) enrol(t *testing.T) {
 	require.NoError(t, w.factors.Confirm(t.Context(), "hong1234", auth.TOTP{Secret: secret, ConfirmedAt: now}, nil))
 }
 
-// TestACodeIsAskedForOnceASecondFactorIsEnrolled: also of a session that began before. The password alone changes nothing.
+// TestACodeIsAskedForOnceASecondFactorIsEnrolled: also of a session that began before. The password alone changes
+// nothing.
 func TestACodeIsAskedForOnceASecondFactorIsEnrolled(t *testing.T) {
 	t.Parallel()
 	w := newPasswordWorld(t)
 	w.enrol(t)
 	r := selfservice.PasswordRequest{
-		UserID: "hong1234", Session: w.own, Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"), From: client,
+		UserID: "hong1234", Session: w.own, Current: personal.NewSecret("old-secret"),
+		New: personal.NewSecret("brand-new-secret"), From: client,
 	}
 	for code, reason := range map[string]string{"": "입력해주세요", "000000": "올바르지 않거나"} {
 		r.Code = personal.NewSecret(code)
@@ -287,20 +303,26 @@ func TestACodeIsAskedForOnceASecondFactorIsEnrolled(t *testing.T) {
 	require.Equal(t, fault.ReauthenticationFailed, fault.From(err).Code(), "each code is accepted once")
 
 	// The code of a factor that another person made proves nothing, and is not asked for.
-	_, err = w.users.Change(t.Context(), "hong1234", func(u auth.User) (auth.User, error) { u.FactorHandedOver = true; return u, nil })
+	_, err = w.users.Change(t.Context(), "hong1234",
+		func(u auth.User) (auth.User, error) {
+			u.FactorHandedOver = true
+			return u, nil
+		})
 	require.NoError(t, err)
 	r.Code = personal.Secret{}
 	_, err = w.Change(t.Context(), r)
 	require.NoError(t, err)
 }
 
-// TestWithinASessionNothingIsUnauthorized: a 401 would make a client refresh and repeat by itself, until the owner is locked out.
+// TestWithinASessionNothingIsUnauthorized: a 401 would make a client refresh and repeat by itself, until the owner is
+// locked out.
 func TestWithinASessionNothingIsUnauthorized(t *testing.T) {
 	t.Parallel()
 	for name, try := range map[string]func(w *passwordWorld) error{
 		"currentPassword": func(w *passwordWorld) error { return w.change(t, "wrong-secret", "brand-new-secret") },
 		"password": func(w *passwordWorld) error {
-			return w.Reauthenticate(t.Context(), selfservice.PasswordRequest{UserID: "hong1234", Current: personal.NewSecret("wrong-secret"), From: client})
+			return w.Reauthenticate(t.Context(), selfservice.PasswordRequest{UserID: "hong1234",
+				Current: personal.NewSecret("wrong-secret"), From: client})
 		},
 	} {
 		w := newPasswordWorld(t)
@@ -309,7 +331,7 @@ func TestWithinASessionNothingIsUnauthorized(t *testing.T) {
 			require.Equal(t, []any{fault.ReauthenticationFailed, fault.Unprocessable}, []any{f.Code(), f.Kind()}, name)
 			require.Equal(t, want, f.Details()["reason"], name)
 			require.Equal(t, fault.New(fault.Code(want)).Message(), f.Message(), name)
-			require.Equal(t, want, w.last(t).Reason, "the history tells which it was")
+			require.Equal(t, want, w.last(t).Reason, "the history has the reason")
 			if want == "AUTH_001" {
 				require.Equal(t, name, f.Fields()[0].Name)
 			}

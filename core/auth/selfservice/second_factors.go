@@ -13,7 +13,7 @@ import (
 	"phonebill/ports"
 )
 
-// Service keeps second factors. All fields are required; it is safe for concurrent use.
+// SecondFactors enrols, resets and removes second factors. All fields are required; it is safe for concurrent use.
 type SecondFactors struct {
 	Users   ports.Users
 	Factors ports.SecondFactors
@@ -21,24 +21,26 @@ type SecondFactors struct {
 	History ports.LoginHistory
 	Guesses *verify.Limiter
 	Devices ports.Devices
-	// Sessions and Push end the other sessions of an owner who enrols and asks for it.
+	// Sessions and Push end the other sessions of an owner who enrols and requests it.
 	Sessions ports.Sessions
 	Push     ports.RevocationPush
-	// Reauthenticate is password.Service's: a change of the second factor needs the password and, once one is enrolled, a code.
+	// Reauthenticate is Passwords.Reauthenticate: a change of the second factor needs the password and, once one is
+	// enrolled, a code.
 	Reauthenticate func(ctx context.Context, r PasswordRequest) error
 	Now            ports.Clock
 	NewID          ports.IDs
 }
 
-// Enrolment is what its owner sees once: the secret, the same as an otpauth URI to scan, and (when it counts at once) the recovery codes.
+// Enrolment is what its owner sees once: the secret, the same as an otpauth URI to scan, and (when it is valid at once)
+// the recovery codes.
 type Enrolment struct {
 	Secret        personal.Secret
 	URI           personal.Secret
 	RecoveryCodes []personal.Secret
 }
 
-// Begin makes a fresh secret, which counts once Confirm has seen a code of it; a second factor that counts already does so until then.
-// REAUTHENTICATION_FAILED for a wrong password, or a missing or wrong code of the factor that counts.
+// Begin makes a fresh secret, which becomes valid by Confirm with a code of it; a valid second factor stays so until
+// then. REAUTHENTICATION_FAILED for a wrong password, or a missing or wrong code of the valid factor.
 func (s *SecondFactors) Begin(ctx context.Context, r PasswordRequest) (Enrolment, error) {
 	if err := s.Reauthenticate(ctx, r); err != nil {
 		return Enrolment{}, err
@@ -75,9 +77,9 @@ type Confirmation struct {
 	From      auth.Client
 }
 
-// Confirm makes the secret that was begun count, given a code of it, and returns the recovery codes; an older factor and its codes are
-// forgotten. REAUTHENTICATION_FAILED for a wrong code, which is a guess like one at login, CONFLICT when nothing was begun. The code is
-// used up by it.
+// Confirm makes the begun secret valid, given a code of it, and returns the recovery codes; an older factor and its
+// codes are deleted. REAUTHENTICATION_FAILED for a wrong code, which is a guess like one at login, CONFLICT when
+// nothing was begun. The code is used up.
 func (s *SecondFactors) Confirm(ctx context.Context, c Confirmation) ([]personal.Secret, error) {
 	account, err := s.Users.ByID(ctx, c.UserID)
 	if err != nil {
@@ -110,7 +112,8 @@ func (s *SecondFactors) Confirm(ctx context.Context, c Confirmation) ([]personal
 	return codes, s.enrolled(ctx, c)
 }
 
-// enrolled ends the duty to enrol, if there was one, with the tokens that tell of it, and the other sessions when that was asked for.
+// enrolled ends the duty to enrol, if there was one, with the tokens that carry it, and the other sessions when that
+// was requested.
 func (s *SecondFactors) enrolled(ctx context.Context, c Confirmation) error {
 	ctx, done := ports.RecordContext(ctx)
 	defer done()
@@ -125,7 +128,7 @@ func (s *SecondFactors) enrolled(ctx context.Context, c Confirmation) error {
 	return s.record(ctx, c.UserID, auth.EventSessionEnded, c.From)
 }
 
-// handedOver notes whether another person made the account's factor; tokens that say otherwise die.
+// handedOver stores whether another person made the account's factor; tokens that state otherwise are refused.
 func (s *SecondFactors) handedOver(ctx context.Context, user auth.UserID, is bool) error {
 	var before auth.User
 	after, err := s.Users.Change(ctx, user, func(u auth.User) (auth.User, error) {
@@ -145,14 +148,17 @@ func (s *SecondFactors) refused(ctx context.Context, user auth.UserID, from auth
 		return err
 	}
 	e := auth.LoginEvent{
-		ID: s.NewID(), UserID: user, Known: true, Type: auth.EventMFAFailed, Reason: string(fault.From(err).Code()), Client: from, At: s.Now(),
+		ID: s.NewID(), UserID: user, Known: true, Type: auth.EventMFAFailed, Reason: string(fault.From(err).Code()),
+		Client: from, At: s.Now(),
 	}
 	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	return errors.Join(auth.Reauthentication(err, "otp"), s.History.Append(ctx, e))
 }
 
-func (s *SecondFactors) confirm(ctx context.Context, user auth.UserID, t auth.TOTP, from auth.Client) ([]personal.Secret, error) {
+func (s *SecondFactors) confirm(
+	ctx context.Context, user auth.UserID, t auth.TOTP, from auth.Client,
+) ([]personal.Secret, error) {
 	codes := s.Codes.NewRecoveryCodes()
 	if err := s.Factors.Confirm(ctx, user, t, codes); err != nil {
 		return nil, err
@@ -160,8 +166,8 @@ func (s *SecondFactors) confirm(ctx context.Context, user auth.UserID, t auth.TO
 	return codes, s.record(ctx, user, auth.EventMFAEnrolled, from)
 }
 
-// Enrol gives an account a second factor that counts at once: for staff accounts that are being made, whose maker hands the secret
-// over. Their owners enrol anew before anything else. CONFLICT when one counts already.
+// Enrol gives an account a second factor that is valid at once: for new staff accounts, whose creator hands the secret
+// over. Their owners enrol anew before anything else. CONFLICT when one is valid already.
 func (s *SecondFactors) Enrol(ctx context.Context, user auth.UserID, from auth.Client) (Enrolment, error) {
 	if err := s.handedOver(ctx, user, true); err != nil {
 		return Enrolment{}, err
@@ -174,8 +180,8 @@ func (s *SecondFactors) Enrol(ctx context.Context, user auth.UserID, from auth.C
 	return e, err
 }
 
-// Reset is for an owner who has lost the app and the recovery codes. Staff get a new second factor, which counts at once and whose secret
-// is handed over, so that they enrol anew before anything else; a customer has none from then on.
+// Reset is for an owner who has lost the app and the recovery codes. Staff get a new second factor, which is valid at
+// once and whose secret is handed over, so that they enrol anew before anything else; a customer has none from then on.
 func (s *SecondFactors) Reset(ctx context.Context, user auth.UserID, from auth.Client) (Enrolment, error) {
 	account, err := s.Users.ByID(ctx, user)
 	if err != nil {
@@ -195,11 +201,12 @@ func (s *SecondFactors) Reset(ctx context.Context, user auth.UserID, from auth.C
 	if err := s.Factors.Replace(ctx, user, t, codes); err != nil {
 		return Enrolment{}, err
 	}
-	return Enrolment{Secret: secret, URI: s.Codes.URI(user, secret), RecoveryCodes: codes}, s.record(ctx, user, auth.EventMFAEnrolled, from)
+	return Enrolment{Secret: secret, URI: s.Codes.URI(user, secret), RecoveryCodes: codes},
+		s.record(ctx, user, auth.EventMFAEnrolled, from)
 }
 
-// Remove forgets the second factor and its recovery codes. REAUTHENTICATION_FAILED for a wrong password, or a missing or wrong code of it;
-// CONFLICT for staff, who must have one.
+// Remove deletes the second factor and its recovery codes. REAUTHENTICATION_FAILED for a wrong password, or a missing
+// or wrong code of it; CONFLICT for staff, who must have one.
 func (s *SecondFactors) Remove(ctx context.Context, r PasswordRequest) error {
 	account, err := s.Users.ByID(ctx, r.UserID)
 	switch {
@@ -217,7 +224,9 @@ func (s *SecondFactors) Remove(ctx context.Context, r PasswordRequest) error {
 	return s.record(ctx, r.UserID, auth.EventMFARemoved, r.From)
 }
 
-func (s *SecondFactors) record(ctx context.Context, user auth.UserID, what auth.LoginEventType, from auth.Client) error {
+func (s *SecondFactors) record(
+	ctx context.Context, user auth.UserID, what auth.LoginEventType, from auth.Client,
+) error {
 	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	return s.History.Append(ctx, auth.LoginEvent{
@@ -225,7 +234,7 @@ func (s *SecondFactors) record(ctx context.Context, user auth.UserID, what auth.
 	})
 }
 
-// asConflict says that nothing was begun.
+// asConflict turns NOT_FOUND into a CONFLICT: nothing was begun.
 func asConflict(err error) error {
 	if f := fault.From(err); f != nil && f.Code() == fault.ResourceNotFound {
 		return fault.New(fault.StateConflict)

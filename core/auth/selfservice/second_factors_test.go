@@ -138,7 +138,7 @@ func TestStaffAreEnrolledAndStaySo(t *testing.T) {
 	u, err := w.users.ByID(t.Context(), "hong")
 	require.NoError(t, err)
 	require.True(t, u.SecondFactor)
-	require.Equal(t, []auth.Duty{auth.EnrolFactor}, u.Duties(), "who made it knows its secret")
+	require.Equal(t, []auth.Duty{auth.EnrolFactor}, u.Duties(), "the creator knows its secret")
 	_, err = w.Enrol(t.Context(), "hong", client)
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
 	require.ErrorIs(t, w.Remove(t.Context(), as("right-password")), fault.New(fault.StateConflict))
@@ -147,7 +147,7 @@ func TestStaffAreEnrolledAndStaySo(t *testing.T) {
 	require.True(t, held.Confirmed())
 }
 
-func TestTroubleIsToldAndChangesNothing(t *testing.T) {
+func TestFailuresAreReturnedAndChangeNothing(t *testing.T) {
 	t.Parallel()
 	w := newFactorWorld(t, auth.Customer)
 	_, err := w.Begin(t.Context(), as("right-password"))
@@ -203,7 +203,8 @@ func TestResetGivesStaffANewFactorAndCustomersNone(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
 }
 
-// TestAFactorIsChangedByItsOwner: the old one counts until the new one is confirmed, and nothing of the old one counts then.
+// TestAFactorIsChangedByItsOwner: the old one counts until the new one is confirmed, and nothing of the old one counts
+// then.
 func TestAFactorIsChangedByItsOwner(t *testing.T) {
 	t.Parallel()
 	w := newFactorWorld(t, auth.Operator)
@@ -228,7 +229,8 @@ func TestAFactorIsChangedByItsOwner(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, after.Duties(), "the owner alone knows this one")
 	require.Equal(t, before.Epoch+1, after.Epoch)
-	require.Contains(t, w.pushed.Pushed(), auth.Revocation{UserID: "hong", Epoch: after.Epoch, At: w.now}, "tokens that tell of the duty die")
+	require.Contains(t, w.pushed.Pushed(), auth.Revocation{UserID: "hong", Epoch: after.Epoch, At: w.now},
+		"tokens that carry the duty are refused")
 	_, err = w.confirm(t, w.codes.Code(w.now))
 	require.ErrorIs(t, err, fault.New(fault.StateConflict), "nothing waits any more")
 
@@ -268,7 +270,7 @@ func TestEnrolmentEndsTheOtherSessionsWhenAsked(t *testing.T) {
 	}
 }
 
-// TestAnonymousGuessesDoNotStopAKnownDevice: a stranger who locks the id does not keep its owner from enrolling.
+// TestAnonymousGuessesDoNotStopAKnownDevice: a stranger that locks the id does not keep its owner from enrolling.
 func TestAnonymousGuessesDoNotStopAKnownDevice(t *testing.T) {
 	t.Parallel()
 	w := newFactorWorld(t, auth.Customer)
@@ -279,11 +281,13 @@ func TestAnonymousGuessesDoNotStopAKnownDevice(t *testing.T) {
 		require.Error(t, err)
 	}
 	_, err = w.confirm(t, w.codes.Code(w.now))
-	require.Equal(t, []any{fault.ReauthenticationFailed, "AUTH_003"}, []any{fault.From(err).Code(), fault.From(err).Details()["reason"]})
+	require.Equal(t, []any{fault.ReauthenticationFailed, "AUTH_003"},
+		[]any{fault.From(err).Code(), fault.From(err).Details()["reason"]})
 	account, err := w.users.ByID(t.Context(), "hong")
 	require.NoError(t, err)
 	_, err = w.Confirm(t.Context(), selfservice.Confirmation{
-		UserID: "hong", Code: w.codes.Code(w.now), Devices: []personal.Secret{memory.Devices{}.Mint(account, id.ID{7}).Value}, From: client,
+		UserID: "hong", Code: w.codes.Code(w.now), Devices: []personal.Secret{memory.Devices{}.Mint(account, id.ID{7}).Value},
+		From: client,
 	})
 	require.NoError(t, err)
 }

@@ -49,12 +49,13 @@ type sessionsWorld struct {
 	now     time.Time
 }
 
-// newWorld has sessions 1, 2, 3 of hong and 9 of kim, one second apart.
+// newSessionsWorld has sessions 1, 2, 3 of hong and 9 of kim, one second apart.
 func newSessionsWorld(t *testing.T) *sessionsWorld {
 	t.Helper()
 	w := &sessionsWorld{now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)}
 	w.Sessions = selfservice.Sessions{
-		Sessions: &w.store, History: &w.history, Push: &w.push, Policy: auth.DefaultSessions(), Now: func() time.Time { return w.now },
+		Sessions: &w.store, History: &w.history, Push: &w.push, Policy: auth.DefaultSessions(),
+		Now:   func() time.Time { return w.now },
 		NewID: func() id.ID { return id.ID{15: 1} },
 	}
 	for sid, user := range map[byte]auth.UserID{1: "hong", 2: "hong", 3: "hong", 9: "kim"} {
@@ -84,11 +85,11 @@ func TestEndOne(t *testing.T) {
 		after time.Duration
 		why   auth.LoginEventType // empty = NOT_FOUND
 	}{
-		"another device":  {id.ID{2}, 0, auth.EventSessionEnded},
-		"this device":     {id.ID{1}, 0, auth.EventLogout},
-		"somebody else's": {id.ID{9}, 0, ""},
-		"unknown":         {id.ID{7}, 0, ""},
-		"over":            {id.ID{2}, time.Hour, ""},
+		"another device": {id.ID{2}, 0, auth.EventSessionEnded},
+		"this device":    {id.ID{1}, 0, auth.EventLogout},
+		"another user's": {id.ID{9}, 0, ""},
+		"unknown":        {id.ID{7}, 0, ""},
+		"over":           {id.ID{2}, time.Hour, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -137,7 +138,7 @@ func TestEndOthers(t *testing.T) {
 	require.Len(t, other, 1)
 }
 
-func TestTroubleIsAnswered(t *testing.T) {
+func TestFailuresAreReturned(t *testing.T) {
 	t.Parallel()
 	w := newSessionsWorld(t)
 	w.history.broken = errBackend

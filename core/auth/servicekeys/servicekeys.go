@@ -1,5 +1,5 @@
-// Package servicekeys checks the service credentials of other systems that call us for their users. Only a caller with a
-// valid key is believed about the address and the user agent of the end user.
+// Package servicekeys checks the service credentials of other systems that call for their users. Only with a valid key
+// are the address and the user agent of the end user taken from the request.
 package servicekeys
 
 import (
@@ -18,11 +18,11 @@ import (
 	"phonebill/ports"
 )
 
-// keyPrefix makes a key that leaked recognisable, and tells its format.
+// keyPrefix makes a leaked key recognisable, and marks its format.
 const keyPrefix = "pbs1."
 
-// Mint makes a new key of 256 random bits for the service and stores its hash. The key itself is answered once and kept nowhere. When
-// the service has two live keys the older one is retired.
+// Mint makes a new key of 256 random bits for the service and stores its hash. The key itself is returned once and
+// stored nowhere. When the service has two live keys the older one is retired.
 func Mint(ctx context.Context, keys ports.ServiceKeys, service string, now time.Time) (personal.Secret, error) {
 	if _, err := auth.ParseUserID(service); err != nil {
 		return personal.Secret{}, fault.InvalidField("service", "3~20자의 영문, 숫자, '_', '-'만 사용할 수 있습니다")
@@ -33,13 +33,13 @@ func Mint(ctx context.Context, keys ports.ServiceKeys, service string, now time.
 	return key, keys.Add(ctx, auth.ServiceKey{Hash: HashOf(key), Service: service, CreatedAt: now})
 }
 
-// HashOf is what is stored of a key. A key has 256 random bits, so a plain hash is enough.
+// HashOf returns what is stored of a key. A key has 256 random bits, so a plain hash is enough.
 func HashOf(key personal.Secret) auth.KeyHash { return sha256.Sum256([]byte(key.Reveal())) }
 
-// unknownEvery bounds how often an unknown key makes us look whether it is new.
+// unknownEvery bounds how often an unknown key causes a reload.
 const unknownEvery = time.Second
 
-// Registry knows the live keys by heart; Reload keeps it up to date. It is safe for concurrent use.
+// Registry holds the live keys in memory; Reload updates them. It is safe for concurrent use.
 type Registry struct {
 	keys       ports.ServiceKeys
 	now        ports.Clock
@@ -48,12 +48,12 @@ type Registry struct {
 	reloadedAt time.Time
 }
 
-// NewRegistry answers an empty registry; it fills with the first Reload, or the first key it is asked for.
+// NewRegistry returns an empty registry; it fills with the first Reload, or with the first key to check.
 func NewRegistry(keys ports.ServiceKeys, now ports.Clock) *Registry {
 	return &Registry{keys: keys, now: now}
 }
 
-// Reload reads the keys. While the store is in trouble the ones known stay good.
+// Reload reads the keys. While the store fails the known ones stay valid.
 func (r *Registry) Reload(ctx context.Context) error {
 	list, err := r.keys.List(ctx)
 	if err != nil {
@@ -69,21 +69,22 @@ func (r *Registry) Reload(ctx context.Context) error {
 	return nil
 }
 
-// Request is what a caller says about himself and, if he is a service, about the user he calls for.
+// Request is what a caller states about itself and, if it is a service, about the user it calls for.
 type Request struct {
 	Credential personal.Secret // empty: no service
 	Address    string          // of the end user
 	UserAgent  string          // of the end user
 }
 
-// wrongCredential is for the developers of the calling system: its users do not see the answer to a call that was refused so.
+// wrongCredential is for the developers of the calling system: its users do not see the response to a call refused with
+// it.
 const wrongCredential = "서비스 자격 증명이 올바르지 않거나 만료되었습니다"
 
 // longestAgent is as much of a user agent as is kept.
 const longestAgent = 256
 
-// Identify answers whom a request came from: the peer as seen, or with a good credential the end user as told, as far as told. It
-// answers UNAUTHORIZED for a wrong credential, and VALIDATION_ERROR for an address that is none.
+// Identify returns the client of a request: the peer as seen, or with a valid credential the end user as stated, as far
+// as stated. It fails with UNAUTHORIZED for a wrong credential, and VALIDATION_ERROR for a malformed address.
 func (r *Registry) Identify(ctx context.Context, seen auth.Client, q Request) (auth.Client, error) {
 	if q.Credential.Reveal() == "" {
 		return seen, nil
@@ -106,17 +107,17 @@ func (r *Registry) Identify(ctx context.Context, seen auth.Client, q Request) (a
 	return seen, nil
 }
 
-// service looks a key up; one that is not known makes us look once whether it was added meanwhile.
+// service finds the service of a key; an unknown one causes a reload, because it may be new.
 func (r *Registry) service(ctx context.Context, hash auth.KeyHash) (string, bool) {
 	now := r.now()
 	r.mu.Lock()
 	k, known := r.known[hash]
-	look := !known && now.Sub(r.reloadedAt) >= unknownEvery
-	if look {
+	reload := !known && now.Sub(r.reloadedAt) >= unknownEvery
+	if reload {
 		r.reloadedAt = now
 	}
 	r.mu.Unlock()
-	if look && r.Reload(ctx) == nil {
+	if reload && r.Reload(ctx) == nil {
 		r.mu.Lock()
 		k, known = r.known[hash]
 		r.mu.Unlock()

@@ -46,8 +46,9 @@ func TestMintAndIdentify(t *testing.T) {
 
 	got, err := ask(servicekeys.Request{Address: "203.0.113.9", UserAgent: "forged"})
 	require.NoError(t, err)
-	require.Equal(t, peer, got, "without a credential nobody is believed")
-	got, err = ask(servicekeys.Request{Credential: key, Address: "::ffff:203.0.113.9", UserAgent: strings.Repeat("앱", 100)})
+	require.Equal(t, peer, got, "without a credential the peer counts")
+	got, err = ask(servicekeys.Request{Credential: key, Address: "::ffff:203.0.113.9",
+		UserAgent: strings.Repeat("앱", 100)})
 	require.NoError(t, err)
 	require.Equal(t, "203.0.113.9", got.IP)
 	require.Equal(t, "mvno-ap", got.Service)
@@ -60,7 +61,7 @@ func TestMintAndIdentify(t *testing.T) {
 	require.Equal(t, 1, store.lists, "known by heart")
 }
 
-func TestAnUnknownKeyIsLookedUpRarely(t *testing.T) {
+func TestAnUnknownKeyIsReadRarely(t *testing.T) {
 	t.Parallel()
 	store, now := &keys{}, time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	r := servicekeys.NewRegistry(store, func() time.Time { return now })

@@ -27,7 +27,7 @@ type State string
 const (
 	Next     State = "NEXT"     // published, signs from ActiveAt on
 	Signing  State = "SIGNING"  // signs
-	Previous State = "PREVIOUS" // its tokens are good, it signs no more
+	Previous State = "PREVIOUS" // its tokens are valid, it does not sign any more
 	Over     State = "OVER"     // retired, or superseded so long ago that no token of it lives
 )
 
@@ -38,7 +38,7 @@ type Key struct {
 	CreatedAt, ActiveAt, RetiredAt time.Time // RetiredAt is zero while the key is not retired
 }
 
-// List answers all keys, newest first.
+// List returns all keys, newest first.
 func (s *Service) List(ctx context.Context) ([]Key, error) {
 	held, err := s.Keys.List(ctx)
 	if err != nil {
@@ -65,7 +65,8 @@ func (s *Service) List(ctx context.Context) ([]Key, error) {
 	return out, nil
 }
 
-// Step makes the next key when it is due and answers 1, else 0. When another instance was faster there is nothing to do.
+// Step makes the next key when it is due and returns 1, else 0. When another instance made it first there is nothing to
+// do.
 func (s *Service) Step(ctx context.Context) (int, error) {
 	held, err := s.Keys.List(ctx)
 	if err != nil {
@@ -82,8 +83,8 @@ func (s *Service) Step(ctx context.Context) (int, error) {
 	return 1, err
 }
 
-// Rotate makes the next key now, whatever the schedule: it is published at once and signs after the lead, and the tokens of the key
-// before stay good. While a next key waits already, that one is answered.
+// Rotate makes the next key now, whatever the schedule: it is published at once and signs after the lead, and the
+// tokens of the key before stay valid. While a next key waits already, that one is returned.
 func (s *Service) Rotate(ctx context.Context) (Key, error) {
 	held, err := s.Keys.List(ctx)
 	if err != nil {
@@ -100,9 +101,10 @@ func (s *Service) Rotate(ctx context.Context) (Key, error) {
 	return s.add(ctx, held, begins)
 }
 
-// RotateNow is for a key that may be known to somebody else: a new key signs at once and all others are retired, so that every token of
-// theirs is refused within a second; sessions live on and get new tokens by refreshing. CONFLICT when somebody else rotates at the same
-// time: nothing has changed. After any other trouble some of the others may not be retired yet. Call it again either way.
+// RotateNow is for a key that may have leaked: a new key signs at once and all others are retired, so that every token
+// of theirs is refused within a second; sessions live on and get new tokens by refreshing. CONFLICT when keys are
+// rotated elsewhere at the same time: nothing has changed. After any other error some of the others may not be retired
+// yet. Call it again either way.
 func (s *Service) RotateNow(ctx context.Context) (Key, error) {
 	held, err := s.Keys.List(ctx)
 	if err != nil {

@@ -56,7 +56,8 @@ func newWorld() *world {
 	fresh := func() auth.SigningKey {
 		return auth.SigningKey{KeyID: fmt.Sprint("k", w.made.Add(1)), Seed: personal.NewSecret("seed")}
 	}
-	w.Service = signingkeys.Service{Keys: &w.store, Make: fresh, Schedule: auth.DefaultKeys(), Now: func() time.Time { return w.now }}
+	w.Service = signingkeys.Service{Keys: &w.store, Make: fresh, Schedule: auth.DefaultKeys(),
+		Now: func() time.Time { return w.now }}
 	return w
 }
 
@@ -121,14 +122,15 @@ func TestRotateByCommand(t *testing.T) {
 	w.now = w.now.Add(time.Hour)
 	k, err = w.Rotate(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, signingkeys.Key{KeyID: "k2", State: signingkeys.Next, CreatedAt: w.now, ActiveAt: w.now.Add(w.Schedule.Lead)}, k)
+	require.Equal(t, signingkeys.Key{KeyID: "k2", State: signingkeys.Next, CreatedAt: w.now,
+		ActiveAt: w.now.Add(w.Schedule.Lead)}, k)
 	again, err := w.Rotate(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, k, again, "one waits already")
 	require.Equal(t, map[string]signingkeys.State{"k1": signingkeys.Signing, "k2": signingkeys.Next}, w.states(t))
 }
 
-func TestRotateNowLeavesNoOtherKey(t *testing.T) {
+func TestRotateNowRetiresAllOtherKeys(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.step(t)
@@ -138,13 +140,14 @@ func TestRotateNowLeavesNoOtherKey(t *testing.T) {
 	k, err := w.RotateNow(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, signingkeys.Signing, k.State)
-	require.Equal(t, map[string]signingkeys.State{"k1": signingkeys.Over, "k2": signingkeys.Over, k.KeyID: signingkeys.Signing}, w.states(t), "the waiting one too")
+	require.Equal(t, map[string]signingkeys.State{"k1": signingkeys.Over, "k2": signingkeys.Over,
+		k.KeyID: signingkeys.Signing}, w.states(t), "the waiting one too")
 	require.Zero(t, w.step(t))
 	w.now = w.now.Add(time.Hour)
 	require.Equal(t, signingkeys.Signing, w.states(t)[k.KeyID], "the retired one that began later does not come back")
 }
 
-func TestTroubleIsAnswered(t *testing.T) {
+func TestFailuresAreReturned(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.step(t)

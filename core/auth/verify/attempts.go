@@ -1,6 +1,6 @@
-// Package verify checks what a person claims to know: passwords and one-time codes. Every attempt is reserved before the
-// secret is looked at and counted by its outcome, so that login, change of password and second factor share one limit
-// (UFR-AUTH-010). The work of hashing is shared fairly between addresses. Begin with attempts.go.
+// Package verify checks secrets: passwords and one-time codes. Every attempt is reserved before the secret is checked
+// and counted by its outcome, so that login, change of password and second factor share one limit (UFR-AUTH-010). The
+// work of hashing is shared fairly between addresses. Begin with attempts.go.
 package verify
 
 import (
@@ -13,14 +13,15 @@ import (
 	"phonebill/ports"
 )
 
-// Outcome is what a look at a password found.
+// Outcome is the result of checking a password.
 type Outcome uint8
 
 // The outcomes.
 const (
-	Unjudged Outcome = iota // not looked at, or right while something else is missing: no guess, and nothing is cleared
-	Wrong                   // counts as failed
-	Right                   // clears the failures
+	// not checked, or right while something else is missing: no guess, and nothing is cleared
+	Unjudged Outcome = iota
+	Wrong            // counts as failed
+	Right            // clears the failures
 )
 
 // Limiter lets passwords be tried. It is safe for concurrent use.
@@ -29,10 +30,11 @@ type Limiter struct {
 	Now     ports.Clock
 }
 
-// Try reserves a guess, looks, and judges. It answers AUTH_003 without looking while the subject is locked, AUTH_002 for the failure
-// that locks, RATE_LIMIT_EXCEEDED when too many others are being judged, else the error of look. A caller who hangs up cannot keep a
-// guess from being judged; one whose judgement cannot be stored counts as failed.
-func (l *Limiter) Try(ctx context.Context, s auth.Subject, look func() (Outcome, error)) error {
+// Try reserves a guess, runs check, and judges. It fails with AUTH_003 without running check while the subject is
+// locked, AUTH_002 for the failure that locks, RATE_LIMIT_EXCEEDED when too many others are being judged, else with the
+// error of check. A caller that hangs up cannot keep a guess from being judged; one whose judgement cannot be stored
+// counts as failed.
+func (l *Limiter) Try(ctx context.Context, s auth.Subject, check func() (Outcome, error)) error {
 	g, err := l.Guesses.Take(ctx, s, l.Now())
 	switch {
 	case err != nil:
@@ -40,7 +42,7 @@ func (l *Limiter) Try(ctx context.Context, s auth.Subject, look func() (Outcome,
 	case g.Verdict == auth.GuessRefused:
 		return fault.New(fault.Locked)
 	}
-	outcome, err := look()
+	outcome, err := check()
 	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	switch outcome {
@@ -57,8 +59,8 @@ func (l *Limiter) Try(ctx context.Context, s auth.Subject, look func() (Outcome,
 	return errors.Join(err, l.Guesses.GiveBack(ctx, s, g))
 }
 
-// SubjectOf is whom a guess of the id counts for: the first of the devices that was given to the account, else the id itself. The zero
-// account stands for an unknown id.
+// SubjectOf returns the subject that a guess of the id counts for: the first of the devices that was given to the
+// account, else the id itself. The zero account stands for an unknown id.
 func SubjectOf(devices ports.Devices, user auth.UserID, account auth.User, cookies []personal.Secret) auth.Subject {
 	for _, c := range cookies {
 		if device, ok := devices.Read(account, c); ok && account.UserID.Same(user) {

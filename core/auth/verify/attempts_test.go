@@ -20,7 +20,7 @@ var (
 	hong       = auth.Subject{UserID: "hong1234"}
 )
 
-// guesses refuses to judge for who has hung up, or at all.
+// guesses fails to judge for a cancelled context, or always.
 type guesses struct {
 	memory.Guesses
 	broken error
@@ -58,14 +58,17 @@ func TestOutcomes(t *testing.T) {
 		require.ErrorIs(t, try(verify.Wrong, wrong), wrong)
 	}
 	require.ErrorIs(t, try(verify.Wrong, wrong), fault.New(fault.LockedNow))
-	require.ErrorIs(t, l.Try(t.Context(), hong, nil), fault.New(fault.Locked), "without a look")
+	require.ErrorIs(t, l.Try(t.Context(), hong, nil), fault.New(fault.Locked), "without a check")
 }
 
 func TestAJudgementThatIsLostCounts(t *testing.T) {
 	t.Parallel()
 	g := &guesses{broken: errBackend}
 	l := &verify.Limiter{Guesses: g, Now: func() time.Time { return now }}
-	err := l.Try(t.Context(), hong, func() (verify.Outcome, error) { return verify.Wrong, fault.New(fault.WrongCredentials) })
+	err := l.Try(t.Context(), hong, func() (verify.Outcome, error) {
+		return verify.Wrong,
+			fault.New(fault.WrongCredentials)
+	})
 	require.ErrorIs(t, err, errBackend)
 	a, err := g.Peek(t.Context(), hong)
 	require.NoError(t, err)

@@ -12,18 +12,20 @@ import (
 const (
 	queueTimeout = 3 * time.Second // the longest wait for a turn
 	retryAfter   = 2 * time.Second // Retry-After of a request that got none
-	// mostOfOne is how many may wait with one key: about as many as get a turn within patience when nothing else waits.
+	// maxPerKey is how many may wait with one key: about as many as get a turn within queueTimeout when nothing else
+	// waits.
 	maxPerKey = 64
-	// mostOfAll is how many may wait together. When they do, a key with fewer displaces the newest of the key with the most.
+	// maxWaiting is how many may wait together. At the limit, a key with fewer displaces the newest of the key with the
+	// most.
 	maxWaiting = 1024
-	// othersEvery is that of so many turns one goes to the others, however many known devices wait.
+	// othersEvery: every so many turns, one goes to the others, however many known devices wait.
 	othersEvery = 4
 )
 
-// Queue lets few requests hash passwords at a time. Hashes are made one after the other anyway; without turns, the many that wait for
-// one would share the machine with all reads. Requests of known devices go before the others, which get every
-// fourth turn; within either class the keys take turns, so that a key with a hundred waiting delays another by one hash and not by a
-// hundred. It is safe for concurrent use.
+// HashQueue lets few requests hash passwords at a time. Hashes are made one after the other anyway; without turns, the
+// many that wait for one would share the machine with all reads. Requests of known devices go before the others, which
+// get every fourth turn; within either class the keys take turns, so that a key with a hundred waiting delays another
+// by one hash and not by a hundred. It is safe for concurrent use.
 type HashQueue struct {
 	mu     sync.Mutex
 	free   int
@@ -32,17 +34,18 @@ type HashQueue struct {
 	ahead  int // turns in a row that known devices got while others waited
 }
 
-// New makes a queue for that many hashes at a time.
+// NewHashQueue returns a queue for that many hashes at a time.
 func NewHashQueue(most int) *HashQueue { return &HashQueue{free: most} }
 
-// Request is who waits.
+// HashRequest is a request that waits.
 type HashRequest struct {
 	Key   string // shares turns with requests of the same key: an address, or an account
 	Known bool   // it comes from a known device of the account
 }
 
-// Take waits for a turn and returns what gives it back, once; or SERVICE_UNAVAILABLE with a Retry-After after 3 s, when ctx ends, or at
-// once when too many wait. A free turn is given also when ctx has ended: a guess of a client that hung up is judged.
+// Take waits for a turn and returns a function that gives it back, once; or SERVICE_UNAVAILABLE with a Retry-After
+// after 3 s, when ctx ends, or at once when too many wait. A free turn is given also when ctx has ended: a guess of a
+// client that hung up is judged.
 func (q *HashQueue) Take(ctx context.Context, r HashRequest) (back func(), err error) {
 	w := q.join(r)
 	timer := time.NewTimer(queueTimeout)
@@ -65,7 +68,8 @@ func (q *HashQueue) Take(ctx context.Context, r HashRequest) (back func(), err e
 	return nil, fault.New(fault.ServiceUnavailable).RetryIn(retryAfter)
 }
 
-// waiter is one request. Each channel is closed at most once, under the lock: turn when its turn has come, refused when too many wait.
+// waiter is one request. Each channel is closed at most once, under the lock: turn when its turn has come, refused when
+// too many wait.
 type waiter struct{ turn, refused chan struct{} }
 
 func (q *HashQueue) line(r HashRequest) *line {
@@ -114,7 +118,7 @@ func (q *HashQueue) next() {
 	q.free++
 }
 
-// leave is true when the turn has come meanwhile; else the request waits no more.
+// stopWaiting returns true when the turn has come meanwhile; else the request waits no more.
 func (q *HashQueue) stopWaiting(r HashRequest, w *waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -134,7 +138,7 @@ type line struct {
 	total   int
 }
 
-// room is true when one more may wait with the key, and makes the room if need be.
+// room returns true when one more may wait with the key, and makes the room if need be.
 func (l *line) room(key string) bool {
 	if len(l.waiting[key]) >= maxPerKey {
 		return false

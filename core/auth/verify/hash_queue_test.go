@@ -39,7 +39,8 @@ func received(order <-chan string, n int) []string {
 	return got
 }
 
-// TestAddressesTakeTurns: an address with many waiting delays another by one hash, and a known device waits for none of them.
+// TestAddressesTakeTurns: an address with many waiting delays another by one hash, and a known device waits for none of
+// them.
 func TestAddressesTakeTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -56,7 +57,8 @@ func TestAddressesTakeTurns(t *testing.T) {
 	})
 }
 
-// TestKnownDevicesDoNotStarveOthers: of four turns one goes to the others, so that a few accounts that never stop keep no new device out.
+// TestKnownDevicesDoNotStarveOthers: of four turns one goes to the others, so that a few accounts that never stop keep
+// no new device out.
 func TestKnownDevicesDoNotStarveOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -110,7 +112,7 @@ func TestAFullLineRefusesAtOnce(t *testing.T) {
 		require.Equal(t, start, time.Now(), "no request waited to be refused")
 		cancel()
 		all.Wait()
-		require.EqualValues(t, 70+15*64, refused.Load(), "who hangs up leaves")
+		require.EqualValues(t, 70+15*64, refused.Load(), "a client that hangs up stops waiting")
 		back()
 		require.NoError(t, <-newcomer)
 	})
@@ -166,7 +168,7 @@ func TestNeverMoreThanTurnsAndAllServed(t *testing.T) {
 			}
 			all.Wait()
 			if served.Load() != int64(len(keys)) {
-				t.Error("somebody was forgotten")
+				t.Error("a waiting request was forgotten")
 			}
 		})
 	})

@@ -10,15 +10,15 @@ import (
 	"phonebill/ports"
 )
 
-// Check looks at codes. All fields are required; it is safe for concurrent use.
+// OneTimeCode checks codes. All fields are required; it is safe for concurrent use.
 type OneTimeCode struct {
 	Factors ports.SecondFactors
 	Codes   ports.OneTimeCodes
 	Now     ports.Clock
 }
 
-// Look judges a code of an account with a second factor: AUTH_004 when it is missing, wrong or spent; its field otp tells which. A wrong
-// code is a wrong guess, a missing one is none. Each code is accepted once.
+// Check judges a code of an account with a second factor: AUTH_004 when it is missing, wrong or spent, with the cause
+// in the field otp. A wrong code is a wrong guess, a missing one is none. Each code is accepted once.
 func (c OneTimeCode) Check(ctx context.Context, user auth.UserID, code personal.Secret) (Outcome, error) {
 	var accepted bool
 	var err error
@@ -52,7 +52,7 @@ func (c OneTimeCode) accept(ctx context.Context, user auth.UserID, code personal
 	return c.Factors.Accept(ctx, user, step)
 }
 
-// asMade is a recovery code as it was made, in small letters: keyboards of phones begin with a capital one.
+// asMade returns a recovery code as it was made, in small letters: keyboards of phones begin with a capital one.
 func asMade(code personal.Secret) personal.Secret {
 	return personal.NewSecret(strings.ToLower(code.Reveal()))
 }

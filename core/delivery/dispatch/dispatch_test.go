@@ -61,8 +61,9 @@ func newWorld() *world {
 	w := &world{now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)}
 	w.outbox = &outbox{ChangeOutbox: w.orders.Outbox()}
 	w.Service = &dispatch.Service[ports.ChangeResult]{
-		Outbox: w.outbox, Publisher: &w.publisher, Now: func() time.Time { return w.now }, Random: func() float64 { return 0 },
-		Alerts: &w.alerts, Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 10, EventsPerLine: 5,
+		Outbox: w.outbox, Publisher: &w.publisher, Now: func() time.Time { return w.now },
+		Random: func() float64 { return 0 }, Alerts: &w.alerts, Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 10,
+		EventsPerLine: 5,
 	}
 	return w
 }
@@ -86,7 +87,7 @@ func (w *world) step(t *testing.T) int {
 	return n
 }
 
-func TestResultsAreToldInOrderPerLine(t *testing.T) {
+func TestResultsAreDeliveredInOrderPerLine(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.finish(t, 1, "01012345678")
@@ -94,22 +95,23 @@ func TestResultsAreToldInOrderPerLine(t *testing.T) {
 	w.finish(t, 3, "01087654321")
 	require.Equal(t, 3, w.step(t))
 	require.Zero(t, w.step(t))
-	var told []delivery.Item[ports.ChangeResult]
+	var results []delivery.Item[ports.ChangeResult]
 	for _, i := range w.publisher.Published() {
 		if i.Body.Order.Line.Digits() == "01012345678" {
-			told = append(told, i)
+			results = append(results, i)
 		}
 	}
-	require.Len(t, told, 2)
-	require.Equal(t, []id.ID{{15: 1}, {15: 2}}, []id.ID{told[0].ID, told[1].ID})
-	require.Equal(t, int64(2), told[1].Sequence)
-	require.Equal(t, product.Completed, told[1].Body.Order.State)
+	require.Len(t, results, 2)
+	require.Equal(t, []id.ID{{15: 1}, {15: 2}}, []id.ID{results[0].ID, results[1].ID})
+	require.Equal(t, int64(2), results[1].Sequence)
+	require.Equal(t, product.Completed, results[1].Body.Order.State)
 }
 
 func TestFailuresAreTriedAgainAndHoldTheLineOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
-	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Failed}, {Outcome: delivery.Failed}, {Outcome: delivery.Accepted}}
+	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Failed}, {Outcome: delivery.Failed},
+		{Outcome: delivery.Accepted}}
 	w.finish(t, 1, "01012345678")
 	require.Equal(t, 1, w.step(t))
 	w.finish(t, 2, "01012345678")
@@ -120,12 +122,13 @@ func TestFailuresAreTriedAgainAndHoldTheLineOnly(t *testing.T) {
 	require.Zero(t, w.step(t), "the wait doubles")
 	w.now = w.now.Add(time.Second)
 	require.Equal(t, 2, w.step(t))
-	told := w.publisher.Published()
-	require.Equal(t, []int{0, 1, 2, 0}, []int{told[0].Attempts, told[1].Attempts, told[2].Attempts, told[3].Attempts})
-	require.Equal(t, told[0].ID, told[2].ID, "one webhook-id in every attempt")
+	results := w.publisher.Published()
+	require.Equal(t, []int{0, 1, 2, 0}, []int{results[0].Attempts, results[1].Attempts, results[2].Attempts,
+		results[3].Attempts})
+	require.Equal(t, results[0].ID, results[2].ID, "one webhook-id in every attempt")
 }
 
-func TestARejectedEventIsParkedAndTheLineGoesOn(t *testing.T) {
+func TestARejectedEventIsParkedAndTheLineContinues(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Rejected, Note: "422"}}
@@ -135,11 +138,12 @@ func TestARejectedEventIsParkedAndTheLineGoesOn(t *testing.T) {
 	w.now = w.now.Add(time.Hour)
 	require.Zero(t, w.step(t))
 	require.Len(t, w.publisher.Published(), 2)
-	require.Equal(t, []alert.Alert{{Kind: alert.DeliveryParked, Subject: id.ID{15: 1}.String(), Note: "422"}}, w.alerts.Raised())
+	require.Equal(t, []alert.Alert{{Kind: alert.DeliveryParked, Subject: id.ID{15: 1}.String(), Note: "422"}},
+		w.alerts.Raised())
 }
 
-// TestAReceiverThatIsLeftAlone: nothing is claimed while it is, and few results while it is tried.
-func TestAReceiverThatIsLeftAlone(t *testing.T) {
+// TestNoLineIsClaimedWhileTheBreakerIsOpen: nothing is claimed while it is, and few results while it is tried.
+func TestNoLineIsClaimedWhileTheBreakerIsOpen(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	for n, number := range []string{"01012345678", "01087654321", "01055554444"} {
@@ -159,18 +163,19 @@ func TestAReceiverThatIsLeftAlone(t *testing.T) {
 func TestAnAttemptThatWasNotMadeCostsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
-	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Failed}, {Outcome: delivery.NotAttempted}, {Outcome: delivery.Accepted}}
+	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Failed}, {Outcome: delivery.NotAttempted},
+		{Outcome: delivery.Accepted}}
 	w.finish(t, 1, "01012345678")
 	require.Equal(t, 1, w.step(t))
 	w.now = w.now.Add(72 * time.Hour)
 	require.Equal(t, 1, w.step(t))
 	require.Equal(t, 1, w.step(t), "it was given back")
-	told := w.publisher.Published()
-	require.Equal(t, []int{0, 1, 1}, []int{told[0].Attempts, told[1].Attempts, told[2].Attempts})
+	results := w.publisher.Published()
+	require.Equal(t, []int{0, 1, 1}, []int{results[0].Attempts, results[1].Attempts, results[2].Attempts})
 	require.Empty(t, w.alerts.Raised(), "nothing was parked")
 }
 
-func TestADispatcherThatStallsLosesQuietly(t *testing.T) {
+func TestAStalledDispatcherChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.finish(t, 1, "01012345678")
@@ -200,7 +205,7 @@ func TestTroubleOfTheStore(t *testing.T) {
 	require.Equal(t, 1, w.step(t), "claimed again after the lease")
 }
 
-// TestAFailureEndsTheBatch: what comes after it is given back untried, and told after it in order.
+// TestAFailureEndsTheBatch: the events after it are given back untried, and delivered after it in order.
 func TestAFailureEndsTheBatch(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -214,8 +219,9 @@ func TestAFailureEndsTheBatch(t *testing.T) {
 	require.Zero(t, w.step(t), "the receiver said when")
 	w.now = w.now.Add(1)
 	require.Equal(t, 3, w.step(t))
-	told := w.publisher.Published()
-	require.Equal(t, []int64{1, 2, 2, 3, 4}, []int64{told[0].Sequence, told[1].Sequence, told[2].Sequence, told[3].Sequence, told[4].Sequence})
+	results := w.publisher.Published()
+	require.Equal(t, []int64{1, 2, 2, 3, 4}, []int64{results[0].Sequence, results[1].Sequence, results[2].Sequence,
+		results[3].Sequence, results[4].Sequence})
 }
 
 // slow is a receiver that takes its time.
@@ -230,7 +236,7 @@ func (s slow) Publish(ctx context.Context, i delivery.Item[ports.ChangeResult]) 
 	return s.Publisher.Publish(ctx, i)
 }
 
-// TestNoAttemptOutlivesTheLease: a slow line is given back in time, so that nobody else tells it meanwhile.
+// TestNoAttemptOutlivesTheLease: a slow line is given back in time, so that no other worker delivers it meanwhile.
 func TestNoAttemptOutlivesTheLease(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -244,23 +250,25 @@ func TestNoAttemptOutlivesTheLease(t *testing.T) {
 	require.Len(t, w.publisher.Published(), 5)
 }
 
-// TestWhoLeavesGivesBack: what was told is settled, the rest is due at once, and no attempt is counted that we broke off.
-func TestWhoLeavesGivesBack(t *testing.T) {
+// TestShutdownGivesItemsBack: what was delivered is settled, the rest is due at once, and no attempt is counted that we
+// broke off.
+func TestShutdownGivesItemsBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	for n := byte(1); n <= 3; n++ {
 		w.finish(t, n, "01012345678")
 	}
-	ctx, leave := context.WithCancel(t.Context())
-	w.Publisher = cancelling{&w.publisher, leave}
+	ctx, cancel := context.WithCancel(t.Context())
+	w.Publisher = cancelling{&w.publisher, cancel}
 	w.publisher.Next = []delivery.Attempt{{}, {Outcome: delivery.Failed, Note: "given up"}}
 	_, err := w.Step(ctx)
 	require.NoError(t, err)
 	w.Publisher = &w.publisher
 	require.Equal(t, 2, w.step(t))
-	told := w.publisher.Published()
-	require.Equal(t, []int64{1, 2, 2, 3}, []int64{told[0].Sequence, told[1].Sequence, told[2].Sequence, told[3].Sequence})
-	require.Zero(t, told[2].Attempts)
+	results := w.publisher.Published()
+	require.Equal(t, []int64{1, 2, 2, 3}, []int64{results[0].Sequence, results[1].Sequence, results[2].Sequence,
+		results[3].Sequence})
+	require.Zero(t, results[2].Attempts)
 }
 
 type cancelling struct {

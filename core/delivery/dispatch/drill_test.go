@@ -23,7 +23,8 @@ import (
 	"phonebill/ports"
 )
 
-// flaky is an AP server that fails three times in ten: without having taken the event, or having taken it. One in a thousand it rejects.
+// flaky is an AP server that fails three times in ten: without having taken the event, or having taken it. One in a
+// thousand it rejects.
 type flaky struct {
 	t    *testing.T
 	mu   sync.Mutex
@@ -73,7 +74,7 @@ func (f *flaky) take(i delivery.Item[ports.ChangeResult]) {
 	f.seen[i.ID], f.last[i.Body.Order.Line] = i.Sequence, i.Sequence
 }
 
-// dying is an outbox whose workers die now and then after they have told something and before they could say so.
+// dying is an outbox whose workers die now and then after a delivery and before they have settled it.
 type dying struct {
 	*memory.ChangeOutbox
 	mu   *sync.Mutex
@@ -92,8 +93,9 @@ func (d dying) Settle(ctx context.Context, now time.Time, items ...delivery.Atte
 	return d.ChangeOutbox.Settle(ctx, now, items...)
 }
 
-// TestSixHoursOfFailures: an AP server that fails three times in ten for six hours, workers that die, results of 50 lines all the while.
-// None is lost, each line is told in order, doubles carry their id and number, and all are delivered or parked in the end.
+// TestSixHoursOfFailures: an AP server that fails three times in ten for six hours, workers that die, results of 50
+// lines all the while. None is lost, each line is delivered in order, doubles carry their id and number, and all are
+// delivered or parked in the end.
 func TestSixHoursOfFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -105,8 +107,8 @@ func TestSixHoursOfFailures(t *testing.T) {
 		for w := range workers {
 			dice := rand.New(rand.NewPCG(3, uint64(w)))
 			d := &dispatch.Service[ports.ChangeResult]{
-				Outbox: dying{orders.Outbox(), &sync.Mutex{}, dice}, Publisher: ap, Now: time.Now, Random: rand.Float64, Alerts: alerts,
-				Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 16, EventsPerLine: 20,
+				Outbox: dying{orders.Outbox(), &sync.Mutex{}, dice}, Publisher: ap, Now: time.Now, Random: rand.Float64,
+				Alerts: alerts, Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 16, EventsPerLine: 20,
 			}
 			all.Go(func() {
 				for ctx.Err() == nil {

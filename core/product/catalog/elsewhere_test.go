@@ -15,9 +15,9 @@ import (
 	"phonebill/ports"
 )
 
-// TestScreensOfALineThatIsAnothersNow show nothing of the customer who has the number, also from a copy, and staff hear
-// of it once.
-func TestScreensOfALineThatIsAnothersNow(t *testing.T) {
+// TestScreensOfALineOfAnotherCustomer show nothing of the new holder of the number, also from a copy, and staff are
+// alerted of it once.
+func TestScreensOfALineOfAnotherCustomer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.kos.AddCustomer(product.Customer{

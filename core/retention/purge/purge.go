@@ -1,4 +1,4 @@
-// Package purge forgets records whose time is over, a few at a time, beside all other work.
+// Package purge deletes records whose retention period is over, a few at a time, in the background.
 package purge
 
 import (
@@ -17,15 +17,16 @@ type History struct {
 	Purge ports.Purge
 }
 
-// Service forgets. Several instances may run at once, and any may be stopped at any time: what is left is found again.
+// Service deletes expired records. Several instances may run at once, and any may be stopped at any time: the remaining
+// records are found again.
 type Service struct {
 	Histories []History
-	Batch     int           // records looked at at a time
+	Batch     int           // records examined at a time
 	Pause     time.Duration // between two batches, so that others get at the database
 	Done      func(ctx context.Context, history string, records int)
 }
 
-// Step drops everything that is due; 0, for there is no more. What cannot be dropped holds up no other history.
+// Step deletes everything that is due and returns 0. Records that cannot be deleted delay no other history.
 func (s *Service) Step(ctx context.Context) (int, error) {
 	var errs []error
 	for _, h := range s.Histories {

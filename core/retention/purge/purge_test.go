@@ -32,10 +32,10 @@ func TestEverythingDueIsDroppedInSmallBatches(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		one, two := &store{due: 1050}, &store{due: 3}
-		told := map[string]int{}
+		counts := map[string]int{}
 		s := purge.Service{
-			Histories: []purge.History{{"one", 2, one.purge}, {"none", 2, (&store{}).purge}, {"two", 1, two.purge}}, Batch: 100, Pause: time.Second,
-			Done: func(_ context.Context, history string, n int) { told[history] = n },
+			Histories: []purge.History{{"one", 2, one.purge}, {"none", 2, (&store{}).purge}, {"two", 1, two.purge}}, Batch: 100,
+			Pause: time.Second, Done: func(_ context.Context, history string, n int) { counts[history] = n },
 		}
 		began := time.Now()
 		n, err := s.Step(t.Context())
@@ -44,35 +44,36 @@ func TestEverythingDueIsDroppedInSmallBatches(t *testing.T) {
 		require.Zero(t, one.due+two.due)
 		require.Equal(t, 12, one.batches)
 		require.Equal(t, 12*time.Second, time.Since(began))
-		require.Equal(t, map[string]int{"one": 1050, "two": 3}, told)
+		require.Equal(t, map[string]int{"one": 1050, "two": 3}, counts)
 	})
 }
 
-// TestLookingInVainIsWorkToo: between two looks there is a pause, whether something was dropped or not.
-func TestLookingInVainIsWorkToo(t *testing.T) {
+// TestAPauseFollowsEveryBatch: between two looks there is a pause, whether something was dropped or not.
+func TestAPauseFollowsEveryBatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		looks := 0
-		s := purge.Service{Histories: []purge.History{{"kept for good", 2, func(context.Context, int, int) (int, bool, error) {
-			looks++
-			return 0, looks < 10, nil
-		}}}, Batch: 100, Pause: time.Second}
+		calls := 0
+		s := purge.Service{Histories: []purge.History{{"kept for good", 2,
+			func(context.Context, int, int) (int, bool, error) {
+				calls++
+				return 0, calls < 10, nil
+			}}}, Batch: 100, Pause: time.Second}
 		began := time.Now()
 		_, err := s.Step(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, 10, looks)
+		require.Equal(t, 10, calls)
 		require.Equal(t, 9*time.Second, time.Since(began))
 	})
 }
 
-func TestItGoesOnWhereItStopped(t *testing.T) {
+func TestItContinuesWhereItStopped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		one := &store{due: 1000, broken: errors.New("away")}
-		told := 0
+		counts := 0
 		s := purge.Service{
 			Histories: []purge.History{{"one", 2, one.purge}}, Batch: 100, Pause: time.Second,
-			Done: func(_ context.Context, _ string, n int) { told += n },
+			Done: func(_ context.Context, _ string, n int) { counts += n },
 		}
 		_, err := s.Step(t.Context())
 		require.ErrorContains(t, err, "retention of one: away")
@@ -84,24 +85,24 @@ func TestItGoesOnWhereItStopped(t *testing.T) {
 		_, err = s.Step(t.Context())
 		require.NoError(t, err)
 		require.Zero(t, one.due)
-		require.Equal(t, 1000, told)
+		require.Equal(t, 1000, counts)
 	})
 }
 
-// TestTroubleWithOneHistoryIsNotThatOfTheNext: bills that cannot be dropped keep no call log for good.
-func TestTroubleWithOneHistoryIsNotThatOfTheNext(t *testing.T) {
+// TestAFailingHistoryDoesNotStopTheNext: bills that cannot be dropped keep no call log for good.
+func TestAFailingHistoryDoesNotStopTheNext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		broken := &store{due: 1000, broken: errors.New("too slow")}
 		also, fine := &store{due: 1000, broken: errors.New("away")}, &store{due: 250}
-		told := map[string]int{}
+		counts := map[string]int{}
 		s := purge.Service{
 			Histories: []purge.History{{"bills", 2, broken.purge}, {"others", 2, also.purge}, {"kos calls", 1, fine.purge}},
-			Batch:     100, Pause: time.Second, Done: func(_ context.Context, history string, n int) { told[history] = n },
+			Batch:     100, Pause: time.Second, Done: func(_ context.Context, history string, n int) { counts[history] = n },
 		}
 		_, err := s.Step(t.Context())
 		require.ErrorContains(t, err, "retention of bills: too slow")
 		require.ErrorContains(t, err, "retention of others: away")
-		require.Equal(t, map[string]int{"bills": 200, "others": 200, "kos calls": 250}, told)
+		require.Equal(t, map[string]int{"bills": 200, "others": 200, "kos calls": 250}, counts)
 	})
 }

@@ -19,8 +19,8 @@ type Database struct {
 	Rows []ports.SealedRows
 }
 
-// Service seals anew. It is run by command, once no instance of an older release is left; it may be interrupted and run
-// again.
+// Service seals values anew. It is run by command, once no instance of an older release is left; it may be interrupted
+// and run again.
 type Service struct {
 	Databases []Database
 	Settle    time.Duration                              // until every instance writes the new form
@@ -36,7 +36,7 @@ type Progress struct {
 	Table                       string
 	Seen, Rows                  int // of all tables; rows that are added meanwhile may make Seen the greater
 	Resealed, Unreadable, Batch int
-	Left                        time.Duration // at the pace so far
+	Left                        time.Duration // at the rate so far
 }
 
 // Report is what the job did.
@@ -50,15 +50,16 @@ type Report struct {
 // Row names a row.
 type Row struct{ Table, Key string }
 
-// ErrUnreadable says that values that do not open keep the job from its end: they could be of a key that the keyring
+// ErrUnreadable means that values that do not open keep the job from finishing: they could be of a key that the keyring
 // lacks.
 var ErrUnreadable = errors.New("some values do not open where they stand; the older form is not refused yet")
 
-// ErrStillWritten says that each pass found values of the older form again: an instance of an older release is running.
-// What it writes would be lost if the older form were refused.
-var ErrStillWritten = errors.New("an older release still writes the older form, which is not refused yet: end its instances")
+// ErrStillWritten means that each pass found values of the older form again: an instance of an older release is
+// running. What it writes would be lost if the older form were refused.
+var ErrStillWritten = errors.New("an older release still writes the older form, which is not refused yet: " +
+	"end its instances")
 
-// passes is how many times at most all rows are looked at. The second finds nothing to seal unless something wrote
+// passes is the largest number of passes over all rows. The second finds nothing to seal unless something wrote
 // meanwhile.
 const passes = 4
 

@@ -78,11 +78,13 @@ type world struct {
 func newWorld() *world {
 	w := &world{
 		one: &form{now: sealing.Column}, two: &form{now: sealing.Row}, now: time.Unix(1_800_000_000, 0),
-		big: &table{name: "one.big", n: 25, done: map[string]bool{}}, small: &table{name: "two.small", n: 5, done: map[string]bool{}},
+		big: &table{name: "one.big", n: 25, done: map[string]bool{}}, small: &table{name: "two.small", n: 5,
+			done: map[string]bool{}},
 	}
 	w.Service = &reseal.Service{
 		Databases: []reseal.Database{
-			{Name: "one", Form: w.one, Rows: []ports.SealedRows{w.big}}, {Name: "two", Form: w.two, Rows: []ports.SealedRows{w.small}},
+			{Name: "one", Form: w.one, Rows: []ports.SealedRows{w.big}}, {Name: "two", Form: w.two,
+				Rows: []ports.SealedRows{w.small}},
 		},
 		Settle: 10 * time.Second, Batch: 10, PerSecond: 10, Now: func() time.Time { return w.now },
 		Wait: func(ctx context.Context, d time.Duration) error {
@@ -95,7 +97,7 @@ func newWorld() *world {
 	return w
 }
 
-func TestEverythingIsSealedAnewAtItsPaceAndThenTheOlderFormIsRefused(t *testing.T) {
+func TestEverythingIsSealedAnewAtTheRateAndThenTheOlderFormIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	r, err := w.Run(t.Context(), false)
@@ -106,7 +108,8 @@ func TestEverythingIsSealedAnewAtItsPaceAndThenTheOlderFormIsRefused(t *testing.
 		10 * time.Second, time.Second, time.Second, 500 * time.Millisecond, 500 * time.Millisecond,
 		time.Second, time.Second, 500 * time.Millisecond, 500 * time.Millisecond,
 	}, w.waited, "first until all write the new form, then ten rows a second, twice")
-	require.Equal(t, reseal.Progress{Table: "one.big", Seen: 10, Rows: 30, Resealed: 10, Batch: 10, Left: 2 * time.Second}, w.progress[0])
+	require.Equal(t, reseal.Progress{Table: "one.big", Seen: 10, Rows: 30, Resealed: 10, Batch: 10, Left: 2 * time.Second},
+		w.progress[0])
 	require.Zero(t, w.progress[3].Left)
 
 	again, err := w.Run(t.Context(), false)
@@ -140,7 +143,8 @@ func TestTheOlderFormStaysWhileSomethingDoesNotOpen(t *testing.T) {
 	w.small.bad = 3
 	r, err := w.Run(t.Context(), false)
 	require.ErrorIs(t, err, reseal.ErrUnreadable)
-	require.Equal(t, reseal.Report{Seen: 30, Resealed: 29, Unreadable: []reseal.Row{{"two.small", "3"}}, Form: sealing.Row}, r)
+	require.Equal(t, reseal.Report{Seen: 30, Resealed: 29, Unreadable: []reseal.Row{{"two.small", "3"}},
+		Form: sealing.Row}, r)
 	require.Equal(t, sealing.Row, w.one.now)
 	r, err = w.Run(t.Context(), true)
 	require.NoError(t, err)
@@ -163,8 +167,9 @@ func TestTroubleEndsTheJob(t *testing.T) {
 	}
 }
 
-// TestWhatIsWrittenInTheOlderFormMeanwhileIsSealedToo: the older form is refused only after a pass that found none of it.
-func TestWhatIsWrittenInTheOlderFormMeanwhileIsSealedToo(t *testing.T) {
+// TestRowsWrittenInTheOlderFormMeanwhileAreSealedToo: the older form is refused only after a pass that found none of
+// it.
+func TestRowsWrittenInTheOlderFormMeanwhileAreSealedToo(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	written := false

@@ -14,14 +14,14 @@ import (
 	"phonebill/ports"
 )
 
-// By is the member of staff who asks, as he stands in the audit log.
+// By is the member of staff who calls, as recorded in the audit log.
 type By struct {
 	Name  string // user id, or cli:<account of the operating system>
 	Roles []auth.Role
 	IP    string
 }
 
-// Staff errs with FORBIDDEN when he is none.
+// Staff fails with FORBIDDEN when the caller is no member of staff.
 func (b By) Staff() error {
 	if (auth.Principal{Roles: b.Roles}).Staff() {
 		return nil
@@ -32,22 +32,22 @@ func (b By) Staff() error {
 // Log keeps the record. All fields are required; it is safe for concurrent use.
 type Log struct {
 	Audit  ports.AuditLog
-	Report ports.Report // hears when what came of something is not on record
+	Report ports.Report // receives the error when an outcome could not be recorded
 	Now    ports.Clock
 	NewID  ports.IDs
 }
 
-// Deed is what is done.
+// Action is one action of staff.
 type Action struct {
 	Action, Subject, Reason string
-	Facts                   map[string]string // of the call, JSON in the log; who does it may add what came of it. May be nil
+	Facts                   map[string]string // of the call, JSON in the log; do may add its result. May be nil
 }
 
-// settleWithin is how long a row of the audit log may take whose caller may have hung up.
+// outcomeTimeout is how long a row of the audit log may take whose caller may have hung up.
 const outcomeTimeout = 5 * time.Second
 
-// Do does the deed between two rows of the audit log, and answers its error; without the first row it is not done. What is refused
-// beforehand (refused is not nil) has one row. Both rows carry the number of the call.
+// Do runs do between two rows of the audit log and returns its error; without the first row do is not run. An action
+// refused beforehand (refused is not nil) has one row. Both rows carry the number of the call.
 func (l Log) Do(ctx context.Context, by By, d Action, refused error, do func(facts map[string]string) error) error {
 	facts := map[string]string{"call": l.NewID().String()}
 	for k, v := range d.Facts {
@@ -76,7 +76,7 @@ func detail(facts map[string]string) string {
 	return string(raw)
 }
 
-// settle records what came of a call, also when its caller has hung up.
+// recordOutcome records the outcome of a call, also when its caller has hung up.
 func (l Log) recordOutcome(ctx context.Context, row audit.Entry, facts map[string]string, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()

@@ -44,35 +44,39 @@ func open(r *rows, reported *[]error) audittrail.Log {
 
 var (
 	kim          = audittrail.By{Name: "operator-kim", Roles: []auth.Role{auth.Operator}, IP: "203.0.113.7"}
-	sampleAction = audittrail.Action{Action: "X", Subject: "s", Reason: "because", Facts: map[string]string{"outcome": "FAILED"}}
+	sampleAction = audittrail.Action{Action: "X", Subject: "s", Reason: "because",
+		Facts: map[string]string{"outcome": "FAILED"}}
 )
 
-func TestADeedStandsBetweenTwoRows(t *testing.T) {
+func TestAnActionIsBetweenTwoRows(t *testing.T) {
 	t.Parallel()
 	var reported []error
 	trouble := errors.New("trouble")
 	for want, err := range map[audit.Outcome]error{
-		audit.Done: nil, audit.Outcome(fault.StateConflict): fault.New(fault.StateConflict), audit.Outcome(fault.InternalServerError): trouble,
+		audit.Done: nil, audit.Outcome(fault.StateConflict): fault.New(fault.StateConflict),
+		audit.Outcome(fault.InternalServerError): trouble,
 	} {
 		r := &rows{}
-		ctx, leave := context.WithCancel(t.Context())
+		ctx, cancel := context.WithCancel(t.Context())
 		got := open(r, &reported).Do(ctx, kim, sampleAction, nil, func(facts map[string]string) error {
 			require.Len(t, r.all, 1, "the intent is on record before")
 			facts["result"] = "PROPOSED"
-			leave()
+			cancel()
 			return err
 		})
 		require.ErrorIs(t, got, err)
 		intent := audit.Entry{
-			At: noon, Actor: "operator-kim", Action: "X", Subject: "s", Reason: "because", Outcome: audit.Intended, IP: "203.0.113.7",
+			At: noon, Actor: "operator-kim", Action: "X", Subject: "s", Reason: "because", Outcome: audit.Intended,
+			IP:     "203.0.113.7",
 			Detail: `{"call":"00000000-0000-0000-0000-000000000009","outcome":"FAILED"}`,
 		}
 		after := intent
-		after.Outcome, after.Detail = want, `{"call":"00000000-0000-0000-0000-000000000009","outcome":"FAILED","result":"PROPOSED"}`
+		after.Outcome, after.Detail = want,
+			`{"call":"00000000-0000-0000-0000-000000000009","outcome":"FAILED","result":"PROPOSED"}`
 		require.Equal(t, []audit.Entry{intent, after}, r.all)
 	}
 	require.Empty(t, reported, "also when the caller has hung up")
-	require.Equal(t, map[string]string{"outcome": "FAILED"}, sampleAction.Facts, "the caller's facts are his")
+	require.Equal(t, map[string]string{"outcome": "FAILED"}, sampleAction.Facts, "the caller's facts stay unchanged")
 }
 
 func TestWithoutTheFirstRowNothingIsDone(t *testing.T) {
@@ -92,8 +96,9 @@ func TestWithoutTheFirstRowNothingIsDone(t *testing.T) {
 	require.Empty(t, reported)
 
 	r = &rows{errs: []error{nil, away}}
-	require.NoError(t, open(r, &reported).Do(t.Context(), kim, sampleAction, nil, func(map[string]string) error { return nil }))
-	require.Equal(t, []error{away}, reported, "the intent is on record; somebody hears that the rest is not")
+	require.NoError(t, open(r, &reported).Do(t.Context(), kim, sampleAction, nil,
+		func(map[string]string) error { return nil }))
+	require.Equal(t, []error{away}, reported, "the intent is recorded; the missing outcome is reported")
 }
 
 func TestWhoIsStaff(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"phonebill/core/id"
 )
 
-// book is an audit log that is read and written.
+// auditLog is an audit log that is read and written.
 type auditLog struct {
 	page  []audit.Entry
 	asked []audit.Filter
@@ -34,15 +34,17 @@ func (b *auditLog) Append(_ context.Context, e audit.Entry) error {
 	return b.err
 }
 
-// TestWhoReadsTheLogIsInIt, and without that row nothing is shown.
-func TestWhoReadsTheLogIsInIt(t *testing.T) {
+// TestReadingTheLogIsAudited, and without that row nothing is shown.
+func TestReadingTheLogIsAudited(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	b := &auditLog{page: []audit.Entry{{Actor: "ops-kim", Action: "USER_UNLOCKED"}}}
 	s := audittrail.Reader{Pages: b, Log: audittrail.Log{
-		Audit: b, Now: func() time.Time { return noon }, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
+		Audit: b, Now: func() time.Time { return noon }, NewID: func() id.ID { return id.ID{} },
+		Report: func(context.Context, error) {},
 	}}
-	by, f := audittrail.By{Name: "cli:root", Roles: []auth.Role{auth.Admin}}, audit.Filter{Actor: "ops-kim", Subject: "hong", Page: 1, Size: 20}
+	by, f := audittrail.By{Name: "cli:root", Roles: []auth.Role{auth.Admin}},
+		audit.Filter{Actor: "ops-kim", Subject: "hong", Page: 1, Size: 20}
 	page, total, err := s.List(t.Context(), by, f)
 	require.NoError(t, err)
 	require.Equal(t, 1, total)

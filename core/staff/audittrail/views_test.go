@@ -11,17 +11,17 @@ import (
 	"phonebill/core/fault"
 )
 
-func TestALookHasOneRow(t *testing.T) {
+func TestAReadHasOneAuditRow(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[audit.Outcome]error{
 		audit.Done: nil, audit.Outcome(fault.ResourceNotFound): fault.New(fault.ResourceNotFound),
 	} {
 		r, reported := &rows{}, []error{}
-		ctx, leave := context.WithCancel(t.Context())
+		ctx, cancel := context.WithCancel(t.Context())
 		got := open(r, &reported).Show(ctx, kim, sampleAction, nil, func(facts map[string]string) error {
 			require.Empty(t, r.all)
 			facts["kind"] = "bill"
-			leave()
+			cancel()
 			return err
 		})
 		require.ErrorIs(t, got, err)
@@ -32,14 +32,16 @@ func TestALookHasOneRow(t *testing.T) {
 	}
 }
 
-func TestNobodyLooksUnseen(t *testing.T) {
+func TestNothingIsReadWithoutARow(t *testing.T) {
 	t.Parallel()
 	var reported []error
 	away, refused := errors.New("away"), fault.New(fault.PermissionDenied)
-	err := open(&rows{errs: []error{away}}, &reported).Show(t.Context(), kim, sampleAction, nil, func(map[string]string) error { return nil })
+	err := open(&rows{errs: []error{away}}, &reported).Show(t.Context(), kim, sampleAction, nil,
+		func(map[string]string) error { return nil })
 	require.ErrorIs(t, err, away)
 	r := &rows{}
-	err = open(r, &reported).Show(t.Context(), kim, sampleAction, refused, func(map[string]string) error { require.Fail(t, "seen"); return nil })
+	err = open(r, &reported).Show(t.Context(), kim, sampleAction, refused,
+		func(map[string]string) error { require.Fail(t, "seen"); return nil })
 	require.ErrorIs(t, err, refused)
 	require.Len(t, r.all, 1)
 	require.Equal(t, audit.Outcome(fault.PermissionDenied), r.all[0].Outcome)

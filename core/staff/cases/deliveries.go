@@ -12,7 +12,8 @@ import (
 	"phonebill/ports"
 )
 
-// Service shows deliveries. All fields are required; it is safe for concurrent use.
+// Deliveries lists deliveries to the MVNO AP server and replays one. All fields are required; it is safe for concurrent
+// use.
 type Deliveries struct {
 	Bills   ports.Deliveries
 	Changes ports.Deliveries
@@ -22,10 +23,12 @@ type Deliveries struct {
 	NewID   ports.IDs
 }
 
-// List answers one page of the events of a kind that match, those of the newest requests first, and how many match (at most
-// delivery.MostCounted). FORBIDDEN for who is not staff, as everywhere here;
+// List returns one page of the events of a kind that match, those of the newest requests first, and how many match (at
+// most delivery.MaxCounted). It fails with FORBIDDEN for a caller that is not staff, as every method here, and with
 // VALIDATION_ERROR for an unknown kind or state.
-func (s *Deliveries) List(ctx context.Context, by audittrail.By, kind delivery.Kind, f delivery.Filter) ([]delivery.Listed, int, error) {
+func (s *Deliveries) List(
+	ctx context.Context, by audittrail.By, kind delivery.Kind, f delivery.Filter,
+) ([]delivery.Listed, int, error) {
 	if err := by.Staff(); err != nil {
 		return nil, 0, err
 	}
@@ -38,19 +41,20 @@ func (s *Deliveries) List(ctx context.Context, by audittrail.By, kind delivery.K
 	return s.Bills.List(ctx, f)
 }
 
-// action is what a replay is called in the audit log.
+// actReplay is the action of a replay in the audit log.
 const actReplay = "DELIVERY_REPLAYED"
 
-// Replay has a delivered or parked event told again, under its id and its sequence number. NOT_FOUND without it, CONFLICT when it is
-// pending anyway, VALIDATION_ERROR without a reason. The intent is in the audit log before anything changes, and what came of it after.
+// Replay makes a delivered or parked event due for delivery again, under its id and its sequence number. It fails with
+// NOT_FOUND for an unknown event, CONFLICT when it is pending anyway, and VALIDATION_ERROR without a reason. The intent
+// is in the audit log before anything changes, and the outcome after.
 func (s *Deliveries) Replay(ctx context.Context, by audittrail.By, event id.ID, reason string) error {
 	refused := by.Staff()
 	if refused == nil {
 		reason, refused = auth.ParseReason(reason)
 	}
 	log := audittrail.Log{Audit: s.Audit, Report: s.Report, Now: s.Now, NewID: s.NewID}
-	deed := audittrail.Action{Action: actReplay, Subject: event.String(), Reason: reason}
-	return log.Do(ctx, by, deed, refused, func(map[string]string) error {
+	action := audittrail.Action{Action: actReplay, Subject: event.String(), Reason: reason}
+	return log.Do(ctx, by, action, refused, func(map[string]string) error {
 		err := s.Bills.Replay(ctx, event, s.Now())
 		if errors.Is(err, fault.New(fault.ResourceNotFound)) {
 			err = s.Changes.Replay(ctx, event, s.Now())

@@ -53,7 +53,7 @@ type deliveriesWorld struct {
 	order    id.ID
 }
 
-// newWorld has one order, delivered.
+// newDeliveriesWorld has one order, delivered.
 func newDeliveriesWorld(t *testing.T) *deliveriesWorld {
 	t.Helper()
 	w := &deliveriesWorld{order: id.ID{15: 1}}
@@ -72,7 +72,10 @@ func newDeliveriesWorld(t *testing.T) *deliveriesWorld {
 	}))
 	w.Deliveries = cases.Deliveries{
 		Bills: inquiries.Outbox(), Changes: orders.Outbox(), Audit: &w.log, Now: func() time.Time { return noon },
-		NewID: func() id.ID { return id.ID{15: 9} }, Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
+		NewID: func() id.ID { return id.ID{15: 9} },
+		Report: func(_ context.Context, err error) {
+			w.reported = append(w.reported, err)
+		},
 	}
 	return w
 }
@@ -86,7 +89,8 @@ func TestStaffSeeBothKinds(t *testing.T) {
 		require.Len(t, page, want)
 		require.Equal(t, want, total)
 	}
-	_, _, err := w.List(t.Context(), audittrail.By{Roles: []auth.Role{auth.Customer}}, delivery.BillResult, delivery.Filter{Page: 1, Size: 9})
+	_, _, err := w.List(t.Context(), audittrail.By{Roles: []auth.Role{auth.Customer}}, delivery.BillResult,
+		delivery.Filter{Page: 1, Size: 9})
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 }
 
@@ -95,19 +99,21 @@ func TestAReplayIsOnRecord(t *testing.T) {
 	w := newDeliveriesWorld(t)
 	require.NoError(t, w.Replay(t.Context(), operator, w.order, "the receiver is well again"))
 	row := audit.Entry{
-		At: noon, Actor: "operator-kim", Action: "DELIVERY_REPLAYED", Subject: w.order.String(), Reason: "the receiver is well again",
+		At: noon, Actor: "operator-kim", Action: "DELIVERY_REPLAYED", Subject: w.order.String(),
+		Reason:  "the receiver is well again",
 		Outcome: audit.Intended, Detail: `{"call":"00000000-0000-0000-0000-000000000009"}`, IP: "203.0.113.7",
 	}
 	done := row
 	done.Outcome = audit.Done
 	require.Equal(t, []audit.Entry{row, done}, w.log.entries)
-	page, _, err := w.List(t.Context(), operator, delivery.ChangeResult, delivery.Filter{State: delivery.Pending, Page: 1, Size: 9})
+	page, _, err := w.List(t.Context(), operator, delivery.ChangeResult,
+		delivery.Filter{State: delivery.Pending, Page: 1, Size: 9})
 	require.NoError(t, err)
 	require.Len(t, page, 1)
 	require.EqualValues(t, 1, page[0].Sequence)
 }
 
-func TestWhatIsRefusedIsOnRecordToo(t *testing.T) {
+func TestRefusalsAreAuditedToo(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		by      audittrail.By
@@ -116,9 +122,10 @@ func TestWhatIsRefusedIsOnRecordToo(t *testing.T) {
 		code    fault.Code
 		intends bool
 	}{
-		"a customer": {audittrail.By{Name: "x", Roles: []auth.Role{auth.Customer}}, id.ID{15: 1}, "because", fault.PermissionDenied, false},
-		"no reason":  {operator, id.ID{15: 1}, "", fault.ValidationError, false},
-		"no event":   {operator, id.ID{15: 2}, "because", fault.ResourceNotFound, true},
+		"a customer": {audittrail.By{Name: "x", Roles: []auth.Role{auth.Customer}}, id.ID{15: 1}, "because",
+			fault.PermissionDenied, false},
+		"no reason": {operator, id.ID{15: 1}, "", fault.ValidationError, false},
+		"no event":  {operator, id.ID{15: 2}, "because", fault.ResourceNotFound, true},
 	} {
 		w := newDeliveriesWorld(t)
 		require.ErrorIs(t, w.Replay(t.Context(), c.by, c.event, c.reason), fault.New(c.code), name)
@@ -133,13 +140,14 @@ func TestWhatIsRefusedIsOnRecordToo(t *testing.T) {
 	require.ErrorIs(t, w.Replay(t.Context(), operator, w.order, "because"), fault.New(fault.StateConflict))
 }
 
-func TestWithoutARecordNothingIsTold(t *testing.T) {
+func TestNothingIsReturnedWithoutARecord(t *testing.T) {
 	t.Parallel()
 	away := errors.New("away")
 	w := newDeliveriesWorld(t)
 	w.log.errs = []error{away}
 	require.ErrorIs(t, w.Replay(t.Context(), operator, w.order, "because"), away)
-	page, _, err := w.List(t.Context(), operator, delivery.ChangeResult, delivery.Filter{State: delivery.Pending, Page: 1, Size: 9})
+	page, _, err := w.List(t.Context(), operator, delivery.ChangeResult,
+		delivery.Filter{State: delivery.Pending, Page: 1, Size: 9})
 	require.NoError(t, err)
 	require.Empty(t, page)
 	w.log.errs = []error{nil, away}

@@ -13,36 +13,37 @@ import (
 	"phonebill/ports"
 )
 
-// askWithin is how long one instance may take to answer. All are asked at once, so it is how long everything takes.
+// instanceTimeout is how long one instance may take to respond. All are asked at once, so it bounds the whole call.
 const instanceTimeout = time.Second
 
-// Service asks the instances.
+// Overview reads the status of all instances.
 type Overview struct {
 	Instances ports.Instances
-	Report    ports.Report // is told why an instance could not be asked
+	Report    ports.Report // receives the reason when an instance could not be reached
 }
 
-// Ask answers what each instance knows of itself, or why it could not be asked, in the order of ports.Instances. An instance in trouble is
-// no error. FORBIDDEN for who is no member of staff, whatever permissions he was given.
+// Ask returns the status of each instance, or why it could not be read, in the order of ports.Instances. A failing
+// instance is no error. Ask fails with FORBIDDEN for a caller that is no member of staff, whatever the caller's
+// permissions.
 func (s *Overview) Ask(ctx context.Context, p auth.Principal) ([]operations.Answer, error) {
 	if !p.Staff() {
 		return nil, fault.New(fault.PermissionDenied)
 	}
 	instances := s.Instances.All()
-	answers := make([]operations.Answer, len(instances))
+	results := make([]operations.Answer, len(instances))
 	var asked sync.WaitGroup
 	for i, instance := range instances {
-		asked.Go(func() { answers[i] = s.one(ctx, instance) })
+		asked.Go(func() { results[i] = s.one(ctx, instance) })
 	}
 	asked.Wait()
-	return answers, nil
+	return results, nil
 }
 
 func (s *Overview) one(ctx context.Context, i operations.Instance) operations.Answer {
 	within, cancel := context.WithTimeout(ctx, instanceTimeout)
 	defer cancel()
 	status, err := s.Instances.Status(within, i)
-	if err != nil && ctx.Err() == nil { // else it is the caller who is gone
+	if err != nil && ctx.Err() == nil { // otherwise the caller has gone
 		s.Report(ctx, fmt.Errorf("%s %s cannot be asked: %w", i.Service, i.Name, err))
 	}
 	return operations.Answer{Instance: i, Status: status, Trouble: troubleOf(err)}

@@ -18,9 +18,10 @@ import (
 	"phonebill/ports"
 )
 
-var signedIn = auth.Principal{UserID: "op", Roles: []auth.Role{auth.Operator}, Permissions: []auth.Permission{auth.Operations}}
+var signedIn = auth.Principal{UserID: "op", Roles: []auth.Role{auth.Operator},
+	Permissions: []auth.Permission{auth.Operations}}
 
-// reports collects what the operator's log is told.
+// reports collects what is reported to the operator's log.
 type reports struct {
 	mu   sync.Mutex
 	errs []string
@@ -40,11 +41,12 @@ func failing(err error) func(context.Context) (operations.Status, error) {
 	return func(context.Context) (operations.Status, error) { return operations.Status{}, err }
 }
 
-func TestEveryInstanceIsInTheAnswer(t *testing.T) {
+func TestEveryInstanceIsListed(t *testing.T) {
 	t.Parallel()
 	instances, log := &memory.Instances{}, &reports{}
 	bill := func(name string) operations.Instance { return operations.Instance{Service: "bill-inquiry", Name: name} }
-	status := operations.Status{Service: "bill-inquiry", Breakers: []operations.Breaker{{Name: "bill.inquiry", State: operations.Open}}}
+	status := operations.Status{Service: "bill-inquiry", Breakers: []operations.Breaker{{Name: "bill.inquiry",
+		State: operations.Open}}}
 	instances.Add(bill("a"), answering(status))
 	instances.Add(bill("dead"), nil)
 	instances.Add(bill("locked"), failing(errors.Join(errors.New("401"), ports.ErrRefused)))
@@ -61,11 +63,11 @@ func TestEveryInstanceIsInTheAnswer(t *testing.T) {
 		{Instance: bill("z")},
 	}, got)
 	require.Len(t, log.errs, 3)
-	require.Contains(t, log.errs, "bill-inquiry dead cannot be asked: memory: nobody listens")
+	require.Contains(t, log.errs, "bill-inquiry dead cannot be asked: memory: nothing listens")
 }
 
-// TestASlowInstanceKeepsNobodyWaiting: all are asked at once, so any number of hanging ones costs a second.
-func TestASlowInstanceKeepsNobodyWaiting(t *testing.T) {
+// TestASlowInstanceDelaysNoOther: all are asked at once, so any number of hanging ones costs a second.
+func TestASlowInstanceDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		hang := func(ctx context.Context) (operations.Status, error) {
@@ -98,7 +100,8 @@ func TestStaffAlone(t *testing.T) {
 		return operations.Status{}, nil
 	})
 	s := cases.Overview{Instances: instances, Report: (&reports{}).report}
-	_, err := s.Ask(t.Context(), auth.Principal{Roles: []auth.Role{auth.Customer}, Permissions: []auth.Permission{auth.Operations}})
+	_, err := s.Ask(t.Context(), auth.Principal{Roles: []auth.Role{auth.Customer},
+		Permissions: []auth.Permission{auth.Operations}})
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 }
 

@@ -10,23 +10,25 @@ import (
 	"phonebill/ports"
 )
 
-// ParkedChanges lets staff see parked orders and decide what became of them; each decision is in the audit trail. All
-// fields are required; it is safe for concurrent use.
+// ParkedChanges lets staff see parked orders and decide about them; each decision is in the audit trail. All fields are
+// required; it is safe for concurrent use.
 type ParkedChanges struct {
 	Changes ports.ParkedChanges
 	Log     audittrail.Log
 }
 
-// List answers one page, those requested first coming first, and how many there are (at most product.MostParkedCounted). FORBIDDEN for who
-// is not staff, as everywhere here.
-func (d *ParkedChanges) List(ctx context.Context, by audittrail.By, page, size int) ([]product.ParkedOrder, int, error) {
+// List returns one page, those requested first coming first, and how many there are (at most product.MaxParkedCounted).
+// It fails with FORBIDDEN for a caller that is not staff, as every method here.
+func (d *ParkedChanges) List(
+	ctx context.Context, by audittrail.By, page, size int,
+) ([]product.ParkedOrder, int, error) {
 	if err := by.Staff(); err != nil {
 		return nil, 0, err
 	}
 	return d.Changes.List(ctx, page, size)
 }
 
-// Decision is what a member of staff says became of an order.
+// Decision is the outcome of a parked order that a member of staff states.
 type Decision struct {
 	Order           id.ID
 	Outcome, Reason string
@@ -37,18 +39,20 @@ const (
 	result     = "result"            // PROPOSED or RESOLVED, there
 )
 
-// Resolve says a word, and answers what it made: a proposal that another person must confirm, or the end of it. VALIDATION_ERROR names the
-// field, NOT_FOUND without the order, CONFLICT when it is not parked (any more) or the same person repeats himself. The intent is in the
-// audit log before anything changes, and what came of it after.
+// Resolve records a decision and returns its effect: a proposal that another person must confirm, or the end of the
+// order. VALIDATION_ERROR names the field. It fails with NOT_FOUND for an unknown order, and with CONFLICT when the
+// order is not parked (any more) or the same person repeats a proposal. The intent is in the audit log before anything
+// changes, and the outcome after.
 func (d *ParkedChanges) Resolve(ctx context.Context, by audittrail.By, w Decision) (product.Judgement, error) {
 	refused := by.Staff()
 	var r product.Resolution
 	if refused == nil {
 		r, refused = product.ParseResolution(w.Outcome, w.Reason, auth.UserID(by.Name), d.Log.Now())
 	}
-	deed := audittrail.Action{Action: actResolve, Subject: w.Order.String(), Reason: r.Reason, Facts: map[string]string{"outcome": string(r.Outcome)}}
+	action := audittrail.Action{Action: actResolve, Subject: w.Order.String(), Reason: r.Reason,
+		Facts: map[string]string{"outcome": string(r.Outcome)}}
 	var verdict product.Judgement
-	err := d.Log.Do(ctx, by, deed, refused, func(facts map[string]string) (err error) {
+	err := d.Log.Do(ctx, by, action, refused, func(facts map[string]string) (err error) {
 		if verdict, err = d.Changes.Resolve(ctx, w.Order, r); err == nil {
 			facts[result] = verdict.String()
 		}

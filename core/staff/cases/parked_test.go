@@ -59,13 +59,14 @@ type parkedWorld struct {
 	order  product.Order
 }
 
-// newWorld has one order, parked.
+// newParkedWorld has one order, parked.
 func newParkedWorld(t *testing.T) *parkedWorld {
 	t.Helper()
 	w := &parkedWorld{now: noon}
 	number, err := line.Parse("01012345678")
 	require.NoError(t, err)
-	w.order = product.Order{ID: id.ID{15: 1}, Line: number, State: product.Requested, RequestedAt: noon.Add(-25 * time.Hour)}
+	w.order = product.Order{ID: id.ID{15: 1}, Line: number, State: product.Requested,
+		RequestedAt: noon.Add(-25 * time.Hour)}
 	require.NoError(t, w.orders.Add(t.Context(), w.order, request.KeyUse{}))
 	w.order.State = product.Parked
 	w.order, err = w.orders.Save(t.Context(), w.order, noon)
@@ -87,51 +88,54 @@ func (w *parkedWorld) state(t *testing.T) product.State {
 	return o.State
 }
 
-func TestTwoPersonsEndAnOrderOnRecord(t *testing.T) {
+func TestTwoPersonsEndAnOrder(t *testing.T) {
 	t.Parallel()
 	w := newParkedWorld(t)
-	word := cases.Decision{Order: w.order.ID, Outcome: "COMPLETED", Reason: " " + why + " "}
-	verdict, err := w.Resolve(t.Context(), kim, word)
+	decision := cases.Decision{Order: w.order.ID, Outcome: "COMPLETED", Reason: " " + why + " "}
+	verdict, err := w.Resolve(t.Context(), kim, decision)
 	require.NoError(t, err)
 	require.Equal(t, "PROPOSED", verdict.String())
 	require.Equal(t, product.Parked, w.state(t))
 	page, total, err := w.List(t.Context(), kim, 1, 20)
 	require.NoError(t, err)
 	require.Equal(t, 1, total)
-	require.Equal(t, product.Resolution{Outcome: product.OutcomeCompleted, Reason: why, By: "operator-kim", At: noon}, page[0].Proposal)
+	require.Equal(t, product.Resolution{Outcome: product.OutcomeCompleted, Reason: why, By: "operator-kim", At: noon},
+		page[0].Proposal)
 	at, err := w.epochs.Of(t.Context(), w.order.Line)
 	require.NoError(t, err)
 	require.Zero(t, at, "a proposal drops no copy")
 
 	w.now = noon.Add(time.Hour)
-	verdict, err = w.Resolve(t.Context(), lee, word)
+	verdict, err = w.Resolve(t.Context(), lee, decision)
 	require.NoError(t, err)
 	require.Equal(t, "RESOLVED", verdict.String())
 	require.Equal(t, product.Completed, w.state(t))
 	at, err = w.epochs.Of(t.Context(), w.order.Line)
 	require.NoError(t, err)
 	require.Equal(t, w.now.Add(freshness.Skew), at)
-	_, err = w.Resolve(t.Context(), lee, word)
+	_, err = w.Resolve(t.Context(), lee, decision)
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
 
 	require.Len(t, w.log.rows, 6)
 	require.Equal(t, audit.Entry{
-		At: noon, Actor: "operator-kim", Action: "CHANGE_RESOLUTION", Subject: w.order.ID.String(), Reason: why, Outcome: audit.Done,
-		Detail: `{"call":"00000000-0000-0000-0000-000000000009","outcome":"COMPLETED","result":"PROPOSED"}`, IP: "203.0.113.7",
+		At: noon, Actor: "operator-kim", Action: "CHANGE_RESOLUTION", Subject: w.order.ID.String(), Reason: why,
+		Outcome: audit.Done,
+		Detail:  `{"call":"00000000-0000-0000-0000-000000000009","outcome":"COMPLETED","result":"PROPOSED"}`,
+		IP:      "203.0.113.7",
 	}, w.log.rows[1])
 	require.Equal(t, "admin-lee", w.log.rows[3].Actor)
 	require.Contains(t, w.log.rows[3].Detail, `"result":"RESOLVED"`)
 	require.Equal(t, audit.Outcome(fault.StateConflict), w.log.rows[5].Outcome)
 }
 
-func TestWhatIsRefusedAtTheDesk(t *testing.T) {
+func TestRefusedDecisions(t *testing.T) {
 	t.Parallel()
 	stranger := audittrail.By{Name: "x", Roles: []auth.Role{auth.Customer}}
 	for name, c := range map[string]struct {
-		by   audittrail.By
-		word cases.Decision
-		code fault.Code
-		rows int
+		by       audittrail.By
+		decision cases.Decision
+		code     fault.Code
+		rows     int
 	}{
 		"a customer":    {stranger, cases.Decision{id.ID{15: 1}, "FAILED", why}, fault.PermissionDenied, 1},
 		"no reason":     {kim, cases.Decision{id.ID{15: 1}, "FAILED", "    "}, fault.ValidationError, 1},
@@ -139,7 +143,7 @@ func TestWhatIsRefusedAtTheDesk(t *testing.T) {
 		"no such order": {kim, cases.Decision{id.ID{15: 2}, "FAILED", why}, fault.ResourceNotFound, 2},
 	} {
 		w := newParkedWorld(t)
-		_, err := w.Resolve(t.Context(), c.by, c.word)
+		_, err := w.Resolve(t.Context(), c.by, c.decision)
 		require.ErrorIs(t, err, fault.New(c.code), name)
 		require.Len(t, w.log.rows, c.rows, name)
 		require.Equal(t, audit.Outcome(c.code), w.log.rows[c.rows-1].Outcome, name)
@@ -151,15 +155,15 @@ func TestWhatIsRefusedAtTheDesk(t *testing.T) {
 func TestAnOrderIsNotDoneWhileOldCopiesAreShown(t *testing.T) {
 	t.Parallel()
 	w := newParkedWorld(t)
-	word := cases.Decision{Order: w.order.ID, Outcome: "COMPLETED", Reason: why}
-	_, err := w.Resolve(t.Context(), kim, word)
+	decision := cases.Decision{Order: w.order.ID, Outcome: "COMPLETED", Reason: why}
+	_, err := w.Resolve(t.Context(), kim, decision)
 	require.NoError(t, err)
 	w.epochs.err = errors.New("away")
-	_, err = w.Resolve(t.Context(), lee, word)
+	_, err = w.Resolve(t.Context(), lee, decision)
 	require.ErrorIs(t, err, w.epochs.err)
 	require.Equal(t, product.Parked, w.state(t))
 	w.epochs.err = nil
-	_, err = w.Resolve(t.Context(), lee, word)
+	_, err = w.Resolve(t.Context(), lee, decision)
 	require.NoError(t, err)
 	require.Equal(t, product.Completed, w.state(t))
 }

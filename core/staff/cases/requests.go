@@ -1,5 +1,5 @@
 // Package cases is what the operator's staff do to solve a customer's case: find requests and cancel one, read a
-// timeline, deliver a result again, decide parked changes, and see the state of all instances. Who did what is in the
+// timeline, deliver a result again, decide parked changes, and see the state of all instances. Every action is in the
 // audit trail. Begin with requests.go (UFR-BILL-040, UFR-PROD-040).
 package cases
 
@@ -18,7 +18,7 @@ import (
 	"phonebill/ports"
 )
 
-// Service shows requests. All fields are required; it is safe for concurrent use.
+// Requests lists requests and cancels one. All fields are required; it is safe for concurrent use.
 type Requests struct {
 	Inquiries ports.Requests
 	Changes   ports.Requests
@@ -26,24 +26,26 @@ type Requests struct {
 	Log       audittrail.Log
 }
 
-// What the audit log calls it.
+// Actions in the audit log.
 const (
 	actSearch = "REQUESTS_SEARCHED"
 	actCancel = "REQUEST_CANCELLED"
 )
 
 // List returns one page of the requests of a kind that match, the newest first, and how many match (at most
-// requests.MostCounted). FORBIDDEN for those who are no staff, as everywhere here; VALIDATION_ERROR for an unknown kind or
-// state. A search for a line takes one of the caller's exact searches: RATE_LIMIT_EXCEEDED when none is left. The row of
-// the audit log, which names the line masked and by its keyed hash, is there before the answer.
+// staff.MaxCounted). It fails with FORBIDDEN for a caller that is not staff, as every method here, and with
+// VALIDATION_ERROR for an unknown kind or state. A search for a line takes one of the caller's exact searches:
+// RATE_LIMIT_EXCEEDED when none is left. The row of the audit log, which names the line masked and by its keyed hash,
+// is durable before the page is returned.
 func (s *Requests) List(
 	ctx context.Context, by audittrail.By, k staff.Kind, f staff.Filter,
 ) (page []staff.Request, total int, err error) {
-	deed := audittrail.Action{Action: actSearch, Subject: string(f.UserID), Facts: map[string]string{
-		"kind": string(k), "line": f.Line.String(), "state": f.State, "page": strconv.Itoa(f.Page), "size": strconv.Itoa(f.Size),
+	action := audittrail.Action{Action: actSearch, Subject: string(f.UserID), Facts: map[string]string{
+		"kind": string(k), "line": f.Line.String(), "state": f.State, "page": strconv.Itoa(f.Page),
+		"size": strconv.Itoa(f.Size),
 	}}
 	refused := errors.Join(by.Staff(), f.Check(k))
-	err = s.Log.Show(ctx, by, deed, refused, func(facts map[string]string) (err error) {
+	err = s.Log.Show(ctx, by, action, refused, func(facts map[string]string) (err error) {
 		if f.Line != (line.Number{}) {
 			if facts["lineIndex"], err = s.Searches.Spend(ctx, by.Name, f.Line); err != nil {
 				return err
@@ -58,11 +60,11 @@ func (s *Requests) List(
 	return page, total, nil
 }
 
-// Find returns the requests of both kinds that were made under a trace id, the newest first. SERVICE_UNAVAILABLE when a
-// service does not answer: the request may be its own.
+// Find returns the requests of both kinds that were made under a trace id, the newest first. It fails with
+// SERVICE_UNAVAILABLE when a service cannot be reached: the request may be stored there.
 func (s *Requests) Find(ctx context.Context, by audittrail.By, trace string) (found []staff.Request, err error) {
-	deed := audittrail.Action{Action: actSearch, Facts: map[string]string{"traceId": trace}}
-	err = s.Log.Show(ctx, by, deed, by.Staff(), func(map[string]string) error {
+	action := audittrail.Action{Action: actSearch, Facts: map[string]string{"traceId": trace}}
+	err = s.Log.Show(ctx, by, action, by.Staff(), func(map[string]string) error {
 		for _, k := range staff.Kinds() {
 			page, _, err := s.service(k).List(ctx, staff.Filter{TraceID: trace, Page: 1, Size: MaxFound})
 			if err != nil {
@@ -79,18 +81,19 @@ func (s *Requests) Find(ctx context.Context, by audittrail.By, trace string) (fo
 	return found, nil
 }
 
-// MostFound is how many requests of a kind are shown of one trace id.
+// MaxFound is the largest number of requests of a kind that are returned for one trace id.
 const MaxFound = 50
 
-// Cancel takes a request back where its customer could. NOT_FOUND without it, CONFLICT where the customer could not either,
-// VALIDATION_ERROR without a reason. The intent is in the audit log before anything changes, and what came of it after.
+// Cancel cancels a request where its customer could. It fails with NOT_FOUND for an unknown request, CONFLICT where the
+// customer could not cancel either, and VALIDATION_ERROR without a reason. The intent is in the audit log before
+// anything changes, and the outcome after.
 func (s *Requests) Cancel(ctx context.Context, by audittrail.By, request id.ID, reason string) error {
 	refused := by.Staff()
 	if refused == nil {
 		reason, refused = auth.ParseReason(reason)
 	}
-	deed := audittrail.Action{Action: actCancel, Subject: request.String(), Reason: reason}
-	return s.Log.Do(ctx, by, deed, refused, func(map[string]string) error {
+	action := audittrail.Action{Action: actCancel, Subject: request.String(), Reason: reason}
+	return s.Log.Do(ctx, by, action, refused, func(map[string]string) error {
 		err := s.Changes.Cancel(ctx, request)
 		if errors.Is(err, fault.New(fault.ResourceNotFound)) {
 			err = s.Inquiries.Cancel(ctx, request)
@@ -106,7 +109,7 @@ func (s *Requests) service(k staff.Kind) ports.Requests {
 	return s.Changes
 }
 
-// Own is a service's own requests: its list, and its verb that takes one back.
+// OwnRequests are a service's own requests: its list, and its verb that cancels one.
 type OwnRequests struct {
 	ports.RequestList
 	TakeBack func(ctx context.Context, request id.ID) error

@@ -73,7 +73,8 @@ func newRequestsWorld() *requestsWorld {
 	w := &requestsWorld{inquiries: &service{}, changes: &service{has: map[id.ID]error{}}}
 	w.inquiries.has = map[id.ID]error{}
 	w.Requests = cases.Requests{Inquiries: w.inquiries, Changes: w.changes, Searches: w, Log: audittrail.Log{
-		Audit: w, Now: func() time.Time { return noon }, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
+		Audit: w, Now: func() time.Time { return noon }, NewID: func() id.ID { return id.ID{} },
+		Report: func(context.Context, error) {},
 	}}
 	return w
 }
@@ -98,8 +99,10 @@ func TestAListIsOfOneKindAndOnRecord(t *testing.T) {
 	require.Empty(t, w.inquiries.asked)
 	require.Equal(t, []string{"operator-kim"}, w.spent, "a search for a line is counted")
 	require.Equal(t, []audit.Entry{{
-		At: noon, Actor: "operator-kim", Action: "REQUESTS_SEARCHED", Subject: "hong1234", Outcome: audit.Done, IP: "203.0.113.7",
-		Detail: `{"kind":"CHANGE","line":"010-****-5678","lineIndex":"index of 010-****-5678","page":"1","size":"20","state":"UNKNOWN"}`,
+		At: noon, Actor: "operator-kim", Action: "REQUESTS_SEARCHED", Subject: "hong1234", Outcome: audit.Done,
+		IP: "203.0.113.7",
+		Detail: `{"kind":"CHANGE","line":"010-****-5678","lineIndex":"index of 010-****-5678",` +
+			`"page":"1","size":"20","state":"UNKNOWN"}`,
 	}}, w.rows)
 	_, _, err = w.List(t.Context(), operator, staff.Inquiry, staff.Filter{State: "TIMEOUT", Page: 1, Size: 20})
 	require.NoError(t, err)
@@ -107,7 +110,7 @@ func TestAListIsOfOneKindAndOnRecord(t *testing.T) {
 	require.Len(t, w.inquiries.asked, 1)
 }
 
-func TestRefusedSearchesAskNobody(t *testing.T) {
+func TestRefusedSearchesReachNoService(t *testing.T) {
 	t.Parallel()
 	limited := fault.New(fault.RateLimitExceeded)
 	for name, c := range map[string]struct {
@@ -164,7 +167,8 @@ func TestARequestIsTakenBackWhereItsCustomerCould(t *testing.T) {
 	t.Parallel()
 	sent, bill := id.ID{15: 2}, id.ID{15: 3}
 	w := newRequestsWorld()
-	w.changes.has[ownLine], w.changes.has[sent], w.inquiries.has[bill] = nil, fault.New(fault.StateConflict), fault.New(fault.StateConflict)
+	w.changes.has[ownLine], w.changes.has[sent], w.inquiries.has[bill] = nil, fault.New(fault.StateConflict),
+		fault.New(fault.StateConflict)
 	require.NoError(t, w.Cancel(t.Context(), operator, ownLine, "고객 요청"))
 	require.Equal(t, []id.ID{ownLine}, w.changes.gone)
 	require.Equal(t, []audit.Outcome{audit.Intended, audit.Done}, []audit.Outcome{w.rows[0].Outcome, w.rows[1].Outcome})
@@ -174,7 +178,8 @@ func TestARequestIsTakenBackWhereItsCustomerCould(t *testing.T) {
 	require.ErrorIs(t, w.Cancel(t.Context(), operator, bill, "고객 요청"), fault.New(fault.StateConflict))
 	require.ErrorIs(t, w.Cancel(t.Context(), operator, id.ID{9}, "고객 요청"), fault.New(fault.ResourceNotFound))
 	require.ErrorIs(t, w.Cancel(t.Context(), operator, ownLine, "가"), fault.New(fault.ValidationError))
-	require.ErrorIs(t, w.Cancel(t.Context(), audittrail.By{Name: "hong1234"}, ownLine, "고객 요청"), fault.New(fault.PermissionDenied))
+	require.ErrorIs(t, w.Cancel(t.Context(), audittrail.By{Name: "hong1234"}, ownLine, "고객 요청"),
+		fault.New(fault.PermissionDenied))
 	w.audit = errors.New("away")
 	require.Error(t, w.Cancel(t.Context(), operator, ownLine, "고객 요청"))
 	require.Len(t, w.changes.gone, 1, "without the first row nothing is done")

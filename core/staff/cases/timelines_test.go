@@ -34,9 +34,11 @@ func (l *timelineLog) Append(_ context.Context, e audit.Entry) error {
 
 func openTimelines(l *timelineLog, bills, changes *memory.Timelines) *cases.Timelines {
 	return &cases.Timelines{
-		Sources: []cases.TimelineSource{{Service: "bill-inquiry", Timelines: bills}, {Service: "product-change", Timelines: changes}},
+		Sources: []cases.TimelineSource{{Service: "bill-inquiry", Timelines: bills},
+			{Service: "product-change", Timelines: changes}},
 		Log: audittrail.Log{
-			Audit: l, Now: func() time.Time { return noon }, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
+			Audit: l, Now: func() time.Time { return noon }, NewID: func() id.ID { return id.ID{} },
+			Report: func(context.Context, error) {},
 		},
 	}
 }
@@ -45,7 +47,7 @@ func combined(kind timeline.Kind) timeline.Combined {
 	return timeline.Combined{Timeline: timeline.Timeline{Kind: kind}}
 }
 
-func TestTheServiceThatKnowsTells(t *testing.T) {
+func TestTheKnowingServiceReturnsTheTimeline(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		bills, changes memory.Timelines
@@ -54,13 +56,14 @@ func TestTheServiceThatKnowsTells(t *testing.T) {
 	}{
 		"an inquiry": {bills: memory.Timelines{ownLine: {Kind: timeline.Bill}}, want: combined(timeline.Bill)},
 		"a change":   {changes: memory.Timelines{ownLine: {Kind: timeline.Change}}, want: combined(timeline.Change)},
-		"nobody's":   {code: fault.ResourceNotFound},
+		"unknown":    {code: fault.ResourceNotFound},
 	} {
 		l := &timelineLog{}
 		got, err := openTimelines(l, &c.bills, &c.changes).Timeline(t.Context(), operator, ownLine)
 		require.Equal(t, c.want, got, name)
 		row := audit.Entry{
-			At: noon, Actor: "operator-kim", Action: "TIMELINE_SHOWN", Subject: ownLine.String(), Outcome: audit.Done, IP: "203.0.113.7",
+			At: noon, Actor: "operator-kim", Action: "TIMELINE_SHOWN", Subject: ownLine.String(), Outcome: audit.Done,
+			IP:     "203.0.113.7",
 			Detail: `{"kind":"` + string(c.want.Kind) + `"}`,
 		}
 		if c.code != "" {
@@ -80,13 +83,14 @@ func (silent) ByRequest(context.Context, id.ID) (timeline.Timeline, error) {
 	return timeline.Timeline{}, away
 }
 
-func TestAServiceThatIsAwayIsToldOf(t *testing.T) {
+func TestAnUnreachableServiceIsNamed(t *testing.T) {
 	t.Parallel()
 	s := openTimelines(&timelineLog{}, &memory.Timelines{ownLine: {Kind: timeline.Bill}}, nil)
 	s.Sources[1].Timelines = silent{}
 	got, err := s.Timeline(t.Context(), operator, ownLine)
 	require.NoError(t, err)
-	require.Equal(t, timeline.Combined{Timeline: timeline.Timeline{Kind: timeline.Bill}, Unreachable: []string{"product-change"}}, got)
+	require.Equal(t, timeline.Combined{Timeline: timeline.Timeline{Kind: timeline.Bill},
+		Unreachable: []string{"product-change"}}, got)
 
 	got, err = s.Timeline(t.Context(), operator, id.ID{15: 2})
 	require.ErrorIs(t, err, away, "it may be theirs")
@@ -97,7 +101,7 @@ func TestAServiceThatIsAwayIsToldOf(t *testing.T) {
 	require.Equal(t, map[string]string{"unreachable": "bill-inquiry, product-change"}, fault.From(err).Details())
 }
 
-func TestWhoLooksIsOnRecordOrSeesNothing(t *testing.T) {
+func TestEveryTimelineReadIsAudited(t *testing.T) {
 	t.Parallel()
 	l := &timelineLog{}
 	s := openTimelines(l, &memory.Timelines{ownLine: {Kind: timeline.Bill}}, &memory.Timelines{})

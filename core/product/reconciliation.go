@@ -7,31 +7,33 @@ import (
 	"phonebill/core/id"
 )
 
-// DifferenceKind is how the three books differ about one order: ours, KOS's and what the AP server was told. A closed set.
+// DifferenceKind is how orders, KOS and deliveries differ about one order. The set is closed.
 type DifferenceKind string
 
 // The kinds.
 const (
-	OursDoneKOSNot   DifferenceKind = "OURS_DONE_KOS_NOT"          // COMPLETED; KOS refused it or does not know the transaction
-	OursFailedKOSHas DifferenceKind = "OURS_FAILED_KOS_DONE"       // FAILED or CANCELLED; KOS has it
-	OursOpenTooLong  DifferenceKind = "OURS_OPEN_TOO_LONG"         // live or parked for longer than OpenBound
-	KOSPlanDiffers   DifferenceKind = "KOS_PLAN_DIFFERS"           // the line's plans do not show its newest completed order
-	NotDelivered     DifferenceKind = "NOT_TOLD"                   // final, and the AP server has not heard of it
-	DeliveredWrongly DifferenceKind = "TOLD_TWICE_OR_OUT_OF_ORDER" // or under a number that does not follow on the one before
+	OursDoneKOSNot   DifferenceKind = "OURS_DONE_KOS_NOT"    // COMPLETED; KOS refused it or does not know the transaction
+	OursFailedKOSHas DifferenceKind = "OURS_FAILED_KOS_DONE" // FAILED or CANCELLED; KOS has it
+	OursOpenTooLong  DifferenceKind = "OURS_OPEN_TOO_LONG"   // live or parked for longer than OpenBound
+	KOSPlanDiffers   DifferenceKind = "KOS_PLAN_DIFFERS"     // the line's plans do not show its newest completed order
+	NotDelivered     DifferenceKind = "NOT_TOLD"             // final, and not delivered to the AP server
+	// or with a sequence number that does not follow the one before
+	DeliveredWrongly DifferenceKind = "TOLD_TWICE_OR_OUT_OF_ORDER"
 )
 
 // DifferenceKinds lists them.
 func DifferenceKinds() []DifferenceKind {
-	return []DifferenceKind{OursDoneKOSNot, OursFailedKOSHas, OursOpenTooLong, KOSPlanDiffers, NotDelivered, DeliveredWrongly}
+	return []DifferenceKind{OursDoneKOSNot, OursFailedKOSHas, OursOpenTooLong, KOSPlanDiffers, NotDelivered,
+		DeliveredWrongly}
 }
 
-// Bounds of the books: how long an order may be open, and a result untold, before it is a difference.
+// Bounds of reconciliation: how long an order may be open, and a result undelivered, before it is a difference.
 const (
 	OpenBound        = 24 * time.Hour
 	UndeliveredBound = time.Hour
 )
 
-// Difference is one disagreement of the books about one order. It is reported; nothing acts on it.
+// Difference is one disagreement about one order. It is reported; nothing acts on it.
 type Difference struct {
 	RequestID id.ID
 	Line      string // masked; empty when what is stored cannot be read
@@ -40,16 +42,16 @@ type Difference struct {
 	Text      string // for the operator; nothing personal
 }
 
-// Telling is what our book of deliveries says of one order. Its zero value is that of no order.
+// DeliveryStatus is the stored delivery state of one order. The zero value belongs to no order.
 type DeliveryStatus struct {
 	State      delivery.State
 	Sequence   int64     // 0 = it has none yet
 	Accepted   int       // attempts that were accepted
 	AcceptedAt time.Time // of the last accepted one; zero when there is none
-	ReplayedAt time.Time // when a person had it told again; zero = never
+	ReplayedAt time.Time // when a person had it delivered again; zero = never
 }
 
-// Entry is a final order as our two books have it, with what the line's other orders say of it.
+// ReconciliationEntry is a final order with its delivery, and with what the line's other orders show about it.
 type ReconciliationEntry struct {
 	Order             Order
 	Delivery          DeliveryStatus
@@ -67,7 +69,7 @@ func (o Order) OpenTooLong(now time.Time) (Difference, bool) {
 	return o.differs(OursOpenTooLong, now, "still "+string(o.State)), true
 }
 
-// JudgeTelling compares our book with that of deliveries.
+// JudgeDelivery compares the order with its delivery.
 func (e ReconciliationEntry) JudgeDelivery(now time.Time) []Difference {
 	var all []Difference
 	if text := e.notDelivered(now); text != "" {
@@ -99,32 +101,33 @@ func (e ReconciliationEntry) notDelivered(now time.Time) string {
 	return ""
 }
 
-// disorder says what is wrong with the number or the moment of a telling. What a person had told again comes out of order and twice by
-// rights; where nothing lower is kept, retention has taken it.
+// outOfOrder returns what is wrong with the number or the time of a delivery. A replayed event may be out of order and
+// accepted twice; where no lower number is kept, retention has removed it.
 func (e ReconciliationEntry) outOfOrder() string {
-	told, before := e.Delivery, e.Previous
+	delivered, before := e.Delivery, e.Previous
 	switch {
-	case told.Sequence == 0:
+	case delivered.Sequence == 0:
 		return ""
 	case e.DuplicateSequence:
 		return "another result of the line has its sequence number"
-	case told.Accepted > 1 && told.ReplayedAt.IsZero():
+	case delivered.Accepted > 1 && delivered.ReplayedAt.IsZero():
 		return "the AP server took it more than once"
 	case before.Sequence == 0:
 		return ""
-	case before.Sequence != told.Sequence-1:
+	case before.Sequence != delivered.Sequence-1:
 		return "the sequence number before it is missing"
-	case told.State != delivery.Delivered || !before.ReplayedAt.IsZero():
+	case delivered.State != delivery.Delivered || !before.ReplayedAt.IsZero():
 		return ""
-	case before.State == delivery.Pending, before.State == delivery.Delivered && before.AcceptedAt.After(told.AcceptedAt):
+	case before.State == delivery.Pending,
+		before.State == delivery.Delivered && before.AcceptedAt.After(delivered.AcceptedAt):
 		return "it was told before the result that comes before it"
 	default:
 		return ""
 	}
 }
 
-// JudgeAnswer compares our book with what KOS says of the order's transaction. verdict is false when that decides nothing; found only
-// counts with a verdict.
+// JudgeAnswer compares the order with KOS's answer about its transaction. verdict is false when that decides nothing;
+// found only counts with a verdict.
 func (e ReconciliationEntry) JudgeAnswer(a Answer, now time.Time) (d Difference, found, verdict bool) {
 	has := a.Kind == AnswerAccepted
 	if !has && a.Kind != AnswerRefused && a.Kind != AnswerAbsent {
@@ -142,12 +145,14 @@ func (e ReconciliationEntry) JudgeAnswer(a Answer, now time.Time) (d Difference,
 	}
 }
 
-// settled tells a completed order that a later one has replaced: nothing depends on it any more. One that failed with us and was replaced
-// may still have been applied, which is the double change that books are compared for.
+// superseded reports whether the order was completed and a later one has replaced it: nothing depends on it any more.
+// One that failed here and was replaced may still have been applied, which is the double change that reconciliation
+// must find.
 func (e ReconciliationEntry) superseded() bool { return e.Superseded && e.Order.State == Completed }
 
-// JudgePlans compares our book with the line's plans where KOS cannot be asked about transactions. A completed order must be seen there; of
-// one that was not completed only a schedule made under its transaction tells that KOS has it. verdict is as in JudgeAnswer.
+// JudgePlans compares the order with the line's plans where KOS cannot be asked about transactions. A completed order
+// must be visible there; for one that was not completed, only a schedule made under its transaction shows that KOS has
+// it. verdict is as in JudgeAnswer.
 func (e ReconciliationEntry) JudgePlans(c Customer, now time.Time) (d Difference, found, verdict bool) {
 	o, next := e.Order, c.Scheduled
 	switch {
@@ -178,29 +183,32 @@ func (o Order) differs(kind DifferenceKind, now time.Time, text string) Differen
 	return Difference{RequestID: o.ID, Line: o.Line.String(), Kind: kind, Found: now, Text: text}
 }
 
-// BookPlace is how far a run has come among the orders in the order in which they became final. Its zero value is before all of them.
+// ReconciliationPlace is how far a run has come among the orders in the order in which they became final. Its zero
+// value is before all of them.
 type ReconciliationPlace struct {
 	At time.Time // became final
 	ID id.ID
 }
 
-// BookRun is one comparison of the books, over the orders that became final from From until just before To.
+// ReconciliationRun is one reconciliation of the orders that became final from From until just before To.
 type ReconciliationRun struct {
 	ID        id.ID
 	Nightly   bool // the service itself began it
 	From, To  time.Time
 	StartedAt time.Time
 	Finished  time.Time           // zero while it goes on
-	Reached   ReconciliationPlace // all orders up to it were looked at; its zero value: not even the open ones
-	Checked   int                 // orders looked at
+	Reached   ReconciliationPlace // all orders up to it were checked; its zero value: not even the open ones
+	Checked   int                 // orders checked
 	Asked     int                 // questions that KOS was asked
 	Undecided int                 // orders about which KOS's answer decided nothing
-	Unasked   int                 // orders about which KOS was not asked, for the run's time was over or their line cannot be read
-	Found     int                 // differences
-	Fence     int64               // of the lease under which it is carried on
+	// orders about which KOS was not asked, for the run's time was over or their line cannot be read
+	Unasked int
+	Found   int   // differences
+	Fence   int64 // of the lease under which it is carried on
 }
 
-// Share is how much of the run is done, judged by the time that its orders were looked at to; 0 as long as nothing is known.
+// Share returns how much of the run is done, from 0 to 1, judged by the time up to which its orders were checked; 0 as
+// long as nothing is known.
 func (r ReconciliationRun) Share() float64 {
 	window := r.To.Sub(r.From)
 	if window <= 0 || !r.Reached.At.After(r.From) {
@@ -209,10 +217,10 @@ func (r ReconciliationRun) Share() float64 {
 	return min(1, float64(r.Reached.At.Sub(r.From))/float64(window))
 }
 
-// MostDifferencesShown is how many differences of a run are shown.
+// MaxDifferencesShown is how many differences of a run are shown.
 const MaxDifferencesShown = 1000
 
-// BookReport is a run with its differences, those of the oldest orders first, at most MostDifferencesShown.
+// ReconciliationReport is a run with its differences, those of the oldest orders first, at most MaxDifferencesShown.
 type ReconciliationReport struct {
 	Run         ReconciliationRun
 	Differences []Difference

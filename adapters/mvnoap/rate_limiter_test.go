@@ -17,17 +17,18 @@ import (
 	"phonebill/ports"
 )
 
-// paced answers a publisher of so many results a second to a receiver that takes everything.
+// limitedPublisher returns a publisher of so many results a second to a receiver that accepts everything.
 func limitedPublisher(t *testing.T, perSecond int) (ports.Publisher[ports.ChangeResult], *receiver) {
 	t.Helper()
 	r := &receiver{status: http.StatusOK}
-	c, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one")), Rate: perSecond}, silentDeps())
+	c, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one")), Rate: perSecond},
+		silentDeps())
 	require.NoError(t, err)
 	mvnoap.OverWire(c, r)
 	return c.ChangeResults(), r
 }
 
-func TestResultsAreToldAtThePaceThatIsSet(t *testing.T) {
+func TestResultsAreSentAtTheConfiguredRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, ap := limitedPublisher(t, 10)
@@ -49,7 +50,7 @@ func TestResultsAreToldAtThePaceThatIsSet(t *testing.T) {
 	})
 }
 
-func TestATurnThatIsFarAwayIsNotWaitedFor(t *testing.T) {
+func TestADistantTurnIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, ap := limitedPublisher(t, 1)
@@ -69,20 +70,20 @@ func TestATurnThatIsFarAwayIsNotWaitedFor(t *testing.T) {
 	})
 }
 
-func TestWhoLeavesIsToldNothing(t *testing.T) {
+func TestACancelledAttemptSendsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, ap := limitedPublisher(t, 1)
 		item := changeItem(t, 1, product.Order{State: product.Completed})
 		require.Equal(t, delivery.Accepted, p.Publish(t.Context(), item).Outcome)
-		ctx, leave := context.WithCancel(t.Context())
-		leave()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
 		require.Equal(t, delivery.NotAttempted, p.Publish(ctx, item).Outcome)
 		require.EqualValues(t, 1, ap.asked.Load())
 	})
 }
 
-func TestWithoutARateNobodyWaits(t *testing.T) {
+func TestWithoutARateNoAttemptWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, ap := limitedPublisher(t, 0)
@@ -97,8 +98,8 @@ func TestWithoutARateNobodyWaits(t *testing.T) {
 	})
 }
 
-// TestTheTurnIsPartOfTheAttempt: a line is leased for three attempts' time, and a result may be begun while one is left (dispatch). With a
-// receiver that hangs, waiting for the turn must not add to it.
+// TestTheTurnIsPartOfTheAttempt: a line is leased for three attempts' time, and a result may be begun while one is left
+// (dispatch). With a receiver that hangs, waiting for the turn must not add to it.
 func TestTheTurnIsPartOfTheAttempt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -119,7 +120,7 @@ func TestTheTurnIsPartOfTheAttempt(t *testing.T) {
 	})
 }
 
-// hanging is a receiver that never answers.
+// hanging is a receiver that never responds.
 type hanging struct{}
 
 func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -127,30 +128,30 @@ func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// TestATurnIsGivenBack: those who leave while they wait slow down nobody, and who has left before takes none.
+// TestATurnIsGivenBack: attempts cancelled while they wait delay no other, and one cancelled before takes no turn.
 func TestATurnIsGivenBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, ap := limitedPublisher(t, 1)
 		item := changeItem(t, 1, product.Order{State: product.Completed})
-		gone, leave := context.WithCancel(t.Context())
-		leave()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
 		for range 20 {
-			require.Equal(t, delivery.NotAttempted, p.Publish(gone, item).Outcome)
+			require.Equal(t, delivery.NotAttempted, p.Publish(ctx, item).Outcome)
 		}
 		require.Equal(t, 2, p.Ready(9), "no turn is taken")
 		begun := time.Now()
 		require.Equal(t, delivery.Accepted, p.Publish(t.Context(), item).Outcome)
 		require.Zero(t, time.Since(begun))
 
-		leaving, leave := context.WithCancel(t.Context())
+		leaving, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		for range 4 { // turns at 1 to 4 s
 			all.Go(func() { require.Equal(t, delivery.NotAttempted, p.Publish(leaving, item).Outcome) })
 		}
 		synctest.Wait()
 		require.Zero(t, p.Ready(9))
-		leave()
+		cancel()
 		all.Wait()
 		require.Equal(t, 1, p.Ready(9), "the one at 1 s")
 		for range 5 {
@@ -169,11 +170,11 @@ func TestATurnThatWasGivenBackIsNotSavedUp(t *testing.T) {
 		p, _ := limitedPublisher(t, 1)
 		item := changeItem(t, 1, product.Order{State: product.Completed})
 		p.Publish(t.Context(), item)
-		leaving, leave := context.WithCancel(t.Context())
+		leaving, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		all.Go(func() { p.Publish(leaving, item) })
 		synctest.Wait()
-		leave()
+		cancel()
 		all.Wait()
 		time.Sleep(time.Hour) // virtual
 		require.Equal(t, 2, p.Ready(9))

@@ -13,8 +13,8 @@ import (
 	"phonebill/core/alert"
 )
 
-// A process that is gone may have left rows in its folder, and no other may come to take its place: two became one, or a new one was
-// started before the old one was stopped. Whoever is there takes them over, a folder at a time.
+// A process that has ended may have left rows in its folder, and no other may take its place: two became one, or a new
+// one was started before the old one was stopped. Any running process takes them over, a folder at a time.
 
 // file is one file of a log.
 type file struct {
@@ -29,9 +29,10 @@ type abandoned struct {
 	unread  map[string]error // those of them that cannot be read, and why
 }
 
-// takeOver locks the folders with rows that no process works on and lets the rows wait here: one folder at a time, and only when nothing
-// waits, so that with the database away this process holds no more than its own spool and one other's. What is not taken yet is counted.
-// A folder that cannot be read is told once to a person, and is an error as long as it is there: there is history in it.
+// takeOver locks the folders with rows that no process works on and lets the rows wait here: one folder at a time, and
+// only when nothing waits, so that with the database down this process holds no more than its own spool and one
+// other's. Folders not taken yet are counted. A folder that cannot be read is reported to a person once, and is an
+// error as long as it exists: there is history in it.
 func (s *Inquiries) takeOver(ctx context.Context) error {
 	files, err := filepath.Glob(filepath.Join(s.dir, "*", "*.log"))
 	if err != nil {
@@ -82,7 +83,7 @@ func (s *Inquiries) takeFolder(dir string) error {
 	}
 }
 
-// foldersOf are the numbered folders of the files, each once.
+// foldersOf returns the numbered folders of the files, each once.
 func foldersOf(files []string) (dirs []string) {
 	for _, name := range files {
 		dir := filepath.Dir(name)
@@ -99,7 +100,7 @@ func (s *Inquiries) reportUnread(ctx context.Context, dir string, known map[stri
 	}
 }
 
-// wait lets the rows that were left in a folder wait here. Rows of ours that came meanwhile stand before them.
+// wait lets the rows of a taken folder wait here. Rows of this process that came meanwhile stay before them.
 func (s *Inquiries) wait(log *segments.Log, found []entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +110,8 @@ func (s *Inquiries) wait(log *segments.Log, found []entry) {
 	}
 }
 
-// allClear says that all history is stored, once after rows have waited, when none waits any more here or in a folder that nobody works on.
+// allClear raises the alert that all history is stored, once after rows have waited, when none waits any more here or
+// in a folder that no process works on.
 func (s *Inquiries) allClear(ctx context.Context) {
 	s.mu.Lock()
 	all := s.untilAllClear && len(s.waiting) == 0 && s.abandoned.folders == 0

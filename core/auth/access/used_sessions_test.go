@@ -12,7 +12,7 @@ import (
 	"phonebill/core/id"
 )
 
-// use remembers what it was told, or fails.
+// use stores the sessions of each call, or fails.
 type use struct {
 	calls [][]id.ID
 	err   error
@@ -25,13 +25,13 @@ func (u *use) Used(_ context.Context, sids []id.ID) error {
 	return u.err
 }
 
-func TestSeenTellsOnceAMinute(t *testing.T) {
+func TestASessionIsReportedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	to := &use{}
 	s := access.NewUsedSessions(to, func() time.Time { return now })
 	require.NoError(t, s.Flush(t.Context()))
-	require.Empty(t, to.calls, "nothing to tell")
+	require.Empty(t, to.calls, "nothing to report")
 	for range 3 {
 		s.Note(sid)
 		require.NoError(t, s.Flush(t.Context()))
@@ -44,10 +44,10 @@ func TestSeenTellsOnceAMinute(t *testing.T) {
 	require.ErrorIs(t, s.Flush(t.Context()), errBackend)
 	to.err = nil
 	require.NoError(t, s.Flush(t.Context()))
-	require.Len(t, to.calls, 2, "what could not be told is told the next time")
+	require.Len(t, to.calls, 2, "what could not be reported is reported the next time")
 }
 
-func TestAnAdmittedRequestIsSeenElsewhere(t *testing.T) {
+func TestAnAdmittedRequestIsReportedAsUsed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	to := &use{}
@@ -60,7 +60,7 @@ func TestAnAdmittedRequestIsSeenElsewhere(t *testing.T) {
 	require.Equal(t, [][]id.ID{{sid}}, to.calls)
 }
 
-func TestUsedKeepsFromGoingIdleAndBringsNothingBack(t *testing.T) {
+func TestUsedKeepsSessionsLiveAndRevivesNone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.now = w.now.Add(20 * time.Minute)

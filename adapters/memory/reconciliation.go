@@ -15,16 +15,18 @@ import (
 	"phonebill/ports"
 )
 
-// Books implements ports.Books on the rows of Orders.
+// ReconciliationSource implements ports.ReconciliationSource on the rows of Orders.
 type ReconciliationSource struct{ rows *Orders }
 
 var _ ports.ReconciliationSource = (*ReconciliationSource)(nil)
 
-// Books answers the same rows as the books are compared by.
+// ReconciliationSource returns the same rows for reconciliation.
 func (s *Orders) ReconciliationSource() *ReconciliationSource { return &ReconciliationSource{s} }
 
-// Final answers orders as they became final.
-func (b *ReconciliationSource) Final(_ context.Context, from, to time.Time, after product.ReconciliationPlace, n int) ([]product.ReconciliationEntry, error) {
+// Final returns orders as they became final.
+func (b *ReconciliationSource) Final(
+	_ context.Context, from, to time.Time, after product.ReconciliationPlace, n int,
+) ([]product.ReconciliationEntry, error) {
 	b.rows.mu.Lock()
 	defer b.rows.mu.Unlock()
 	var found []product.ReconciliationEntry
@@ -35,7 +37,8 @@ func (b *ReconciliationSource) Final(_ context.Context, from, to time.Time, afte
 		}
 	}
 	slices.SortFunc(found, func(a, b product.ReconciliationEntry) int {
-		return placed(product.ReconciliationPlace{At: a.Order.ProcessedAt, ID: a.Order.ID}, product.ReconciliationPlace{At: b.Order.ProcessedAt, ID: b.Order.ID})
+		return placed(product.ReconciliationPlace{At: a.Order.ProcessedAt, ID: a.Order.ID},
+			product.ReconciliationPlace{At: b.Order.ProcessedAt, ID: b.Order.ID})
 	})
 	return found[:min(n, len(found))], nil
 }
@@ -44,7 +47,7 @@ func placed(a, b product.ReconciliationPlace) int {
 	return cmp.Or(a.At.Compare(b.At), bytes.Compare(a.ID[:], b.ID[:]))
 }
 
-// Entry answers one order.
+// Entry returns one order.
 func (b *ReconciliationSource) Entry(_ context.Context, order id.ID) (product.ReconciliationEntry, error) {
 	b.rows.mu.Lock()
 	defer b.rows.mu.Unlock()
@@ -86,7 +89,7 @@ func deliveryStatus(e *entry) product.DeliveryStatus {
 	return t
 }
 
-// Open answers orders that are not final.
+// Open returns orders that are not final.
 func (b *ReconciliationSource) Open(_ context.Context, before time.Time, after id.ID, n int) ([]product.Order, error) {
 	b.rows.mu.Lock()
 	defer b.rows.mu.Unlock()
@@ -100,7 +103,7 @@ func (b *ReconciliationSource) Open(_ context.Context, before time.Time, after i
 	return open[:min(n, len(open))], nil
 }
 
-// BookRuns implements ports.BookRuns.
+// ReconciliationRuns implements ports.ReconciliationRuns.
 type ReconciliationRuns struct {
 	mu          sync.Mutex
 	runs        []product.ReconciliationRun // in the order of their ids
@@ -127,8 +130,10 @@ func (s *ReconciliationRuns) running() int {
 	return slices.IndexFunc(s.runs, func(r product.ReconciliationRun) bool { return r.Finished.IsZero() })
 }
 
-// Claim leases the run that nobody carries on.
-func (s *ReconciliationRuns) Claim(_ context.Context, now time.Time, lease time.Duration) (product.ReconciliationRun, error) {
+// Claim leases the unfinished run without a lease.
+func (s *ReconciliationRuns) Claim(
+	_ context.Context, now time.Time, lease time.Duration,
+) (product.ReconciliationRun, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.running()
@@ -141,7 +146,9 @@ func (s *ReconciliationRuns) Claim(_ context.Context, now time.Time, lease time.
 }
 
 // Save stores how far a run is.
-func (s *ReconciliationRuns) Save(_ context.Context, run product.ReconciliationRun, until time.Time, found ...product.Difference) error {
+func (s *ReconciliationRuns) Save(
+	_ context.Context, run product.ReconciliationRun, until time.Time, found ...product.Difference,
+) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.running()
@@ -167,14 +174,16 @@ func (s *ReconciliationRuns) Save(_ context.Context, run product.ReconciliationR
 	return nil
 }
 
-// Nightly looks for a nightly run.
+// Nightly reports whether there is a nightly run.
 func (s *ReconciliationRuns) Nightly(_ context.Context, since time.Time) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.runs, func(r product.ReconciliationRun) bool { return r.Nightly && !r.StartedAt.Before(since) }), nil
+	return slices.ContainsFunc(s.runs, func(r product.ReconciliationRun) bool {
+		return r.Nightly && !r.StartedAt.Before(since)
+	}), nil
 }
 
-// Report answers a run with its differences.
+// Report returns a run with its differences.
 func (s *ReconciliationRuns) Report(_ context.Context, run id.ID) (product.ReconciliationReport, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,7 +197,8 @@ func (s *ReconciliationRuns) Report(_ context.Context, run id.ID) (product.Recon
 
 func (s *ReconciliationRuns) report(i int) product.ReconciliationReport {
 	all := s.differences[s.runs[i].ID]
-	out := product.ReconciliationReport{Run: s.runs[i], Differences: slices.Clone(all[:min(len(all), product.MaxDifferencesShown)])}
+	shown := slices.Clone(all[:min(len(all), product.MaxDifferencesShown)])
+	out := product.ReconciliationReport{Run: s.runs[i], Differences: shown}
 	out.Run.Found = len(all)
 	return out
 }

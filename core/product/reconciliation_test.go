@@ -14,19 +14,21 @@ import (
 
 var evening = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 
-// booked is an order as it ended two hours before dusk.
+// endedOrder returns an order as it ended two hours before dusk.
 func endedOrder(s product.State) product.ReconciliationEntry {
 	return product.ReconciliationEntry{
 		Order: product.Order{
-			ID: id.ID{1}, TransactionID: id.ID{2}, From: "LTE", To: "5G", State: s, EffectiveDate: calendar.DateOf(evening), Sends: 1,
-			RequestedAt: evening.Add(-3 * time.Hour), ProcessedAt: evening.Add(-2 * time.Hour),
+			ID: id.ID{1}, TransactionID: id.ID{2}, From: "LTE", To: "5G", State: s, EffectiveDate: calendar.DateOf(evening),
+			Sends: 1, RequestedAt: evening.Add(-3 * time.Hour), ProcessedAt: evening.Add(-2 * time.Hour),
 		},
-		Delivery: product.DeliveryStatus{State: delivery.Delivered, Sequence: 2, Accepted: 1, AcceptedAt: evening.Add(-time.Hour)},
+		Delivery: product.DeliveryStatus{State: delivery.Delivered, Sequence: 2, Accepted: 1,
+			AcceptedAt: evening.Add(-time.Hour)},
 	}
 }
 
-// TestBooksWithKOS is the table of our states and KOS's answers, cell by cell: a kind, "" for agreement, "?" for no verdict.
-func TestBooksWithKOS(t *testing.T) {
+// TestJudgeAnswer is the table of our states and KOS's answers, cell by cell: a kind, "" for agreement, "?" for no
+// verdict.
+func TestJudgeAnswer(t *testing.T) {
 	t.Parallel()
 	const none, done, failed = "?", string(product.OursDoneKOSNot), string(product.OursFailedKOSHas)
 	answers := []product.AnswerKind{
@@ -41,7 +43,8 @@ func TestBooksWithKOS(t *testing.T) {
 	} {
 		for i, kind := range answers {
 			e := endedOrder(state)
-			require.Equal(t, row[i], cell(e.JudgeAnswer(product.Answer{Kind: kind, Code: "E103"}, evening)), "%s %d", state, kind)
+			require.Equal(t, row[i], cell(e.JudgeAnswer(product.Answer{Kind: kind, Code: "E103"}, evening)), "%s %d", state,
+				kind)
 			e.Superseded = true
 			want := row[i]
 			if state == product.Completed && want != none {
@@ -68,7 +71,7 @@ func cell(d product.Difference, found, verdict bool) string {
 	}
 }
 
-func TestBooksWithTheLinesPlans(t *testing.T) {
+func TestJudgePlans(t *testing.T) {
 	t.Parallel()
 	const differs, failed = string(product.KOSPlanDiffers), string(product.OursFailedKOSHas)
 	scheduled := func(plan string, transaction byte) product.Customer {
@@ -79,29 +82,31 @@ func TestBooksWithTheLinesPlans(t *testing.T) {
 		return product.Customer{PlanCode: "LTE", Scheduled: s}
 	}
 	for name, c := range map[string]struct {
-		seen                        product.Customer
+		atKOS                       product.Customer
 		completed, rejected, unsent string
 		completedFollowed, replaced string
 	}{
-		"in force":              {product.Customer{PlanCode: "5G"}, "", "?", "", "", ""},
-		"scheduled by us":       {scheduled("5G", 2), "", failed, failed, "", ""},
-		"scheduled by somebody": {scheduled("5G", 9), differs, "?", "", "?", ""},
-		"scheduled, unsigned":   {scheduled("5G", 0), "", "?", "", "", ""},
-		"scheduled, no more":    {product.Customer{PlanCode: "LTE", Scheduled: &product.Scheduled{PlanCode: "5G"}}, "?", "?", "", "?", ""},
-		"another, no more":      {product.Customer{PlanCode: "LTE", Scheduled: &product.Scheduled{PlanCode: "3G"}}, differs, "?", "", "?", ""},
-		"another is scheduled":  {scheduled("3G", 9), differs, "?", "", "?", ""},
-		"as before":             {product.Customer{PlanCode: "LTE"}, differs, "?", "", "?", ""},
+		"in force":             {product.Customer{PlanCode: "5G"}, "", "?", "", "", ""},
+		"scheduled by us":      {scheduled("5G", 2), "", failed, failed, "", ""},
+		"scheduled by another": {scheduled("5G", 9), differs, "?", "", "?", ""},
+		"scheduled, unsigned":  {scheduled("5G", 0), "", "?", "", "", ""},
+		"scheduled, no more": {product.Customer{PlanCode: "LTE", Scheduled: &product.Scheduled{PlanCode: "5G"}}, "?", "?",
+			"", "?", ""},
+		"another, no more": {product.Customer{PlanCode: "LTE", Scheduled: &product.Scheduled{PlanCode: "3G"}}, differs,
+			"?", "", "?", ""},
+		"another is scheduled": {scheduled("3G", 9), differs, "?", "", "?", ""},
+		"as before":            {product.Customer{PlanCode: "LTE"}, differs, "?", "", "?", ""},
 	} {
 		e := endedOrder(product.Completed)
-		require.Equal(t, c.completed, cell(e.JudgePlans(c.seen, evening)), name)
+		require.Equal(t, c.completed, cell(e.JudgePlans(c.atKOS, evening)), name)
 		e.HasLiveOrder = true
-		require.Equal(t, c.completedFollowed, cell(e.JudgePlans(c.seen, evening)), name)
+		require.Equal(t, c.completedFollowed, cell(e.JudgePlans(c.atKOS, evening)), name)
 		e.Superseded = true
-		require.Equal(t, c.replaced, cell(e.JudgePlans(c.seen, evening)), name)
+		require.Equal(t, c.replaced, cell(e.JudgePlans(c.atKOS, evening)), name)
 		e = endedOrder(product.Rejected)
-		require.Equal(t, c.rejected, cell(e.JudgePlans(c.seen, evening)), name)
+		require.Equal(t, c.rejected, cell(e.JudgePlans(c.atKOS, evening)), name)
 		e.Order.Sends = 0
-		require.Equal(t, c.unsent, cell(e.JudgePlans(c.seen, evening)), name)
+		require.Equal(t, c.unsent, cell(e.JudgePlans(c.atKOS, evening)), name)
 	}
 	require.Empty(t, cell(endedOrder(product.Unknown).JudgePlans(product.Customer{}, evening)))
 
@@ -115,8 +120,8 @@ func TestBooksWithTheLinesPlans(t *testing.T) {
 func TestOpenTooLong(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[product.State]bool{
-		product.Requested: true, product.Validated: true, product.Dispatched: true, product.Unknown: true, product.Parked: true,
-		product.Completed: false, product.Rejected: false, product.Cancelled: false,
+		product.Requested: true, product.Validated: true, product.Dispatched: true, product.Unknown: true,
+		product.Parked: true, product.Completed: false, product.Rejected: false, product.Cancelled: false,
 	} {
 		o := product.Order{State: state, RequestedAt: evening.Add(-product.OpenBound)}
 		_, found := o.OpenTooLong(evening)
@@ -129,37 +134,46 @@ func TestOpenTooLong(t *testing.T) {
 	}
 }
 
-func TestBooksWithDeliveries(t *testing.T) {
+func TestJudgeDelivery(t *testing.T) {
 	t.Parallel()
-	const untold, wrongly = product.NotDelivered, product.DeliveredWrongly
+	const notDelivered, wrongly = product.NotDelivered, product.DeliveredWrongly
 	at := func(hours int) time.Time { return evening.Add(time.Duration(-hours) * time.Hour) }
-	before := func(state delivery.State, sequence int64, told time.Time) func(*product.ReconciliationEntry) {
+	before := func(state delivery.State, sequence int64, delivered time.Time) func(*product.ReconciliationEntry) {
 		return func(e *product.ReconciliationEntry) {
-			e.Previous = product.DeliveryStatus{State: state, Sequence: sequence, AcceptedAt: told}
+			e.Previous = product.DeliveryStatus{State: state, Sequence: sequence, AcceptedAt: delivered}
 		}
+	}
+	inState := func(state delivery.State) func(*product.ReconciliationEntry) {
+		return func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: state} }
 	}
 	for name, c := range map[string]struct {
 		make func(e *product.ReconciliationEntry)
 		want []product.DifferenceKind
 	}{
-		"told":             {func(*product.ReconciliationEntry) {}, nil},
-		"parked":           {func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: delivery.Parked} }, []product.DifferenceKind{untold}},
-		"never due":        {func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: delivery.None} }, []product.DifferenceKind{untold}},
-		"pending for long": {func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: delivery.Pending} }, []product.DifferenceKind{untold}},
+		"delivered":        {func(*product.ReconciliationEntry) {}, nil},
+		"parked":           {inState(delivery.Parked), []product.DifferenceKind{notDelivered}},
+		"never due":        {inState(delivery.None), []product.DifferenceKind{notDelivered}},
+		"pending for long": {inState(delivery.Pending), []product.DifferenceKind{notDelivered}},
 		"an unknown state": {func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: "?"} }, nil},
-		"pending of late":  {func(e *product.ReconciliationEntry) { e.Delivery.State, e.Order.ProcessedAt = delivery.Pending, at(1) }, nil},
+		"pending of late": {func(e *product.ReconciliationEntry) {
+			e.Delivery.State, e.Order.ProcessedAt = delivery.Pending,
+				at(1)
+		}, nil},
 		"replayed of late": {func(e *product.ReconciliationEntry) {
 			e.Delivery.State, e.Delivery.ReplayedAt = delivery.Pending, at(1)
 		}, nil},
-		"replayed long ago": {func(e *product.ReconciliationEntry) { e.Delivery.ReplayedAt, e.Delivery.Accepted = at(1), 2 }, nil},
-		"twice":             {func(e *product.ReconciliationEntry) { e.Delivery.Accepted = 2 }, []product.DifferenceKind{wrongly}},
-		"a number twice":    {func(e *product.ReconciliationEntry) { e.DuplicateSequence = true }, []product.DifferenceKind{wrongly}},
-		"in order":          {before(delivery.Delivered, 1, at(1)), nil},
-		"none is kept":      {before(delivery.Delivered, 0, at(1)), nil},
-		"overtaken":         {before(delivery.Delivered, 1, at(0)), []product.DifferenceKind{wrongly}},
-		"one is pending":    {before(delivery.Pending, 1, time.Time{}), []product.DifferenceKind{wrongly}},
-		"one is parked":     {before(delivery.Parked, 1, time.Time{}), nil},
-		"one is told again": {func(e *product.ReconciliationEntry) {
+		"replayed long ago": {func(e *product.ReconciliationEntry) { e.Delivery.ReplayedAt, e.Delivery.Accepted = at(1), 2 },
+			nil},
+		"twice": {func(e *product.ReconciliationEntry) { e.Delivery.Accepted = 2 },
+			[]product.DifferenceKind{wrongly}},
+		"a number twice": {func(e *product.ReconciliationEntry) { e.DuplicateSequence = true },
+			[]product.DifferenceKind{wrongly}},
+		"in order":       {before(delivery.Delivered, 1, at(1)), nil},
+		"none is kept":   {before(delivery.Delivered, 0, at(1)), nil},
+		"overtaken":      {before(delivery.Delivered, 1, at(0)), []product.DifferenceKind{wrongly}},
+		"one is pending": {before(delivery.Pending, 1, time.Time{}), []product.DifferenceKind{wrongly}},
+		"one is parked":  {before(delivery.Parked, 1, time.Time{}), nil},
+		"one is replayed": {func(e *product.ReconciliationEntry) {
 			before(delivery.Pending, 1, time.Time{})(e)
 			e.Previous.ReplayedAt = at(0)
 		}, nil},
@@ -174,7 +188,7 @@ func TestBooksWithDeliveries(t *testing.T) {
 		"parked and a gap": {func(e *product.ReconciliationEntry) {
 			before(delivery.Delivered, 1, at(1))(e)
 			e.Delivery = product.DeliveryStatus{State: delivery.Parked, Sequence: 4}
-		}, []product.DifferenceKind{untold, wrongly}},
+		}, []product.DifferenceKind{notDelivered, wrongly}},
 	} {
 		e := endedOrder(product.Completed)
 		c.make(&e)

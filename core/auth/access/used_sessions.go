@@ -9,8 +9,9 @@ import (
 	"phonebill/ports"
 )
 
-// Seen gathers which sessions were used here, for those services that do not have the sessions at hand: any authenticated request
-// keeps its session from going idle (ADR 14). Each session is told of at most once a minute. It is safe for concurrent use.
+// UsedSessions collects which sessions were used here, for those services that do not have the sessions at hand: any
+// authenticated request keeps its session from going idle (ADR 14). Each session is reported at most once a minute. It
+// is safe for concurrent use.
 type UsedSessions struct {
 	to         ports.SessionUse
 	now        ports.Clock
@@ -19,7 +20,7 @@ type UsedSessions struct {
 	pending    map[id.ID]bool
 }
 
-// NewSeen answers an empty gathering; call Flush every few seconds.
+// NewUsedSessions returns an empty collection; call Flush every few seconds.
 func NewUsedSessions(to ports.SessionUse, now ports.Clock) *UsedSessions {
 	return &UsedSessions{to: to, now: now, reportedAt: map[id.ID]time.Time{}, pending: map[id.ID]bool{}}
 }
@@ -34,7 +35,7 @@ func (s *UsedSessions) Note(sid id.ID) {
 	}
 }
 
-// Flush tells of what was gathered and forgets what is long past. What could not be told is told the next time.
+// Flush reports what was collected and drops old entries. What could not be reported is reported by the next Flush.
 func (s *UsedSessions) Flush(ctx context.Context) error {
 	s.mu.Lock()
 	sids := make([]id.ID, 0, len(s.pending))

@@ -13,7 +13,8 @@ import (
 func TestWhyNotAsked(t *testing.T) {
 	t.Parallel()
 	why := ports.NotAskedError("OPEN")
-	require.Equal(t, "OPEN", ports.NotAskedReason(fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNotAsked, why))))
+	refused := fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNotAsked, why))
+	require.Equal(t, "OPEN", ports.NotAskedReason(refused))
 	require.Equal(t, "kos: OPEN", why.Error())
 	require.Empty(t, ports.NotAskedReason(ports.ErrNotAsked))
 	require.Empty(t, ports.NotAskedReason(nil))

@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// Of a paced client: how far ahead turns are counted that may be taken, and how long an attempt waits for its turn at most.
+// Limits of waiting: how far ahead turns are counted that may be taken, and how long an attempt waits for its turn at
+// most.
 const (
 	readyWithin = time.Second
 	maxTurnWait = 5 * time.Second
 )
 
-// pace spreads the attempts of a client evenly, so many a second. Without an interval everybody's turn is at once. It is safe for
-// concurrent use.
+// rateLimiter spreads the attempts of a client evenly, so many a second. Without an interval every turn is at once. It
+// is safe for concurrent use.
 type rateLimiter struct {
 	every time.Duration
 	mu    sync.Mutex
@@ -29,7 +30,7 @@ func newRateLimiter(perSecond int) *rateLimiter {
 	return &rateLimiter{every: time.Second / time.Duration(perSecond)}
 }
 
-// ready is how many of n turns come soon.
+// ready returns how many of n turns come soon.
 func (p *rateLimiter) ready(n int) int {
 	if p.every == 0 {
 		return n
@@ -50,8 +51,8 @@ func (p *rateLimiter) ready(n int) int {
 	return min(n, soon)
 }
 
-// turn waits for the next turn. It is false when that is too far away or ctx ends first; none is used then. The wait counts as part of what
-// ctx is limited to.
+// turn waits for the next turn. It returns false when that is too far away or ctx ends first; no turn is used then. The
+// wait counts against ctx's deadline.
 func (p *rateLimiter) turn(ctx context.Context) bool {
 	if p.every == 0 {
 		return true
@@ -74,7 +75,7 @@ func (p *rateLimiter) turn(ctx context.Context) bool {
 	}
 }
 
-// take answers the first turn that nobody has.
+// take returns the first free turn.
 func (p *rateLimiter) take() (at time.Time, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,7 +96,7 @@ func (p *rateLimiter) take() (at time.Time, ok bool) {
 	return at, true
 }
 
-// giveBack lets somebody else have the turn.
+// giveBack frees the turn for another attempt.
 func (p *rateLimiter) giveBack(at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,7 +104,7 @@ func (p *rateLimiter) giveBack(at time.Time) {
 	p.back = slices.Insert(p.back, i, at)
 }
 
-// forget drops turns that were given back and are over: rest saves nothing up. p.mu is held.
+// forget drops turns that were given back and are over: unused turns are not saved up. The caller holds mu.
 func (p *rateLimiter) forget(now time.Time) {
 	for len(p.back) > 0 && p.back[0].Before(now) {
 		p.back = p.back[1:]

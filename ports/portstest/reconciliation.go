@@ -15,7 +15,7 @@ import (
 	"phonebill/ports"
 )
 
-// Bookkeeping is what the books are compared by, with the rows that they stand in.
+// Reconciliation is a source with the orders and deliveries that it reads.
 type Reconciliation struct {
 	Source ports.ReconciliationSource
 	Orders ports.Orders
@@ -34,32 +34,40 @@ func (b Reconciliation) ended(t *testing.T, n, of, seconds int, state product.St
 	return saved(t, b.Orders, o)
 }
 
-// tell has everything told that is due, so many seconds after the start.
+// deliver delivers everything that is due, so many seconds after the start.
 func (b Reconciliation) deliver(t *testing.T, seconds int) {
 	t.Helper()
 	lines, err := b.Outbox.Claim(t.Context(), after(seconds), time.Minute, 10, 10)
 	require.NoError(t, err)
 	for _, items := range lines {
 		for _, i := range items {
-			require.NoError(t, b.Outbox.Settle(t.Context(), after(seconds), delivery.AttemptResult{ID: i.ID, Fence: i.Fence, State: delivery.Delivered}))
+			require.NoError(t, b.Outbox.Settle(t.Context(), after(seconds),
+				delivery.AttemptResult{ID: i.ID, Fence: i.Fence, State: delivery.Delivered}))
 		}
 	}
 }
 
-func (b Reconciliation) final(t *testing.T, from, to int, after product.ReconciliationPlace, n int) []product.ReconciliationEntry {
+func (b Reconciliation) final(
+	t *testing.T, from, to int, after product.ReconciliationPlace, n int,
+) []product.ReconciliationEntry {
 	t.Helper()
-	all, err := b.Source.Final(t.Context(), start.Add(time.Duration(from)*time.Second), start.Add(time.Duration(to)*time.Second), after, n)
+	all, err := b.Source.Final(t.Context(), start.Add(time.Duration(from)*time.Second),
+		start.Add(time.Duration(to)*time.Second), after, n)
 	require.NoError(t, err)
 	return all
 }
 
 func entryID(e product.ReconciliationEntry) id.ID { return e.Order.ID }
 
-// Books is the suite of ports.Books.
+// ReconciliationSource is the suite of ports.ReconciliationSource.
 func ReconciliationSource(t *testing.T, open func(t *testing.T) Reconciliation) {
 	t.Helper()
-	t.Run("orders come as they became final, page by page", func(t *testing.T) { t.Parallel(); reconciliationPages(t, open(t)) })
-	t.Run("an entry tells of its delivery and its line", func(t *testing.T) { t.Parallel(); reconciliationEntries(t, open(t)) })
+	t.Run("orders come as they became final, page by page", func(t *testing.T) {
+		t.Parallel()
+		reconciliationPages(t,
+			open(t))
+	})
+	t.Run("an entry has its delivery and its line", func(t *testing.T) { t.Parallel(); reconciliationEntries(t, open(t)) })
 	t.Run("open orders", func(t *testing.T) { t.Parallel(); reconciliationOpen(t, open(t)) })
 }
 
@@ -90,18 +98,21 @@ func reconciliationEntries(t *testing.T, b Reconciliation) {
 		return e
 	}
 	first := b.ended(t, 1, 1, 100, product.Completed)
-	require.Equal(t, product.ReconciliationEntry{Order: first, Delivery: product.DeliveryStatus{State: delivery.Pending}}, entry(1))
+	require.Equal(t, product.ReconciliationEntry{Order: first, Delivery: product.DeliveryStatus{State: delivery.Pending}},
+		entry(1))
 	b.deliver(t, 101)
-	told := product.DeliveryStatus{State: delivery.Delivered, Sequence: 1, Accepted: 1, AcceptedAt: after(101)}
-	require.Equal(t, product.ReconciliationEntry{Order: first, Delivery: told}, entry(1))
+	received := product.DeliveryStatus{State: delivery.Delivered, Sequence: 1, Accepted: 1, AcceptedAt: after(101)}
+	require.Equal(t, product.ReconciliationEntry{Order: first, Delivery: received}, entry(1))
 
 	b.ended(t, 9, 2, 500, product.Completed) // another line
 	failed := b.ended(t, 2, 1, 200, product.Rejected)
-	require.Equal(t, product.ReconciliationEntry{Order: first, Delivery: told}, entry(1), "what failed replaces nothing")
+	require.Equal(t, product.ReconciliationEntry{Order: first, Delivery: received}, entry(1),
+		"what failed replaces nothing")
 	b.deliver(t, 501)
-	told.Accepted = 0
+	received.Accepted = 0
 	require.Equal(t, product.ReconciliationEntry{
-		Order: failed, Delivery: product.DeliveryStatus{State: delivery.Delivered, Sequence: 2, Accepted: 1, AcceptedAt: after(501)}, Previous: told,
+		Order: failed, Delivery: product.DeliveryStatus{State: delivery.Delivered, Sequence: 2, Accepted: 1,
+			AcceptedAt: after(501)}, Previous: received,
 	}, entry(2))
 	require.NoError(t, b.Orders.Add(t.Context(), order(3, Line(1)), unkeyed))
 	require.True(t, entry(1).HasLiveOrder)
@@ -116,7 +127,8 @@ func reconciliationEntries(t *testing.T, b Reconciliation) {
 	require.False(t, entry(1).HasLiveOrder)
 	require.False(t, entry(9).Superseded)
 	require.NoError(t, b.Outbox.Replay(t.Context(), numbered(1), after(700)))
-	require.Equal(t, product.DeliveryStatus{State: delivery.Pending, Sequence: 1, ReplayedAt: after(700)}, entry(2).Previous)
+	require.Equal(t, product.DeliveryStatus{State: delivery.Pending, Sequence: 1, ReplayedAt: after(700)},
+		entry(2).Previous)
 	require.Equal(t, 1, entry(1).Delivery.Accepted)
 	for _, n := range []int{1, 2, 3, 9} {
 		require.False(t, entry(n).DuplicateSequence)
@@ -153,7 +165,7 @@ func run(n, seconds int) product.ReconciliationRun {
 	return product.ReconciliationRun{ID: numbered(n), From: after(-3600), To: start, StartedAt: after(seconds)}
 }
 
-// BookRuns is the suite of ports.BookRuns.
+// ReconciliationRuns is the suite of ports.ReconciliationRuns.
 func ReconciliationRuns(t *testing.T, open func(t *testing.T) Running) {
 	t.Helper()
 	t.Run("one run at a time", func(t *testing.T) { t.Parallel(); runsOneAtATime(t, open(t).Runs) })
@@ -233,7 +245,8 @@ func runsReport(t *testing.T, r Running) {
 	claimed, err := runs.Claim(t.Context(), start, time.Minute)
 	require.NoError(t, err)
 	difference := func(kind product.DifferenceKind) product.Difference {
-		return product.Difference{RequestID: numbered(5), Line: Line(5).String(), Kind: kind, Found: after(3), Text: "they differ"}
+		return product.Difference{RequestID: numbered(5), Line: Line(5).String(), Kind: kind, Found: after(3),
+			Text: "they differ"}
 	}
 	var all []product.Difference
 	for _, kind := range product.DifferenceKinds() {

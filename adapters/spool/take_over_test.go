@@ -17,24 +17,24 @@ import (
 // another opens one more process on the directory.
 func (w *world) another(t *testing.T) *spool.Inquiries {
 	t.Helper()
-	mine := w.Inquiries
+	own := w.Inquiries
 	require.NoError(t, w.open(0))
 	other := w.Inquiries
-	w.Inquiries = mine
+	w.Inquiries = own
 	return other
 }
 
-// TestWhatAProcessLeftIsTakenOver: of two processes one is gone for good, during an outage. The other one brings all rows in, its own
-// first, and says that all is well when they are, not before.
-func TestWhatAProcessLeftIsTakenOver(t *testing.T) {
+// TestRowsOfAnEndedProcessAreTakenOver: of two processes one is gone for good, during an outage. The other one brings
+// all rows in, its own first, and says that all is well when they are, not before.
+func TestRowsOfAnEndedProcessAreTakenOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	other := w.another(t)
 	w.store.set(true, false)
-	mine, left, last := answered(portstest.Line(1)), answered(portstest.Line(2)), answered(portstest.Line(2))
+	own, left, last := answered(portstest.Line(1)), answered(portstest.Line(2)), answered(portstest.Line(2))
 	require.NoError(t, other.Add(t.Context(), left))
 	require.NoError(t, other.Add(t.Context(), last))
-	require.NoError(t, w.Add(t.Context(), mine))
+	require.NoError(t, w.Add(t.Context(), own))
 	_, err := w.Replay(t.Context())
 	require.Error(t, err)
 	require.Zero(t, w.State().Folders, "the other one is there and has its own")
@@ -61,14 +61,14 @@ func TestWhatAProcessLeftIsTakenOver(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, last, got)
 	next := w.another(t)
-	require.Zero(t, next.State().Rows, "what is taken over is nobody else's")
+	require.Zero(t, next.State().Rows, "what is taken over belongs to no other")
 	require.NoError(t, next.Close())
 	require.NoError(t, w.Add(t.Context(), answered(portstest.Line(3))))
 	require.NotContains(t, w.raised(), alert.HistoryStored)
 
 	w.store.set(false, false)
 	w.drain(t)
-	require.Equal(t, []id.ID{mine.ID, left.ID, last.ID}, w.store.added[:3])
+	require.Equal(t, []id.ID{own.ID, left.ID, last.ID}, w.store.added[:3])
 	require.Len(t, w.store.added, 4)
 	require.Zero(t, w.State())
 	require.Equal(t, []alert.Kind{alert.HistorySpooled, alert.HistorySpooled, alert.HistoryStored}, w.raised())
@@ -77,8 +77,8 @@ func TestWhatAProcessLeftIsTakenOver(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(w.dir, "3"))
 }
 
-// TestFoldersAreTakenOverOneAtATime with the database away: however many processes are gone, one holds one folder more than its own. When
-// the database is back all of them come in.
+// TestFoldersAreTakenOverOneAtATime with the database away: however many processes are gone, one holds one folder more
+// than its own. When the database is back all of them come in.
 func TestFoldersAreTakenOverOneAtATime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -112,8 +112,8 @@ func TestFoldersAreTakenOverOneAtATime(t *testing.T) {
 	require.Len(t, stored, 1)
 }
 
-// TestWhatWasLeftBeforeTheStartIsTakenOver: one process comes where there were two.
-func TestWhatWasLeftBeforeTheStartIsTakenOver(t *testing.T) {
+// TestFoldersFromBeforeTheStartAreTakenOver: one process comes where there were two.
+func TestFoldersFromBeforeTheStartAreTakenOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	other := w.another(t)
@@ -131,8 +131,8 @@ func TestWhatWasLeftBeforeTheStartIsTakenOver(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestWhatIsTakenOverWaitsOnWhenWeGo for the next process.
-func TestWhatIsTakenOverWaitsOnWhenWeGo(t *testing.T) {
+// TestTakenOverRowsWaitAfterAShutdown for the next process.
+func TestTakenOverRowsWaitAfterAShutdown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	other := w.another(t)
@@ -147,8 +147,8 @@ func TestWhatIsTakenOverWaitsOnWhenWeGo(t *testing.T) {
 	}
 }
 
-// TestWhatWasLeftAndCannotBeRead is told once, and nobody says that all is well; our own rows go on.
-func TestWhatWasLeftAndCannotBeRead(t *testing.T) {
+// TestUnreadableFoldersAreReported: one alert, and no all-clear; our own rows go on.
+func TestUnreadableFoldersAreReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	right := w.keys
@@ -161,7 +161,7 @@ func TestWhatWasLeftAndCannotBeRead(t *testing.T) {
 	require.NoError(t, other.Close())
 	w.store.set(false, false)
 	n, err := w.Replay(t.Context())
-	require.NoError(t, err, "ours come first")
+	require.NoError(t, err, "own rows come first")
 	require.Equal(t, 1, n)
 	for range 2 {
 		_, err = w.Replay(t.Context())
@@ -173,7 +173,8 @@ func TestWhatWasLeftAndCannotBeRead(t *testing.T) {
 	_, err = w.Replay(t.Context())
 	require.ErrorContains(t, err, "left in 1", "also while rows wait")
 	w.store.set(false, false)
-	require.Equal(t, []alert.Kind{alert.HistorySpooled, alert.HistorySpooled, alert.HistoryDamaged, alert.HistorySpooled}, w.raised())
+	require.Equal(t, []alert.Kind{alert.HistorySpooled, alert.HistorySpooled, alert.HistoryDamaged, alert.HistorySpooled},
+		w.raised())
 	_, err = w.Replay(t.Context())
 	require.Error(t, err)
 	require.Zero(t, w.State().Rows)
