@@ -8,7 +8,7 @@ import (
 // Process is what every program reads beside its own configuration.
 type Process struct {
 	// `development` (set by `make run`, the tests and the benches) alone allows settings that weaken the security
-	// ([SECURITY.md](../SECURITY.md)); everywhere else they stop the start.
+	// ([SECURITY.md](SECURITY.md)); everywhere else they stop the start.
 	Environment string `env:"PHONEBILL_ENV" envDefault:"production"`
 	// What is logged at least: `debug`, `info`, `warn` or `error`.
 	LogLevel string `env:"LOG_LEVEL" envDefault:"info"`

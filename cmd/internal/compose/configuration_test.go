@@ -76,7 +76,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 	table.WriteString(text + begin)
 	for _, v := range all {
 		require.NotEmpty(t, v.meanings, "%s has no comment", v.name)
-		_, _ = fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", v.name, v.shown(), readBy(v.name), strings.Join(v.meanings, " "))
+		_, _ = fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", v.name, v.shown(), readBy(v.name), fromDocs(strings.Join(v.meanings, " ")))
 		list.WriteString(v.name + "\n")
 	}
 	if *update {
@@ -197,4 +197,9 @@ func TestDefaultsAreThoseOfTheCore(t *testing.T) {
 	require.Equal(t, product.DefaultPolicy(), policy)
 	require.Equal(t, reconciliation.DefaultLimits().PerMinute, p.Reconciliation.PerMinute)
 	require.Equal(t, reconciliation.DefaultLimits().Asking, p.Reconciliation.Asking)
+}
+
+// fromDocs makes links of comments, which are relative to the root, relative to the folder docs.
+func fromDocs(meaning string) string {
+	return strings.NewReplacer("](docs/", "](", "](SECURITY.md", "](../"+"SECURITY.md").Replace(meaning)
 }

@@ -72,7 +72,7 @@ type Searches struct {
 
 // Login is how people log in.
 type Login struct {
-	// `true`: the device cookie is sent over TLS only ([docs/login.md](login.md)). `make run`: `false`.
+	// `true`: the device cookie is sent over TLS only ([docs/login.md](docs/login.md)). `make run`: `false`.
 	SecureCookies bool `env:"AUTH_COOKIE_SECURE" envDefault:"true"`
 	// Logins, and as many refreshes, per address (/32, /64 in IPv6) and minute; known devices are exempt; 0 = no limit.
 	ThrottlePerMinute int `env:"LOGIN_THROTTLE_PER_MINUTE" envDefault:"600" range:"0..1000000"`

@@ -36,7 +36,7 @@ type Origins struct {
 // Instances are the instances of the services that staff look at, by the origins of their internal listeners.
 type Instances struct {
 	// The internal origins of the bill inquiry service's instances, separated by commas: those that the gateway's
-	// `/ops` pages show ([docs/operations.md](operations.md)).
+	// `/ops` pages show ([docs/operations.md](docs/operations.md)).
 	Bill []string `env:"BILL_INTERNAL_URLS" envDefault:"http://127.0.0.1:9082"`
 	// The same of the product change service.
 	Product []string `env:"PRODUCT_INTERNAL_URLS" envDefault:"http://127.0.0.1:9083"`

@@ -48,12 +48,12 @@ type KOS struct {
 	QuotaPerMinute int `env:"KOS_QUOTA_PER_MINUTE" envDefault:"100" range:"0..10000000"`
 	// How many calls of KOS one customer may cause, over all instances, like `10/1m,60/1h` (the default, `0` where KOS
 	// has no limit); then the last good copy, or 429; at least two a window, since a change needs two; 0 = no limit
-	// ([docs/kos-link.md](kos-link.md)).
+	// ([docs/kos-link.md](docs/kos-link.md)).
 	PerCustomer string `env:"KOS_PER_CUSTOMER"`
 	// Processes that call KOS at most, bill and product services together.
 	Instances int `env:"KOS_INSTANCES" envDefault:"4" range:"1..100"`
 	// What each of those processes may spend a minute while the quota's ledger cannot be asked. Taken off the common
-	// budget, and must leave something of it ([ADR 10](adr/0010-turnstile.md)). The default, `-1`, is 1, or 0 on a
+	// budget, and must leave something of it ([ADR 10](docs/adr/0010-turnstile.md)). The default, `-1`, is 1, or 0 on a
 	// budget too small for one each.
 	FloorCalls int `env:"KOS_FLOOR" envDefault:"-1" range:"0..100"`
 	// Circuit breakers that differ from `5/30s/3`, by KOS operation: failures in a row that open, how long, successes
@@ -137,7 +137,7 @@ type AP struct {
 	// A second secret that results are signed with too, while it is changed over; at least 32 characters.
 	Next personal.Secret `env:"MVNOAP_SECRET_NEXT"`
 	// A file with one or two webhook secrets, one a line; both sign while they are changed over; it is read again when
-	// it changes ([docs/deliveries.md](deliveries.md)).
+	// it changes ([docs/deliveries.md](docs/deliveries.md)).
 	SecretFile string `env:"MVNOAP_SECRET_FILE"`
 	// The circuit breaker of the MVNO AP server: failures in a row that open it, how long, successes that close it.
 	Breaker mvnoap.BreakerPolicy `env:"MVNOAP_BREAKER" envDefault:"5/30s/3"`

@@ -45,7 +45,7 @@ func (r Rules) policy() (product.Policy, error) {
 // Reconciliation is how our orders, KOS and the deliveries are compared.
 type Reconciliation struct {
 	// When the nightly comparison of orders, KOS and deliveries begins, times of day in Seoul, or `off` (as in `make
-	// run`) ([docs/reconciliation.md](reconciliation.md)).
+	// run`) ([docs/reconciliation.md](docs/reconciliation.md)).
 	Night freshness.Night `env:"BOOKS_AT" envDefault:"05:00-06:00"`
 	// How many questions a minute the comparison asks KOS at most.
 	PerMinute int `env:"BOOKS_PER_MINUTE" envDefault:"20" range:"1..10000"`

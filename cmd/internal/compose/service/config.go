@@ -35,7 +35,7 @@ func CheckNetworks(f *boot.Faults, key string, networks []netip.Prefix) {
 // Cache is where Valkey or Redis is.
 type Cache struct {
 	// Your cache, `host:port`; with `VALKEY_CLUSTER=true` one or more nodes of a cluster: `a:6379,b:6379`
-	// ([docs/cache.md](cache.md)). `make run` starts a private one. The gateway can do without: it then learns of
+	// ([docs/cache.md](docs/cache.md)). `make run` starts a private one. The gateway can do without: it then learns of
 	// revocations by pulling alone.
 	Addr string `env:"VALKEY_ADDR"`
 	// `true`: the cache is a cluster.
@@ -55,7 +55,7 @@ func (c Cache) Validate(f *boot.Faults) {
 // InternalAPI is what all services share.
 type InternalAPI struct {
 	// What gateway and services share: the internal API and the push of revocations
-	// ([docs/revocation.md](revocation.md)); at least 32 characters, without it no service starts. `make run` makes it.
+	// ([docs/revocation.md](docs/revocation.md)); at least 32 characters, without it no service starts. `make run` makes it.
 	Token personal.Secret `env:"INTERNAL_TOKEN"`
 }
 
@@ -75,7 +75,7 @@ type AuthLink struct {
 // AuditCredential is what the gateway and the auth service share with no other.
 type AuditCredential struct {
 	// What the gateway shares with the auth service alone: it puts what staff do through the gateway into the audit
-	// log ([docs/administration.md](administration.md)). At least 32 characters, the same for both and another than
+	// log ([docs/administration.md](docs/administration.md)). At least 32 characters, the same for both and another than
 	// `INTERNAL_TOKEN`; without it neither starts. `make run` makes it.
 	AuditToken personal.Secret `env:"GATEWAY_AUDIT_TOKEN"`
 }

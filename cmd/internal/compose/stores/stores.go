@@ -25,7 +25,7 @@ type Config struct {
 	PoolSize int `env:"DATABASE_POOL_SIZE" envDefault:"20" range:"2..200"`
 	// Instances of a service, over all machines; a start warns when the server has too few connections for them.
 	Instances int `env:"INSTANCES" envDefault:"1" range:"1..1000"`
-	// Path of the keyring, which seals what is stored ([docs/administration.md](administration.md)). `make run` makes
+	// Path of the keyring, which seals what is stored ([docs/administration.md](docs/administration.md)). `make run` makes
 	// it.
 	Keyring string `env:"KEYRING_FILE,required"`
 	service.Cache
