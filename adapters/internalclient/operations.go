@@ -68,7 +68,7 @@ func (s *Services) Timelines(name string) *Timelines {
 	return &Timelines{service{s, name, readTimeout}}
 }
 
-// Of implements ports.Timelines.
+// ByRequest implements ports.Timelines.
 func (t *Timelines) ByRequest(ctx context.Context, request id.ID) (timeline.Timeline, error) {
 	answer, err := askAny[gen.Timeline](ctx, t.service,
 		func(ctx context.Context, to *gen.Client) (*http.Response, error) {

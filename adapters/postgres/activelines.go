@@ -25,7 +25,7 @@ func NewActiveLines(pool *pgxpool.Pool, vault ports.Vault) *ActiveLines {
 	return &ActiveLines{pool, lines{vault: vault, column: "kos.active_lines.line"}}
 }
 
-// Seen notes the lines in one statement.
+// NoteActiveLine notes the lines in one statement.
 func (a *ActiveLines) NoteActiveLine(ctx context.Context, k freshness.Kind, seen []line.Number, at, due time.Time) error {
 	sealed := make([][]byte, len(seen))
 	for i, n := range seen {

@@ -67,7 +67,8 @@ func TestAudit(t *testing.T) {
 	portstest.Audit(t, func(t *testing.T) portstest.AuditFixture {
 		t.Helper()
 		pool, keys := pgtest.New(t, migrations.Auth).Pool, keyring(t)
-		return portstest.AuditFixture{Trail: postgres.NewAuditTrail(pool), Keys: postgres.AuditKeys(keys), Log: func(writer id.ID) ports.AuditLog {
+		return portstest.AuditFixture{Trail: postgres.NewAuditTrail(pool), Keys: postgres.AuditKeys(keys),
+			Log: func(writer id.ID) ports.AuditLog {
 			return postgres.NewAuditLog(pool, keys, writer, slog.New(slog.DiscardHandler))
 		}}
 	})

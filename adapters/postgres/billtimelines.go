@@ -30,7 +30,7 @@ func NewBillTimelines(pool, kos *pgxpool.Pool, vault ports.Vault) *BillTimelines
 	return &BillTimelines{pool, kos, newInquiryRows(vault)}
 }
 
-// Of answers the story of an inquiry.
+// ByRequest returns the timeline of an inquiry.
 func (s *BillTimelines) ByRequest(ctx context.Context, request id.ID) (timeline.Timeline, error) {
 	var q timeline.Inquiry
 	err := atOnce(ctx, s.pool, func(tx pgx.Tx) (err error) {

@@ -29,7 +29,9 @@ var _ ports.ReconciliationSource = (*Books)(nil)
 func NewBooks(pool *pgxpool.Pool, vault ports.Vault) *Books { return &Books{pool, newOrderRows(vault)} }
 
 // Final answers orders as they became final: one query for the page, one for what stands beside it.
-func (b *Books) Final(ctx context.Context, from, to time.Time, after product.ReconciliationPlace, n int) ([]product.ReconciliationEntry, error) {
+func (b *Books) Final(
+	ctx context.Context, from, to time.Time, after product.ReconciliationPlace, n int,
+) ([]product.ReconciliationEntry, error) {
 	ids, err := productdb.New(b.pool).FinalOrders(ctx, productdb.FinalOrdersParams{
 		FromAt: from, ToAt: to, ReachedAt: after.At, ReachedID: uuid.UUID(after.ID), N: int64(n),
 	})
@@ -98,7 +100,7 @@ func (b *Books) Open(ctx context.Context, before time.Time, after id.ID, n int) 
 	return all, nil
 }
 
-// ReconciliationRuns implements ports.ReconciliationRuns.
+// BookRuns implements ports.ReconciliationRuns.
 type BookRuns struct {
 	pool *pgxpool.Pool
 	rows orderRows

@@ -38,7 +38,8 @@ func TestTheBooksAreReadAlongIndexes(t *testing.T) {
 	books, year := postgres.NewBooks(pool, keys), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, n := range []int{1, 100} {
 		seen.all = nil
-		page, err := books.Final(t.Context(), year.AddDate(0, 0, 5), year.AddDate(0, 0, 7), product.ReconciliationPlace{At: year.AddDate(0, 0, 6)}, n)
+		after := product.ReconciliationPlace{At: year.AddDate(0, 0, 6)}
+		page, err := books.Final(t.Context(), year.AddDate(0, 0, 5), year.AddDate(0, 0, 7), after, n)
 		require.NoError(t, err)
 		require.Len(t, page, n)
 		require.True(t, page[0].Order.Line.IsZero(), "a line that cannot be opened holds nothing up")

@@ -32,7 +32,7 @@ func NewChangeTimelines(pool, kos *pgxpool.Pool, vault ports.Vault) *ChangeTimel
 	return &ChangeTimelines{pool, kos, newOrderRows(vault)}
 }
 
-// Of answers the story of an order.
+// ByRequest returns the timeline of an order.
 func (s *ChangeTimelines) ByRequest(ctx context.Context, request id.ID) (timeline.Timeline, error) {
 	var o timeline.Order
 	err := atOnce(ctx, s.pool, func(tx pgx.Tx) (err error) {

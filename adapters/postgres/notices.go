@@ -47,7 +47,7 @@ func (s *Notices) Claim(ctx context.Context, now time.Time, lease time.Duration,
 	return claimed, unread
 }
 
-// Told drops a notice.
+// Notified drops a notice.
 func (s *Notices) Notified(ctx context.Context, n product.Notice, at time.Time) error {
 	return s.settle(ctx, n, productdb.SettleNoticeParams{NotifiedAt: &at})
 }

@@ -55,7 +55,9 @@ func TestBooksAreComparedAndShown(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	c := &comparing{report: product.ReconciliationReport{
-		Run:         product.ReconciliationRun{From: at.Add(-48 * time.Hour), To: at, Finished: at.Add(time.Minute), Checked: 70, Asked: 69, Unasked: 1},
+		Run: product.ReconciliationRun{
+			From: at.Add(-48 * time.Hour), To: at, Finished: at.Add(time.Minute), Checked: 70, Asked: 69, Unasked: 1,
+		},
 		Differences: []product.Difference{},
 	}}
 	srv := httptest.NewServer((&internalapi.Handlers{Reconciliations: c, Log: slog.New(slog.DiscardHandler)}).Handler())

@@ -33,7 +33,8 @@ func TestATimelineIsPrinted(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	kept := memory.Timelines{{1}: {
-		Kind: timeline.Change, Line: "010-****-5678", Status: "UNKNOWN", NextAt: at.Add(time.Hour), Missing: []timeline.Gap{timeline.CallsUnavailable},
+		Kind: timeline.Change, Line: "010-****-5678", Status: "UNKNOWN", NextAt: at.Add(time.Hour),
+		Missing: []timeline.Gap{timeline.CallsUnavailable},
 		Events: []timeline.Event{
 			{At: at, Source: timeline.Request, Type: timeline.Requested, Text: "신청", Facts: map[string]string{"to": "5G", "from": "LTE"}},
 			{At: at, Source: timeline.Staff, Type: timeline.Proposed, Text: "제안", Facts: map[string]string{"reason": "one\ntwo\tthree"}},

@@ -84,20 +84,19 @@ func measure(ctx context.Context, system devstack.DemoFile, out string) error {
 		}
 	}
 	time.Sleep(idle)
-	return errors.Join(
+	err := errors.Join(
 		counted(out, "idle", func() error { time.Sleep(idle); return nil }),
 		counted(out, "cold-bill", func() error {
 			_, err := c.post(ctx, "/bills/inquiry", tokens[0], map[string]string{"lineNumber": lines[0]})
 			return err
-		}),
-		func() error { time.Sleep(idle); return nil }(), // its delivery
-		counted(out, "change", func() error {
-			_, err := c.post(ctx, "/products/change", tokens[1], map[string]string{
-				"lineNumber": lines[1], "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-PREMIUM-001",
-			})
-			return err
-		}),
-	)
+		}))
+	time.Sleep(idle) // its delivery
+	return errors.Join(err, counted(out, "change", func() error {
+		_, err := c.post(ctx, "/products/change", tokens[1], map[string]string{
+			"lineNumber": lines[1], "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-PREMIUM-001",
+		})
+		return err
+	}))
 }
 
 // counted writes the counters of what happens during the call.
