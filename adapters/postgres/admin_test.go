@@ -69,8 +69,8 @@ func TestAudit(t *testing.T) {
 		pool, keys := pgtest.New(t, migrations.Auth).Pool, keyring(t)
 		return portstest.AuditFixture{Trail: postgres.NewAuditTrail(pool), Keys: postgres.AuditKeys(keys),
 			Log: func(writer id.ID) ports.AuditLog {
-			return postgres.NewAuditLog(pool, keys, writer, slog.New(slog.DiscardHandler))
-		}}
+				return postgres.NewAuditLog(pool, keys, writer, slog.New(slog.DiscardHandler))
+			}}
 	})
 }
 

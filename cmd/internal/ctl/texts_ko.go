@@ -528,7 +528,7 @@ var englishEvents = map[timeline.EventType]string{
 	timeline.Proposed: "a person proposed an outcome; another one has to confirm it",
 	timeline.Resolved: "another person confirmed the outcome", timeline.AskedAgain: "KOS is asked again, as a person decided",
 	timeline.Cancelled: "it was cancelled", timeline.CustomerNotified: "the customer was told",
-	timeline.Requested: "the customer requested it",
+	timeline.Requested:      "the customer requested it",
 	timeline.WaitedForQuota: "waited for a turn to call KOS", timeline.CalledKOS: "KOS was called", timeline.Completed: "it is done",
 	timeline.Failed: "it failed", timeline.DeliveryAttempted: "an attempt to tell the MVNO AP server",
 	timeline.Delivered: "the MVNO AP server was told", timeline.DeliveryParked: "telling the MVNO AP server was given up",
