@@ -103,9 +103,8 @@ type Amount struct {
 	Name   *string `json:"name,omitempty"`
 }
 
-// BillInfo The same as in openapi/bill.yaml. What the carrier (KOS) does not state is left out: it is not known, and
-// never 0 or a made-up date. An empty list of charges or discounts is a statement of the carrier that there are
-// none.
+// BillInfo The same as in openapi/bill.yaml. What the carrier (KOS) does not state is left out: it is not known, and never 0 or a made-up date.
+// An empty list of charges or discounts is a statement of the carrier that there are none.
 type BillInfo struct {
 	// AmountMismatch Only there, and true, when KOS's total is not charges less discounts although no listed amount is missing. Both are given as KOS states them.
 	AmountMismatch *bool     `json:"amountMismatch,omitempty"`

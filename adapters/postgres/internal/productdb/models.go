@@ -124,7 +124,7 @@ type Request struct {
 	UserID             string
 	SubjectIndex       []byte
 	State              string
-	StoredState        interface{}
+	StoredState        string
 	Uncompleted        bool
 	Waiting            bool
 	Parked             bool

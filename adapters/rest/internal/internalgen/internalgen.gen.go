@@ -12,9 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
-
 	"phonebill/core/id"
+	"time"
 
 	"github.com/oapi-codegen/runtime"
 )
