@@ -224,7 +224,7 @@ func (b *breaker) postponeProbe(retryAfter time.Duration) {
 	b.probeAt = time.Now().Add(min(longestPause, max(b.pause, retryAfter)))
 }
 
-// report tells gobreaker the call's outcome through done, and counts failures in a row.
+// report passes the outcome of a call to gobreaker through done, and counts failures in a row.
 func (b *breaker) report(done func(error), o outcome, subject subjectKey, probe bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -252,8 +252,8 @@ func TestOneBadLineDoesNotKeepABreakerOpen(t *testing.T) {
 	})
 }
 
-// TestProbesThatSayNothingRest: a KOS that counts too many calls, or does not know us, is not asked every second; one
-// that does not understand what we ask about nobody's line is well.
+// TestProbesThatSayNothingRest: a KOS that rejects our rate or our credential is not probed every second; one that
+// rejects the probe's impossible line number is healthy.
 func TestProbesThatSayNothingRest(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]struct {

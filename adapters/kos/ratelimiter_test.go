@@ -109,8 +109,8 @@ func TestOneHangingCompartmentLeavesTheOthers(t *testing.T) {
 	})
 }
 
-// TestWaitingForTheBudget: who has time gets the call as soon as there is one; who has not is told at once when to come
-// again: behind him who waits, and behind those who were told so before.
+// TestWaitingForTheBudget: a caller with time left makes its call as soon as the budget allows one. A caller without is
+// rejected at once, with a Retry-After that counts those who wait and those who were rejected before it.
 func TestWaitingForTheBudget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -22,7 +22,7 @@ func NewBillOutbox(pool *pgxpool.Pool, vault ports.Vault, sealer ports.Sealer[bi
 	return &Outbox[ports.BillResult]{pool: pool, kind: delivery.BillResult, masked: results.masked, bodies: results.read}
 }
 
-// billResults reads what the MVNO AP server is told of inquiries.
+// billResults reads the results of inquiries that are delivered to the MVNO AP server.
 type billResults struct {
 	pool   *pgxpool.Pool
 	rows   inquiryRows

@@ -10,10 +10,11 @@ import (
 	"phonebill/ports"
 )
 
-// Clock tells the database's time, so that all instances tell the same: what one asked KOS is compared with what another
-// changed (ADR 6), and a machine whose clock is wrong must not make an old value look new. It is as exact as a query takes,
-// a millisecond or so (freshness.Skew is more); of readings the exact ones count. A step of the machine's own clock does
-// not move it; while the database is away it goes on by itself. It is safe for concurrent use.
+// Clock returns the database's time, so that all instances have the same time: the time of an answer of KOS that one
+// instance got is compared with the time of a change that another one made (ADR 6), and a wrong machine clock must not make
+// an old value look new. Its error is the duration of one query, about a millisecond (freshness.Skew is more); only exact
+// readings are used. A step of the machine's own clock does not move it, and it runs on while the database is away. It is
+// safe for concurrent use.
 type Clock struct {
 	pool  *pgxpool.Pool
 	local ports.Clock
@@ -44,7 +45,7 @@ func (r reading) later(newer reading) reading {
 // SyncEvery is how often to call Sync: in that time two machines drift apart by less than a millisecond.
 const SyncEvery = 10 * time.Second
 
-// NewClock tells the local time until the first Sync.
+// NewClock returns a clock that has the local time until the first Sync.
 func NewClock(pool *pgxpool.Pool, local ports.Clock) *Clock { return &Clock{pool: pool, local: local} }
 
 // Now is in UTC and in PostgreSQL's microseconds.

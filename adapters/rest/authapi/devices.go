@@ -21,7 +21,7 @@ const (
 	cookiePath   = "/api/v1/auth"
 )
 
-// cookie returns the Set-Cookie header of a device. SameSite=Lax suffices: the cookie tells devices apart when
+// cookie returns the Set-Cookie header of a device. SameSite=Lax suffices: the cookie distinguishes devices when
 // passwords are guessed, and admits no request.
 func (h *Handlers) cookie(d auth.DeviceCookie) string {
 	c := http.Cookie{ //nolint:gosec // Secure by default

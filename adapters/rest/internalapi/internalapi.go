@@ -89,7 +89,7 @@ func (h *Handlers) Handler() http.Handler {
 }
 
 // servedMux registers only what the service serves. Any other path is a 404 without a JSON body, by which a client
-// tells that an instance of an older release does not have the operation.
+// recognises an instance of an older release, which does not have the operation.
 type servedMux struct {
 	*http.ServeMux
 	by *Handlers
