@@ -37,6 +37,7 @@ type sick struct {
 
 	mu   sync.Mutex
 	open []net.Conn
+	over bool // the test has ended: a client that still reconnects is refused
 }
 
 // client connects to it until the test is over.
@@ -48,6 +49,7 @@ func (s *sick) client(t *testing.T) *valkey.Client {
 		client.Close()
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.over = true
 		for _, conn := range s.open {
 			_ = conn.Close()
 		}
@@ -69,8 +71,11 @@ func (s *sick) dial(ctx context.Context, _ string, d *net.Dialer) (net.Conn, err
 	}
 	here, there := net.Pipe()
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return nil, errRefused
+	}
 	s.open = append(s.open, there)
-	s.mu.Unlock()
 	go s.serve(there)
 	return here, nil
 }
