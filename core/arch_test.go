@@ -61,7 +61,7 @@ func isStd(path string) bool {
 // plumbing is adapters/internal: no adapter but what several need below them (running a child process), std only.
 const plumbing = "internal"
 
-// normalisation is the tables of Unicode that the standard library lacks; core/text alone uses them.
+// normalisation is the tables of Unicode that the standard library lacks; core/personal alone uses them.
 const normalisation = "golang.org/x/text/unicode/norm"
 
 // forbiddenInNouns are the standard packages that mean I/O, clocks by stealth, or logging.
@@ -79,7 +79,7 @@ func TestImportLaw(t *testing.T) {
 		for _, imp := range p.Imports {
 			switch {
 			case isNoun(path):
-				ok := isNoun(imp) || (isStd(imp) && !forbiddenInNouns[imp]) || path == module+"core/text" && imp == normalisation
+				ok := isNoun(imp) || (isStd(imp) && !forbiddenInNouns[imp]) || path == module+"core/personal" && imp == normalisation
 				require.Truef(t, ok, "noun %s imports %s: nouns know the standard library and other nouns only", path, imp)
 			case path == module+"ports":
 				ok := isNoun(imp) || isStd(imp)

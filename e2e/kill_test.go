@@ -24,7 +24,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/postgres/pgserver"
+	"phonebill/adapters/devservers"
 )
 
 // demoFile is what a drill needs of .data/demo.json.
@@ -72,7 +72,7 @@ func binaries(t *testing.T) string {
 
 func dataDir(t *testing.T) string {
 	t.Helper()
-	dir, err := pgserver.TempDir("phonebill-drill-")
+	dir, err := devservers.TempDir("phonebill-drill-")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	return dir

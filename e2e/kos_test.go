@@ -25,7 +25,7 @@ import (
 
 	"phonebill/adapters/credentials"
 	"phonebill/adapters/kos/kossim"
-	"phonebill/core/holder"
+	"phonebill/core/auth"
 	"phonebill/core/personal"
 )
 
@@ -242,7 +242,7 @@ func (c *cluster) customers(t *testing.T, n, linesEach int) (tokens []string, li
 	require.NoError(t, rows.Write([]string{"user_id", "password_hash", "name", "customer_id", "lines", "permissions"}))
 	for i := range n {
 		lines = append(lines, known[i*linesEach:(i+1)*linesEach])
-		customer := holder.PerLine // KOS has a customer for each line
+		customer := auth.PerLine // KOS has a customer for each line
 		if linesEach == 1 {
 			customer = kossim.CustomerOf(digits(lines[i][0])).CustomerID
 		}

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
-	"phonebill/core/alert"
 	"phonebill/core/audit"
 	"phonebill/core/freshness"
+	"phonebill/core/operations"
 	"phonebill/core/quota"
 )
 
@@ -61,5 +61,5 @@ type Flights interface {
 // Alerts notify a person of trouble.
 type Alerts interface {
 	// Raise raises the alert. It never errs and never waits for the person.
-	Raise(ctx context.Context, a alert.Alert)
+	Raise(ctx context.Context, a operations.Alert)
 }

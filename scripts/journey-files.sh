@@ -14,7 +14,7 @@ for journey in idle cold-bill change; do
 done
 for journey in cold-bill change; do
   comm -13 "$out/idle.blocks" "$out/$journey.blocks" | sed 's/:.*//; s#^phonebill/##' | sort -u |
-    grep -vE '^(adapters/kos/kossim|adapters/mvnoap/mvnoapsim|adapters/devstack|adapters/postgres/pgserver|cmd/internal/(demo|devstack|journeyfiles))/' > "$out/files"
+    grep -vE '^(adapters/kos/kossim|adapters/mvnoap/mvnoapsim|adapters/devstack|adapters/devservers|cmd/internal/(demo|devstack|journeyfiles))/' > "$out/files"
   generated=$(grep -cE '\.gen\.go$|/internal/[a-z]+db/' "$out/files" || true)
   echo "## $journey: $(wc -l < "$out/files") files, $generated of them generated"
   cat "$out/files"

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
 
-	"phonebill/core/alert"
 	"phonebill/core/operations"
 	"phonebill/ports"
 )
@@ -107,10 +106,10 @@ func (b *Breakers) announce(name string, from, to gobreaker.State) {
 	switch {
 	case from == gobreaker.StateClosed && to == gobreaker.StateOpen:
 		b.alerts.Raise(context.Background(),
-			alert.Alert{Kind: alert.BreakerOpened, Subject: name, Note: "KOS is not asked for a while"})
+			operations.Alert{Kind: operations.BreakerOpened, Subject: name, Note: "KOS is not asked for a while"})
 	case to == gobreaker.StateClosed:
 		b.alerts.Raise(context.Background(),
-			alert.Alert{Kind: alert.BreakerClosed, Subject: name, Note: "KOS is asked again"})
+			operations.Alert{Kind: operations.BreakerClosed, Subject: name, Note: "KOS is asked again"})
 	}
 }
 

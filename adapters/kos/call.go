@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"phonebill/core/alert"
 	"phonebill/core/audit"
 	"phonebill/core/fault"
 	"phonebill/core/line"
@@ -145,14 +144,14 @@ func (c *Client) countAndLog(ctx context.Context, q question, out outcome) outco
 		}
 		c.deps.Logger.ErrorContext(ctx, "kos refuses our request: a bug of ours", operation, result,
 			slog.Any("error", out.cause))
-		c.alert(ctx, alert.Refused, name, "KOS does not understand our request: "+out.label())
+		c.alert(ctx, operations.RefusedByKOS, name, "KOS does not understand our request: "+out.label())
 	case unknownKey:
 		c.deps.Logger.ErrorContext(ctx, "kos refuses our credential", operation,
 			slog.Bool("anotherOneIsTried", out.otherKey), slog.Any("error", out.cause))
-		c.alert(ctx, alert.Refused, name, "KOS does not know our credential; "+nextKey(out.otherKey))
+		c.alert(ctx, operations.RefusedByKOS, name, "KOS does not know our credential; "+nextKey(out.otherKey))
 	case overQuota:
 		c.reportOverspent(ctx, out)
-		c.alert(ctx, alert.OverQuota, name, "KOS counts more calls than we do; the budget shrinks for a while")
+		c.alert(ctx, operations.OverQuota, name, "KOS counts more calls than we do; the budget shrinks for a while")
 	case malformed, unreadable:
 		c.deps.Logger.WarnContext(ctx, "kos sent an unusable answer", operation, result, slog.Any("error", out.cause))
 	case broken, noConnection:
@@ -166,7 +165,7 @@ func (c *Client) countAndLog(ctx context.Context, q question, out outcome) outco
 	if out.label() == unknownCode {
 		c.deps.Logger.WarnContext(ctx, "kos sent an unknown result code", operation,
 			slog.String("code", printable(out.code)))
-		c.alert(ctx, alert.UnknownCode, name, "result code "+printable(out.code))
+		c.alert(ctx, operations.UnknownCode, name, "result code "+printable(out.code))
 	}
 	return out
 }
@@ -184,8 +183,8 @@ func printable(code string) string {
 	return strings.Trim(strconv.QuoteToASCII(code[:min(len(code), shown)]), `"`)
 }
 
-func (c *Client) alert(ctx context.Context, kind alert.Kind, subject, note string) {
-	c.deps.Alerts.Raise(ctx, alert.Alert{Kind: kind, Subject: subject, Note: note})
+func (c *Client) alert(ctx context.Context, kind operations.AlertKind, subject, note string) {
+	c.deps.Alerts.Raise(ctx, operations.Alert{Kind: kind, Subject: subject, Note: note})
 }
 
 // reportOverspent shrinks the budget of all instances after E429: KOS counts more calls than we do.

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"phonebill/core/alert"
 	"phonebill/core/audit"
+	"phonebill/core/operations"
 )
 
 const (
@@ -82,7 +82,7 @@ func (c *Client) reportUnlogged(ctx context.Context, entry audit.Call, why strin
 	c.metrics.unlogged.Inc()
 	c.deps.Logger.ErrorContext(ctx, "a call that was made is not in the call log",
 		slog.String("operation", entry.Operation), slog.String("result", entry.Result), slog.String("why", why))
-	c.alert(ctx, alert.CallUnlogged, entry.Operation, "a call that was made is not in the call log: "+entry.Result)
+	c.alert(ctx, operations.CallUnlogged, entry.Operation, "a call that was made is not in the call log: "+entry.Result)
 }
 
 // WritePendingCalls writes calls that the log did not take when they were made, oldest first, and returns how many it

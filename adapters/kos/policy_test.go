@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/kos"
-	"phonebill/core/alert"
 	"phonebill/core/operations"
 	"phonebill/core/quota"
 	"phonebill/ports"
@@ -121,15 +120,15 @@ func TestWhatAPersonMustHear(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int
 		code   string
-		want   alert.Kind
+		want   operations.AlertKind
 		note   string
 	}{
-		"a code of another time": {200, "E777", alert.UnknownCode, "result code E777"},
-		"an odd code":            {400, "E\n'" + twoLines[0] + twoLines[0], alert.UnknownCode, `result code E\n'` + twoLines[0][:5]},
-		"our bug":                {400, "E400", alert.Refused, "KOS does not understand our request: E400"},
-		"our credential":         {401, "E400", alert.Refused, "KOS does not know our credential; there is no other one"},
-		"our rights":             {403, "", alert.Refused, "KOS does not know our credential; there is no other one"},
-		"our budget":             {429, "E429", alert.OverQuota, "KOS counts more calls than we do; the budget shrinks for a while"},
+		"a code of another time": {200, "E777", operations.UnknownCode, "result code E777"},
+		"an odd code":            {400, "E\n'" + twoLines[0] + twoLines[0], operations.UnknownCode, `result code E\n'` + twoLines[0][:5]},
+		"our bug":                {400, "E400", operations.RefusedByKOS, "KOS does not understand our request: E400"},
+		"our credential":         {401, "E400", operations.RefusedByKOS, "KOS does not know our credential; there is no other one"},
+		"our rights":             {403, "", operations.RefusedByKOS, "KOS does not know our credential; there is no other one"},
+		"our budget":             {429, "E429", operations.OverQuota, "KOS counts more calls than we do; the budget shrinks for a while"},
 		"a plain failure":        {500, "E999", "", ""},
 		"nonsense":               {200, "", "", ""},
 		"a business answer":      {200, "E002", "", ""},
@@ -143,7 +142,7 @@ func TestWhatAPersonMustHear(t *testing.T) {
 				require.Empty(t, l.alerts.Raised())
 				return
 			}
-			require.Equal(t, []alert.Alert{{Kind: c.want, Subject: "bill.inquiry", Note: c.note}}, l.alerts.Raised())
+			require.Equal(t, []operations.Alert{{Kind: c.want, Subject: "bill.inquiry", Note: c.note}}, l.alerts.Raised())
 			require.NotContains(t, l.log.String(), twoLines[1])
 		})
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"phonebill/core/alert"
+	"phonebill/core/operations"
 	"phonebill/ports"
 )
 
@@ -26,7 +26,7 @@ type Alerts struct {
 
 // trouble identifies a repeated alert.
 type trouble struct {
-	kind    alert.Kind
+	kind    operations.AlertKind
 	subject string
 }
 
@@ -69,7 +69,7 @@ func NewAlerts(log *slog.Logger, registerer prometheus.Registerer) *Alerts {
 }
 
 // Raise counts, and writes what has not been written a moment ago.
-func (a *Alerts) Raise(ctx context.Context, raised alert.Alert) {
+func (a *Alerts) Raise(ctx context.Context, raised operations.Alert) {
 	a.total.WithLabelValues(string(raised.Kind)).Inc()
 	unsaid, write := a.due(raised, time.Now())
 	if !write {
@@ -85,7 +85,7 @@ func (a *Alerts) Raise(ctx context.Context, raised alert.Alert) {
 }
 
 // due reports whether it is time to write the alert, and how many like it were not written since the last one.
-func (a *Alerts) due(raised alert.Alert, now time.Time) (unsaid int, write bool) {
+func (a *Alerts) due(raised operations.Alert, now time.Time) (unsaid int, write bool) {
 	if isTurn(raised.Kind) {
 		return 0, true
 	}
@@ -114,15 +114,15 @@ func (a *Alerts) due(raised alert.Alert, now time.Time) (unsaid int, write bool)
 
 // isTurn reports that the kind is a change for the worse or the better: each is written, so that the last one shows the
 // current state.
-func isTurn(k alert.Kind) bool {
+func isTurn(k operations.AlertKind) bool {
 	switch k {
-	case alert.BreakerOpened, alert.BreakerClosed, alert.LedgerAway, alert.LedgerBack, alert.HistorySpooled,
-		alert.HistoryStored:
+	case operations.BreakerOpened, operations.BreakerClosed, operations.LedgerAway, operations.LedgerBack, operations.HistorySpooled,
+		operations.HistoryStored:
 		return true
-	case alert.UnknownCode, alert.Refused, alert.OverQuota, alert.CallUnlogged, alert.DeliveryParked, alert.HistoryRefused,
-		alert.HistoryDamaged, alert.HistoryDiffers, alert.RowUnreadable, alert.SealedRefused, alert.AuditForged,
-		alert.ChangeParked, alert.ReconciliationDiffers, alert.OftenUnlocked, alert.ManySearches,
-		alert.UserIDsClash, alert.LineElsewhere:
+	case operations.UnknownCode, operations.RefusedByKOS, operations.OverQuota, operations.CallUnlogged, operations.DeliveryParked, operations.HistoryRefused,
+		operations.HistoryDamaged, operations.HistoryDiffers, operations.RowUnreadable, operations.SealedRefused, operations.AuditForged,
+		operations.ChangeParked, operations.ReconciliationDiffers, operations.OftenUnlocked, operations.ManySearches,
+		operations.UserIDsClash, operations.LineElsewhere:
 	}
 	return false
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/logsink"
-	"phonebill/core/alert"
+	"phonebill/core/operations"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
 )
 
 // counted reads alerts_total of one kind.
-func counted(t *testing.T, registry *prometheus.Registry, kind alert.Kind) int {
+func counted(t *testing.T, registry *prometheus.Registry, kind operations.AlertKind) int {
 	t.Helper()
 	families, err := registry.Gather()
 	require.NoError(t, err)
@@ -35,11 +35,11 @@ func counted(t *testing.T, registry *prometheus.Registry, kind alert.Kind) int {
 
 func TestAlerts(t *testing.T) {
 	t.Parallel()
-	portstest.Alerts(t, func(t *testing.T) (ports.Alerts, func(alert.Kind) int) {
+	portstest.Alerts(t, func(t *testing.T) (ports.Alerts, func(operations.AlertKind) int) {
 		t.Helper()
 		registry := prometheus.NewRegistry()
 		return logsink.NewAlerts(slog.New(slog.DiscardHandler), registry),
-			func(k alert.Kind) int { return counted(t, registry, k) }
+			func(k operations.AlertKind) int { return counted(t, registry, k) }
 	})
 }
 
@@ -47,7 +47,7 @@ func TestTheLogLineOfAnAlert(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	a := logsink.NewAlerts(slog.New(slog.NewJSONHandler(&log, nil)), nil)
-	a.Raise(t.Context(), alert.Alert{Kind: alert.BreakerOpened, Subject: "bill.inquiry", Note: "5 failures in a row"})
+	a.Raise(t.Context(), operations.Alert{Kind: operations.BreakerOpened, Subject: "bill.inquiry", Note: "5 failures in a row"})
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(log.Bytes(), &line))
 	delete(line, "time")
@@ -62,14 +62,14 @@ func TestTheRegistererMayBeSharedOrRefuse(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	for range 2 {
-		logsink.NewAlerts(logger, registry).Raise(t.Context(), alert.Alert{Kind: alert.OverQuota})
+		logsink.NewAlerts(logger, registry).Raise(t.Context(), operations.Alert{Kind: operations.OverQuota})
 	}
-	require.Equal(t, 2, counted(t, registry, alert.OverQuota))
+	require.Equal(t, 2, counted(t, registry, operations.OverQuota))
 	require.NotContains(t, log.String(), "not counted")
 
 	other := prometheus.NewRegistry()
 	other.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "alerts_total", Help: "another collector"}))
-	logsink.NewAlerts(logger, other).Raise(t.Context(), alert.Alert{Kind: alert.OverQuota})
+	logsink.NewAlerts(logger, other).Raise(t.Context(), operations.Alert{Kind: operations.OverQuota})
 	require.Contains(t, log.String(), "not counted")
 }
 
@@ -83,24 +83,24 @@ func TestRepeatedAlertsAreWrittenOnceAMinute(t *testing.T) {
 		a := logsink.NewAlerts(slog.New(slog.NewTextHandler(&log, nil)), registry)
 		lines := func() int { return strings.Count(log.String(), "level=ERROR") }
 		for range 100 {
-			a.Raise(t.Context(), alert.Alert{Kind: alert.Refused, Subject: "bill.inquiry"})
-			a.Raise(t.Context(), alert.Alert{Kind: alert.Refused, Subject: "customer.get"})
+			a.Raise(t.Context(), operations.Alert{Kind: operations.RefusedByKOS, Subject: "bill.inquiry"})
+			a.Raise(t.Context(), operations.Alert{Kind: operations.RefusedByKOS, Subject: "customer.get"})
 		}
 		require.Equal(t, 2, lines(), "once for each subject")
-		a.Raise(t.Context(), alert.Alert{Kind: alert.OverQuota, Subject: "bill.inquiry"})
+		a.Raise(t.Context(), operations.Alert{Kind: operations.OverQuota, Subject: "bill.inquiry"})
 		require.Equal(t, 3, lines(), "another kind")
 		require.NotContains(t, log.String(), "unsaid")
 		time.Sleep(time.Minute)
 		for range 2 {
-			a.Raise(t.Context(), alert.Alert{Kind: alert.Refused, Subject: "bill.inquiry"})
+			a.Raise(t.Context(), operations.Alert{Kind: operations.RefusedByKOS, Subject: "bill.inquiry"})
 		}
 		require.Equal(t, 4, lines())
 		require.Contains(t, log.String(), "unsaid=99")
-		require.Equal(t, 202, counted(t, registry, alert.Refused), "all are counted")
+		require.Equal(t, 202, counted(t, registry, operations.RefusedByKOS), "all are counted")
 		time.Sleep(10 * time.Minute)
 		for range 3 {
-			a.Raise(t.Context(), alert.Alert{Kind: alert.BreakerOpened, Subject: "bill.inquiry"})
-			a.Raise(t.Context(), alert.Alert{Kind: alert.BreakerClosed, Subject: "bill.inquiry"})
+			a.Raise(t.Context(), operations.Alert{Kind: operations.BreakerOpened, Subject: "bill.inquiry"})
+			a.Raise(t.Context(), operations.Alert{Kind: operations.BreakerClosed, Subject: "bill.inquiry"})
 		}
 		require.Equal(t, 10, lines())
 	})

@@ -4,17 +4,17 @@ import (
 	"testing"
 
 	"phonebill/adapters/memory"
-	"phonebill/core/alert"
 	"phonebill/core/id"
+	"phonebill/core/operations"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
 )
 
 func TestAlerts(t *testing.T) {
 	t.Parallel()
-	portstest.Alerts(t, func(*testing.T) (ports.Alerts, func(alert.Kind) int) {
+	portstest.Alerts(t, func(*testing.T) (ports.Alerts, func(operations.AlertKind) int) {
 		alerts := &memory.Alerts{}
-		return alerts, func(kind alert.Kind) (n int) {
+		return alerts, func(kind operations.AlertKind) (n int) {
 			for _, a := range alerts.Raised() {
 				if a.Kind == kind {
 					n++

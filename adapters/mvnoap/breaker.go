@@ -12,7 +12,6 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"phonebill/adapters/internal/breaking"
-	"phonebill/core/alert"
 	"phonebill/core/delivery"
 	"phonebill/core/operations"
 	"phonebill/ports"
@@ -97,11 +96,11 @@ func (b *breaker) stateChanged(_ string, from, to gobreaker.State) {
 	b.log.Warn("mvnoap breaker", slog.String("from", from.String()), slog.String("to", to.String()))
 	switch {
 	case from == gobreaker.StateClosed && to == gobreaker.StateOpen:
-		b.alerts.Raise(context.Background(), alert.Alert{
-			Kind: alert.BreakerOpened, Subject: breakerName, Note: "results wait until the MVNO AP server responds again",
+		b.alerts.Raise(context.Background(), operations.Alert{
+			Kind: operations.BreakerOpened, Subject: breakerName, Note: "results wait until the MVNO AP server responds again",
 		})
 	case to == gobreaker.StateClosed:
-		b.alerts.Raise(context.Background(), alert.Alert{Kind: alert.BreakerClosed, Subject: breakerName,
+		b.alerts.Raise(context.Background(), operations.Alert{Kind: operations.BreakerClosed, Subject: breakerName,
 			Note: "results are delivered again"})
 	}
 }

@@ -17,7 +17,6 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/adapters/mvnoap"
-	"phonebill/core/alert"
 	"phonebill/core/delivery"
 	"phonebill/core/operations"
 	"phonebill/core/product"
@@ -143,12 +142,12 @@ func TestTheBreakerOpensForADeadReceiver(t *testing.T) {
 		}
 		require.Equal(t, map[delivery.Outcome]int{delivery.Accepted: 3, delivery.NotAttempted: 47}, counted)
 		require.Zero(t, c.state(t))
-		kinds := []alert.Kind{}
+		kinds := []operations.AlertKind{}
 		for _, a := range c.alerts.Raised() {
 			require.Equal(t, "mvnoap", a.Subject)
 			kinds = append(kinds, a.Kind)
 		}
-		require.Equal(t, []alert.Kind{alert.BreakerOpened, alert.BreakerClosed}, kinds, "that a trial failed is no news")
+		require.Equal(t, []operations.AlertKind{operations.BreakerOpened, operations.BreakerClosed}, kinds, "that a trial failed is no news")
 		require.Contains(t, c.log.String(), "mvnoap breaker")
 	})
 }

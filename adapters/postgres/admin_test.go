@@ -15,7 +15,7 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/core/audit"
-	"phonebill/core/audit/attest"
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
 	"phonebill/core/id"
 	"phonebill/core/sealing"
@@ -205,13 +205,13 @@ func TestARowThatTheDatabasesOwnerWroteIsFound(t *testing.T) {
 func TestATruncatedAuditLogIsFound(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Auth), keyring(t)
-	auditor := func() *attest.Service {
-		return &attest.Service{
+	auditor := func() *trail.Attester {
+		return &trail.Attester{
 			Trail: postgres.NewAuditTrail(db.Pool), Signer: memory.Signer{}, Now: time.Now, Keys: postgres.AuditKeys(keys),
 			Close: postgres.AuditClosing(db.Pool, 0),
 		}
 	}
-	write := func(writer byte) *attest.Service {
+	write := func(writer byte) *trail.Attester {
 		log := postgres.NewAuditLog(db.Pool, keys, id.ID{writer}, slog.New(slog.DiscardHandler))
 		require.NoError(t, log.Append(t.Context(), audit.Entry{At: time.Unix(1, 0), Actor: "admin", Outcome: audit.Done}))
 		s := auditor()
@@ -228,7 +228,7 @@ func TestATruncatedAuditLogIsFound(t *testing.T) {
 	require.NoError(t, err)
 	exec(t, db.Admin, "TRUNCATE audit_log, audit_checkpoints")
 	_, err = auditor().Verify(t.Context(), audit.Anchor{})
-	require.ErrorIs(t, err, attest.ErrEmpty)
+	require.ErrorIs(t, err, trail.ErrEmpty)
 	_, err = auditor().Verify(t.Context(), anchor)
 	require.ErrorAs(t, err, new(audit.TamperedError))
 	write(2)

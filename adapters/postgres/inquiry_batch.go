@@ -9,10 +9,10 @@ import (
 	"github.com/google/uuid"
 
 	"phonebill/adapters/postgres/internal/billdb"
-	"phonebill/core/alert"
 	"phonebill/core/bill"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/operations"
 )
 
 // historyWriters is how many commits of new inquiries are under way at a time (S-HISTORY-BATCH).
@@ -58,8 +58,8 @@ func differs(told billdb.Inquiry, held billdb.StoredInquiriesRow) bool {
 
 func (s *Inquiries) tellDiffers(ctx context.Context, inquiry uuid.UUID) {
 	if s.alerts != nil {
-		s.alerts.Raise(ctx, alert.Alert{
-			Kind: alert.HistoryDiffers, Subject: id.ID(inquiry).String(),
+		s.alerts.Raise(ctx, operations.Alert{
+			Kind: operations.HistoryDiffers, Subject: id.ID(inquiry).String(),
 			Note: "the customer was told another answer than the MVNO AP, whose answer history keeps",
 		})
 	}

@@ -13,11 +13,11 @@ import (
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/adapters/spool"
 	"phonebill/adapters/vault"
-	"phonebill/core/alert"
 	"phonebill/core/bill"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
+	"phonebill/core/operations"
 	"phonebill/migrations"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
@@ -94,7 +94,7 @@ func TestAPersonHearsOfAnAnswerThatTheCustomerNeverSaw(t *testing.T) {
 	told := q.Complete(portstest.BillCopies()[0], freshness.FromStale, noon)
 	require.NoError(t, store.AddAll(t.Context(), []bill.Inquiry{told, late}))
 	require.Len(t, heard.Raised(), 1)
-	require.Equal(t, alert.HistoryDiffers, heard.Raised()[0].Kind)
+	require.Equal(t, operations.HistoryDiffers, heard.Raised()[0].Kind)
 	require.Equal(t, q.ID.String(), heard.Raised()[0].Subject)
 	require.NoError(t, postgres.NewInquiries(db.Pool, keys).Add(t.Context(), told), "nobody listens")
 }

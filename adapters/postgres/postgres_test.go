@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"phonebill/adapters/devservers"
 	"phonebill/adapters/postgres"
-	"phonebill/adapters/postgres/pgserver"
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/migrations"
 )
@@ -23,13 +23,13 @@ import (
 // server is one of the test's own: provisioning changes the passwords of roles, which the shared test server needs as they are.
 func server(t *testing.T) string {
 	t.Helper()
-	if _, err := pgserver.FindBinaries(); err != nil && os.Getenv("PHONEBILL_TEST_REQUIRED") != "1" {
+	if _, err := devservers.FindBinaries(); err != nil && os.Getenv("PHONEBILL_TEST_REQUIRED") != "1" {
 		t.Skipf("%v", err)
 	}
-	dir, err := pgserver.TempDir("postgres-test-")
+	dir, err := devservers.TempDir("postgres-test-")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	s, err := pgserver.Start(t.Context(), pgserver.Options{Dir: dir})
+	s, err := devservers.StartPostgreSQL(t.Context(), devservers.PostgreSQLOptions{Dir: dir})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop(context.Background())) })
 	return s.AdminURL()

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"phonebill/adapters/postgres/internal/kosdb"
-	"phonebill/core/alert"
 	"phonebill/core/fault"
 	"phonebill/core/operations"
 	"phonebill/core/quota"
@@ -125,9 +124,9 @@ func (q *Quota) heard(ctx context.Context, err error) {
 	q.mu.Unlock()
 	switch {
 	case turned && err != nil:
-		q.alerts.Raise(ctx, alert.Alert{Kind: alert.LedgerAway, Subject: "quota", Note: "KOS is called within this instance's floor only"})
+		q.alerts.Raise(ctx, operations.Alert{Kind: operations.LedgerAway, Subject: "quota", Note: "KOS is called within this instance's floor only"})
 	case turned:
-		q.alerts.Raise(ctx, alert.Alert{Kind: alert.LedgerBack, Subject: "quota", Note: "the whole budget is spent again"})
+		q.alerts.Raise(ctx, operations.Alert{Kind: operations.LedgerBack, Subject: "quota", Note: "the whole budget is spent again"})
 	}
 }
 

@@ -16,11 +16,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"phonebill/adapters/devservers"
 	"phonebill/adapters/memory"
 	"phonebill/adapters/postgres"
-	"phonebill/adapters/postgres/pgserver"
 	"phonebill/adapters/postgres/pgtest"
-	"phonebill/core/alert"
 	"phonebill/core/operations"
 	"phonebill/core/quota"
 	"phonebill/migrations"
@@ -102,11 +101,11 @@ func TestALedgerThatHangsIsAway(t *testing.T) {
 	passed += 5 * time.Second
 	require.NoError(t, q.Take(t.Context(), quota.Read))
 	require.NoError(t, q.Take(t.Context(), quota.Read))
-	var kinds []alert.Kind
+	var kinds []operations.AlertKind
 	for _, a := range heard.Raised() {
 		kinds = append(kinds, a.Kind)
 	}
-	require.Equal(t, []alert.Kind{alert.LedgerAway, alert.LedgerBack}, kinds, "once each")
+	require.Equal(t, []operations.AlertKind{operations.LedgerAway, operations.LedgerBack}, kinds, "once each")
 }
 
 func TestUsageIsWhatOperatorsSee(t *testing.T) {
@@ -148,13 +147,13 @@ type ledger struct {
 	dir string
 
 	mu     sync.Mutex
-	server *pgserver.Server
+	server *devservers.PostgreSQL
 	at     string // host:port
 }
 
 func (l *ledger) start(t *testing.T) {
 	t.Helper()
-	server, err := pgserver.Start(t.Context(), pgserver.Options{Dir: l.dir, Durable: true})
+	server, err := devservers.StartPostgreSQL(t.Context(), devservers.PostgreSQLOptions{Dir: l.dir, Durable: true})
 	require.NoError(t, err)
 	config, err := pgxpool.ParseConfig(server.AdminURL())
 	require.NoError(t, err)
@@ -238,7 +237,7 @@ func (a *admissions) sorted() (asked, told []time.Time) {
 func TestTheBudgetHoldsThroughRestartsOfTheLedger(t *testing.T) {
 	t.Parallel()
 	_, secrets := pgtest.Server(t)
-	dir, err := pgserver.TempDir("phonebill-quota-")
+	dir, err := devservers.TempDir("phonebill-quota-")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	l := &ledger{dir: filepath.Join(dir, "postgres")}

@@ -13,7 +13,6 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/adapters/vault"
-	"phonebill/core/alert"
 	"phonebill/core/audit"
 	"phonebill/core/auth"
 	"phonebill/core/bill"
@@ -22,6 +21,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
+	"phonebill/core/operations"
 	"phonebill/core/personal"
 	"phonebill/core/product"
 	"phonebill/core/quota"
@@ -268,7 +268,7 @@ func TestTheFloorIsAllWithoutTheLedger(t *testing.T) {
 		require.Equal(t, time.Minute, fault.From(err).RetryAfter())
 	}
 	require.Len(t, heard.Raised(), 1, "an outage is told once")
-	require.Equal(t, alert.LedgerAway, heard.Raised()[0].Kind)
+	require.Equal(t, operations.LedgerAway, heard.Raised()[0].Kind)
 	hungUp, cancel := context.WithCancel(t.Context())
 	cancel()
 	now = now.Add(time.Minute)

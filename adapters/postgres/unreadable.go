@@ -6,9 +6,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"phonebill/core/alert"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/operations"
 	"phonebill/ports"
 )
 
@@ -46,8 +46,8 @@ func queued[Row, Noun any](
 
 func tellUnreadable(ctx context.Context, alerts ports.Alerts, row uuid.UUID) {
 	if alerts != nil {
-		alerts.Raise(ctx, alert.Alert{
-			Kind: alert.RowUnreadable, Subject: id.ID(row).String(), Note: "a stored part cannot be opened; nobody works on it until it can be",
+		alerts.Raise(ctx, operations.Alert{
+			Kind: operations.RowUnreadable, Subject: id.ID(row).String(), Note: "a stored part cannot be opened; nobody works on it until it can be",
 		})
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgtest"
-	"phonebill/core/alert"
 	"phonebill/core/bill"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/operations"
 	"phonebill/core/product"
 	"phonebill/core/request"
 	"phonebill/migrations"
@@ -40,7 +40,7 @@ func TestOneUnreadableRowHoldsUpNoInquiry(t *testing.T) {
 	}
 	require.ElementsMatch(t, []id.ID{{0}, {2}, {3}}, got)
 	require.Len(t, heard.Raised(), 1)
-	require.Equal(t, alert.RowUnreadable, heard.Raised()[0].Kind)
+	require.Equal(t, operations.RowUnreadable, heard.Raised()[0].Kind)
 	require.Equal(t, id.ID{1}.String(), heard.Raised()[0].Subject)
 
 	again, err := rows.Claim(t.Context(), noon.Add(2*time.Minute), time.Minute, 4)
@@ -95,7 +95,7 @@ func TestOneUnreadableRowHoldsUpNoOrder(t *testing.T) {
 		require.Len(t, again, 2)
 	}
 	require.Len(t, heard.Raised(), 2)
-	require.Equal(t, alert.RowUnreadable, heard.Raised()[0].Kind)
+	require.Equal(t, operations.RowUnreadable, heard.Raised()[0].Kind)
 
 	page, total, err := rows.History(t.Context(), product.HistoryFilter{UserID: "hong1234", Lines: lines, Page: 1, Size: 10})
 	require.NoError(t, err)

@@ -17,7 +17,6 @@ import (
 
 	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/middleware"
-	"phonebill/adapters/rest/problem"
 	"phonebill/core/id"
 	"phonebill/ports"
 )
@@ -45,7 +44,7 @@ type Service struct {
 // NewHandler returns the handler of a service. It fails when handlers and specification do not match, or when the
 // registry has the metrics already.
 func NewHandler(s Service) (http.Handler, error) {
-	errs := problem.NewWriter(s.Log, s.Clock)
+	errs := NewProblemWriter(s.Log, s.Clock)
 	router, err := contract.NewRouter(s.Spec, s.Authenticator, errs.Write)
 	if err != nil {
 		return nil, fmt.Errorf("rest: %w", err)

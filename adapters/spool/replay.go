@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"phonebill/adapters/internal/batch"
-	"phonebill/core/alert"
 	"phonebill/core/bill"
+	"phonebill/core/operations"
 )
 
 const (
@@ -70,7 +70,7 @@ func (s *Inquiries) putAside(ctx context.Context, e entry, cause error) error {
 		return err
 	}
 	inquiry := e.inquiry.ID.String()
-	s.raise(ctx, alert.HistoryRefused, "inquiry "+inquiry+" was put aside")
+	s.raise(ctx, operations.HistoryRefused, "inquiry "+inquiry+" was put aside")
 	s.deps.Log.ErrorContext(ctx, "the bill database refuses a row of the spool", "requestId", inquiry, "error",
 		cause.Error())
 	return nil

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/spool"
-	"phonebill/core/alert"
 	"phonebill/core/auth"
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
@@ -19,6 +18,7 @@ import (
 	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/operations"
 )
 
 // typical returns an inquiry as long as they come.
@@ -73,7 +73,7 @@ func TestADamagedSpoolIsKeptAndReported(t *testing.T) {
 	content[len(content)-1] ^= 1
 	require.NoError(t, os.WriteFile(names[0], content, 0o600))
 	require.NoError(t, w.open(0))
-	require.Contains(t, w.raised(), alert.HistoryDamaged)
+	require.Contains(t, w.raised(), operations.HistoryDamaged)
 	kept, err := os.ReadFile(names[0] + ".damaged")
 	require.NoError(t, err)
 	require.Equal(t, content, kept)

@@ -14,11 +14,11 @@ import (
 
 	"phonebill/adapters/internal/batch"
 	"phonebill/adapters/internal/segments"
-	"phonebill/core/alert"
 	"phonebill/core/bill"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/operations"
 	"phonebill/core/sealing"
 	"phonebill/ports"
 )
@@ -146,7 +146,7 @@ func (s *Inquiries) take(dir string, o segments.Options) (*segments.Log, []entry
 
 func (s *Inquiries) reportDamage(found segments.Report) {
 	if found.Aside > 0 {
-		s.raise(context.Background(), alert.HistoryDamaged,
+		s.raise(context.Background(), operations.HistoryDamaged,
 			strconv.Itoa(found.Aside)+" damaged files of the spool were kept as *.log.damaged")
 	}
 }
@@ -257,7 +257,7 @@ func (s *Inquiries) keep(ctx context.Context, entries []entry) error {
 	}
 	s.mu.Unlock()
 	if began {
-		s.raise(ctx, alert.HistorySpooled, "the bill database is down; the history of cached bills waits on the local disk")
+		s.raise(ctx, operations.HistorySpooled, "the bill database is down; the history of cached bills waits on the local disk")
 	}
 	return nil
 }
@@ -288,8 +288,8 @@ func (s *Inquiries) lost() {
 	s.away = true
 }
 
-func (s *Inquiries) raise(ctx context.Context, kind alert.Kind, note string) {
-	s.deps.Alerts.Raise(ctx, alert.Alert{Kind: kind, Subject: "bill history", Note: note})
+func (s *Inquiries) raise(ctx context.Context, kind operations.AlertKind, note string) {
+	s.deps.Alerts.Raise(ctx, operations.Alert{Kind: kind, Subject: "bill history", Note: note})
 }
 
 // unavailable distinguishes a failure of the store from one of the row.

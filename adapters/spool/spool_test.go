@@ -19,12 +19,12 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/adapters/spool"
 	"phonebill/adapters/vault"
-	"phonebill/core/alert"
 	"phonebill/core/bill"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/operations"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
 )
@@ -149,7 +149,7 @@ func (w *world) drain(t *testing.T) {
 	}
 }
 
-func (w *world) raised() (kinds []alert.Kind) {
+func (w *world) raised() (kinds []operations.AlertKind) {
 	for _, a := range w.alerts.Raised() {
 		kinds = append(kinds, a.Kind)
 	}
@@ -196,7 +196,7 @@ func TestWithTheStoreDownHistoryWaitsAndIsStoredInOrder(t *testing.T) {
 	require.Equal(t, want, w.store.added)
 	require.Equal(t, 500, w.store.largest)
 	require.Zero(t, w.State())
-	require.Equal(t, []alert.Kind{alert.HistorySpooled, alert.HistoryStored}, w.raised())
+	require.Equal(t, []operations.AlertKind{operations.HistorySpooled, operations.HistoryStored}, w.raised())
 	stored, err := w.Get(t.Context(), want[7])
 	require.NoError(t, err)
 	require.Equal(t, got, stored)
@@ -329,7 +329,7 @@ func TestARowThatTheStoreRefusesIsPutAside(t *testing.T) {
 	w.store.hates = all[4].ID
 	w.drain(t)
 	require.Len(t, w.store.added, 8)
-	require.Equal(t, []alert.Kind{alert.HistorySpooled, alert.HistoryRefused, alert.HistoryStored}, w.raised())
+	require.Equal(t, []operations.AlertKind{operations.HistorySpooled, operations.HistoryRefused, operations.HistoryStored}, w.raised())
 	kept, err := filepath.Glob(filepath.Join(w.dir, "0", "refused", "*.log"))
 	require.NoError(t, err)
 	require.Len(t, kept, 1)

@@ -10,7 +10,7 @@ import (
 	"strconv"
 
 	"phonebill/adapters/internal/segments"
-	"phonebill/core/alert"
+	"phonebill/core/operations"
 )
 
 // A process that has ended may have left rows in its folder, and no other may take its place: two became one, or a new
@@ -96,7 +96,7 @@ func foldersOf(files []string) (dirs []string) {
 
 func (s *Inquiries) reportUnread(ctx context.Context, dir string, known map[string]error) {
 	if known[dir] == nil {
-		s.raise(ctx, alert.HistoryDamaged, "what was left in folder "+filepath.Base(dir)+" of the spool cannot be read")
+		s.raise(ctx, operations.HistoryDamaged, "what was left in folder "+filepath.Base(dir)+" of the spool cannot be read")
 	}
 }
 
@@ -120,7 +120,7 @@ func (s *Inquiries) allClear(ctx context.Context) {
 	}
 	s.mu.Unlock()
 	if all {
-		s.raise(ctx, alert.HistoryStored, "all history is in the bill database again")
+		s.raise(ctx, operations.HistoryStored, "all history is in the bill database again")
 	}
 }
 

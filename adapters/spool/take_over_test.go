@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/spool"
-	"phonebill/core/alert"
 	"phonebill/core/id"
+	"phonebill/core/operations"
 	"phonebill/ports/portstest"
 )
 
@@ -51,7 +51,7 @@ func TestRowsOfAnEndedProcessAreTakenOver(t *testing.T) {
 	n, err := w.Replay(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
-	require.NotContains(t, w.raised(), alert.HistoryStored, "a folder is left")
+	require.NotContains(t, w.raised(), operations.HistoryStored, "a folder is left")
 	w.store.set(true, false)
 	_, err = w.Replay(t.Context())
 	require.Error(t, err)
@@ -64,14 +64,14 @@ func TestRowsOfAnEndedProcessAreTakenOver(t *testing.T) {
 	require.Zero(t, next.State().Rows, "what is taken over belongs to no other")
 	require.NoError(t, next.Close())
 	require.NoError(t, w.Add(t.Context(), answered(portstest.Line(3))))
-	require.NotContains(t, w.raised(), alert.HistoryStored)
+	require.NotContains(t, w.raised(), operations.HistoryStored)
 
 	w.store.set(false, false)
 	w.drain(t)
 	require.Equal(t, []id.ID{own.ID, left.ID, last.ID}, w.store.added[:3])
 	require.Len(t, w.store.added, 4)
 	require.Zero(t, w.State())
-	require.Equal(t, []alert.Kind{alert.HistorySpooled, alert.HistorySpooled, alert.HistoryStored}, w.raised())
+	require.Equal(t, []operations.AlertKind{operations.HistorySpooled, operations.HistorySpooled, operations.HistoryStored}, w.raised())
 	require.NoError(t, w.open(0)) // the folder that was taken over is free again, and empty
 	require.FileExists(t, filepath.Join(w.dir, "1", "lock"))
 	require.NoDirExists(t, filepath.Join(w.dir, "3"))
@@ -108,7 +108,7 @@ func TestFoldersAreTakenOverOneAtATime(t *testing.T) {
 	w.drain(t)
 	require.Len(t, w.store.added, gone)
 	require.Zero(t, w.State())
-	stored := slices.DeleteFunc(w.raised(), func(k alert.Kind) bool { return k != alert.HistoryStored })
+	stored := slices.DeleteFunc(w.raised(), func(k operations.AlertKind) bool { return k != operations.HistoryStored })
 	require.Len(t, stored, 1)
 }
 
@@ -173,13 +173,13 @@ func TestUnreadableFoldersAreReported(t *testing.T) {
 	_, err = w.Replay(t.Context())
 	require.ErrorContains(t, err, "left in 1", "also while rows wait")
 	w.store.set(false, false)
-	require.Equal(t, []alert.Kind{alert.HistorySpooled, alert.HistorySpooled, alert.HistoryDamaged, alert.HistorySpooled},
+	require.Equal(t, []operations.AlertKind{operations.HistorySpooled, operations.HistorySpooled, operations.HistoryDamaged, operations.HistorySpooled},
 		w.raised())
 	_, err = w.Replay(t.Context())
 	require.Error(t, err)
 	require.Zero(t, w.State().Rows)
-	require.NotContains(t, w.raised(), alert.HistoryStored)
+	require.NotContains(t, w.raised(), operations.HistoryStored)
 	require.NoError(t, os.RemoveAll(filepath.Join(w.dir, "1"))) // a person has looked after it
 	w.drain(t)
-	require.Contains(t, w.raised(), alert.HistoryStored)
+	require.Contains(t, w.raised(), operations.HistoryStored)
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 	valkeygo "github.com/valkey-io/valkey-go"
 
+	"phonebill/adapters/devservers"
 	"phonebill/adapters/memory"
 	"phonebill/adapters/valkey"
-	"phonebill/adapters/valkey/cacheserver"
 	"phonebill/adapters/valkey/valkeytest"
 	"phonebill/core/bill"
 	"phonebill/core/id"
@@ -35,7 +35,7 @@ func TestEverythingHoldsOnACluster(t *testing.T) {
 		t.Skip("this is the run on a cluster")
 	}
 	valkeytest.New(t) // skips where there is nothing to test on
-	cluster, err := cacheserver.StartCluster(t.Context(), cacheserver.Options{})
+	cluster, err := devservers.StartCluster(t.Context(), devservers.CacheOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, cluster.Stop(context.Background())) })
 	run := exec.CommandContext(t.Context(), os.Args[0], "-test.count=1", "-test.timeout=5m")
@@ -71,7 +71,7 @@ func TestANodeInTroubleIsNoTroubleOfTheOthers(t *testing.T) {
 		t.Skip("it has a cluster of its own")
 	}
 	valkeytest.New(t)
-	cluster, err := cacheserver.StartCluster(t.Context(), cacheserver.Options{})
+	cluster, err := devservers.StartCluster(t.Context(), devservers.CacheOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, cluster.Stop(context.Background())) })
 	c := &cache{logged: &logged{}, metrics: prometheus.NewRegistry(), vault: memory.Vault{}}

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"phonebill/adapters/credentials"
+	"phonebill/adapters/devservers"
 	"phonebill/adapters/kos/kossim"
 	"phonebill/adapters/postgres"
-	"phonebill/adapters/postgres/pgserver"
 	"phonebill/adapters/vault"
 	"phonebill/core/auth"
 	"phonebill/core/line"
@@ -54,7 +54,7 @@ func (t *datasets) get(ctx context.Context, p *progress) (*dataset, error) {
 	}
 	t.close()
 	p.step(fmt.Sprintf("making %d customers", customerCount))
-	dir, err := pgserver.TempDir("phonebill-bench-")
+	dir, err := devservers.TempDir("phonebill-bench-")
 	if err != nil {
 		return nil, err
 	}

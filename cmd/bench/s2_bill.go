@@ -13,14 +13,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"phonebill/adapters/postgres/pgserver"
+	"phonebill/adapters/devservers"
 	"phonebill/cmd/internal/devstack"
 )
 
 // billScenario is S2: a cached bill inquiry through gateway and service, with its durable history row, against a bare
 // Go handler that does one cache GET, behind a bare httputil.ReverseProxy.
 func billScenario(ctx context.Context, o options, r *report) error {
-	dir, err := pgserver.TempDir("phonebill-bench-")
+	dir, err := devservers.TempDir("phonebill-bench-")
 	if err != nil {
 		return err
 	}

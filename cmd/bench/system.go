@@ -11,8 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"phonebill/adapters/devservers"
 	"phonebill/adapters/internalclient"
-	"phonebill/adapters/postgres/pgserver"
 	"phonebill/cmd/internal/allinone"
 	"phonebill/cmd/internal/devstack"
 	"phonebill/core/freshness"
@@ -30,7 +30,7 @@ type running struct {
 // startSystem runs the all-in-one as a process with data of its own, without a limit on KOS calls, on free ports, with
 // additional environment variables. stop ends it and removes the data.
 func startSystem(ctx context.Context, more ...string) (devstack.DemoFile, func(), error) {
-	dir, err := pgserver.TempDir("phonebill-bench-")
+	dir, err := devservers.TempDir("phonebill-bench-")
 	if err != nil {
 		return devstack.DemoFile{}, nil, err
 	}

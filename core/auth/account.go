@@ -10,7 +10,6 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/line"
 	"phonebill/core/personal"
-	"phonebill/core/text"
 )
 
 // Account is a user as staff see it: with the end of the lock, zero when there is none.
@@ -39,7 +38,7 @@ const MaxCounted = 10_000
 // ParseName accepts a person's name: 1-50 printable characters, counted in NFC, without space at its ends.
 func ParseName(s string) (personal.Name, error) {
 	const most = 50
-	s = text.NFC(s)
+	s = personal.NFC(s)
 	n := utf8.RuneCountInString(s)
 	if n < 1 || n > most || !utf8.ValidString(s) || !allRunes(s, unicode.IsPrint) || strings.TrimSpace(s) != s {
 		return personal.Name{}, fault.InvalidField("userName", "1~50자로 입력해야 합니다")

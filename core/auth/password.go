@@ -8,7 +8,6 @@ import (
 
 	"phonebill/core/fault"
 	"phonebill/core/personal"
-	"phonebill/core/text"
 )
 
 // commonPasswords are folded to lower case, one per line, with a line end before the first and after the last.
@@ -31,8 +30,8 @@ const fewestLetters = 2
 // id in it; no other composition is required (NIST SP 800-63B, 5.1.1.2). Otherwise it returns a VALIDATION_ERROR on the
 // field. Two spellings of one text in Unicode are one password, so all of this is about its NFC (RFC 8265).
 func CheckPassword(field string, user UserID, password personal.Secret) error {
-	clear := text.NFC(password.Reveal())
-	folded := text.Skeleton(clear)
+	clear := personal.NFC(password.Reveal())
+	folded := personal.Skeleton(clear)
 	n := utf8.RuneCountInString(clear)
 	switch {
 	case !utf8.ValidString(clear) || strings.ContainsFunc(clear, unicode.IsControl):
@@ -41,7 +40,7 @@ func CheckPassword(field string, user UserID, password personal.Secret) error {
 		return fault.InvalidField(field, "8~64자여야 합니다")
 	case strings.Contains(commonPasswords, "\n"+folded+"\n"):
 		return fault.InvalidField(field, "너무 흔히 쓰이는 비밀번호입니다")
-	case text.Letters(clear) < fewestLetters:
+	case personal.Letters(clear) < fewestLetters:
 		return fault.InvalidField(field, "공백이나 같은 문자만으로는 만들 수 없습니다")
 	case user != "" && strings.Contains(folded, strings.ToLower(string(user))):
 		return fault.InvalidField(field, "ID를 포함할 수 없습니다")
@@ -52,7 +51,7 @@ func CheckPassword(field string, user UserID, password personal.Secret) error {
 // TypedPassword returns nil for a password that some account may have; else a VALIDATION_ERROR on the field. It is for
 // passwords that are verified: those from before the current rules log in until they are changed.
 func TypedPassword(field string, password personal.Secret) error {
-	if utf8.RuneCountInString(text.NFC(password.Reveal())) > LongestPassword {
+	if utf8.RuneCountInString(personal.NFC(password.Reveal())) > LongestPassword {
 		return fault.InvalidField(field, "64자 이하여야 합니다")
 	}
 	return nil

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"phonebill/core/fault"
-	"phonebill/core/text"
+	"phonebill/core/personal"
 )
 
 // AllRoles lists every role in the order in which it is shown.
@@ -170,7 +170,7 @@ func ParseReason(s string) (string, error) { return ParseReasonUpTo(maxReason, s
 // ParseReasonUpTo applies the one rule for reasons, for a text of at most `most` characters, which may have several
 // lines when it is longer than the usual 200, counted in NFC. VALIDATION_ERROR names the field reason.
 func ParseReasonUpTo(most int, s string) (string, error) {
-	s = strings.TrimSpace(text.NFC(s))
+	s = strings.TrimSpace(personal.NFC(s))
 	readable := func(r rune) bool { return unicode.IsPrint(r) || r == '\n' && most > maxReason }
 	wordCount := 0
 	for _, r := range s {

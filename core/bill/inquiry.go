@@ -9,7 +9,6 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
-	"phonebill/core/holder"
 	"phonebill/core/id"
 	"phonebill/core/line"
 )
@@ -68,8 +67,8 @@ type Inquiry struct {
 }
 
 // Account returns the account for which the bill is requested.
-func (q Inquiry) Account() holder.Account {
-	return holder.Account{UserID: q.UserID, CustomerID: q.CustomerID}
+func (q Inquiry) Account() auth.Holder {
+	return auth.Holder{UserID: q.UserID, CustomerID: q.CustomerID}
 }
 
 // ParseMonth reads the month asked for: empty means the current one at now (UFR-BILL-020); one outside the selectable

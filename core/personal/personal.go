@@ -5,15 +5,13 @@ package personal
 import (
 	"fmt"
 	"strings"
-
-	"phonebill/core/text"
 )
 
 // Name is a person's name; it prints as 홍*동.
 type Name struct{ clear string }
 
 // NewName wraps a name, in NFC: its letters are what is masked.
-func NewName(clear string) Name { return Name{text.NFC(clear)} }
+func NewName(clear string) Name { return Name{NFC(clear)} }
 
 // Reveal returns the clear name.
 func (n Name) Reveal() string { return n.clear }
@@ -41,7 +39,7 @@ func (n Name) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
 type Email struct{ clear string }
 
 // NewEmail wraps an address, in NFC.
-func NewEmail(clear string) Email { return Email{text.NFC(clear)} }
+func NewEmail(clear string) Email { return Email{NFC(clear)} }
 
 // Reveal returns the clear address.
 func (e Email) Reveal() string { return e.clear }

@@ -7,7 +7,6 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
-	"phonebill/core/holder"
 	"phonebill/core/id"
 	"phonebill/core/line"
 )
@@ -338,8 +337,8 @@ func (o Order) FailureError() error {
 }
 
 // Account returns the account for which the order is made.
-func (o Order) Account() holder.Account {
-	return holder.Account{UserID: o.UserID, CustomerID: o.CustomerID}
+func (o Order) Account() auth.Holder {
+	return auth.Holder{UserID: o.UserID, CustomerID: o.CustomerID}
 }
 
 // Send marks the order as about to be sent once more; the caller stores it before touching the wire.

@@ -19,7 +19,7 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgtest"
-	"phonebill/adapters/rest/problem"
+	"phonebill/adapters/rest"
 	"phonebill/adapters/vault"
 	"phonebill/core/auth"
 	"phonebill/core/delivery"
@@ -145,12 +145,12 @@ func newWorld(t *testing.T) *world {
 func (w *world) accept(out http.ResponseWriter, in *http.Request) {
 	key, err := request.ParseKey(in.Header.Get(request.KeyHeader))
 	if err != nil {
-		out.WriteHeader(problem.Status(fault.From(err).Kind()))
+		out.WriteHeader(rest.Status(fault.From(err).Kind()))
 		return
 	}
 	g, err := parse([]byte(in.FormValue("gift")))
 	if err != nil {
-		out.WriteHeader(problem.Status(fault.From(err).Kind()))
+		out.WriteHeader(rest.Status(fault.From(err).Kind()))
 		return
 	}
 	payload, _ := json.Marshal(g)
@@ -170,7 +170,7 @@ func (w *world) get(out http.ResponseWriter, in *http.Request) {
 
 func answer(out http.ResponseWriter, r request.Request, err error) {
 	if err != nil {
-		out.WriteHeader(problem.Status(fault.From(err).Kind()))
+		out.WriteHeader(rest.Status(fault.From(err).Kind()))
 		return
 	}
 	status := http.StatusOK

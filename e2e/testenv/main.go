@@ -18,8 +18,7 @@ import (
 	"syscall"
 	"time"
 
-	"phonebill/adapters/postgres/pgserver"
-	"phonebill/adapters/valkey/cacheserver"
+	"phonebill/adapters/devservers"
 )
 
 func main() {
@@ -50,11 +49,11 @@ func run(ctx context.Context, signals <-chan os.Signal, args []string, stdout, s
 			return 1, err
 		}
 		defer done()
-		bin, err := pgserver.FindBinaries(".data/pg/bin") // where scripts/deps.sh puts them without the right to install packages
+		bin, err := devservers.FindBinaries(".data/pg/bin") // where scripts/deps.sh puts them without the right to install packages
 		if err != nil {
 			return 1, err
 		}
-		server, err := pgserver.Start(ctx, pgserver.Options{Dir: dir, MaxConnections: 400, Binaries: []string{bin}})
+		server, err := devservers.StartPostgreSQL(ctx, devservers.PostgreSQLOptions{Dir: dir, MaxConnections: 400, Binaries: []string{bin}})
 		if err != nil {
 			return 1, err
 		}
@@ -62,7 +61,7 @@ func run(ctx context.Context, signals <-chan os.Signal, args []string, stdout, s
 		env = append(env, "PHONEBILL_TEST_DATABASE_URL="+server.AdminURL(), "PG_BINDIR="+bin) // some tests start servers of their own
 	}
 	if os.Getenv("PHONEBILL_TEST_VALKEY_ADDR") == "" {
-		cache, err := cacheserver.Start(ctx, cacheserver.Options{})
+		cache, err := devservers.StartCache(ctx, devservers.CacheOptions{})
 		if err != nil {
 			return 1, err
 		}
@@ -109,7 +108,7 @@ func command(ctx context.Context, signals <-chan os.Signal, env, args []string, 
 
 // folder makes the database's temporary folder, and a function that removes it.
 func folder() (string, func(), error) {
-	dir, err := pgserver.TempDir(prefix)
+	dir, err := devservers.TempDir(prefix)
 	if err != nil {
 		return "", nil, err
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/postgres/pgserver"
+	"phonebill/adapters/devservers"
 )
 
 func ours(t *testing.T, args ...string) (int, string, error) {
@@ -86,7 +86,7 @@ func TestSignalsReachTheCommand(t *testing.T) {
 }
 
 func TestServersLiveAsLongAsTheCommand(t *testing.T) {
-	if _, err := pgserver.FindBinaries(); err != nil && os.Getenv("PHONEBILL_TEST_REQUIRED") != "1" {
+	if _, err := devservers.FindBinaries(); err != nil && os.Getenv("PHONEBILL_TEST_REQUIRED") != "1" {
 		t.Skipf("%v", err)
 	}
 	t.Setenv("PHONEBILL_TEST_DATABASE_URL", "")

@@ -15,9 +15,9 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
 	"phonebill/core/auth/admin"
+	"phonebill/core/auth/keys"
 	"phonebill/core/auth/login"
 	"phonebill/core/auth/selfservice"
-	"phonebill/core/auth/servicekeys"
 
 	"phonebill/core/personal"
 	"phonebill/ports"
@@ -32,7 +32,7 @@ type Handlers struct {
 	Sessions  *selfservice.Sessions
 	Admin     *admin.Service
 	History   *selfservice.LoginHistory
-	Callers   *servicekeys.Registry
+	Callers   *keys.Registry
 	JWKS      func() []byte // RFC 7517 JSON
 	Now       ports.Clock
 	// PlainCookies lets the device cookie travel over plain HTTP; for development only.

@@ -10,7 +10,7 @@ import (
 	gen "phonebill/adapters/rest/internal/authgen"
 	"phonebill/adapters/rest/middleware"
 	"phonebill/core/auth"
-	"phonebill/core/auth/servicekeys"
+	"phonebill/core/auth/keys"
 	"phonebill/core/personal"
 )
 
@@ -53,7 +53,7 @@ func devicesOf(ctx context.Context) []personal.Secret {
 
 // from returns where a login or refresh came from: the peer, or what a service with a valid credential reports.
 func (h *Handlers) from(ctx context.Context, p gen.RefreshParams) (auth.Client, error) {
-	return h.Callers.Identify(ctx, middleware.ClientOf(ctx), servicekeys.Request{
+	return h.Callers.Identify(ctx, middleware.ClientOf(ctx), keys.ServiceRequest{
 		Credential: personal.NewSecret(rest.Value(p.XServiceCredential)), Address: rest.Value(p.XEndUserAddress),
 		UserAgent: rest.Value(p.XEndUserAgent),
 	})

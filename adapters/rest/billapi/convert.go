@@ -7,7 +7,6 @@ import (
 	"phonebill/adapters/rest"
 	gen "phonebill/adapters/rest/internal/billgen"
 	"phonebill/adapters/rest/internal/commongen"
-	"phonebill/adapters/rest/problem"
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/calendar"
@@ -57,7 +56,7 @@ func toStatus(r inquiry.Result) gen.BillInquiryStatusData {
 	data := gen.BillInquiryStatusData{
 		RequestID: [16]byte(q.ID), Status: gen.InquiryStatus(q.Status.Public()), Progress: progress(q),
 		LineNumber: q.Line.Hyphenated(), InquiryMonth: q.Month.String(), RequestedAt: q.RequestedAt,
-		FailureCode: problem.FailureCode(q.PublicFailure()), FailureReason: rest.Optional(q.Reason()),
+		FailureCode: rest.FailureCode(q.PublicFailure()), FailureReason: rest.Optional(q.Reason()),
 		ErrorMessage: rest.Optional(q.Reason()),
 	}
 	if q.Status != bill.Processing {
@@ -166,7 +165,7 @@ func toHistory(rows []bill.Inquiry, page, size, total int) gen.BillHistoryData {
 		}
 		if q.Status.Failure() {
 			item.ResultSummary, item.FailureReason = rest.Optional(q.Reason()), rest.Optional(q.Reason())
-			item.FailureCode = problem.FailureCode(q.PublicFailure())
+			item.FailureCode = rest.FailureCode(q.PublicFailure())
 		}
 		if q.Source != "" {
 			source := commongen.DataSource(q.Source)

@@ -26,7 +26,7 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, bearer, permission string, duties ...string) (context.Context, error)
 }
 
-// Fail writes an error as the answer; problem.Writer.Write is one.
+// Fail writes an error as the answer; rest.ProblemWriter.Write is one.
 type Fail func(w http.ResponseWriter, r *http.Request, err error)
 
 // Router is an http.ServeMux that knows the specification. Use: NewRouter, give it to oapi-codegen's

@@ -17,7 +17,6 @@ import (
 	"phonebill/adapters/rest"
 	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/middleware"
-	"phonebill/adapters/rest/problem"
 	"phonebill/core/fault"
 	"phonebill/openapi"
 	"phonebill/ports"
@@ -40,7 +39,7 @@ type Config struct {
 // New returns the gateway's handler. It fails when two services claim the same paths, when an operation has no handler,
 // or when the registry has the metrics already.
 func New(c Config) (http.Handler, error) {
-	errs := problem.NewWriter(c.Log, c.Clock)
+	errs := rest.NewProblemWriter(c.Log, c.Clock)
 	routes := routes{first: map[string]http.Handler{}, fail: errs.Write}
 	hooks := rest.Hooks{Request: errs.WriteMalformed, Response: errs.Write}
 	for _, service := range []struct {

@@ -12,9 +12,9 @@ import (
 	"sync"
 	"time"
 
+	"phonebill/adapters/rest"
 	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/middleware"
-	"phonebill/adapters/rest/problem"
 	"phonebill/core/fault"
 	"phonebill/ports"
 )
@@ -29,7 +29,7 @@ const (
 // envelope; a client that disconnects is no failure of the service. It never retries: net/http repeats only what
 // certainly did not reach the service, and no request with a body.
 func NewProxy(origin *url.URL, log *slog.Logger, now ports.Clock) http.Handler {
-	errs := problem.NewWriter(log, now)
+	errs := rest.NewProblemWriter(log, now)
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
@@ -50,7 +50,7 @@ func NewProxy(origin *url.URL, log *slog.Logger, now ports.Clock) http.Handler {
 		ErrorLog:   slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() != nil && errors.Is(r.Context().Err(), context.Canceled) {
-				w.WriteHeader(problem.StatusClientGone)
+				w.WriteHeader(rest.StatusClientGone)
 				return
 			}
 			body, _ := r.Context().Value(bodyKey{}).(*middleware.Body)

@@ -11,7 +11,7 @@ import (
 // BodyLimit is the size of the largest request body in bytes.
 const BodyLimit = 64 << 10
 
-// Fail writes an error as the answer; problem.Writer.Write is one.
+// Fail writes an error as the answer; rest.ProblemWriter.Write is one.
 type Fail func(w http.ResponseWriter, r *http.Request, err error)
 
 // Limit refuses a body whose Content-Length is over limit bytes with PAYLOAD_TOO_LARGE, and makes reading a chunked

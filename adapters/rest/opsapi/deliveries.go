@@ -7,15 +7,15 @@ import (
 	"phonebill/adapters/rest/contract"
 	gen "phonebill/adapters/rest/internal/opsgen"
 	"phonebill/adapters/rest/middleware"
+	"phonebill/core/audit/trail"
 	"phonebill/core/delivery"
 	"phonebill/core/id"
-	"phonebill/core/staff/audittrail"
 )
 
 // by returns the caller as the audit trail names it.
-func by(ctx context.Context) audittrail.By {
+func by(ctx context.Context) trail.By {
 	p := contract.Principal(ctx)
-	return audittrail.By{Name: string(p.UserID), Roles: p.Roles, IP: middleware.ClientOf(ctx).IP}
+	return trail.By{Name: string(p.UserID), Roles: p.Roles, IP: middleware.ClientOf(ctx).IP}
 }
 
 // ListDeliveries returns one page of the deliveries to the MVNO AP server.

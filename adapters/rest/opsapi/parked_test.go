@@ -17,13 +17,13 @@ import (
 	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/rest/resttest"
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/product"
-	"phonebill/core/staff/audittrail"
 	"phonebill/core/staff/cases"
 )
 
@@ -51,7 +51,7 @@ func openParked(t *testing.T, u *undecided) face {
 	f := face{tokens: &memory.AccessTokens{}}
 	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
 	require.NoError(t, revoked.Pull(t.Context()))
-	handlers := &opsapi.Handlers{Parked: &cases.ParkedChanges{Changes: u, Log: audittrail.Log{
+	handlers := &opsapi.Handlers{Parked: &cases.ParkedChanges{Changes: u, Log: trail.Log{
 		Audit: &fakeDeliveries{}, Now: clock, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
 	}}}
 	var err error

@@ -15,11 +15,11 @@ import (
 	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/rest/resttest"
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/staff/audittrail"
 	"phonebill/core/staff/cases"
 	"phonebill/core/timeline"
 )
@@ -36,7 +36,7 @@ func openTimelines(t *testing.T, books ...cases.TimelineSource) face {
 	f := face{tokens: &memory.AccessTokens{}}
 	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
 	require.NoError(t, revoked.Pull(t.Context()))
-	handlers := &opsapi.Handlers{Timelines: &cases.Timelines{Sources: books, Log: audittrail.Log{
+	handlers := &opsapi.Handlers{Timelines: &cases.Timelines{Sources: books, Log: trail.Log{
 		Audit: &fakeDeliveries{}, Now: clock, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
 	}}}
 	var err error

@@ -7,7 +7,6 @@ import (
 	"phonebill/adapters/rest"
 	"phonebill/adapters/rest/internal/commongen"
 	gen "phonebill/adapters/rest/internal/productgen"
-	"phonebill/adapters/rest/problem"
 	"phonebill/core/calendar"
 	"phonebill/core/line"
 	"phonebill/core/product"
@@ -196,7 +195,7 @@ func toStatus(o product.Order) gen.ProductChangeStatusData {
 		EffectiveDate: o.EffectiveDate.String(),
 		ResultCode:    rest.Optional(o.ResultCode), ResultMessage: rest.Optional(o.ResultMessage),
 		FailureReason: rest.Optional(o.FailureReason),
-		FailureCode:   problem.FailureCode(o.FailureCode()),
+		FailureCode:   rest.FailureCode(o.FailureCode()),
 	}
 	if !o.ProcessedAt.IsZero() {
 		data.ProcessedAt = &o.ProcessedAt
@@ -225,7 +224,7 @@ func toHistory(rows []product.Order, page, size, total int) gen.ProductHistoryDa
 			TargetProductName: rest.Optional(o.Target.Name),
 			RequestedAt:       o.RequestedAt, ResultMessage: rest.Optional(o.ResultMessage),
 			EffectiveDate: o.EffectiveDate.String(),
-			FailureCode:   problem.FailureCode(o.FailureCode()), FailureReason: rest.Optional(o.FailureReason),
+			FailureCode:   rest.FailureCode(o.FailureCode()), FailureReason: rest.Optional(o.FailureReason),
 		}
 		if !o.ProcessedAt.IsZero() {
 			item.ProcessedAt = &o.ProcessedAt

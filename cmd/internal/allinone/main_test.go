@@ -19,7 +19,7 @@ import (
 	"github.com/pquerna/otp/hotp"
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/postgres/pgserver"
+	"phonebill/adapters/devservers"
 	"phonebill/adapters/rest/resttest"
 	"phonebill/cmd/internal/allinone"
 	"phonebill/cmd/internal/boot"
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 }
 
 func withSystem(tests func() int) (int, error) {
-	dir, err := pgserver.TempDir("phonebill-e2e-")
+	dir, err := devservers.TempDir("phonebill-e2e-")
 	if err != nil {
 		return 1, err
 	}

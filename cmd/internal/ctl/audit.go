@@ -16,10 +16,9 @@ import (
 
 	compose "phonebill/cmd/internal/compose/auth"
 	"phonebill/core/audit"
-	"phonebill/core/audit/attest"
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth/admin"
 	"phonebill/core/id"
-	"phonebill/core/staff/audittrail"
 )
 
 func (c Console) audit() *cobra.Command {
@@ -76,7 +75,7 @@ A change has two rows: INTENDED before it, and what came of it. This command che
 				f.Since = time.Now().Add(-ago)
 			}
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
-				page, total, err := a.Log.List(cmd.Context(), audittrail.By{Name: by.Name, Roles: by.Roles}, f)
+				page, total, err := a.Log.List(cmd.Context(), trail.By{Name: by.Name, Roles: by.Roles}, f)
 				if err != nil {
 					return err
 				}
@@ -105,7 +104,7 @@ func (c Console) printAudit(page []audit.Entry, f audit.Filter, total int) error
 // oneLine keeps a text with line ends in its row.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-func (c Console) whole(r attest.Report, anchor audit.Anchor) error {
+func (c Console) whole(r trail.Report, anchor audit.Anchor) error {
 	p := c.printer()
 	p.say("the audit log is whole: %d rows of %d writers, %d checkpoints", r.Rows, r.Writers, r.Checkpoints)
 	if first := r.FirstKeyed; first.Seq > 0 {

@@ -7,12 +7,12 @@ import (
 	"github.com/spf13/cobra"
 
 	compose "phonebill/cmd/internal/compose/auth"
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/delivery"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/staff/audittrail"
 	"phonebill/core/staff/cases"
 	"phonebill/ports"
 )
@@ -43,7 +43,7 @@ func (c Console) listDeliveries() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			page, total, err := d.List(cmd.Context(), audittrail.By{Roles: []auth.Role{auth.Operator}}, kind, f)
+			page, total, err := d.List(cmd.Context(), trail.By{Roles: []auth.Role{auth.Operator}}, kind, f)
 			if err != nil {
 				return err
 			}
@@ -73,7 +73,7 @@ func (c Console) replayDelivery() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := d.Replay(cmd.Context(), audittrail.By{Name: by.Name, Roles: by.Roles}, event, why); err != nil {
+				if err := d.Replay(cmd.Context(), trail.By{Name: by.Name, Roles: by.Roles}, event, why); err != nil {
 					return err
 				}
 				return c.said(nil, "pending again\n")

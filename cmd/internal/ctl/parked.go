@@ -7,12 +7,12 @@ import (
 	"github.com/spf13/cobra"
 
 	compose "phonebill/cmd/internal/compose/auth"
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/product"
-	"phonebill/core/staff/audittrail"
 	"phonebill/core/staff/cases"
 	"phonebill/ports"
 )
@@ -30,7 +30,7 @@ The instances of the product service are asked as "ops" does, with the same vari
 			if err != nil {
 				return err
 			}
-			orders, total, err := d.List(cmd.Context(), audittrail.By{Roles: []auth.Role{auth.Operator}}, page, size)
+			orders, total, err := d.List(cmd.Context(), trail.By{Roles: []auth.Role{auth.Operator}}, page, size)
 			if err != nil {
 				return err
 			}
@@ -59,7 +59,7 @@ func (c Console) resolveParked() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				verdict, err := d.Resolve(cmd.Context(), audittrail.By{Name: by.Name, Roles: by.Roles}, w)
+				verdict, err := d.Resolve(cmd.Context(), trail.By{Name: by.Name, Roles: by.Roles}, w)
 				if err != nil {
 					return err
 				}

@@ -6,11 +6,11 @@ import (
 	"github.com/spf13/cobra"
 
 	compose "phonebill/cmd/internal/compose/auth"
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth/admin"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/staff"
-	"phonebill/core/staff/audittrail"
 	"phonebill/core/staff/cases"
 )
 
@@ -43,7 +43,7 @@ func (c Console) listRequests() *cobra.Command {
 			if err := checkPage(f.Page, f.Size); err != nil {
 				return err
 			}
-			return c.withRequests(cmd.Context(), func(d *cases.Requests, by audittrail.By) error {
+			return c.withRequests(cmd.Context(), func(d *cases.Requests, by trail.By) error {
 				page, total, err := d.List(cmd.Context(), by, kind, f)
 				if err != nil {
 					return err
@@ -71,7 +71,7 @@ that were made before trace ids were kept are not found.`,
 			if err != nil {
 				return err
 			}
-			return c.withRequests(cmd.Context(), func(d *cases.Requests, by audittrail.By) error {
+			return c.withRequests(cmd.Context(), func(d *cases.Requests, by trail.By) error {
 				found, err := d.Find(cmd.Context(), by, trace)
 				if err != nil {
 					return err
@@ -95,7 +95,7 @@ func (c Console) cancelRequest() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.withRequests(cmd.Context(), func(d *cases.Requests, by audittrail.By) error {
+			return c.withRequests(cmd.Context(), func(d *cases.Requests, by trail.By) error {
 				return c.said(d.Cancel(cmd.Context(), by, request, why), "it is taken back\n")
 			})
 		},
@@ -103,13 +103,13 @@ func (c Console) cancelRequest() *cobra.Command {
 }
 
 // withRequests asks the services; what is done is on record in the auth service's audit log, which counts searches too.
-func (c Console) withRequests(ctx context.Context, work func(*cases.Requests, audittrail.By) error) error {
+func (c Console) withRequests(ctx context.Context, work func(*cases.Requests, trail.By) error) error {
 	return c.do(ctx, func(a *compose.Admin, by admin.Caller) error {
 		staff, err := c.staff(a.Audit)
 		if err != nil {
 			return err
 		}
-		return work(staff.Requests(a.Users), audittrail.By{Name: by.Name, Roles: by.Roles})
+		return work(staff.Requests(a.Users), trail.By{Name: by.Name, Roles: by.Roles})
 	})
 }
 

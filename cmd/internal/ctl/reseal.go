@@ -12,12 +12,12 @@ import (
 	compose "phonebill/cmd/internal/compose/auth"
 	"phonebill/cmd/internal/compose/service"
 	"phonebill/cmd/internal/devstack"
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/personal"
 	"phonebill/core/sealing"
 	"phonebill/core/sealing/reseal"
-	"phonebill/core/staff/audittrail"
 	"phonebill/migrations"
 )
 
@@ -82,11 +82,11 @@ func (c Console) resealed(ctx context.Context, a *compose.Admin, by admin.Caller
 		return err
 	}
 	defer closing()
-	log := audittrail.Log{Audit: a.Audit, Now: a.Now, NewID: a.NewID, Report: func(ctx context.Context, err error) {
+	log := trail.Log{Audit: a.Audit, Now: a.Now, NewID: a.NewID, Report: func(ctx context.Context, err error) {
 		c.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())
 	}}
-	return log.Do(ctx, audittrail.By{Name: by.Name, Roles: []auth.Role{auth.Admin}},
-		audittrail.Action{Action: "VALUES_RESEALED", Reason: why}, nil, func(facts map[string]string) error {
+	return log.Do(ctx, trail.By{Name: by.Name, Roles: []auth.Role{auth.Admin}},
+		trail.Action{Action: "VALUES_RESEALED", Reason: why}, nil, func(facts map[string]string) error {
 			form, err := s.Form(ctx)
 			if err != nil {
 				return err

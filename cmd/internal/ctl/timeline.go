@@ -8,10 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	compose "phonebill/cmd/internal/compose/auth"
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth/admin"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/staff/audittrail"
 	"phonebill/core/staff/cases"
 	"phonebill/core/timeline"
 	"phonebill/ports"
@@ -35,7 +35,7 @@ docs/operations.md tells what the codes mean.`,
 				if err != nil {
 					return err
 				}
-				told, err := s.Timeline(cmd.Context(), audittrail.By{Name: by.Name, Roles: by.Roles}, request)
+				told, err := s.Timeline(cmd.Context(), trail.By{Name: by.Name, Roles: by.Roles}, request)
 				if err != nil {
 					return err
 				}

@@ -13,11 +13,11 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/adapters/rest/internalapi"
 	"phonebill/core/audit"
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/personal"
-	"phonebill/core/staff/audittrail"
 	"phonebill/core/timeline"
 )
 
@@ -53,7 +53,7 @@ func TestATimelineIsPrinted(t *testing.T) {
 	log := &seen{}
 	s, err := c.timelines(log)
 	require.NoError(t, err)
-	told, err := s.Timeline(t.Context(), audittrail.By{Name: "cli:kim", Roles: []auth.Role{auth.Operator}}, id.ID{1})
+	told, err := s.Timeline(t.Context(), trail.By{Name: "cli:kim", Roles: []auth.Role{auth.Operator}}, id.ID{1})
 	require.NoError(t, err)
 	require.NoError(t, c.printTimeline(told))
 	for _, want := range []string{

@@ -11,9 +11,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"phonebill/adapters/devservers"
 	"phonebill/adapters/postgres"
-	"phonebill/adapters/postgres/pgserver"
-	"phonebill/adapters/valkey/cacheserver"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/compose/service"
 	"phonebill/core/personal"
@@ -65,7 +64,7 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (*Stack, error) {
 // database starts PostgreSQL unless there is an admin's URL of one, then creates and migrates the four databases.
 func (s *Stack) database(ctx context.Context, admin string, log *slog.Logger) error {
 	if admin == "" {
-		server, err := pgserver.Start(ctx, pgserver.Options{
+		server, err := devservers.StartPostgreSQL(ctx, devservers.PostgreSQLOptions{
 			Dir: filepath.Join(s.Dir, "postgres"), Durable: true, Binaries: []string{filepath.Join(s.Dir, "pg", "bin")},
 		})
 		if err != nil {
@@ -101,7 +100,7 @@ func (s *Stack) cache(ctx context.Context, c service.Cache, log *slog.Logger) er
 		s.Cache = c
 		return nil
 	}
-	server, err := cacheserver.Start(ctx, cacheserver.Options{AllowMini: true})
+	server, err := devservers.StartCache(ctx, devservers.CacheOptions{AllowMini: true})
 	if err != nil {
 		return err
 	}

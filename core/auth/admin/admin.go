@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"time"
 
-	"phonebill/core/alert"
 	"phonebill/core/auth"
+	"phonebill/core/auth/keys"
 	"phonebill/core/auth/selfservice"
-	"phonebill/core/auth/signingkeys"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/operations"
 	"phonebill/core/personal"
 	"phonebill/ports"
 )
@@ -28,7 +28,7 @@ type Service struct {
 	Records  ports.LoginRecords
 	Hasher   ports.PasswordHasher
 	Factors  *selfservice.SecondFactors // Enrol and Reset are all that is used
-	Keys     *signingkeys.Service
+	Keys     *keys.SigningKeys
 	Services ports.ServiceKeys
 	Audit    ports.AuditLog
 	Push     ports.RevocationPush
@@ -382,8 +382,8 @@ func (s *Service) watchUnlocks(ctx context.Context, user auth.UserID, detail map
 	if err != nil || n < manyUnlocks {
 		return err
 	}
-	s.Alerts.Raise(ctx, alert.Alert{
-		Kind: alert.OftenUnlocked, Subject: fmt.Sprint(detail["call"]),
+	s.Alerts.Raise(ctx, operations.Alert{
+		Kind: operations.OftenUnlocked, Subject: fmt.Sprint(detail["call"]),
 		Note: fmt.Sprintf("one account was unlocked %d times within 24 h; look for this call in the audit log", n),
 	})
 	return nil

@@ -14,8 +14,8 @@ import (
 	"phonebill/core/audit"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
+	"phonebill/core/auth/keys"
 	"phonebill/core/auth/selfservice"
-	"phonebill/core/auth/signingkeys"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
@@ -137,7 +137,7 @@ func newWorld(t *testing.T) *world {
 			}
 			return nil
 		},
-		Keys: &signingkeys.Service{
+		Keys: &keys.SigningKeys{
 			Keys: &w.keys, Schedule: auth.DefaultKeys(), Now: clock,
 			Make: func() auth.SigningKey { w.made++; return auth.SigningKey{KeyID: "key-" + strconv.Itoa(w.made)} },
 		},

@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"time"
 
-	"phonebill/core/alert"
 	"phonebill/core/audit"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/line"
+	"phonebill/core/operations"
 )
 
 // Caller is the person who administers: a member of staff, or a user of the command line on the machine.
@@ -154,8 +154,8 @@ func (s *Service) takeSearch(ctx context.Context, by Caller) error {
 	if err != nil || ok {
 		return err
 	}
-	s.Alerts.Raise(ctx, alert.Alert{
-		Kind: alert.ManySearches, Subject: by.Name,
+	s.Alerts.Raise(ctx, operations.Alert{
+		Kind: operations.ManySearches, Subject: by.Name,
 		Note: fmt.Sprintf("more than %d exact searches within an hour", s.SearchesPerHour),
 	})
 	return fault.New(fault.RateLimitExceeded).WithMessage("회선번호 조회 한도를 초과하였습니다. 잠시 후 다시 시도해주세요").RetryIn(retryIn)

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"phonebill/core/alert"
 	"phonebill/core/auth"
+	"phonebill/core/operations"
 )
 
 // maxClashes is how many folded ids of which there are several accounts are shown.
@@ -30,8 +30,8 @@ func (s *Service) ReportClashes(ctx context.Context) error {
 	if err != nil || len(found) == 0 {
 		return err
 	}
-	s.Alerts.Raise(ctx, alert.Alert{
-		Kind: alert.UserIDsClash, Subject: "user ids",
+	s.Alerts.Raise(ctx, operations.Alert{
+		Kind: operations.UserIDsClash, Subject: "user ids",
 		Note: fmt.Sprintf("%d ids of accounts differ from another in case alone; phonebillctl users clashes lists them",
 			len(found)),
 	})

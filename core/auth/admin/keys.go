@@ -6,15 +6,14 @@ import (
 	"strings"
 
 	"phonebill/core/auth"
-	"phonebill/core/auth/servicekeys"
-	"phonebill/core/auth/signingkeys"
+	"phonebill/core/auth/keys"
 	"phonebill/core/fault"
 	"phonebill/core/personal"
 )
 
 // RotateKey makes the next signing key, which signs after the lead while tokens of the one before stay valid; see
-// signingkeys.Service.
-func (s *Service) RotateKey(ctx context.Context, by Caller, reason string) (k signingkeys.Key, err error) {
+// keys.SigningKeys.
+func (s *Service) RotateKey(ctx context.Context, by Caller, reason string) (k keys.Key, err error) {
 	detail := map[string]any{}
 	err = s.change(ctx, call{Caller: by, action: actRotateKeys, subject: "signing keys", reason: reason, detail: detail},
 		func() error {
@@ -27,7 +26,7 @@ func (s *Service) RotateKey(ctx context.Context, by Caller, reason string) (k si
 
 // ReplaceKeys is for a key that leaked: a new one signs at once and all others are refused; every user's token is
 // refreshed.
-func (s *Service) ReplaceKeys(ctx context.Context, by Caller, reason string) (k signingkeys.Key, err error) {
+func (s *Service) ReplaceKeys(ctx context.Context, by Caller, reason string) (k keys.Key, err error) {
 	detail := map[string]any{}
 	err = s.change(ctx, call{Caller: by, action: actReplaceKeys, subject: "signing keys", reason: reason, detail: detail},
 		func() error {
@@ -47,7 +46,7 @@ func (s *Service) RetireKey(ctx context.Context, by Caller, kid, reason string) 
 			return err
 		}
 		for _, k := range held {
-			if k.KeyID == kid && k.State == signingkeys.Signing {
+			if k.KeyID == kid && k.State == keys.Signing {
 				return fault.New(fault.StateConflict).WithField("kid", "서명 중인 키는 폐기할 수 없습니다. 먼저 교체하세요")
 			}
 		}
@@ -63,8 +62,8 @@ func (s *Service) MintServiceKey(
 	detail := map[string]any{}
 	err = s.change(ctx, call{Caller: by, action: actMintService, subject: service, reason: reason, detail: detail},
 		func() error {
-			key, err = servicekeys.Mint(ctx, s.Services, service, s.Now())
-			detail["key"] = ShortHash(servicekeys.HashOf(key))
+			key, err = keys.Mint(ctx, s.Services, service, s.Now())
+			detail["key"] = ShortHash(keys.HashOf(key))
 			return err
 		})
 	return key, err

@@ -6,8 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/core/auth/admin"
-	"phonebill/core/auth/servicekeys"
-	"phonebill/core/auth/signingkeys"
+	"phonebill/core/auth/keys"
 	"phonebill/core/fault"
 )
 
@@ -16,10 +15,10 @@ func TestSigningKeysAreRotatedReplacedAndRetired(t *testing.T) {
 	w := newWorld(t)
 	first, err := w.RotateKey(t.Context(), boss, why)
 	require.NoError(t, err)
-	require.Equal(t, signingkeys.Signing, first.State, "there was none")
+	require.Equal(t, keys.Signing, first.State, "there was none")
 	next, err := w.RotateKey(t.Context(), boss, why)
 	require.NoError(t, err)
-	require.Equal(t, signingkeys.Next, next.State)
+	require.Equal(t, keys.Next, next.State)
 	require.ErrorIs(t, w.RetireKey(t.Context(), boss, first.KeyID, why), fault.New(fault.StateConflict),
 		"nothing would sign")
 	require.ErrorIs(t, w.RetireKey(t.Context(), boss, "no-such-key", why), fault.New(fault.ResourceNotFound))
@@ -29,8 +28,8 @@ func TestSigningKeysAreRotatedReplacedAndRetired(t *testing.T) {
 	held, err := w.Keys.List(t.Context())
 	require.NoError(t, err)
 	for _, k := range held {
-		require.Equal(t, k.KeyID == fresh.KeyID, k.State == signingkeys.Signing, k.KeyID)
-		require.Equal(t, k.KeyID != fresh.KeyID, k.State == signingkeys.Over, k.KeyID)
+		require.Equal(t, k.KeyID == fresh.KeyID, k.State == keys.Signing, k.KeyID)
+		require.Equal(t, k.KeyID != fresh.KeyID, k.State == keys.Over, k.KeyID)
 	}
 	require.Contains(t, w.rows(), "SIGNING_KEY_RETIRED "+next.KeyID+" DONE")
 	_, err = w.ReplaceKeys(t.Context(), customer, why)
@@ -44,7 +43,7 @@ func TestServiceKeysAreMintedOnceAndRetiredByTheirName(t *testing.T) {
 	w := newWorld(t)
 	key, err := w.MintServiceKey(t.Context(), boss, "mvno-ap", why)
 	require.NoError(t, err)
-	name := admin.ShortHash(servicekeys.HashOf(key))
+	name := admin.ShortHash(keys.HashOf(key))
 	entries := w.trail.Entries()
 	require.Contains(t, entries[len(entries)-1].Detail, name)
 	require.NotContains(t, entries[len(entries)-1].Detail, key.Reveal())

@@ -10,7 +10,6 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/personal"
-	"phonebill/core/text"
 	"phonebill/ports"
 )
 
@@ -53,7 +52,7 @@ func (s *Passwords) Change(ctx context.Context, r PasswordRequest) (auth.DeviceC
 	if err := auth.TypedPassword("currentPassword", r.Current); err != nil {
 		return auth.DeviceCookie{}, err
 	}
-	if text.NFC(r.New.Reveal()) == text.NFC(r.Current.Reveal()) {
+	if personal.NFC(r.New.Reveal()) == personal.NFC(r.Current.Reveal()) {
 		return auth.DeviceCookie{}, fault.InvalidField("newPassword", "현재 비밀번호와 달라야 합니다")
 	}
 	back, err := s.turn(ctx, r)

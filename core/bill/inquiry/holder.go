@@ -10,7 +10,6 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
-	"phonebill/core/holder"
 	"phonebill/core/line"
 	"phonebill/ports"
 )
@@ -157,7 +156,7 @@ func (s *Service) checkAnswer(ctx context.Context, q bill.Inquiry, c bill.Copy, 
 
 // withoutStrangers leaves out what inquiries came to on lines that KOS names another customer for, as far as is known.
 func (s *Service) withoutStrangers(ctx context.Context, p auth.Principal, page []bill.Inquiry) []bill.Inquiry {
-	account := holder.Account{UserID: p.UserID, CustomerID: p.CustomerID}
+	account := auth.Holder{UserID: p.UserID, CustomerID: p.CustomerID}
 	elsewhere := map[line.Number]bool{}
 	for i, q := range page {
 		gone, looked := elsewhere[q.Line]

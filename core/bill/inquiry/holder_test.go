@@ -8,13 +8,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"phonebill/core/alert"
+	"phonebill/core/auth"
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
-	"phonebill/core/holder"
 	"phonebill/core/id"
+	"phonebill/core/operations"
 	"phonebill/core/product"
 	"phonebill/ports"
 )
@@ -41,7 +41,7 @@ func (s *source) namings() int {
 func (w *world) elsewhere(t *testing.T) (alerts int) {
 	t.Helper()
 	for _, a := range w.alerts.Raised() {
-		require.Equal(t, alert.LineElsewhere, a.Kind)
+		require.Equal(t, operations.LineElsewhere, a.Kind)
 		require.NotContains(t, a.Subject+a.Note, w.line.Digits())
 		require.NotContains(t, a.Subject+a.Note, string(w.me.UserID))
 		alerts++
@@ -147,7 +147,7 @@ func TestAnAccountWithoutACustomer(t *testing.T) {
 		_, err := w.Ask(t.Context(), w.me, other, "")
 		require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 
-		w.me.UserID, w.me.CustomerID = "company", holder.PerLine
+		w.me.UserID, w.me.CustomerID = "company", auth.PerLine
 		for _, n := range w.me.Lines {
 			_, err := w.Ask(t.Context(), w.me, n, "")
 			require.NoError(t, err)

@@ -9,17 +9,17 @@ import (
 	"time"
 
 	"phonebill/core/auth"
+	"phonebill/core/auth/holder"
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/copies"
-	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/quota"
 	"phonebill/core/request"
-	"phonebill/core/request/longpoll"
+	"phonebill/core/request/lifecycle"
 	"phonebill/ports"
 )
 
@@ -45,7 +45,7 @@ type Service struct {
 	Lane           quota.Lane // of the calls for bills
 	Copies         *copies.Copies[bill.Copy]
 	Bills          ports.Bills
-	Holders        *compare.Service // whose the lines are
+	Holders        *holder.Service // whose the lines are
 	Inquiries      ports.Inquiries
 	Keys           ports.IdempotencyKeys
 	Limits         Limits
@@ -55,8 +55,8 @@ type Service struct {
 	Report         ports.Report      // trouble after the customer has the 202
 	NoteActiveLine func(line.Number) // records that the line's customer is active
 
-	running sync.WaitGroup // attempts that outlive their customer's request
-	board   longpoll.Board // where inquiries are waited for
+	running sync.WaitGroup  // attempts that outlive their customer's request
+	board   lifecycle.Board // where inquiries are waited for
 }
 
 // Result is an inquiry with its bill, when there is one.
@@ -92,7 +92,7 @@ func (s *Service) Menu(p auth.Principal, asked line.Number) (Menu, error) {
 // Get returns the caller's inquiry, waiting up to wait for it to become final; NOT_FOUND when it is another customer's
 // (ADR 17).
 func (s *Service) Get(ctx context.Context, p auth.Principal, inquiry id.ID, wait time.Duration) (Result, error) {
-	q, err := longpoll.Until(ctx, &s.board, inquiry, wait, func(ctx context.Context) (bill.Inquiry, bool, error) {
+	q, err := lifecycle.PollUntil(ctx, &s.board, inquiry, wait, func(ctx context.Context) (bill.Inquiry, bool, error) {
 		q, err := s.Inquiries.Get(ctx, inquiry)
 		if err == nil && (q.UserID != p.UserID || p.Owns(q.Line) != nil) {
 			err = fault.New(fault.ResourceNotFound)

@@ -15,17 +15,17 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/core/auth"
+	"phonebill/core/auth/holder"
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/copies"
-	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
-	"phonebill/core/product/facts"
+	"phonebill/core/product/catalog"
 	"phonebill/core/quota"
 	"phonebill/ports"
 )
@@ -241,10 +241,10 @@ func newWorld(t *testing.T) *world {
 }
 
 // holders ask the KOS of the test for a line's customer at most once in four hours, in 100 ms.
-func (w *world) holders(t *testing.T) *compare.Service {
+func (w *world) holders(t *testing.T) *holder.Service {
 	t.Helper()
 	customers := &memory.Customers{Epochs: &memory.Epochs{}}
-	known := &facts.Service{
+	known := &catalog.Facts{
 		KOS: quick{w.source}, OfCustomers: freshness.Customer, NoteActiveLine: func(line.Number) {},
 		Policy:    copies.Policy{Lane: quota.Read, Timeout: 10 * time.Second, Attempts: 1, RefreshAhead: true},
 		Customers: customers, Now: time.Now,
@@ -254,7 +254,7 @@ func (w *world) holders(t *testing.T) *compare.Service {
 	}
 	t.Cleanup(known.CustomerCopies.Wait) // in the bubble
 	w.bindings, w.alerts = &memory.Bindings{}, &memory.Alerts{}
-	return &compare.Service{
+	return &holder.Service{
 		Ask:    known.FreshCustomer,
 		Stored: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: w.bindings, Alerts: w.alerts, Vault: memory.Vault{},
 		Now: time.Now,

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"time"
 
-	"phonebill/core/alert"
 	"phonebill/core/delivery"
 	"phonebill/core/fault"
+	"phonebill/core/operations"
 	"phonebill/ports"
 )
 
@@ -131,7 +131,7 @@ func (s *Service[T]) settle(ctx context.Context, done []delivery.AttemptResult) 
 	}
 	for _, d := range done {
 		if d.State == delivery.Parked {
-			s.Alerts.Raise(ctx, alert.Alert{Kind: alert.DeliveryParked, Subject: d.ID.String(), Note: d.Attempt.Note})
+			s.Alerts.Raise(ctx, operations.Alert{Kind: operations.DeliveryParked, Subject: d.ID.String(), Note: d.Attempt.Note})
 		}
 	}
 	return nil

@@ -9,12 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/memory"
-	"phonebill/core/alert"
 	"phonebill/core/calendar"
 	"phonebill/core/delivery"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/operations"
 	"phonebill/core/product"
 	"phonebill/core/request"
 	"phonebill/ports"
@@ -138,7 +138,7 @@ func TestARejectedEventIsParkedAndTheLineContinues(t *testing.T) {
 	w.now = w.now.Add(time.Hour)
 	require.Zero(t, w.step(t))
 	require.Len(t, w.publisher.Published(), 2)
-	require.Equal(t, []alert.Alert{{Kind: alert.DeliveryParked, Subject: id.ID{15: 1}.String(), Note: "422"}},
+	require.Equal(t, []operations.Alert{{Kind: operations.DeliveryParked, Subject: id.ID{15: 1}.String(), Note: "422"}},
 		w.alerts.Raised())
 }
 

@@ -8,13 +8,11 @@ import (
 	"time"
 
 	"phonebill/core/auth"
+	"phonebill/core/auth/holder"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
-	"phonebill/core/holder"
-	"phonebill/core/holder/compare"
 	"phonebill/core/line"
 	"phonebill/core/product"
-	"phonebill/core/product/facts"
 	"phonebill/ports"
 )
 
@@ -26,8 +24,8 @@ const (
 
 // Service returns the screens before a change. It is safe for concurrent use.
 type Service struct {
-	Facts   *facts.Service
-	Holders *compare.Service // whose the lines are
+	Facts   *Facts
+	Holders *holder.Service // whose the lines are
 }
 
 // Screen is a customer with plan names.
@@ -124,8 +122,8 @@ func paidBy(p auth.Principal) ports.Call {
 }
 
 // account returns the account for which a line is read.
-func account(p auth.Principal) holder.Account {
-	return holder.Account{UserID: p.UserID, CustomerID: p.CustomerID}
+func account(p auth.Principal) auth.Holder {
+	return auth.Holder{UserID: p.UserID, CustomerID: p.CustomerID}
 }
 
 // ofALine reports whether the offer for a line was asked for: for the one that is named, or, when nothing is, for the

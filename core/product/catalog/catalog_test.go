@@ -10,16 +10,15 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/core/auth"
+	"phonebill/core/auth/holder"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/copies"
-	"phonebill/core/holder/compare"
 	"phonebill/core/line"
 	"phonebill/core/money"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
-	"phonebill/core/product/facts"
 	"phonebill/core/quota"
 	"phonebill/ports"
 )
@@ -56,14 +55,14 @@ func newWorld(t *testing.T) *world {
 		nil)
 	clock, least := func() time.Time { return w.now }, func() float64 { return 0 }
 	customers, plans := &memory.Customers{}, &memory.Plans{}
-	known := &facts.Service{
+	known := &catalog.Facts{
 		KOS: w.kos, Policy: copies.Policy{Lane: quota.Read, Timeout: 3 * time.Second, Attempts: 1, RefreshAhead: true},
 		OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList,
 		NoteActiveLine: func(line.Number) {}, Customers: customers, Plans: plans, Now: clock,
 		CustomerCopies: &copies.Copies[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
 		PlanCopies:     &copies.Copies[product.PlansCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
 	}
-	w.Service = &catalog.Service{Facts: known, Holders: &compare.Service{
+	w.Service = &catalog.Service{Facts: known, Holders: &holder.Service{
 		Stored: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &memory.Bindings{}, Alerts: &w.alerts,
 		Vault: memory.Vault{},
 		Now:   clock,

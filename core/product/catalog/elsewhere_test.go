@@ -6,10 +6,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/core/alert"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/line"
+	"phonebill/core/operations"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
 	"phonebill/ports"
@@ -39,7 +39,7 @@ func TestScreensOfALineOfAnotherCustomer(t *testing.T) {
 		w.now = w.now.Add(5 * time.Hour) // the copy is an old one now
 	}
 	require.Len(t, w.alerts.Raised(), 1)
-	require.Equal(t, alert.LineElsewhere, w.alerts.Raised()[0].Kind)
+	require.Equal(t, operations.LineElsewhere, w.alerts.Raised()[0].Kind)
 
 	w.kos.SetDown(nil)
 	_, err := w.Customer(t.Context(), auth.Principal{UserID: "new", CustomerID: "C2", Lines: w.me.Lines}, w.line)

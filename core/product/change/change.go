@@ -11,18 +11,17 @@ import (
 	"time"
 
 	"phonebill/core/auth"
+	"phonebill/core/auth/holder"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
-	"phonebill/core/holder"
-	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
-	"phonebill/core/product/facts"
+	"phonebill/core/product/catalog"
 	"phonebill/core/quota"
 	"phonebill/core/request"
-	"phonebill/core/request/longpoll"
+	"phonebill/core/request/lifecycle"
 	"phonebill/ports"
 )
 
@@ -41,13 +40,13 @@ func DefaultLimits() Limits {
 
 // Service carries out plan changes. It is safe for concurrent use.
 type Service struct {
-	FactsForPreview   *facts.Service // for a check alone, while the customer waits; spends nothing reserved for orders
-	FactsForOrder     *facts.Service // for an order, while the customer waits
-	FactsInBackground *facts.Service // for an order, with more time, when nobody waits
+	FactsForPreview   *catalog.Facts // for a check alone, while the customer waits; spends nothing reserved for orders
+	FactsForOrder     *catalog.Facts // for an order, while the customer waits
+	FactsInBackground *catalog.Facts // for an order, with more time, when nobody waits
 
 	KOS        ports.PlanChanger
 	Orders     ports.Orders
-	Holders    *compare.Service // whose the lines are
+	Holders    *holder.Service // whose the lines are
 	Epochs     ports.Epochs
 	Policy     product.Policy
 	Allowances ports.Allowances // of the customers
@@ -59,10 +58,10 @@ type Service struct {
 	// Parked is called with an order that is left to a person from now on; nil = not called.
 	Parked func(ctx context.Context, o product.Order)
 
-	running sync.WaitGroup // orders that outlive their customer's request
-	board   longpoll.Board // where orders are waited for
-	rest    atomic.Int64   // until then (ns since 1970) new orders are left alone
-	slow    slowMode       // of orders that are begun
+	running sync.WaitGroup  // orders that outlive their customer's request
+	board   lifecycle.Board // where orders are waited for
+	rest    atomic.Int64    // until then (ns since 1970) new orders are left alone
+	slow    slowMode        // of orders that are begun
 }
 
 // Validate runs the three checks on facts that are a few seconds old at most; SERVICE_UNAVAILABLE when KOS cannot be
@@ -72,7 +71,7 @@ func (s *Service) Validate(ctx context.Context, p auth.Principal, c Command) (pr
 		return product.Verdict{}, err
 	}
 	call := ports.Call{Payer: ports.Payer{Customer: p.UserID}}
-	account := holder.Account{UserID: p.UserID, CustomerID: p.CustomerID}
+	account := auth.Holder{UserID: p.UserID, CustomerID: p.CustomerID}
 	known, err := s.facts(ctx, call, s.FactsForPreview.ForCheck, c.Line, account)
 	if err != nil {
 		return product.Verdict{}, err
@@ -89,7 +88,7 @@ var errNoStatus = errors.New("change: KOS does not say whether the line is in us
 // facts are those of KOS, and of our own orders where the operator's rules need them; SERVICE_UNAVAILABLE also when KOS
 // leaves out whether the line is in use, and LINE_NOT_FOUND when KOS names another customer than the account's for it.
 func (s *Service) facts(
-	ctx context.Context, call ports.Call, from factsOf, n line.Number, of holder.Account,
+	ctx context.Context, call ports.Call, from factsOf, n line.Number, of auth.Holder,
 ) (f product.Facts, err error) {
 	f.Customer, f.Plans, err = from(ctx, call, n)
 	if err == nil {
@@ -108,7 +107,7 @@ func (s *Service) facts(
 // advance carries a leased order as far as it goes now. What is stored is where it stops, and that it is DISPATCHED
 // before the wire is touched; that a check has passed is not stored by itself when the order is sent right after it.
 func (s *Service) advance(
-	ctx context.Context, o product.Order, known *facts.Service, payer ports.Payer,
+	ctx context.Context, o product.Order, known *catalog.Facts, payer ports.Payer,
 ) (product.Order, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Limits.Lease) // later the lease is lost anyway
 	defer cancel()
@@ -133,7 +132,7 @@ func (s *Service) advance(
 }
 
 func (s *Service) checkAndSend(
-	ctx context.Context, call ports.Call, o product.Order, known *facts.Service,
+	ctx context.Context, call ports.Call, o product.Order, known *catalog.Facts,
 ) (product.Order, error) {
 	seen, err := s.facts(ctx, call, known.ForChange, o.Line, o.Account())
 	if err != nil {
@@ -237,7 +236,7 @@ func (s *Service) settle(ctx context.Context, o product.Order, a product.Answer)
 // Get returns the caller's order, waiting up to wait for it to become final; NOT_FOUND when it is another customer's
 // (ADR 17).
 func (s *Service) Get(ctx context.Context, p auth.Principal, order id.ID, wait time.Duration) (product.Order, error) {
-	return longpoll.Until(ctx, &s.board, order, wait, func(ctx context.Context) (product.Order, bool, error) {
+	return lifecycle.PollUntil(ctx, &s.board, order, wait, func(ctx context.Context) (product.Order, bool, error) {
 		o, err := s.own(ctx, p, order)
 		return o, o.State.Final(), err
 	})

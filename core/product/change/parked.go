@@ -3,9 +3,9 @@ package change
 import (
 	"context"
 
-	"phonebill/core/alert"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
+	"phonebill/core/operations"
 	"phonebill/core/product"
 	"phonebill/ports"
 )
@@ -41,8 +41,8 @@ func (s *ParkedOrders) dropCopies(ctx context.Context, o product.Order) error {
 // that raises it; the list of parked orders is complete.
 func AlertParked(alerts ports.Alerts) func(context.Context, product.Order) {
 	return func(ctx context.Context, o product.Order) {
-		alerts.Raise(ctx, alert.Alert{
-			Kind: alert.ChangeParked, Subject: o.ID.String(), Note: "KOS cannot tell what became of it: see /ops/parked-changes",
+		alerts.Raise(ctx, operations.Alert{
+			Kind: operations.ChangeParked, Subject: o.ID.String(), Note: "KOS cannot tell what became of it: see /ops/parked-changes",
 		})
 	}
 }

@@ -12,15 +12,15 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/core/auth"
+	"phonebill/core/auth/holder"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/copies"
-	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/product/catalog"
 	"phonebill/core/product/change"
-	"phonebill/core/product/facts"
 	"phonebill/core/quota"
 	"phonebill/core/request"
 	"phonebill/ports"
@@ -266,7 +266,7 @@ func (w *world) service() *change.Service {
 	least := func() float64 { return 0 }
 	allowances := memory.NewAllowances(w.allowed, time.Now)
 	customers, plans := &memory.Customers{Epochs: w.epochs}, &memory.Plans{}
-	known := facts.Service{
+	known := catalog.Facts{
 		KOS: w.kos, Policy: copies.Policy{Lane: quota.Change, Timeout: 3 * time.Second, Attempts: 1, RefreshAhead: true},
 		OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList,
 		NoteActiveLine: func(line.Number) {}, Customers: customers, Plans: plans, Now: time.Now,
@@ -282,7 +282,7 @@ func (w *world) service() *change.Service {
 	return &change.Service{
 		FactsForPreview: &known, FactsForOrder: &known, FactsInBackground: &inBackground, KOS: w.kos, Orders: w.orders, Epochs: w.epochs,
 		Policy: product.DefaultPolicy(),
-		Holders: &compare.Service{
+		Holders: &holder.Service{
 			Stored: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &w.bindings, Alerts: &w.alerts, Vault: memory.Vault{},
 			Now: time.Now,
 		},

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"time"
 
-	"phonebill/core/alert"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/operations"
 	"phonebill/core/product"
 	"phonebill/ports"
 )
@@ -119,8 +119,8 @@ func (s *Service) atNight(ctx context.Context) error {
 // raiseAlert raises one alert for a run that found something.
 func (s *Service) raiseAlert(ctx context.Context, run product.ReconciliationRun) {
 	if run.Found > 0 {
-		s.Alerts.Raise(ctx, alert.Alert{
-			Kind: alert.ReconciliationDiffers, Subject: run.ID.String(),
+		s.Alerts.Raise(ctx, operations.Alert{
+			Kind: operations.ReconciliationDiffers, Subject: run.ID.String(),
 			Note: fmt.Sprintf("%d differences among %d orders: see phonebillctl books show", run.Found, run.Checked),
 		})
 	}

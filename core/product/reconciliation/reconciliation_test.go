@@ -10,13 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/memory"
-	"phonebill/core/alert"
 	"phonebill/core/calendar"
 	"phonebill/core/delivery"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/operations"
 	"phonebill/core/product"
 	"phonebill/core/product/reconciliation"
 	"phonebill/core/request"
@@ -184,8 +184,8 @@ func TestDifferencesAreReportedAndNothingIsChanged(t *testing.T) {
 		}, report.Run)
 		require.ElementsMatch(t, report.Differences, w.reported)
 		require.Equal(t, 8, w.checked)
-		require.Equal(t, []alert.Alert{{
-			Kind: alert.ReconciliationDiffers, Subject: id.ID{15: 1}.String(),
+		require.Equal(t, []operations.Alert{{
+			Kind: operations.ReconciliationDiffers, Subject: id.ID{15: 1}.String(),
 			Note: "3 differences among 8 orders: see phonebillctl books show",
 		}}, w.alerts.Raised())
 		for i, at := range w.kos.asked {

@@ -15,7 +15,6 @@ import (
 	"phonebill/core/id"
 	"phonebill/core/quota"
 	"phonebill/core/request"
-	"phonebill/core/request/longpoll"
 	"phonebill/ports"
 )
 
@@ -35,7 +34,7 @@ type Service struct {
 	Report  ports.Report
 	Parked  func(ctx context.Context, r request.Request) // is called for each request that is parked; nil = none
 
-	board   longpoll.Board
+	board   Board
 	running sync.WaitGroup // attempts that outlive the answer to their customer
 }
 
@@ -122,7 +121,7 @@ func (s *Service) save(ctx context.Context, r request.Request) (request.Request,
 
 // Get returns the user's request, waiting up to wait until it is final or parked; NOT_FOUND also for another user's.
 func (s *Service) Get(ctx context.Context, user auth.UserID, r id.ID, wait time.Duration) (request.Request, error) {
-	return longpoll.Until(ctx, &s.board, r, wait, func(ctx context.Context) (request.Request, bool, error) {
+	return PollUntil(ctx, &s.board, r, wait, func(ctx context.Context) (request.Request, bool, error) {
 		found, err := s.Store.Get(ctx, r)
 		if err == nil && found.UserID != user {
 			err = fault.New(fault.ResourceNotFound)

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
 	"phonebill/core/delivery"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/staff/audittrail"
 	"phonebill/ports"
 )
 
@@ -27,7 +27,7 @@ type Deliveries struct {
 // most delivery.MaxCounted). It fails with FORBIDDEN for a caller that is not staff, as every method here, and with
 // VALIDATION_ERROR for an unknown kind or state.
 func (s *Deliveries) List(
-	ctx context.Context, by audittrail.By, kind delivery.Kind, f delivery.Filter,
+	ctx context.Context, by trail.By, kind delivery.Kind, f delivery.Filter,
 ) ([]delivery.Listed, int, error) {
 	if err := by.Staff(); err != nil {
 		return nil, 0, err
@@ -47,13 +47,13 @@ const actReplay = "DELIVERY_REPLAYED"
 // Replay makes a delivered or parked event due for delivery again, under its id and its sequence number. It fails with
 // NOT_FOUND for an unknown event, CONFLICT when it is pending anyway, and VALIDATION_ERROR without a reason. The intent
 // is in the audit log before anything changes, and the outcome after.
-func (s *Deliveries) Replay(ctx context.Context, by audittrail.By, event id.ID, reason string) error {
+func (s *Deliveries) Replay(ctx context.Context, by trail.By, event id.ID, reason string) error {
 	refused := by.Staff()
 	if refused == nil {
 		reason, refused = auth.ParseReason(reason)
 	}
-	log := audittrail.Log{Audit: s.Audit, Report: s.Report, Now: s.Now, NewID: s.NewID}
-	action := audittrail.Action{Action: actReplay, Subject: event.String(), Reason: reason}
+	log := trail.Log{Audit: s.Audit, Report: s.Report, Now: s.Now, NewID: s.NewID}
+	action := trail.Action{Action: actReplay, Subject: event.String(), Reason: reason}
 	return log.Do(ctx, by, action, refused, func(map[string]string) error {
 		err := s.Bills.Replay(ctx, event, s.Now())
 		if errors.Is(err, fault.New(fault.ResourceNotFound)) {

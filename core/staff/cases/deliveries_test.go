@@ -10,6 +10,7 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/core/audit"
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/delivery"
@@ -18,7 +19,6 @@ import (
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/request"
-	"phonebill/core/staff/audittrail"
 	"phonebill/core/staff/cases"
 )
 
@@ -89,7 +89,7 @@ func TestStaffSeeBothKinds(t *testing.T) {
 		require.Len(t, page, want)
 		require.Equal(t, want, total)
 	}
-	_, _, err := w.List(t.Context(), audittrail.By{Roles: []auth.Role{auth.Customer}}, delivery.BillResult,
+	_, _, err := w.List(t.Context(), trail.By{Roles: []auth.Role{auth.Customer}}, delivery.BillResult,
 		delivery.Filter{Page: 1, Size: 9})
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 }
@@ -116,13 +116,13 @@ func TestAReplayIsOnRecord(t *testing.T) {
 func TestRefusalsAreAuditedToo(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		by      audittrail.By
+		by      trail.By
 		event   id.ID
 		reason  string
 		code    fault.Code
 		intends bool
 	}{
-		"a customer": {audittrail.By{Name: "x", Roles: []auth.Role{auth.Customer}}, id.ID{15: 1}, "because",
+		"a customer": {trail.By{Name: "x", Roles: []auth.Role{auth.Customer}}, id.ID{15: 1}, "because",
 			fault.PermissionDenied, false},
 		"no reason": {operator, id.ID{15: 1}, "", fault.ValidationError, false},
 		"no event":  {operator, id.ID{15: 2}, "because", fault.ResourceNotFound, true},

@@ -3,10 +3,10 @@ package cases
 import (
 	"context"
 
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
 	"phonebill/core/id"
 	"phonebill/core/product"
-	"phonebill/core/staff/audittrail"
 	"phonebill/ports"
 )
 
@@ -14,13 +14,13 @@ import (
 // required; it is safe for concurrent use.
 type ParkedChanges struct {
 	Changes ports.ParkedChanges
-	Log     audittrail.Log
+	Log     trail.Log
 }
 
 // List returns one page, those requested first coming first, and how many there are (at most product.MaxParkedCounted).
 // It fails with FORBIDDEN for a caller that is not staff, as every method here.
 func (d *ParkedChanges) List(
-	ctx context.Context, by audittrail.By, page, size int,
+	ctx context.Context, by trail.By, page, size int,
 ) ([]product.ParkedOrder, int, error) {
 	if err := by.Staff(); err != nil {
 		return nil, 0, err
@@ -43,13 +43,13 @@ const (
 // order. VALIDATION_ERROR names the field. It fails with NOT_FOUND for an unknown order, and with CONFLICT when the
 // order is not parked (any more) or the same person repeats a proposal. The intent is in the audit log before anything
 // changes, and the outcome after.
-func (d *ParkedChanges) Resolve(ctx context.Context, by audittrail.By, w Decision) (product.Judgement, error) {
+func (d *ParkedChanges) Resolve(ctx context.Context, by trail.By, w Decision) (product.Judgement, error) {
 	refused := by.Staff()
 	var r product.Resolution
 	if refused == nil {
 		r, refused = product.ParseResolution(w.Outcome, w.Reason, auth.UserID(by.Name), d.Log.Now())
 	}
-	action := audittrail.Action{Action: actResolve, Subject: w.Order.String(), Reason: r.Reason,
+	action := trail.Action{Action: actResolve, Subject: w.Order.String(), Reason: r.Reason,
 		Facts: map[string]string{"outcome": string(r.Outcome)}}
 	var verdict product.Judgement
 	err := d.Log.Do(ctx, by, action, refused, func(facts map[string]string) (err error) {

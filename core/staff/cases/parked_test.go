@@ -9,25 +9,25 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/memory"
-	"phonebill/core/alert"
 	"phonebill/core/audit"
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/operations"
 	"phonebill/core/product"
 	"phonebill/core/product/change"
 	"phonebill/core/request"
-	"phonebill/core/staff/audittrail"
 	"phonebill/core/staff/cases"
 )
 
 const why = "KOS 화면에서 확인"
 
 var (
-	kim = audittrail.By{Name: "operator-kim", Roles: []auth.Role{auth.Operator}, IP: "203.0.113.7"}
-	lee = audittrail.By{Name: "admin-lee", Roles: []auth.Role{auth.Admin}}
+	kim = trail.By{Name: "operator-kim", Roles: []auth.Role{auth.Operator}, IP: "203.0.113.7"}
+	lee = trail.By{Name: "admin-lee", Roles: []auth.Role{auth.Admin}}
 )
 
 type parkedLog struct{ rows []audit.Entry }
@@ -74,7 +74,7 @@ func newParkedWorld(t *testing.T) *parkedWorld {
 	clock := func() time.Time { return w.now }
 	w.ParkedChanges = cases.ParkedChanges{
 		Changes: &change.ParkedOrders{Orders: w.orders.Parked(), Epochs: &w.epochs, Now: clock},
-		Log: audittrail.Log{
+		Log: trail.Log{
 			Audit: &w.log, Now: clock, NewID: func() id.ID { return id.ID{15: 9} }, Report: func(context.Context, error) {},
 		},
 	}
@@ -130,9 +130,9 @@ func TestTwoPersonsEndAnOrder(t *testing.T) {
 
 func TestRefusedDecisions(t *testing.T) {
 	t.Parallel()
-	stranger := audittrail.By{Name: "x", Roles: []auth.Role{auth.Customer}}
+	stranger := trail.By{Name: "x", Roles: []auth.Role{auth.Customer}}
 	for name, c := range map[string]struct {
-		by       audittrail.By
+		by       trail.By
 		decision cases.Decision
 		code     fault.Code
 		rows     int
@@ -173,6 +173,6 @@ func TestAParkedOrderAlarms(t *testing.T) {
 	alerts := &memory.Alerts{}
 	change.AlertParked(alerts)(t.Context(), product.Order{ID: id.ID{15: 1}})
 	require.Len(t, alerts.Raised(), 1)
-	require.Equal(t, alert.ChangeParked, alerts.Raised()[0].Kind)
+	require.Equal(t, operations.ChangeParked, alerts.Raised()[0].Kind)
 	require.Equal(t, id.ID{15: 1}.String(), alerts.Raised()[0].Subject)
 }

@@ -9,12 +9,12 @@ import (
 	"slices"
 	"strconv"
 
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/staff"
-	"phonebill/core/staff/audittrail"
 	"phonebill/ports"
 )
 
@@ -23,7 +23,7 @@ type Requests struct {
 	Inquiries ports.Requests
 	Changes   ports.Requests
 	Searches  ports.SearchBudget
-	Log       audittrail.Log
+	Log       trail.Log
 }
 
 // Actions in the audit log.
@@ -38,9 +38,9 @@ const (
 // RATE_LIMIT_EXCEEDED when none is left. The row of the audit log, which names the line masked and by its keyed hash,
 // is durable before the page is returned.
 func (s *Requests) List(
-	ctx context.Context, by audittrail.By, k staff.Kind, f staff.Filter,
+	ctx context.Context, by trail.By, k staff.Kind, f staff.Filter,
 ) (page []staff.Request, total int, err error) {
-	action := audittrail.Action{Action: actSearch, Subject: string(f.UserID), Facts: map[string]string{
+	action := trail.Action{Action: actSearch, Subject: string(f.UserID), Facts: map[string]string{
 		"kind": string(k), "line": f.Line.String(), "state": f.State, "page": strconv.Itoa(f.Page),
 		"size": strconv.Itoa(f.Size),
 	}}
@@ -62,8 +62,8 @@ func (s *Requests) List(
 
 // Find returns the requests of both kinds that were made under a trace id, the newest first. It fails with
 // SERVICE_UNAVAILABLE when a service cannot be reached: the request may be stored there.
-func (s *Requests) Find(ctx context.Context, by audittrail.By, trace string) (found []staff.Request, err error) {
-	action := audittrail.Action{Action: actSearch, Facts: map[string]string{"traceId": trace}}
+func (s *Requests) Find(ctx context.Context, by trail.By, trace string) (found []staff.Request, err error) {
+	action := trail.Action{Action: actSearch, Facts: map[string]string{"traceId": trace}}
 	err = s.Log.Show(ctx, by, action, by.Staff(), func(map[string]string) error {
 		for _, k := range staff.Kinds() {
 			page, _, err := s.service(k).List(ctx, staff.Filter{TraceID: trace, Page: 1, Size: MaxFound})
@@ -87,12 +87,12 @@ const MaxFound = 50
 // Cancel cancels a request where its customer could. It fails with NOT_FOUND for an unknown request, CONFLICT where the
 // customer could not cancel either, and VALIDATION_ERROR without a reason. The intent is in the audit log before
 // anything changes, and the outcome after.
-func (s *Requests) Cancel(ctx context.Context, by audittrail.By, request id.ID, reason string) error {
+func (s *Requests) Cancel(ctx context.Context, by trail.By, request id.ID, reason string) error {
 	refused := by.Staff()
 	if refused == nil {
 		reason, refused = auth.ParseReason(reason)
 	}
-	action := audittrail.Action{Action: actCancel, Subject: request.String(), Reason: reason}
+	action := trail.Action{Action: actCancel, Subject: request.String(), Reason: reason}
 	return s.Log.Do(ctx, by, action, refused, func(map[string]string) error {
 		err := s.Changes.Cancel(ctx, request)
 		if errors.Is(err, fault.New(fault.ResourceNotFound)) {

@@ -9,21 +9,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/core/audit"
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/staff"
-	"phonebill/core/staff/audittrail"
 	"phonebill/core/staff/cases"
 )
 
 var (
 	noon     = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
-	operator = audittrail.By{Name: "operator-kim", Roles: []auth.Role{auth.Operator}, IP: "203.0.113.7"}
+	operator = trail.By{Name: "operator-kim", Roles: []auth.Role{auth.Operator}, IP: "203.0.113.7"}
 	ownLine  = id.ID{15: 1}
 
-	customer = audittrail.By{Name: "hong1234", Roles: []auth.Role{auth.Customer}}
+	customer = trail.By{Name: "hong1234", Roles: []auth.Role{auth.Customer}}
 )
 
 // world is two services, the audit log, and a budget of searches.
@@ -72,7 +72,7 @@ func (w *requestsWorld) Spend(_ context.Context, person string, n line.Number) (
 func newRequestsWorld() *requestsWorld {
 	w := &requestsWorld{inquiries: &service{}, changes: &service{has: map[id.ID]error{}}}
 	w.inquiries.has = map[id.ID]error{}
-	w.Requests = cases.Requests{Inquiries: w.inquiries, Changes: w.changes, Searches: w, Log: audittrail.Log{
+	w.Requests = cases.Requests{Inquiries: w.inquiries, Changes: w.changes, Searches: w, Log: trail.Log{
 		Audit: w, Now: func() time.Time { return noon }, NewID: func() id.ID { return id.ID{} },
 		Report: func(context.Context, error) {},
 	}}
@@ -114,7 +114,7 @@ func TestRefusedSearchesReachNoService(t *testing.T) {
 	t.Parallel()
 	limited := fault.New(fault.RateLimitExceeded)
 	for name, c := range map[string]struct {
-		by     audittrail.By
+		by     trail.By
 		kind   staff.Kind
 		f      staff.Filter
 		budget error
@@ -152,7 +152,7 @@ func TestATraceIsSearchedInBothServices(t *testing.T) {
 	w.inquiries.err = fault.New(fault.ServiceUnavailable)
 	_, err = w.Find(t.Context(), operator, "4bf92f3577b34da6a3ce929d0e0e4736")
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "it may be theirs")
-	_, err = w.Find(t.Context(), audittrail.By{Name: "hong1234"}, "4bf92f3577b34da6a3ce929d0e0e4736")
+	_, err = w.Find(t.Context(), trail.By{Name: "hong1234"}, "4bf92f3577b34da6a3ce929d0e0e4736")
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 	for _, bad := range []string{"", "x", "4bf92f3577b34da6a3ce929d0e0e473", "4bf92f3577b34da6a3ce929d0e0e47366"} {
 		_, err := staff.ParseTraceID(bad)
@@ -178,7 +178,7 @@ func TestARequestIsTakenBackWhereItsCustomerCould(t *testing.T) {
 	require.ErrorIs(t, w.Cancel(t.Context(), operator, bill, "고객 요청"), fault.New(fault.StateConflict))
 	require.ErrorIs(t, w.Cancel(t.Context(), operator, id.ID{9}, "고객 요청"), fault.New(fault.ResourceNotFound))
 	require.ErrorIs(t, w.Cancel(t.Context(), operator, ownLine, "가"), fault.New(fault.ValidationError))
-	require.ErrorIs(t, w.Cancel(t.Context(), audittrail.By{Name: "hong1234"}, ownLine, "고객 요청"),
+	require.ErrorIs(t, w.Cancel(t.Context(), trail.By{Name: "hong1234"}, ownLine, "고객 요청"),
 		fault.New(fault.PermissionDenied))
 	w.audit = errors.New("away")
 	require.Error(t, w.Cancel(t.Context(), operator, ownLine, "고객 요청"))

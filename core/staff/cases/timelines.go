@@ -6,9 +6,9 @@ import (
 	"strings"
 	"sync"
 
+	"phonebill/core/audit/trail"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/staff/audittrail"
 	"phonebill/core/timeline"
 	"phonebill/ports"
 )
@@ -22,7 +22,7 @@ type TimelineSource struct {
 // Timelines asks all sources at once. All fields are required; it is safe for concurrent use.
 type Timelines struct {
 	Sources []TimelineSource
-	Log     audittrail.Log
+	Log     trail.Log
 }
 
 const actShowTimeline = "TIMELINE_SHOWN" // in the audit log
@@ -31,9 +31,9 @@ const actShowTimeline = "TIMELINE_SHOWN" // in the audit log
 // service knows the request, SERVICE_UNAVAILABLE when a service that could not be reached might know it, and FORBIDDEN
 // for a caller that is not staff. The row of the audit log is durable before the timeline is returned.
 func (s *Timelines) Timeline(
-	ctx context.Context, by audittrail.By, request id.ID,
+	ctx context.Context, by trail.By, request id.ID,
 ) (found timeline.Combined, err error) {
-	action := audittrail.Action{Action: actShowTimeline, Subject: request.String()}
+	action := trail.Action{Action: actShowTimeline, Subject: request.String()}
 	err = s.Log.Show(ctx, by, action, by.Staff(), func(facts map[string]string) (err error) {
 		if found, err = s.ask(ctx, request); err == nil {
 			facts["kind"] = string(found.Kind)

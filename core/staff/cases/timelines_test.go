@@ -10,10 +10,10 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/core/audit"
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/staff/audittrail"
 	"phonebill/core/staff/cases"
 	"phonebill/core/timeline"
 )
@@ -36,7 +36,7 @@ func openTimelines(l *timelineLog, bills, changes *memory.Timelines) *cases.Time
 	return &cases.Timelines{
 		Sources: []cases.TimelineSource{{Service: "bill-inquiry", Timelines: bills},
 			{Service: "product-change", Timelines: changes}},
-		Log: audittrail.Log{
+		Log: trail.Log{
 			Audit: l, Now: func() time.Time { return noon }, NewID: func() id.ID { return id.ID{} },
 			Report: func(context.Context, error) {},
 		},
@@ -105,7 +105,7 @@ func TestEveryTimelineReadIsAudited(t *testing.T) {
 	t.Parallel()
 	l := &timelineLog{}
 	s := openTimelines(l, &memory.Timelines{ownLine: {Kind: timeline.Bill}}, &memory.Timelines{})
-	_, err := s.Timeline(t.Context(), audittrail.By{Name: "x", Roles: []auth.Role{auth.Customer}}, ownLine)
+	_, err := s.Timeline(t.Context(), trail.By{Name: "x", Roles: []auth.Role{auth.Customer}}, ownLine)
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 	require.Equal(t, audit.Outcome(fault.PermissionDenied), l.rows[0].Outcome)
 	l.err = errors.New("no audit log")

@@ -20,15 +20,14 @@ import (
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose/service"
 	"phonebill/cmd/internal/compose/stores"
-	"phonebill/core/alert"
 	"phonebill/core/audit"
-	"phonebill/core/audit/attest"
+	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/auth/bulkimport"
 	"phonebill/core/auth/selfservice"
 	"phonebill/core/line"
-	"phonebill/core/staff/audittrail"
+	"phonebill/core/operations"
 	"phonebill/migrations"
 	"phonebill/ports"
 )
@@ -75,8 +74,8 @@ func (s administration) auditLog() *postgres.AuditLog {
 }
 
 // attester ties the audit log together.
-func (s administration) attester() *attest.Service {
-	return &attest.Service{
+func (s administration) attester() *trail.Attester {
+	return &trail.Attester{
 		Trail: postgres.NewAuditTrail(s.pool), Now: s.Now,
 		Signer: jose.NewSigner(postgres.NewSigningKeys(s.pool, s.keyring), s.Now),
 		Keys:   postgres.AuditKeys(s.keyring), Close: postgres.AuditClosing(s.pool, stores.FormsSettle),
@@ -85,13 +84,13 @@ func (s administration) attester() *attest.Service {
 
 // reportAttestation makes an attester write its last checkpoint to the log of the process: kept on another machine, it
 // is an anchor. A forged row is an alert.
-func reportAttestation(b *service.Builder, s *attest.Service) *attest.Service {
+func reportAttestation(b *service.Builder, s *trail.Attester) *trail.Attester {
 	s.Head = func(ctx context.Context, last audit.Mark) {
 		b.Log.InfoContext(ctx, "audit checkpoint", "seq", last.Seq, "hash", hex.EncodeToString(last.Hash))
 	}
 	s.Forged = func(ctx context.Context, broken audit.BrokenError) {
-		b.Alerts.Raise(ctx, alert.Alert{
-			Kind: alert.AuditForged, Subject: fmt.Sprintf("%s/%d", broken.Writer, broken.Seq),
+		b.Alerts.Raise(ctx, operations.Alert{
+			Kind: operations.AuditForged, Subject: fmt.Sprintf("%s/%d", broken.Writer, broken.Seq),
 			Note: broken.Why + "; its chain is not attested",
 		})
 	}
@@ -123,9 +122,9 @@ const defaultSearches = 30
 type Admin struct {
 	Users  *admin.Service
 	Intake *bulkimport.Service
-	Attest *attest.Service
+	Attest *trail.Attester
 	Audit  ports.AuditLog
-	Log    *audittrail.Reader // how the audit log is read
+	Log    *trail.Reader // how the audit log is read
 	Now    ports.Clock
 	NewID  ports.IDs
 	close  []func()
@@ -176,9 +175,9 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t service.Tools) (*Admin, err
 	}
 	log := staff.auditLog()
 	a.Users, a.Attest, a.Audit = staff.service(log), staff.attester(), log
-	a.Log = &audittrail.Reader{
+	a.Log = &trail.Reader{
 		Pages: postgres.NewAuditTrail(pool),
-		Log:   audittrail.Log{Audit: log, Report: staff.report, Now: t.Now, NewID: t.NewID},
+		Log:   trail.Log{Audit: log, Report: staff.report, Now: t.Now, NewID: t.NewID},
 	}
 	a.Intake = &bulkimport.Service{
 		Accounts: postgres.NewAccounts(pool, keyring), Hasher: staff.hasher, Audit: log, CheckPassword: auth.CheckPassword,

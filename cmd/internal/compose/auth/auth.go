@@ -18,12 +18,10 @@ import (
 	"phonebill/cmd/internal/compose/stores"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
+	"phonebill/core/auth/keys"
 	"phonebill/core/auth/login"
 	"phonebill/core/auth/selfservice"
-	"phonebill/core/auth/servicekeys"
-	"phonebill/core/auth/signingkeys"
 	"phonebill/core/auth/verify"
-	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
 	"phonebill/core/throttle"
 	"phonebill/migrations"
@@ -121,7 +119,7 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	}
 
 	// What is dropped when its time is over.
-	stores.Retain(b, purge.History{Name: "logins", Years: retention.Logins, Purge: postgres.PurgeLogins(at.Pool)})
+	stores.Retain(b, purge.History{Name: "logins", Years: purge.Logins, Purge: postgres.PurgeLogins(at.Pool)})
 	b.Worker("guesses", sweepInterval, func(ctx context.Context) (int, error) {
 		now := b.Now()
 		return guesses.Sweep(ctx, now.Add(-guessesKept), now, sweepBatch)
@@ -144,8 +142,8 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 }
 
 // startServiceKeys returns the systems that call for their users (ADR 29).
-func startServiceKeys(b *service.Builder, keys ports.ServiceKeys) *servicekeys.Registry {
-	r := servicekeys.NewRegistry(keys, b.Now)
+func startServiceKeys(b *service.Builder, stored ports.ServiceKeys) *keys.Registry {
+	r := keys.NewRegistry(stored, b.Now)
 	b.Worker("service keys", serviceKeysInterval, func(ctx context.Context) (int, error) { return 0, r.Reload(ctx) })
 	return r
 }
@@ -163,8 +161,8 @@ func (all pushes) Push(ctx context.Context, ended ...auth.Revocation) {
 	}
 }
 
-func signingKeys(stored ports.SigningKeys, now ports.Clock) *signingkeys.Service {
-	return &signingkeys.Service{Keys: stored, Make: jose.NewKey, Schedule: auth.DefaultKeys(), Now: now}
+func signingKeys(stored ports.SigningKeys, now ports.Clock) *keys.SigningKeys {
+	return &keys.SigningKeys{Keys: stored, Make: jose.NewKey, Schedule: auth.DefaultKeys(), Now: now}
 }
 
 // startIssuer returns what signs with the keys of the store; the instances rotate them together.

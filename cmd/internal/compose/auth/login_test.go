@@ -29,7 +29,7 @@ import (
 	compose "phonebill/cmd/internal/compose/auth"
 	"phonebill/cmd/internal/compose/service"
 	"phonebill/core/auth"
-	"phonebill/core/auth/servicekeys"
+	"phonebill/core/auth/keys"
 	"phonebill/core/personal"
 	"phonebill/migrations"
 	"phonebill/ports"
@@ -240,7 +240,7 @@ func TestTheThrottleIsPerAddressAndOverAllInstances(t *testing.T) {
 	t.Parallel()
 	s := open(t, 2, map[string]string{"LOGIN_THROTTLE_PER_MINUTE": "5"})
 	s.account(t, "hong-1")
-	key, err := servicekeys.Mint(t.Context(), postgres.NewServiceKeys(s.db.Pool), "mvno-ap", time.Now())
+	key, err := keys.Mint(t.Context(), postgres.NewServiceKeys(s.db.Pool), "mvno-ap", time.Now())
 	require.NoError(t, err)
 	for i := range 5 {
 		require.Equal(t, http.StatusOK, s.login(t, i, "hong-1", password, "X-Forwarded-For", fmt.Sprintf("2001:db8::%d", i)).status)
@@ -264,9 +264,9 @@ func TestOnlyAServiceIsBelieved(t *testing.T) {
 	t.Parallel()
 	s := open(t, 2, nil)
 	s.account(t, "hong-1")
-	keys := postgres.NewServiceKeys(s.db.Pool)
+	stored := postgres.NewServiceKeys(s.db.Pool)
 	mint := func() string {
-		key, err := servicekeys.Mint(t.Context(), keys, "mvno-ap", time.Now())
+		key, err := keys.Mint(t.Context(), stored, "mvno-ap", time.Now())
 		require.NoError(t, err)
 		return key.Reveal()
 	}

@@ -17,12 +17,10 @@ import (
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/copies"
-	"phonebill/core/freshness/prefetch"
 	"phonebill/core/line"
 	"phonebill/core/product"
-	"phonebill/core/product/facts"
+	"phonebill/core/product/catalog"
 	"phonebill/core/quota"
-	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
 	"phonebill/core/staff"
 	"phonebill/migrations"
@@ -52,7 +50,7 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	bills := valkey.NewCachedBills(at.Cache, postgres.NewBills(at.Pool, at.Keyring, sealedBills, to.Epochs), to.Epochs,
 		at.Keyring, sealedBills, b.Log)
 	storedCustomers := postgres.NewCustomers(to.Pool, at.Keyring, sealedCustomers)
-	customers := facts.Service{
+	customers := catalog.Facts{
 		KOS: to.KOS, OfCustomers: fresh.Customer, Now: b.Now,
 		Policy:         copies.Policy{Lane: quota.Read, Timeout: customerTimeout, Attempts: 1, RefreshAhead: true},
 		Customers:      valkey.NewCachedCustomers(at.Cache, storedCustomers, to.Epochs, at.Keyring, sealedCustomers, b.Log),
@@ -90,9 +88,9 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	// What is dropped when its time is over.
 	stores.ForgetKeys(b, "inquiry-keys", keys.Forget)
 	stores.Retain(b,
-		purge.History{Name: "inquiries", Years: retention.Inquiries, Purge: postgres.PurgeInquiries(at.Pool)},
-		purge.History{Name: "bills", Years: retention.Bills, Purge: postgres.PurgeBills(at.Pool)},
-		purge.History{Name: "kos calls", Years: retention.KOSCalls, Purge: postgres.PurgeCalls(to.Pool)},
+		purge.History{Name: "inquiries", Years: purge.Inquiries, Purge: postgres.PurgeInquiries(at.Pool)},
+		purge.History{Name: "bills", Years: purge.Bills, Purge: postgres.PurgeBills(at.Pool)},
+		purge.History{Name: "kos calls", Years: purge.KOSCalls, Purge: postgres.PurgeCalls(to.Pool)},
 	)
 
 	guard, err := b.GuardByAuth(c.Auth, at.Cache)
@@ -106,7 +104,7 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 // that notes active lines. like has the stores.
 func prefetchBills(
 	b *service.Builder, to *links.Links, at stores.Stores, c links.Prefetch, like *inquiry.Service,
-	customers facts.Service,
+	customers catalog.Facts,
 ) (noteActive func(line.Number)) {
 	customers.Policy.Lane = quota.Prefetch
 	customers.CustomerCopies = links.CopiesOf[product.CustomerCopy](to, nil)
@@ -115,7 +113,7 @@ func prefetchBills(
 		Holders: to.Holders(customers), Bills: like.Bills, Limits: like.Limits, Fresh: like.Fresh,
 		Now: b.Now, NewID: b.NewID,
 	}
-	return to.Prefetch(&prefetch.Service{
+	return to.Prefetch(&copies.Prefetcher{
 		Kind: freshness.Bills, Lines: postgres.NewActiveLines(to.Pool, at.Keyring), Active: c.Active, Now: b.Now,
 		Open: c.Night.Open, Next: c.Night.Next,
 		Fetch: func(ctx context.Context, n line.Number) (time.Time, error) {

@@ -3,8 +3,8 @@ package gateway
 import (
 	"phonebill/adapters/internalclient"
 	"phonebill/cmd/internal/compose/service"
+	"phonebill/core/audit/trail"
 	"phonebill/core/personal"
-	"phonebill/core/staff/audittrail"
 	"phonebill/core/staff/cases"
 	"phonebill/ports"
 )
@@ -32,8 +32,8 @@ func NewStaff(
 	return &Staff{services: services, audit: audit, report: report, tools: t}, nil
 }
 
-func (s *Staff) log() audittrail.Log {
-	return audittrail.Log{Audit: s.audit, Report: s.report, Now: s.tools.Now, NewID: s.tools.NewID}
+func (s *Staff) log() trail.Log {
+	return trail.Log{Audit: s.audit, Report: s.report, Now: s.tools.Now, NewID: s.tools.NewID}
 }
 
 // Overview is the state of the instances.

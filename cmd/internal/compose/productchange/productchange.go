@@ -15,15 +15,12 @@ import (
 	"phonebill/cmd/internal/compose/stores"
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/copies"
-	"phonebill/core/freshness/prefetch"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
 	"phonebill/core/product/change"
-	"phonebill/core/product/facts"
 	"phonebill/core/quota"
 	"phonebill/core/request"
-	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
 	"phonebill/core/staff"
 	"phonebill/core/staff/cases"
@@ -57,7 +54,7 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	sealedCustomers, sealedPlans := vault.Customers(at.Keyring), vault.Plans(at.Keyring)
 	storedCustomers := postgres.NewCustomers(to.Pool, at.Keyring, sealedCustomers)
 	storedPlans := postgres.NewPlans(to.Pool, sealedPlans)
-	preview := &facts.Service{
+	preview := &catalog.Facts{
 		KOS: to.KOS, Now: b.Now,
 		Policy: copies.Policy{
 			Lane: quota.Read, Timeout: backgroundFactTimeout, MaxWait: factTimeout, Attempts: factAttempts, RefreshAhead: true,
@@ -115,8 +112,8 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	// What is dropped when its time is over: reports are kept as long as the orders that they are about.
 	stores.ForgetKeys(b, "order-keys", postgres.NewIdempotencyKeys(at.Pool, migrations.Product, at.Keyring).Forget)
 	stores.Retain(b,
-		purge.History{Name: "changes", Years: retention.Changes, Purge: postgres.PurgeChanges(at.Pool)},
-		purge.History{Name: "books", Years: retention.Changes, Purge: postgres.PurgeBookRuns(at.Pool)})
+		purge.History{Name: "changes", Years: purge.Changes, Purge: postgres.PurgeChanges(at.Pool)},
+		purge.History{Name: "books", Years: purge.Changes, Purge: postgres.PurgeBookRuns(at.Pool)})
 
 	guard, err := b.GuardByAuth(c.Auth, at.Cache)
 	if err != nil {
@@ -131,12 +128,12 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 // prefetchCustomers adds the worker that fetches customers before their copies are old, and returns the
 // function that notes active lines. like has the stores.
 func prefetchCustomers(
-	b *service.Builder, to *links.Links, at stores.Stores, c links.Prefetch, like facts.Service,
+	b *service.Builder, to *links.Links, at stores.Stores, c links.Prefetch, like catalog.Facts,
 ) (noteActive func(line.Number)) {
 	like.Policy = copies.Policy{Lane: quota.Prefetch, Timeout: factTimeout, Attempts: 1}
 	like.OfCustomers = like.OfCustomers.Ahead(like.OfCustomers.Soft / links.PrefetchShare)
 	like.CustomerCopies = links.CopiesOf[product.CustomerCopy](to, nil) // its tally is not that of customers' lookups
-	return to.Prefetch(&prefetch.Service{
+	return to.Prefetch(&copies.Prefetcher{
 		Kind: freshness.Customers, Lines: postgres.NewActiveLines(to.Pool, at.Keyring), Active: c.Active, Now: b.Now,
 		Open: func(time.Time) bool { return true }, Fetch: like.Prefetch,
 		Next: func(fetched time.Time) time.Time { return fetched.Add(like.OfCustomers.Soft) },
@@ -144,7 +141,7 @@ func prefetchCustomers(
 }
 
 // prefetchPlans adds the worker that fetches the plan list before its copy is old, from the start.
-func prefetchPlans(b *service.Builder, to *links.Links, like facts.Service) {
+func prefetchPlans(b *service.Builder, to *links.Links, like catalog.Facts) {
 	like.Policy.Lane, like.Policy.Attempts, like.Policy.MaxWait = quota.Refresh, 1, 0
 	like.OfPlans = like.OfPlans.Ahead(like.OfPlans.Soft / links.PrefetchShare)
 	like.PlanCopies = links.CopiesOf[product.PlansCopy](to, nil)

@@ -9,7 +9,7 @@ import (
 
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/compose/service"
-	"phonebill/core/alert"
+	"phonebill/core/operations"
 	"phonebill/core/sealing"
 	"phonebill/migrations"
 	"phonebill/ports"
@@ -44,8 +44,8 @@ func followForms(
 	ctx context.Context, b *service.Builder, v *vault.Vault, db migrations.Database, of ports.SealingForm,
 ) *Forms {
 	v.Report(func(at sealing.Place, why error) {
-		b.Alerts.Raise(context.WithoutCancel(ctx), alert.Alert{
-			Kind: alert.SealedRefused, Subject: at.String(),
+		b.Alerts.Raise(context.WithoutCancel(ctx), operations.Alert{
+			Kind: operations.SealedRefused, Subject: at.String(),
 			Note: "what is stored there does not open, or is of another place; it is not shown: " + why.Error(),
 		})
 	})
