@@ -35,7 +35,7 @@ pg_major() {
   "$1/postgres" --version 2>/dev/null | awk '{ split($3, v, "."); print v[1] + 0 }'
 }
 
-# find_postgres prints the first folder with a PostgreSQL that is new enough. pgserver.FindBinaries looks in the same places.
+# find_postgres prints the first folder with a PostgreSQL that is new enough. devservers.FindBinaries looks in the same places.
 find_postgres() {
   local dir major
   if [ -n "${PG_BINDIR:-}" ]; then

@@ -1,6 +1,3 @@
-// Package cacheserver starts a private cache server (valkey-server or redis-server, whichever is there) for `make run`,
-// `make test` and `make bench`: a random loopback port, a generated password, nothing on disk. A deployment uses a managed
-// cache and none of this.
 package devservers
 
 import (
@@ -27,7 +24,7 @@ import (
 // ErrNoBinary means that neither valkey-server nor redis-server is installed.
 var ErrNoBinary = errors.New("neither valkey-server nor redis-server is installed: run scripts/deps.sh")
 
-// Options of Start; the zero value is a real server, or ErrNoBinary.
+// CacheOptions of Start; the zero value is a real server, or ErrNoBinary.
 type CacheOptions struct {
 	AllowMini bool      // without a binary run miniredis in this process: fine for a look around, not for tests or load
 	MaxMemory string    // default 256mb
@@ -35,7 +32,7 @@ type CacheOptions struct {
 	Log       io.Writer // what the server says (warnings and worse); default: nowhere
 }
 
-// Server is a running cache. Its methods may be called from many goroutines.
+// Cache is a running cache. Its methods may be called from many goroutines.
 type Cache struct {
 	addr, password, kind, notice string
 	done                         <-chan struct{}
@@ -50,7 +47,7 @@ const (
 	grace             = 5 * time.Second
 )
 
-// Start starts the cache and waits until it answers. The context limits the start, not the server's life.
+// StartCache starts the cache and waits until it answers. The context limits the start, not the server's life.
 func StartCache(ctx context.Context, o CacheOptions) (*Cache, error) {
 	ctx, cancel := context.WithTimeout(ctx, cacheStartTimeout)
 	defer cancel()

@@ -18,15 +18,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain lets a test start this program again as a parent that it can kill.
+// TestMain lets tests start this program again as a parent that they can kill: see TestKilledParentLeavesNoOrphan and
+// TestKilledParentLeavesNoPostgreSQL.
 func TestMain(m *testing.M) {
-	if os.Getenv("CACHESERVER_TEST_PARENT") != "" {
+	switch dir := os.Getenv("PGSERVER_TEST_PARENT_OF"); {
+	case os.Getenv("CACHESERVER_TEST_PARENT") != "":
 		s, err := StartCache(context.Background(), CacheOptions{})
 		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
 		fmt.Println(s.Addr())
+		select {}
+	case dir != "":
+		s, err := StartPostgreSQL(context.Background(), PostgreSQLOptions{Dir: dir, Durable: true})
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println(s.PID(), s.AdminURL())
 		select {}
 	}
 	os.Exit(m.Run())

@@ -1,6 +1,7 @@
-// Package pgserver starts a private PostgreSQL server for `make run` and `make test`: an own folder, a random loopback
-// port, a generated password, no service of the system touched. It works on Linux and macOS, as root (the server then runs
-// as an unprivileged user, as PostgreSQL demands) and not as root. A deployment uses a managed server and none of this.
+// Package devservers starts a private PostgreSQL server and a private cache (valkey-server or redis-server, whichever
+// is there) for `make run`, `make test` and `make bench`: random loopback ports, generated passwords, no service of the
+// system touched. It works on Linux and macOS, as root (PostgreSQL then runs as an unprivileged user, as it demands)
+// and not as root. A deployment uses managed servers and none of this.
 package devservers
 
 import (
@@ -26,7 +27,7 @@ import (
 // ErrInUse means that another running process of ours uses the folder.
 var ErrInUse = errors.New("another phonebill uses this data folder")
 
-// Options of Start; only Dir must be set.
+// PostgreSQLOptions of Start; only Dir must be set.
 type PostgreSQLOptions struct {
 	Dir            string    // folder of the server, made if need be; the same folder has the same data
 	Durable        bool      // false switches fsync off: fast, and lost when the machine (not the process) crashes; for tests
@@ -35,7 +36,7 @@ type PostgreSQLOptions struct {
 	Log            io.Writer // what the server says; default: postgres.log in its folder, begun anew at each start
 }
 
-// Server is a running private server. Its methods may be called from many goroutines.
+// PostgreSQL is a running private server. Its methods may be called from many goroutines.
 type PostgreSQL struct {
 	home     *home
 	process  *child.Process
@@ -53,7 +54,7 @@ const (
 	postgreSQLStartTimeout = 2 * time.Minute // crash recovery of a big log takes its time
 )
 
-// Start starts the server and waits until it answers. Data from an earlier start is kept, after a crash recovered; a
+// StartPostgreSQL starts the server and waits until it answers. Data from an earlier start is kept, after a crash recovered; a
 // postmaster that an earlier crash of ours left behind is stopped first. Fails with ErrInUse when another process of ours
 // has the folder, and with a readable error when no binaries fit. The context limits the start, not the server's life.
 func StartPostgreSQL(ctx context.Context, o PostgreSQLOptions) (*PostgreSQL, error) {

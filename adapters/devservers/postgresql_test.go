@@ -19,20 +19,6 @@ import (
 	"phonebill/adapters/internal/child"
 )
 
-// TestMain lets a test start this program again as a parent that it can kill: see TestKilledParentLeavesNoOrphan.
-func runAsParentOfPostgreSQL(m *testing.M) {
-	if dir := os.Getenv("PGSERVER_TEST_PARENT_OF"); dir != "" {
-		s, err := StartPostgreSQL(context.Background(), PostgreSQLOptions{Dir: dir, Durable: true})
-		if err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-		fmt.Println(s.PID(), s.AdminURL())
-		select {}
-	}
-	os.Exit(m.Run())
-}
-
 // folder is a temporary one; without PostgreSQL the test is skipped.
 func folder(t *testing.T) string {
 	t.Helper()
@@ -122,7 +108,7 @@ func TestFolderHasOneUserAtATime(t *testing.T) {
 	require.Equal(t, "1", ask(t, s.AdminURL(), "SELECT '1'"), "the first one lives on")
 }
 
-// TestKilledParentLeavesNoOrphan kills a process that started a server with SIGKILL, at once starts another one on the same
+// TestKilledParentLeavesNoPostgreSQL kills a process that started a server with SIGKILL, at once starts another one on the same
 // folder, and finds what was committed.
 func TestKilledParentLeavesNoPostgreSQL(t *testing.T) {
 	t.Parallel()

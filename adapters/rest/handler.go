@@ -1,6 +1,7 @@
 // Package rest builds a service's public HTTP handler: middleware, contract, and the handlers that the generated strict
 // server calls. The handlers themselves are in authapi, billapi, productapi and opsapi; internalapi serves the internal
-// listener. Begin with NewHandler.
+// listener. It is also the one place that turns an error into an HTTP answer (problem.go): the envelope of the API, or
+// RFC 9457 for a client that asks for it. No handler builds an error body. Begin with NewHandler.
 package rest
 
 import (

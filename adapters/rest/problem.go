@@ -1,5 +1,3 @@
-// Package problem is the one place that turns an error into an HTTP answer: the envelope of the API, or RFC 9457 for a
-// client that asks for it. No handler builds an error body.
 package rest
 
 import (
@@ -33,13 +31,13 @@ const StatusClientGone = 499
 // unknownRetry is the Retry-After of a 429 or 503 whose error does not name a time.
 const unknownRetry = 3 * time.Second
 
-// Writer renders errors. It is safe for concurrent use.
+// ProblemWriter renders errors. It is safe for concurrent use.
 type ProblemWriter struct {
 	log *slog.Logger
 	now ports.Clock
 }
 
-// NewWriter returns a Writer that logs to log and takes timestamps from now.
+// NewProblemWriter returns a Writer that logs to log and takes timestamps from now.
 func NewProblemWriter(log *slog.Logger, now ports.Clock) *ProblemWriter {
 	return &ProblemWriter{log: log, now: now}
 }

@@ -1,10 +1,9 @@
-// Package alert names the events that must reach a person at any hour.
 package operations
 
-// Kind of event; a closed set, so that alarms can be set up for each.
+// AlertKind is a kind of event that must reach a person at any hour; a closed set, so that alarms can be set up for each.
 type AlertKind string
 
-// The kinds.
+// The kinds of alerts.
 const (
 	BreakerOpened AlertKind = "breaker_opened"         // nothing is asked of that operation for a while
 	BreakerClosed AlertKind = "breaker_closed"         // all is well again

@@ -1,5 +1,6 @@
 // Package personal holds types for personal data that print masked, so that a log line, an error or a debug dump leaks
-// nothing by accident. Reveal is the only way to the clear value; a search for it finds all uses.
+// nothing by accident. Reveal is the only way to the clear value; a search for it finds all uses. It is also the one
+// place for Unicode normalisation (NFC): it says when two texts that people typed are equal.
 package personal
 
 import (

@@ -1,6 +1,3 @@
-// Package text says when two texts are equal: the one place for Unicode normalisation. Every rule about a text, the
-// count of its characters above all, is about its NFC: Apple's systems send 각 as three code points (NFD), others as
-// one.
 package personal
 
 import (
@@ -10,7 +7,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// NFC returns the text in Normalization Form C (UAX #15). What is no UTF-8 stays as it is.
+// NFC returns the text in Normalization Form C (UAX #15). Every rule about a text, the count of its characters above
+// all, is about its NFC: Apple's systems send 각 as three code points (NFD), others as one. What is no UTF-8 stays as
+// it is.
 func NFC(s string) string { return norm.NFC.String(s) }
 
 // Skeleton returns what a text looks like to a person: without invisible characters, with compatible forms alike (NFKC:

@@ -1,5 +1,6 @@
-// Package audittrail records what staff see and do, the intent before anything changes and the outcome after it, and
-// lets staff read these records. Begin with actions.go.
+// Package trail writes, closes and reads the audit trail: what staff see and do, the intent before anything changes and
+// the outcome after it (actions.go); the signed checkpoints that tie its chains together, and the verification of the
+// whole (attest.go; ADR 26, bar R11). Begin with actions.go.
 package trail
 
 import (

@@ -1,5 +1,3 @@
-// Package attest ties the chains of the audit log together with signed checkpoints, and verifies the whole (ADR 26, bar
-// R11).
 package trail
 
 import (
@@ -15,7 +13,7 @@ import (
 	"phonebill/ports"
 )
 
-// Service makes and checks checkpoints. Trail, Signer and Now are required; it is safe for concurrent use.
+// Attester makes and checks checkpoints. Trail, Signer and Now are required; it is safe for concurrent use.
 type Attester struct {
 	Trail  ports.AuditTrail
 	Signer ports.Signer

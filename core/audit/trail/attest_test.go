@@ -17,7 +17,7 @@ import (
 
 var errStore = errors.New("store is in trouble")
 
-// trail fails where configured and can return changed rows.
+// faultyTrail fails where configured and can return changed rows.
 type faultyTrail struct {
 	memory.AuditTrail
 	broken string

@@ -1,4 +1,4 @@
-// Package compare checks that a line is still its account's: the account that had a number must not see the data of its
+// Package holder checks that a line is still its account's: the account that had a number must not see the data of its
 // new holder.
 package holder
 

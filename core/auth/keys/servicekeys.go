@@ -1,5 +1,3 @@
-// Package servicekeys checks the service credentials of other systems that call for their users. Only with a valid key
-// are the address and the user agent of the end user taken from the request.
 package keys
 
 import (
@@ -69,7 +67,7 @@ func (r *Registry) Reload(ctx context.Context) error {
 	return nil
 }
 
-// Request is what a caller states about itself and, if it is a service, about the user it calls for.
+// ServiceRequest is what a caller states about itself and, if it is a service, about the user it calls for.
 type ServiceRequest struct {
 	Credential personal.Secret // empty: no service
 	Address    string          // of the end user

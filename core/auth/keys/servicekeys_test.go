@@ -16,7 +16,7 @@ import (
 	"phonebill/core/personal"
 )
 
-// keys counts how often it is asked and fails on demand.
+// countedKeys counts how often it is asked and fails on demand.
 type countedKeys struct {
 	memory.ServiceKeys
 	lists  int

@@ -1,5 +1,7 @@
-// Package signingkeys rotates the keys that sign tokens: a new key is published before it signs, by schedule or by
-// command, and an old one is published until the last token that it signed has expired.
+// Package keys is about the keys that tokens and other systems are known by. SigningKeys rotates the keys that sign
+// tokens: a new key is published before it signs, by schedule or by command, and an old one is published until the last
+// token that it signed has expired. Registry checks the service keys of other systems that call for their users: only
+// with a valid one are the address and the user agent of the end user taken from the request.
 package keys
 
 import (
@@ -12,7 +14,7 @@ import (
 	"phonebill/ports"
 )
 
-// Service rotates the keys. All fields are required; it is safe for concurrent use by any number of instances.
+// SigningKeys rotates the keys. All fields are required; it is safe for concurrent use by any number of instances.
 type SigningKeys struct {
 	Keys     ports.SigningKeys
 	Make     ports.KeyMaker

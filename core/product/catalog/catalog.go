@@ -1,4 +1,5 @@
-// Package catalog is UFR-PROD-010 and UFR-PROD-020: the change menu, the customer screen, the plans on offer.
+// Package catalog is UFR-PROD-010 and UFR-PROD-020: the change menu, the customer screen, the plans on offer, and the
+// facts that they and the checks before a change rest on.
 package catalog
 
 import (

@@ -1,5 +1,3 @@
-// Package facts returns what a screen or a pre-check must know: the customer of a line and the plan list, from a copy
-// that is fresh enough or from KOS.
 package catalog
 
 import (
@@ -23,7 +21,8 @@ type KOS interface {
 	ports.PlanSource
 }
 
-// Service returns facts. It is safe for concurrent use. Services with different policies share stores and copies.
+// Facts returns what a screen or a pre-check must know: the customer of a line and the plan list, from a copy that is
+// fresh enough or from KOS. It is safe for concurrent use. Facts with different policies share stores and copies.
 //
 // The ports.Call that its methods take says whom the facts are for and who pays; lane and attempt come from the policy.
 type Facts struct {
@@ -196,7 +195,7 @@ func (s *Facts) ForScreen(
 	return out, errors.Join(err, plansErr)
 }
 
-// Screen is what a screen shows.
+// ScreenFacts are what a screen shows.
 type ScreenFacts struct {
 	Customer    product.CustomerCopy
 	Source      freshness.Source

@@ -245,7 +245,7 @@ func TestForChangeAsksForTheCustomerEachTime(t *testing.T) {
 	require.Equal(t, time.Minute, fault.From(err).RetryAfter())
 }
 
-// slow never answers before its caller gives up.
+// slowSource never answers before its caller gives up.
 type slowSource struct{ *memory.KOS }
 
 func (slowSource) Customer(ctx context.Context, _ ports.Call, _ line.Number) (product.Customer, error) {

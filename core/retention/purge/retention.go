@@ -1,8 +1,7 @@
-// Package retention holds how long records are kept: a carrier's duty under Korean privacy rules (R-RETENTION). The
-// stores enforce it too.
 package purge
 
-// Years for which records are kept at least, and are forgotten after.
+// Years for which records are kept at least, and are deleted after: a carrier's duty under Korean privacy rules
+// (R-RETENTION). The stores enforce it too.
 const (
 	Inquiries = 2 // requests of customers, and their deliveries to the MVNO AP server
 	Bills     = 2 // versions of bills that newer ones have replaced; the newest is kept forever (ADR 23)
