@@ -10,6 +10,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness/copies"
 	"phonebill/core/line"
+	"phonebill/core/request/lifecycle"
 	"phonebill/ports"
 )
 
@@ -77,37 +78,27 @@ func (s *Service) answerFromCopy(
 func (s *Service) waitUntilDeadline(
 	ctx context.Context, q bill.Inquiry, stored copies.Stored[bill.Copy],
 ) (Result, error) {
-	done, callerGone, staleShown := make(chan outcome), make(chan struct{}), false
-	defer close(callerGone)
-	s.running.Go(func() {
-		o := s.attempt(ctx, q, true, stored)
-		select {
-		case done <- o:
-		case <-callerGone:
+	attempt := lifecycle.Begin(&s.running, func() outcome { return s.attempt(ctx, q, true, stored) })
+	o, ended := attempt.Within(s.remaining(q.RequestedAt)) // storing the inquiry was part of the budget
+	if !ended {
+		r, staleShown := s.answerOverdue(ctx, countAttempt(q))
+		attempt.Afterwards(func(o outcome) {
 			if staleShown && o.noAnswer {
 				s.refresh(ctx, countAttempt(q))
 			}
 			if fault.From(o.saved).Unexpected() {
 				s.Report(ctx, o.saved)
 			}
-		}
-	})
-	timer := time.NewTimer(s.remaining(q.RequestedAt)) // storing the inquiry was part of the budget
-	defer timer.Stop()
-	select {
-	case o := <-done:
-		if o.noAnswer && !o.Inquiry.Status.Final() { // an older question, which this inquiry had joined, ended in vain
-			if r, ok := s.answerOverdue(ctx, o.Inquiry); ok {
-				s.refresh(ctx, o.Inquiry)
-				return r, nil
-			}
-		}
-		return s.respond(ctx, q, o)
-	case <-timer.C:
-		var r Result
-		r, staleShown = s.answerOverdue(ctx, countAttempt(q))
+		})
 		return r, nil
 	}
+	if o.noAnswer && !o.Inquiry.Status.Final() { // an older question, which this inquiry had joined, ended in vain
+		if r, ok := s.answerOverdue(ctx, o.Inquiry); ok {
+			s.refresh(ctx, o.Inquiry)
+			return r, nil
+		}
+	}
+	return s.respond(ctx, q, o)
 }
 
 // remaining is how much of the answer budget is left to a customer who came at since.

@@ -142,16 +142,13 @@ func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	errs := make([]error, len(due))
-	var wg sync.WaitGroup
-	for i, q := range due {
-		wg.Go(func() {
-			if err := s.work(ctx, q); fault.From(err).Unexpected() {
-				errs[i] = err
-			}
-		})
-	}
-	wg.Wait()
+	_, errs := lifecycle.Each(due, func(q bill.Inquiry) (bill.Inquiry, error) {
+		err := s.work(ctx, q)
+		if !fault.From(err).Unexpected() {
+			err = nil
+		}
+		return q, err
+	})
 	return len(due), errors.Join(errs...)
 }
 

@@ -310,12 +310,9 @@ func (s *Service) carryOn(ctx context.Context, q product.Queue, n int) (took int
 	if err != nil {
 		return 0, nil, err
 	}
-	after, errs := make([]product.Order, len(due)), make([]error, len(due))
-	var wg sync.WaitGroup
-	for i, o := range due {
-		wg.Go(func() { after[i], errs[i] = s.advance(ctx, o, s.FactsInBackground, ports.Payer{}) })
-	}
-	wg.Wait()
+	after, errs := lifecycle.Each(due, func(o product.Order) (product.Order, error) {
+		return s.advance(ctx, o, s.FactsInBackground, ports.Payer{})
+	})
 	for i, o := range due {
 		if errs[i] == nil {
 			steps = append(steps, step{o, after[i]})

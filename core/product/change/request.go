@@ -3,7 +3,6 @@ package change
 import (
 	"context"
 	"errors"
-	"time"
 
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
@@ -11,6 +10,7 @@ import (
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/request"
+	"phonebill/core/request/lifecycle"
 	"phonebill/ports"
 )
 
@@ -97,12 +97,7 @@ func (s *Service) takeLine(ctx context.Context, p auth.Principal, c Command, o p
 func (s *Service) waitUntilDeadline(
 	ctx context.Context, o product.Order, prepaid *ports.Prepaid,
 ) (product.Order, error) {
-	type outcome struct {
-		order product.Order
-		err   error
-	}
-	done := make(chan outcome, 1)
-	s.running.Go(func() {
+	attempt := lifecycle.Begin(&s.running, func() *product.Order {
 		payer := ports.Payer{Customer: o.UserID, Accepted: true, Prepaid: prepaid}
 		after, err := s.advance(context.WithoutCancel(ctx), o, s.FactsForOrder, payer)
 		if err == nil && after.State.Final() {
@@ -111,16 +106,14 @@ func (s *Service) waitUntilDeadline(
 		if err != nil && !errors.Is(err, fault.New(fault.StateConflict)) { // cancelled, or a worker goes on with it
 			s.Report(ctx, err)
 		}
-		done <- outcome{after, err}
-	})
-	timer := time.NewTimer(s.Limits.Answer - s.Now().Sub(o.RequestedAt)) // storing it was part of the budget
-	defer timer.Stop()
-	select {
-	case r := <-done:
-		if r.err == nil {
-			return r.order, nil
+		if err != nil {
+			return nil
 		}
-	case <-timer.C:
+		return &after
+	})
+	remaining := s.Limits.Answer - s.Now().Sub(o.RequestedAt) // storing it was part of the budget
+	if after, _ := attempt.Within(remaining); after != nil {
+		return *after, nil
 	}
 	if now, err := s.Orders.Get(ctx, o.ID); err == nil {
 		return now, nil

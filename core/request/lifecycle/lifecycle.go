@@ -78,23 +78,18 @@ func (s *Service) replay(ctx context.Context, use request.KeyUse) (request.Reque
 // withinBudget makes the first attempt and waits for its outcome until the answer budget is spent. The attempt goes on when
 // the customer is answered or gone.
 func (s *Service) withinBudget(ctx context.Context, r request.Request) request.Request {
-	done := make(chan request.Request, 1)
-	s.running.Go(func() {
+	attempt := Begin(&s.running, func() request.Request {
 		after, err := s.attempt(context.WithoutCancel(ctx), r, s.Lane)
 		if err != nil {
 			s.Report(ctx, err)
-			after = r // the worker makes the next attempt when the lease is over
+			return r // the worker makes the next attempt when the lease is over
 		}
-		done <- after
-	})
-	timer := time.NewTimer(request.AnswerBudget - s.Now().Sub(r.RequestedAt))
-	defer timer.Stop()
-	select {
-	case after := <-done:
 		return after
-	case <-timer.C:
-		return r
+	})
+	if after, ended := attempt.Within(request.AnswerBudget - s.Now().Sub(r.RequestedAt)); ended {
+		return after
 	}
+	return r
 }
 
 // attempt makes one attempt and stores its outcome.
@@ -137,16 +132,13 @@ func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	errs := make([]error, len(due))
-	var all sync.WaitGroup
-	for i, r := range due {
-		all.Go(func() {
-			if _, err := s.attempt(ctx, r, quota.Refresh); !errors.Is(err, fault.New(fault.StateConflict)) {
-				errs[i] = err // a conflict means that another worker goes on with it
-			}
-		})
-	}
-	all.Wait()
+	_, errs := Each(due, func(r request.Request) (request.Request, error) {
+		after, err := s.attempt(ctx, r, quota.Refresh)
+		if errors.Is(err, fault.New(fault.StateConflict)) {
+			err = nil // another worker goes on with it
+		}
+		return after, err
+	})
 	return len(due), errors.Join(errs...)
 }
 
