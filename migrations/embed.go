@@ -1,5 +1,5 @@
-// Package migrations holds the goose migrations of phonebill's four databases (ADR 27). They are the schema's one
-// truth: embedded here for whoever applies them, read by sqlc as the schema of its queries. Changes are expand/contract
+// Package migrations holds the goose migrations of phonebill's four databases (ADR 27), the only definition of their
+// schema: embedded here for the programs that apply them, read by sqlc for its queries. Changes are expand/contract
 // (ADR 30): the previous release keeps running on the new schema.
 package migrations
 
@@ -22,9 +22,9 @@ const (
 	KOS     Database = "kos"
 )
 
-// Request is the set of what the requests of all products have in common. It is no database of its own: it is applied to
-// the database of each product, after the product's own set (docs/adding-a-product.md). A product without tables of its own
-// has this set alone.
+// Request is the set of what the requests of all products have in common. It is no database of its own: it is applied
+// to the database of each product, after the product's own set (docs/adding-a-product.md). A product without tables of
+// its own has this set alone.
 const Request Database = "request"
 
 // HasRequests reports whether db is the database of a product, whose requests the shared set describes.
@@ -36,7 +36,7 @@ var files embed.FS
 // All lists the databases in a fixed order.
 func All() []Database { return []Database{Auth, Bill, Product, KOS} }
 
-// FS holds the migrations of one set at its root. It panics on an unknown one: that is a programming error.
+// FS holds the migrations of one set at its root. It panics on an unknown one.
 func FS(db Database) fs.FS {
 	sub, err := fs.Sub(files, string(db))
 	if err == nil {
@@ -48,8 +48,8 @@ func FS(db Database) fs.FS {
 	return sub
 }
 
-// Hash tells the content of all migrations in 16 hex digits; it changes when any file's name or content does. Test template
-// databases are named by it.
+// Hash returns 16 hex digits of the content of all migrations; it changes when any file's name or content does. Test
+// template databases are named by it.
 func Hash() string { return hash(files) }
 
 func hash(fsys fs.FS) string {

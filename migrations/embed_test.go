@@ -29,6 +29,8 @@ func TestHashFollowsNamesAndContent(t *testing.T) {
 	require.Equal(t, Hash(), Hash())
 	of := func(files fstest.MapFS) string { return hash(files) }
 	base := of(fstest.MapFS{"auth/1.sql": {Data: []byte("a")}, "bill/1.sql": {Data: []byte("b")}})
-	require.NotEqual(t, base, of(fstest.MapFS{"auth/1.sql": {Data: []byte("a")}, "bill/1.sql": {Data: []byte("c")}}), "content")
-	require.NotEqual(t, base, of(fstest.MapFS{"auth/1.sql": {Data: []byte("a")}, "bill/2.sql": {Data: []byte("b")}}), "name")
+	require.NotEqual(t, base, of(fstest.MapFS{"auth/1.sql": {Data: []byte("a")}, "bill/1.sql": {Data: []byte("c")}}),
+		"content")
+	require.NotEqual(t, base, of(fstest.MapFS{"auth/1.sql": {Data: []byte("a")}, "bill/2.sql": {Data: []byte("b")}}),
+		"name")
 }

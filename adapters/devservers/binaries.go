@@ -16,8 +16,8 @@ import (
 const MinMajor = 15
 
 // FindBinaries finds the folder of PostgreSQL's server programs (postgres, initdb), version 15 or newer. It looks in
-// $PG_BINDIR (when set, nowhere else), then in extra, then where Debian, Fedora and Homebrew put them, then in PATH; among
-// Debian's the newest version wins. scripts/deps.sh looks in the same places.
+// $PG_BINDIR (when set, nowhere else), then in extra, then where Debian, Fedora and Homebrew put them, then in PATH;
+// among Debian's the newest version wins. scripts/deps.sh looks in the same places.
 func FindBinaries(extra ...string) (string, error) {
 	found, err := installations(extra)
 	if err != nil {
@@ -26,13 +26,12 @@ func FindBinaries(extra ...string) (string, error) {
 	return found[0].dir, nil
 }
 
-// installation is one usable folder of binaries.
 type installation struct {
 	dir   string
 	major int
 }
 
-// installations lists what is there, best first; at least one, or an error that says what to do.
+// installations lists what is installed, best first; at least one, or an error that says what to do.
 func installations(extra []string) ([]installation, error) {
 	if dir := os.Getenv("PG_BINDIR"); dir != "" {
 		major, err := majorOf(dir)
@@ -48,7 +47,8 @@ func installations(extra []string) ([]installation, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("no PostgreSQL server programs of version %d or newer: run scripts/deps.sh, or set PG_BINDIR", MinMajor)
+		return nil, fmt.Errorf("no PostgreSQL server programs of version %d or newer: run scripts/deps.sh, or set PG_BINDIR",
+			MinMajor)
 	}
 	return found, nil
 }
@@ -61,8 +61,8 @@ func candidates(extra []string) []string {
 		}
 	}
 	for _, pattern := range []string{
-		"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin",
-		"/var/lib/phonebill/pg/bin",
+		"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin",
+		"/usr/local/opt/postgresql*/bin", "/var/lib/phonebill/pg/bin",
 	} {
 		matches, _ := filepath.Glob(pattern) // the only error is a bad pattern
 		sort.Sort(sort.Reverse(sort.StringSlice(matches)))
@@ -76,7 +76,6 @@ func candidates(extra []string) []string {
 
 var versionLine = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
 
-// majorOf asks the binaries in dir for their version.
 func majorOf(dir string) (int, error) {
 	if _, err := os.Stat(filepath.Join(dir, "initdb")); err != nil {
 		return 0, fmt.Errorf("no initdb in %s: %w", dir, err)
@@ -101,7 +100,7 @@ func majorOf(dir string) (int, error) {
 
 var errOtherVersion = errors.New("the data was made by another major version of PostgreSQL")
 
-// choose takes the binaries that fit the data that is there (PostgreSQL cannot read another major version's), else the best.
+// choose takes the binaries of the major version of the data that exists (PostgreSQL reads no other), else the best.
 func choose(found []installation, dataVersion int) (installation, error) {
 	if dataVersion == 0 {
 		return found[0], nil

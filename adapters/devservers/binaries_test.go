@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fake makes a folder with an initdb and a postgres that only tells its version.
+// fake makes a folder with an initdb and a postgres that only print their version.
 func fake(t *testing.T, version string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+
 	"phonebill/adapters/internal/child"
 )
 
@@ -26,10 +28,11 @@ var ErrNoBinary = errors.New("neither valkey-server nor redis-server is installe
 
 // CacheOptions of Start; the zero value is a real server, or ErrNoBinary.
 type CacheOptions struct {
-	AllowMini bool      // without a binary run miniredis in this process: fine for a look around, not for tests or load
-	MaxMemory string    // default 256mb
-	Binary    string    // path of the server program; default: valkey-server, else redis-server, in PATH and the usual places
-	Log       io.Writer // what the server says (warnings and worse); default: nowhere
+	AllowMini bool   // without a binary run miniredis in this process: for a first look, not for tests or load
+	MaxMemory string // default 256mb
+	// path of the server program; default: valkey-server, else redis-server, in PATH and the usual places
+	Binary string
+	Log    io.Writer // the server's log (warnings and worse); default: none
 }
 
 // Cache is a running cache. Its methods may be called from many goroutines.
@@ -42,7 +45,7 @@ type Cache struct {
 }
 
 const (
-	cacheAttempts     = 5 // starts tried: somebody may take the port meanwhile
+	cacheAttempts     = 5 // starts tried: another process may take the port meanwhile
 	cacheStartTimeout = 10 * time.Second
 	grace             = 5 * time.Second
 )
@@ -78,7 +81,8 @@ func StartCache(ctx context.Context, o CacheOptions) (*Cache, error) {
 	return s, nil
 }
 
-// find looks in PATH and where packages put server programs that a plain user's PATH may lack. "" when there is none.
+// find searches PATH and where packages put server programs that a plain user's PATH may lack. It returns "" when there
+// is none.
 func find() string {
 	for _, name := range []string{"valkey-server", "redis-server"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -95,7 +99,7 @@ func find() string {
 
 var versionOf = regexp.MustCompile(`v=([0-9.]+)`)
 
-// kindOf asks the binary, which may be a link under the other's name, what it is.
+// kindOf asks the binary what it is: its name may be a link.
 func kindOf(ctx context.Context, binary string) (string, error) {
 	out, err := exec.CommandContext(ctx, binary, "--version").Output()
 	if err != nil {
@@ -112,11 +116,11 @@ func kindOf(ctx context.Context, binary string) (string, error) {
 	return name + " " + string(version[1]), nil
 }
 
-// config is fed to the server's standard input: the password stands neither on a command line nor in a file.
+// config is the server's standard input: the password is neither on a command line nor in a file.
 //
-// maxmemory-policy: every key has a TTL, and none is missed but for the time that the store takes to answer instead (docs/cache.md).
-// volatile-ttl would throw out what expires soonest: sessions (30 min) before bills nobody has asked for in days. volatile-lru throws out
-// just those: their last good copy is in PostgreSQL (ADR 23).
+// maxmemory-policy: every key has a TTL, and a lost key costs one read of the store (docs/cache.md). volatile-ttl would
+// evict what expires soonest: sessions (30 min) before bills that were not used for days. volatile-lru evicts just
+// those: their last good copy is in PostgreSQL (ADR 23).
 func config(port int, password string, o CacheOptions, more []string) string {
 	if o.MaxMemory == "" {
 		o.MaxMemory = "256mb"
@@ -136,9 +140,11 @@ func config(port int, password string, o CacheOptions, more []string) string {
 
 var errEnded = errors.New("the cache server ended while starting")
 
-// launch starts a server, some times if need be. more answers lines of its configuration that are new in each attempt; it may be nil.
+// launch starts a server, several times if need be. more returns lines of its configuration that are new in each
+// attempt; it may be nil.
 func launch(
-	ctx context.Context, binary string, cred *syscall.Credential, o CacheOptions, password string, more func(context.Context) ([]string, error),
+	ctx context.Context, binary string, cred *syscall.Credential, o CacheOptions, password string,
+	more func(context.Context) ([]string, error),
 ) (*Cache, error) {
 	for range cacheAttempts {
 		s, err := try(ctx, binary, cred, o, password, more)
@@ -150,7 +156,8 @@ func launch(
 }
 
 func try(
-	ctx context.Context, binary string, cred *syscall.Credential, o CacheOptions, password string, more func(context.Context) ([]string, error),
+	ctx context.Context, binary string, cred *syscall.Credential, o CacheOptions, password string,
+	more func(context.Context) ([]string, error),
 ) (*Cache, error) {
 	port, err := child.FreePort(ctx)
 	if err != nil {
@@ -210,7 +217,6 @@ func encode(words ...string) string {
 	return b.String()
 }
 
-// ping tells whether the server answers.
 func (s *Cache) ping(ctx context.Context) error {
 	answer, err := s.do(ctx, "PING")
 	if err == nil && answer != "+PONG" {
@@ -219,8 +225,8 @@ func (s *Cache) ping(ctx context.Context) error {
 	return err
 }
 
-// do runs one command on a connection of its own, by hand: that needs no client library. It answers a line with its kind before it, or a
-// text of several lines.
+// do runs one command on a connection of its own, without a client library. It returns a line with its kind before it,
+// or a text of several lines.
 func (s *Cache) do(ctx context.Context, words ...string) (string, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.addr)
 	if err != nil {
@@ -264,10 +270,10 @@ func answered(in *bufio.Reader) (string, error) {
 // Addr is host:port.
 func (s *Cache) Addr() string { return s.addr }
 
-// Password of the default user; never log it.
+// Password is that of the default user; never log it.
 func (s *Cache) Password() string { return s.password }
 
-// Kind is what runs, for instance "valkey-server 8.0.1" or "miniredis (in-process)".
+// Kind is the running program, for instance "valkey-server 8.0.1" or "miniredis (in-process)".
 func (s *Cache) Kind() string { return s.kind }
 
 // Notice is a sentence for the user when the cache is not a real server, else "".
@@ -276,8 +282,47 @@ func (s *Cache) Notice() string { return s.notice }
 // Done is closed when the server has ended, asked to or not.
 func (s *Cache) Done() <-chan struct{} { return s.done }
 
-// Stop ends the server and waits for it, at most 5 s or until ctx ends; then it is killed. Calling it again does nothing.
+// Stop ends the server and waits for it; after 5 s or when ctx ends it kills it. Further calls do nothing.
 func (s *Cache) Stop(ctx context.Context) error {
 	s.once.Do(func() { s.stopErr = s.stop(ctx) })
 	return s.stopErr
+}
+
+// clockStep is the precision of expiry in miniredis, whose clock stands still unless it is moved.
+const clockStep = 100 * time.Millisecond
+
+// startMini runs miniredis in this process. Clients must use RESP2 without client-side caching; memory is not bounded.
+func startMini() (*Cache, error) {
+	mini := miniredis.NewMiniRedis()
+	password := rand.Text()
+	mini.RequireAuth(password)
+	if err := mini.StartAddr("127.0.0.1:0"); err != nil {
+		return nil, fmt.Errorf("miniredis: %w", err)
+	}
+	done := make(chan struct{})
+	quit := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(clockStep)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				mini.FastForward(clockStep)
+			case <-quit:
+				mini.Close()
+				return
+			}
+		}
+	}()
+	return &Cache{
+		addr: mini.Addr(), password: password, kind: "miniredis (in-process)", done: done,
+		notice: "no valkey-server or redis-server here: the cache runs in this process (miniredis), fine for a look " +
+			"around, not for load",
+		stop: func(context.Context) error {
+			close(quit)
+			<-done
+			return nil
+		},
+	}, nil
 }

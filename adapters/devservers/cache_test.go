@@ -53,7 +53,6 @@ func startCache(t *testing.T, o CacheOptions) *Cache {
 	return s
 }
 
-// talk sends commands after logging in and returns everything the server answers to them.
 func talk(t *testing.T, s *Cache, password string, commands ...string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Addr())
@@ -66,7 +65,7 @@ func talk(t *testing.T, s *Cache, password string, commands ...string) string {
 	_, err = io.WriteString(conn, text+encode("QUIT"))
 	require.NoError(t, err)
 	var out bytes.Buffer
-	_, _ = out.ReadFrom(conn) // the server hangs up after QUIT
+	_, _ = out.ReadFrom(conn) // the server closes the connection after QUIT
 	return out.String()
 }
 
@@ -139,10 +138,10 @@ func TestKilledParentLeavesNoOrphan(t *testing.T) {
 	}, 10*time.Second, 10*time.Millisecond)
 }
 
-func TestMiniStandsInOnlyWhenAllowed(t *testing.T) {
+func TestMiniredisRunsOnlyWhenAllowed(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if find() != "" {
-		// Installed outside of PATH too: ask for the stand-in itself.
+		// The binary may be installed outside of PATH too, so miniredis is started directly.
 		s, err := startMini()
 		require.NoError(t, err)
 		checkMini(t, s)
@@ -166,7 +165,7 @@ func checkMini(t *testing.T, s *Cache) {
 	<-s.Done()
 }
 
-// program makes an executable script that answers --version with the text and else runs body.
+// program makes an executable script that prints the text for --version and else runs body.
 func program(t *testing.T, version, body string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "cacheserver-test-") // not t.TempDir: as root the script runs as another user

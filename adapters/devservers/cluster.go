@@ -19,7 +19,7 @@ import (
 type Cluster struct {
 	nodes    []*Cache
 	password string
-	dir      string // where the nodes keep who they are
+	dir      string // where the nodes keep their configuration
 }
 
 const (
@@ -27,8 +27,8 @@ const (
 	slots   = 1 << 14
 )
 
-// StartCluster starts three masters on loopback, gives each a third of the slots, and waits until all agree. Without a binary it answers
-// ErrNoBinary, whatever the options: miniredis is no cluster.
+// StartCluster starts three masters on loopback, gives each a third of the slots, and waits until all agree. Without a
+// binary it returns ErrNoBinary, whatever the options: miniredis is no cluster.
 func StartCluster(ctx context.Context, o CacheOptions) (*Cluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*cacheStartTimeout)
 	defer cancel()
@@ -55,7 +55,8 @@ func StartCluster(ctx context.Context, o CacheOptions) (*Cluster, error) {
 	}
 	c := &Cluster{password: rand.Text(), dir: dir}
 	for n := range masters {
-		node, err := launch(ctx, binary, cred, o, c.password, func(ctx context.Context) ([]string, error) { return member(ctx, dir, n) })
+		node, err := launch(ctx, binary, cred, o, c.password,
+			func(ctx context.Context) ([]string, error) { return clusterConfig(ctx, dir, n) })
 		if err != nil {
 			return nil, errors.Join(err, c.Stop(context.WithoutCancel(ctx)))
 		}
@@ -67,24 +68,25 @@ func StartCluster(ctx context.Context, o CacheOptions) (*Cluster, error) {
 	return c, nil
 }
 
-// member is what makes a server a node of a cluster. While a node is away the others go on with their slots.
-func member(ctx context.Context, dir string, n int) ([]string, error) {
+// clusterConfig returns the configuration of a node. While a node is down the others serve their slots.
+func clusterConfig(ctx context.Context, dir string, n int) ([]string, error) {
 	bus, err := child.FreePort(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return []string{
-		"cluster-enabled yes", "cluster-config-file " + strconv.Quote(filepath.Join(dir, strconv.Itoa(n)+"-"+strconv.Itoa(bus)+".conf")),
+		"cluster-enabled yes",
+		"cluster-config-file " + strconv.Quote(filepath.Join(dir, strconv.Itoa(n)+"-"+strconv.Itoa(bus)+".conf")),
 		"cluster-port " + strconv.Itoa(bus), "cluster-node-timeout 2000", "cluster-require-full-coverage no",
 	}, nil
 }
 
-// join makes the nodes one cluster.
 func (c *Cluster) join(ctx context.Context) error {
 	for n, node := range c.nodes {
 		from, to := n*slots/masters, (n+1)*slots/masters-1
 		commands := [][]string{
-			{"CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(n + 1)}, {"CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(from), strconv.Itoa(to)},
+			{"CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(n + 1)},
+			{"CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(from), strconv.Itoa(to)},
 		}
 		if n > 0 {
 			host, port, err := net.SplitHostPort(c.nodes[0].addr)
@@ -107,7 +109,7 @@ func (c *Cluster) join(ctx context.Context) error {
 	return c.await(ctx)
 }
 
-// bus answers what the first node calls itself: "host:port@bus".
+// bus returns the address of the first node as it reports it: "host:port@bus".
 func (c *Cluster) bus(ctx context.Context) string {
 	nodes, _ := c.nodes[0].do(ctx, "CLUSTER", "NODES")
 	for line := range strings.Lines(nodes) {
@@ -119,7 +121,6 @@ func (c *Cluster) bus(ctx context.Context) string {
 	return ""
 }
 
-// await waits until all nodes know all slots of all.
 func (c *Cluster) await(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -143,7 +144,7 @@ func (c *Cluster) await(ctx context.Context) error {
 	}
 }
 
-// Addrs are host:port of all nodes.
+// Addrs returns host:port of all nodes.
 func (c *Cluster) Addrs() []string {
 	addrs := make([]string, len(c.nodes))
 	for n, node := range c.nodes {
@@ -152,13 +153,13 @@ func (c *Cluster) Addrs() []string {
 	return addrs
 }
 
-// Password of the default user, on all nodes; never log it.
+// Password is that of the default user on all nodes; never log it.
 func (c *Cluster) Password() string { return c.password }
 
 // StopNode ends one node for good, as Server.Stop does.
 func (c *Cluster) StopNode(ctx context.Context, n int) error { return c.nodes[n].Stop(ctx) }
 
-// Stop ends all nodes and forgets what they knew.
+// Stop ends all nodes and deletes their configuration.
 func (c *Cluster) Stop(ctx context.Context) error {
 	var failed error
 	for _, node := range c.nodes {

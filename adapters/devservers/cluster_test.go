@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAClusterKnowsWhereKeysLie(t *testing.T) {
+func TestAClusterRedirectsKeys(t *testing.T) {
 	t.Parallel()
 	if find() == "" && os.Getenv("PHONEBILL_TEST_REQUIRED") != "1" {
 		t.Skip(ErrNoBinary)
@@ -40,7 +40,7 @@ func TestAClusterKnowsWhereKeysLie(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestAClusterThatDoesNotStartLeavesNothing(t *testing.T) {
+func TestAFailedClusterLeavesNothing(t *testing.T) {
 	t.Parallel()
 	_, err := StartCluster(t.Context(), CacheOptions{Binary: program(t, "Valkey server v=8.0.1 sha=0", "exit 1")})
 	require.ErrorIs(t, err, errEnded)

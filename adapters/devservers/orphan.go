@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// stopOrphan stops a postmaster of this data directory that a killed parent left behind. On Linux the kernel has told it to
-// quit already and this only waits. The caller holds the folder's lock, so no living process of ours owns it.
+// stopOrphan stops a postmaster of this data directory that a killed parent left behind. On Linux the kernel has
+// already sent it a signal to quit and this only waits. The caller holds the folder's lock, so no living process of
+// ours owns it.
 func stopOrphan(ctx context.Context, data string) error {
 	pidFile := filepath.Join(data, "postmaster.pid")
 	pid, err := readPID(pidFile)
@@ -24,8 +25,8 @@ func stopOrphan(ctx context.Context, data string) error {
 		return err
 	}
 	if !isPostmaster(ctx, pid, data) {
-		// PostgreSQL refuses to start while any process has the number in this file. After a restart of the machine or container
-		// that is somebody else's process, and the file means nothing.
+		// PostgreSQL refuses to start while any process has the number in this file. After a restart of the machine or
+		// container that is another process, and the file means nothing.
 		if err := os.Remove(pidFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove a stale postmaster.pid: %w", err)
 		}
@@ -62,7 +63,7 @@ func readPID(file string) (int, error) {
 	return pid, nil
 }
 
-// isPostmaster tells whether pid is a postgres that was started on this data directory; process ids are reused.
+// isPostmaster reports whether pid is a postgres that was started on this data directory; process ids are reused.
 func isPostmaster(ctx context.Context, pid int, data string) bool {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -89,7 +90,7 @@ func gone(ctx context.Context, pid int, data string, within time.Duration) bool 
 	return true
 }
 
-// tail keeps the last words of the server for the error message of a failed start.
+// tail keeps the end of the server's log for the error message of a failed start.
 type tail struct {
 	mu   sync.Mutex
 	text []byte

@@ -29,11 +29,12 @@ var ErrInUse = errors.New("another phonebill uses this data folder")
 
 // PostgreSQLOptions of Start; only Dir must be set.
 type PostgreSQLOptions struct {
-	Dir            string    // folder of the server, made if need be; the same folder has the same data
-	Durable        bool      // false switches fsync off: fast, and lost when the machine (not the process) crashes; for tests
+	Dir string // folder of the server, made if need be; the same folder has the same data
+	// false switches fsync off: fast, and lost when the machine (not the process) crashes; for tests
+	Durable        bool
 	MaxConnections int       // default 200
-	Binaries       []string  // folders to look for PostgreSQL's programs in, before the system's (FindBinaries)
-	Log            io.Writer // what the server says; default: postgres.log in its folder, begun anew at each start
+	Binaries       []string  // folders with PostgreSQL's programs to try before the system's (FindBinaries)
+	Log            io.Writer // the server's log; default: postgres.log in its folder, begun anew at each start
 }
 
 // PostgreSQL is a running private server. Its methods may be called from many goroutines.
@@ -54,9 +55,9 @@ const (
 	postgreSQLStartTimeout = 2 * time.Minute // crash recovery of a big log takes its time
 )
 
-// StartPostgreSQL starts the server and waits until it answers. Data from an earlier start is kept, after a crash recovered; a
-// postmaster that an earlier crash of ours left behind is stopped first. Fails with ErrInUse when another process of ours
-// has the folder, and with a readable error when no binaries fit. The context limits the start, not the server's life.
+// StartPostgreSQL starts the server and waits until it answers. Existing data is kept, and recovered after a crash; a postmaster
+// that an earlier crash left behind is stopped first. It returns ErrInUse when another process of ours has the folder,
+// and a readable error when no binaries fit. The context limits the start, not the server's life.
 func StartPostgreSQL(ctx context.Context, o PostgreSQLOptions) (*PostgreSQL, error) {
 	ctx, cancel := context.WithTimeout(ctx, postgreSQLStartTimeout)
 	defer cancel()
@@ -144,7 +145,7 @@ func (s *PostgreSQL) launch(ctx context.Context, bin string, out io.Writer, o Po
 	return nil
 }
 
-// settings are the command line of the server; a password never stands there.
+// settings are the command line of the server, without any password.
 func settings(data string, port int, o PostgreSQLOptions) []string {
 	if o.MaxConnections == 0 {
 		o.MaxConnections = 200
@@ -152,20 +153,19 @@ func settings(data string, port int, o PostgreSQLOptions) []string {
 	args := []string{
 		"-D", data, "-p", strconv.Itoa(port),
 		"-c", "listen_addresses=127.0.0.1",
-		"-c", "unix_socket_directories=", // a socket's path may be too long, and TCP with a password is all we need
+		"-c", "unix_socket_directories=", // a socket's path may be too long, and TCP with a password is enough
 		"-c", "max_connections=" + strconv.Itoa(o.MaxConnections),
 		"-c", "timezone=UTC", "-c", "log_timezone=UTC",
 		"-c", "cluster_name=phonebill",
 	}
 	if !o.Durable {
-		args = append(args,
-			"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
+		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
 			"-c", "wal_level=minimal", "-c", "max_wal_senders=0", "-c", "max_wal_size=256MB")
 	}
 	return args
 }
 
-// await polls until a login succeeds, the server ends, or ctx does. A refused password is final: it will not get better.
+// await polls until a login succeeds, the server ends, or ctx does. A refused password is final.
 func (s *PostgreSQL) await(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -188,7 +188,7 @@ func (s *PostgreSQL) await(ctx context.Context) error {
 	}
 }
 
-// AdminURL is how the superuser connects, password included: never log it.
+// AdminURL is the superuser's URL, password included: never log it.
 func (s *PostgreSQL) AdminURL() string {
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword("postgres", s.password),
@@ -209,9 +209,9 @@ func (s *PostgreSQL) PID() int { return s.process.PID() }
 // Done is closed when the server has ended, asked to or not.
 func (s *PostgreSQL) Done() <-chan struct{} { return s.process.Done() }
 
-// Stop ends all sessions and shuts the server down (a fast shutdown: nothing to recover at the next start) and waits for it;
-// when that takes longer than 15 s or ctx ends, an immediate shutdown follows (the next start recovers). Give it a context that is
-// not cancelled yet. Calling it again does nothing.
+// Stop ends all sessions, shuts the server down (a fast shutdown: nothing to recover at the next start) and waits for
+// it; when that takes longer than 15 s or ctx ends, an immediate shutdown follows (the next start recovers). ctx must
+// not be cancelled yet. Further calls do nothing.
 func (s *PostgreSQL) Stop(ctx context.Context) error {
 	s.stop.Do(func() {
 		s.stopErr = s.process.Stop(ctx, graceFast, syscall.SIGINT, syscall.SIGQUIT)

@@ -19,7 +19,7 @@ import (
 	"phonebill/adapters/internal/child"
 )
 
-// folder is a temporary one; without PostgreSQL the test is skipped.
+// folder returns a temporary one; without PostgreSQL the test is skipped.
 func folder(t *testing.T) string {
 	t.Helper()
 	if _, err := FindBinaries(); err != nil && os.Getenv("PHONEBILL_TEST_REQUIRED") != "1" {
@@ -100,7 +100,7 @@ func pgid(t *testing.T, pid int) int {
 	return id
 }
 
-func TestFolderHasOneUserAtATime(t *testing.T) {
+func TestFolderIsLockedByOneServer(t *testing.T) {
 	t.Parallel()
 	s := startPostgreSQL(t, PostgreSQLOptions{Dir: folder(t)})
 	_, err := StartPostgreSQL(t.Context(), PostgreSQLOptions{Dir: s.Dir()})
@@ -108,8 +108,8 @@ func TestFolderHasOneUserAtATime(t *testing.T) {
 	require.Equal(t, "1", ask(t, s.AdminURL(), "SELECT '1'"), "the first one lives on")
 }
 
-// TestKilledParentLeavesNoPostgreSQL kills a process that started a server with SIGKILL, at once starts another one on the same
-// folder, and finds what was committed.
+// TestKilledParentLeavesNoPostgreSQL kills a process that started a server with SIGKILL, at once starts another one on the
+// same folder, and finds what was committed.
 func TestKilledParentLeavesNoPostgreSQL(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
@@ -133,8 +133,8 @@ func TestKilledParentLeavesNoPostgreSQL(t *testing.T) {
 	require.Equal(t, "yes", ask(t, next.AdminURL(), "SELECT v FROM committed"))
 }
 
-// TestLeftoverPostmasterIsStopped is the way of systems without a death signal: a postmaster is running on the data, and nobody
-// holds the folder's lock.
+// TestLeftoverPostmasterIsStopped is the case of systems without a death signal: a postmaster runs on the data, and the
+// folder's lock is free.
 func TestLeftoverPostmasterIsStopped(t *testing.T) {
 	t.Parallel()
 	s := startPostgreSQL(t, PostgreSQLOptions{Dir: folder(t)})
@@ -143,7 +143,8 @@ func TestLeftoverPostmasterIsStopped(t *testing.T) {
 	require.NoError(t, err)
 	port, err := child.FreePort(t.Context())
 	require.NoError(t, err)
-	cmd := s.home.command(context.Background(), filepath.Join(bin, "postgres"), settings(s.home.data(), port, PostgreSQLOptions{})...)
+	cmd := s.home.command(context.Background(), filepath.Join(bin, "postgres"),
+		settings(s.home.data(), port, PostgreSQLOptions{})...)
 	orphan, err := child.Start(cmd, s.home.cred, 0)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
@@ -160,14 +161,14 @@ func TestStalePIDFileOfAnotherProcessIsIgnored(t *testing.T) {
 	s := startPostgreSQL(t, PostgreSQLOptions{Dir: folder(t)})
 	require.NoError(t, s.Stop(t.Context()))
 	stale := filepath.Join(s.home.data(), "postmaster.pid")
-	// A living process that is no postgres (this test's parent), as after a restart of the machine.
+	// A living process that is not postgres (this test's parent), as after a restart of the machine.
 	text := fmt.Sprintf("%d\n%s\n1\n1\n\n127.0.0.1\n0 0\nready\n", os.Getppid(), s.home.data())
 	require.NoError(t, os.WriteFile(stale, []byte(text), 0o600))
 	require.NoError(t, s.home.give(stale))
 	startPostgreSQL(t, PostgreSQLOptions{Dir: s.Dir()})
 }
 
-func TestLogTakesTheServersWords(t *testing.T) {
+func TestLogTakesTheServersOutput(t *testing.T) {
 	t.Parallel()
 	log := &tail{}
 	startPostgreSQL(t, PostgreSQLOptions{Dir: folder(t), Log: log})
@@ -199,7 +200,8 @@ func TestFailuresOfPostgreSQLAreReadable(t *testing.T) {
 		t.Parallel()
 		s := startPostgreSQL(t, PostgreSQLOptions{Dir: folder(t)})
 		require.NoError(t, s.Stop(t.Context()))
-		require.NoError(t, os.WriteFile(filepath.Join(s.home.data(), "postgresql.auto.conf"), []byte("no_such_setting = 1\n"), 0o600))
+		require.NoError(t,
+			os.WriteFile(filepath.Join(s.home.data(), "postgresql.auto.conf"), []byte("no_such_setting = 1\n"), 0o600))
 		_, err := StartPostgreSQL(t.Context(), PostgreSQLOptions{Dir: s.Dir()})
 		require.ErrorContains(t, err, "no_such_setting", "the server's own words are in the error")
 	})
@@ -265,7 +267,7 @@ func TestRootFallsBackWhereItsUserCannotEnter(t *testing.T) {
 	require.Equal(t, h.dir, again.dir)
 }
 
-func TestRootDoesNotTakeOverSomebodysFolder(t *testing.T) {
+func TestRootDoesNotTakeOverAForeignFolder(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
 	if os.Geteuid() != 0 {

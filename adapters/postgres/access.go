@@ -25,7 +25,7 @@ func (Password) GoString() string { return "***" }
 // Passwords holds the passwords of all roles.
 type Passwords map[migrations.Database]Password
 
-// DerivePasswords makes all passwords from one secret: the same secret always gives the same ones, so that only the secret is kept.
+// DerivePasswords makes all passwords from one secret: the same secret always gives the same passwords.
 func DerivePasswords(secret string) Passwords {
 	derive := func(role string) string {
 		mac := hmac.New(sha256.New, []byte(secret))
@@ -33,7 +33,7 @@ func DerivePasswords(secret string) Passwords {
 		return hex.EncodeToString(mac.Sum(nil)[:20])
 	}
 	all := Passwords{}
-	for _, db := range append(migrations.All(), migrations.Request) { // the last one for a product that has no tables of its own
+	for _, db := range append(migrations.All(), migrations.Request) { // Request is for a product without tables of its own
 		all[db] = Password{Owner: derive(OwnerRole(db)), App: derive(AppRole(db))}
 	}
 	return all
@@ -54,8 +54,8 @@ type Access struct {
 	passwords Passwords
 }
 
-// NewAccess takes host, port and options (TLS mode …) from the admin's URL. The URL must be of the form postgres://…, and
-// every database needs both passwords.
+// NewAccess takes host, port and options (TLS mode …) from the admin's URL. The URL must be of the form postgres://…,
+// and every database needs both passwords.
 func NewAccess(adminURL string, secrets Passwords) (Access, error) {
 	u, err := url.Parse(adminURL)
 	if err != nil {
@@ -73,10 +73,10 @@ func NewAccess(adminURL string, secrets Passwords) (Access, error) {
 	return Access{server: u, passwords: secrets}, nil
 }
 
-// OwnerURL is for migrations.
+// OwnerURL returns the URL for migrations.
 func (a Access) OwnerURL(db migrations.Database) string { return a.OwnerURLOf(db, DatabaseName(db)) }
 
-// AppURL is for services.
+// AppURL returns the URL for services.
 func (a Access) AppURL(db migrations.Database) string { return a.AppURLOf(db, DatabaseName(db)) }
 
 // OwnerURLOf is OwnerURL for a database of db's kind under another name (tests, restores).
@@ -95,7 +95,7 @@ func (a Access) build(user, password, database string) string {
 	u.Path = "/" + database
 	query := u.Query()
 	for _, of := range []string{"user", "password", "dbname", "database"} {
-		query.Del(of) // the admin's, not this role's
+		query.Del(of) // of the admin, not of this role
 	}
 	u.RawQuery = query.Encode()
 	return u.String()

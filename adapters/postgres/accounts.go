@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -31,7 +32,7 @@ func NewAccounts(pool *pgxpool.Pool, vault ports.Vault) *Accounts {
 	return &Accounts{pool: pool, vault: vault, users: NewUsers(pool, vault)}
 }
 
-// Search asks three questions whatever is found: which ids, their accounts, their locks.
+// Search makes three queries whatever it finds: for the ids, their accounts, their locks.
 func (a *Accounts) Search(ctx context.Context, f auth.AccountFilter) ([]auth.Account, int, error) {
 	q := authdb.New(a.pool)
 	ids, total, err := a.find(ctx, q, f)
@@ -48,13 +49,17 @@ func (a *Accounts) Search(ctx context.Context, f auth.AccountFilter) ([]auth.Acc
 	}
 	found := make([]auth.Account, len(rows))
 	for i, row := range rows {
-		found[i] = auth.Account{User: a.users.noun(authdb.UserByIDRow(row)), LockedUntil: locks[string(a.subject(row.User.UserID))]}
+		found[i] = auth.Account{
+			User: a.users.noun(authdb.UserByIDRow(row)), LockedUntil: locks[string(a.subject(row.User.UserID))],
+		}
 	}
 	return found, int(total), nil
 }
 
-// find picks the most selective thing that is asked for; the statement is written so that its index drives the search.
-func (a *Accounts) find(ctx context.Context, q *authdb.Queries, f auth.AccountFilter) (ids []string, total int64, err error) {
+// find picks the most selective of the conditions; its index drives the search.
+func (a *Accounts) find(
+	ctx context.Context, q *authdb.Queries, f auth.AccountFilter,
+) (ids []string, total int64, err error) {
 	skip, size, most := skip(f.Page, f.Size), int64(f.Size), int64(auth.MaxCounted)
 	folded, status := string(f.UserID.Folded()), string(f.Status)
 	number := []byte{}
@@ -89,7 +94,8 @@ func (a *Accounts) find(ctx context.Context, q *authdb.Queries, f auth.AccountFi
 		row = authdb.SearchAllUsersRow(r)
 	case f.Status != "":
 		var r authdb.SearchUsersByStatusRow
-		r, err = q.SearchUsersByStatus(ctx, authdb.SearchUsersByStatusParams{Status: status, Most: most, Skip: skip, Size: size})
+		r, err = q.SearchUsersByStatus(ctx,
+			authdb.SearchUsersByStatusParams{Status: status, Most: most, Skip: skip, Size: size})
 		row = authdb.SearchAllUsersRow(r)
 	default:
 		row, err = q.SearchAllUsers(ctx, authdb.SearchAllUsersParams{Most: most, Skip: skip, Size: size})
@@ -98,11 +104,7 @@ func (a *Accounts) find(ctx context.Context, q *authdb.Queries, f auth.AccountFi
 }
 
 func (a *Accounts) locks(ctx context.Context, q *authdb.Queries, ids []string) (map[string]time.Time, error) {
-	subjects := make([][]byte, len(ids))
-	for i, user := range ids {
-		subjects[i] = a.subject(user)
-	}
-	rows, err := q.LocksOf(ctx, subjects)
+	rows, err := q.LocksOf(ctx, each(ids, a.subject))
 	locks := make(map[string]time.Time, len(rows))
 	for _, row := range rows {
 		locks[string(row.Subject)] = moment(row.LockedUntil)
@@ -117,22 +119,12 @@ func (a *Accounts) subject(user string) []byte {
 // Clashes walks the index of the folded ids.
 func (a *Accounts) Clashes(ctx context.Context, most int) ([]auth.UserID, error) {
 	ids, err := authdb.New(a.pool).ClashingUserIDs(ctx, int64(most))
-	if err != nil {
-		return nil, translate("look for ids that clash", err)
-	}
-	clashes := make([]auth.UserID, len(ids))
-	for i, user := range ids {
-		clashes[i] = auth.UserID(user)
-	}
-	return clashes, nil
+	return nouns(ids, err, "look for ids that clash", func(user string) auth.UserID { return auth.UserID(user) })
 }
 
-// Known answers which ids are taken in any case.
+// Known returns which ids are taken in any case.
 func (a *Accounts) Known(ctx context.Context, users []auth.UserID) (map[auth.UserID]time.Time, error) {
-	asked := make([]string, len(users))
-	for i, user := range users {
-		asked[i] = string(user.Folded())
-	}
+	asked := each(users, func(user auth.UserID) string { return string(user.Folded()) })
 	rows, err := authdb.New(a.pool).KnownUsers(ctx, asked)
 	if err != nil {
 		return nil, translate("look for accounts", err)
@@ -150,7 +142,7 @@ func (a *Accounts) Known(ctx context.Context, users []auth.UserID) (map[auth.Use
 	return known, nil
 }
 
-// AddAll writes four statements, however many accounts there are, in one transaction.
+// AddAll writes all accounts with four statements in one transaction.
 func (a *Accounts) AddAll(ctx context.Context, users []auth.User) (int, error) {
 	rows, err := a.rows(users)
 	if err != nil {
@@ -173,8 +165,8 @@ func (a *Accounts) AddAll(ctx context.Context, users []auth.User) (int, error) {
 	return len(added), nil
 }
 
-// claim is Users.claim for all lines of the accounts that were added. None of these has lines yet, so a line that is held is held by
-// another account.
+// claim is Users.claim for all lines of the accounts that were added. These have no lines yet, so a line that is held
+// is held by another account.
 func (a *Accounts) claim(ctx context.Context, q *authdb.Queries, users []auth.User, added []string) error {
 	var lines []line.Number
 	for _, user := range users {
@@ -185,7 +177,7 @@ func (a *Accounts) claim(ctx context.Context, q *authdb.Queries, users []auth.Us
 	return a.users.claim(ctx, q, "", lines)
 }
 
-// Holders looks by the lines' blind indexes.
+// Holders searches by the lines' blind indexes.
 func (a *Accounts) Holders(ctx context.Context, lines []line.Number) (map[line.Number]auth.UserID, error) {
 	rows, err := authdb.New(a.pool).LineHolders(ctx, a.users.lines.indexes(lines))
 	if err != nil {
@@ -214,7 +206,6 @@ func (a *Accounts) rows(users []auth.User) (p authdb.AddUsersParams, err error) 
 	return p, nil
 }
 
-// addRights writes lines, roles and grants of those that were added.
 func (a *Accounts) addRights(ctx context.Context, q *authdb.Queries, users []auth.User, added []string) error {
 	isNew := make(map[string]bool, len(added))
 	for _, user := range added {
@@ -251,4 +242,28 @@ func (a *Accounts) addRights(ctx context.Context, q *authdb.Queries, users []aut
 		return err
 	}
 	return q.AddGrantsOf(ctx, g)
+}
+
+// ExactSearches implements ports.ExactSearches.
+type ExactSearches struct{ pool *pgxpool.Pool }
+
+var _ ports.ExactSearches = (*ExactSearches)(nil)
+
+// NewExactSearches works on the auth database.
+func NewExactSearches(pool *pgxpool.Pool) *ExactSearches { return &ExactSearches{pool: pool} }
+
+// Take counts in one statement.
+func (s *ExactSearches) Take(
+	ctx context.Context, person string, most int, per time.Duration, now time.Time,
+) (ok bool, retryIn time.Duration, err error) {
+	q, since := authdb.New(s.pool), now.Add(-per)
+	_, err = q.TakeSearch(ctx, authdb.TakeSearchParams{Person: person, Now: now, Since: since, Most: int64(most)})
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return err == nil, 0, translate("count search", err)
+	}
+	oldest, err := q.OldestSearch(ctx, authdb.OldestSearchParams{Person: person, Since: since})
+	if errors.Is(err, pgx.ErrNoRows) { // it has become too old meanwhile
+		return false, time.Second, nil
+	}
+	return false, oldest.Sub(since), translate("read searches", err)
 }

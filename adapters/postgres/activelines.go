@@ -26,7 +26,9 @@ func NewActiveLines(pool *pgxpool.Pool, vault ports.Vault) *ActiveLines {
 }
 
 // NoteActiveLine notes the lines in one statement.
-func (a *ActiveLines) NoteActiveLine(ctx context.Context, k freshness.Kind, seen []line.Number, at, due time.Time) error {
+func (a *ActiveLines) NoteActiveLine(
+	ctx context.Context, k freshness.Kind, seen []line.Number, at, due time.Time,
+) error {
 	sealed := make([][]byte, len(seen))
 	for i, n := range seen {
 		var err error
@@ -34,7 +36,7 @@ func (a *ActiveLines) NoteActiveLine(ctx context.Context, k freshness.Kind, seen
 			return translate("seal line", err)
 		}
 	}
-	return translate("note active lines", kosdb.New(a.pool).SeeLines(ctx, kosdb.SeeLinesParams{
+	return translate("note active lines", kosdb.New(a.pool).NoteLines(ctx, kosdb.NoteLinesParams{
 		Kind: string(k), SeenAt: at, DueAt: due, LineIndexes: a.lines.indexes(seen), LinesSealed: sealed,
 	}))
 }
@@ -51,21 +53,23 @@ func (a *ActiveLines) Due(
 	}
 	due := make([]line.Number, 0, len(rows))
 	for _, row := range rows {
-		if n, err := a.lines.open(row.LineSealed, row.LineIndex, string(k)); err == nil { // one that cannot be opened is not fetched
+		// one that cannot be opened is not fetched
+		if n, err := a.lines.open(row.LineSealed, row.LineIndex, string(k)); err == nil {
 			due = append(due, n)
 		}
 	}
 	return due, nil
 }
 
-// Done says when the line is due next.
+// Done sets when the line is due next.
 func (a *ActiveLines) Done(ctx context.Context, k freshness.Kind, n line.Number, next time.Time) error {
-	return translate("put off active line", kosdb.New(a.pool).DoneLine(ctx, kosdb.DoneLineParams{
+	return translate("put off active line", kosdb.New(a.pool).PostponeLine(ctx, kosdb.PostponeLineParams{
 		DueAt: next, LineIndex: a.lines.index(n), Kind: string(k),
 	}))
 }
 
-// Forget drops lines.
+// Forget deletes lines that were last seen before that time.
 func (a *ActiveLines) Forget(ctx context.Context, k freshness.Kind, since time.Time) error {
-	return translate("forget active lines", kosdb.New(a.pool).ForgetLines(ctx, kosdb.ForgetLinesParams{Kind: string(k), SeenBefore: since}))
+	return translate("forget active lines",
+		kosdb.New(a.pool).ForgetLines(ctx, kosdb.ForgetLinesParams{Kind: string(k), SeenBefore: since}))
 }

@@ -17,6 +17,7 @@ import (
 	"phonebill/core/audit"
 	"phonebill/core/audit/trail"
 	"phonebill/core/auth"
+	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/sealing"
 	"phonebill/migrations"
@@ -52,7 +53,7 @@ func TestExactSearches(t *testing.T) {
 	})
 }
 
-func TestAccountIntake(t *testing.T) {
+func TestAccountImport(t *testing.T) {
 	t.Parallel()
 	portstest.AccountImport(t, registry)
 }
@@ -74,8 +75,8 @@ func TestAudit(t *testing.T) {
 	})
 }
 
-// TestAnyChangedByteOfTheAuditLogIsFound changes each column of each row in the table itself, as somebody with the owner's rights could
-// (bar R11).
+// TestAnyChangedByteOfTheAuditLogIsFound changes each column of each row in the table, as the owner's role could (bar
+// R11).
 func TestAnyChangedByteOfTheAuditLogIsFound(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.Auth)
@@ -84,7 +85,8 @@ func TestAnyChangedByteOfTheAuditLogIsFound(t *testing.T) {
 		log := postgres.NewAuditLog(db.Pool, keys, id.ID{w}, slog.New(slog.DiscardHandler))
 		for n := range 3 {
 			require.NoError(t, log.Append(t.Context(), audit.Entry{
-				At: time.Unix(int64(n), 0), Actor: "admin", Action: "A", Subject: "s", Reason: "because", Outcome: audit.Done, Detail: "{}", IP: "::1",
+				At: time.Unix(int64(n), 0), Actor: "admin", Action: "A", Subject: "s", Reason: "because", Outcome: audit.Done,
+				Detail: "{}", IP: "::1",
 			}))
 		}
 	}
@@ -97,10 +99,10 @@ func TestAnyChangedByteOfTheAuditLogIsFound(t *testing.T) {
 	}
 	require.NoError(t, verify())
 	for column, change := range map[string]string{
-		"at": "at + interval '1 microsecond'", "actor": "'x' || actor", "action": "lower(action)", "subject": "subject || ' '",
-		"reason": "replace(reason, 'c', 'k')", "outcome": "'INTENDED'", "detail": "'{ }'", "ip": "''",
-		"previous_hash": "set_byte(previous_hash, 31, get_byte(previous_hash, 31) # 1)", "hash": "set_byte(hash, 0, get_byte(hash, 0) # 128)",
-		"seq": "seq + 100", "keyed": "NOT keyed",
+		"at": "at + interval '1 microsecond'", "actor": "'x' || actor", "action": "lower(action)",
+		"subject": "subject || ' '", "reason": "replace(reason, 'c', 'k')", "outcome": "'INTENDED'", "detail": "'{ }'",
+		"ip": "''", "previous_hash": "set_byte(previous_hash, 31, get_byte(previous_hash, 31) # 1)",
+		"hash": "set_byte(hash, 0, get_byte(hash, 0) # 128)", "seq": "seq + 100", "keyed": "NOT keyed",
 	} {
 		for w := byte(1); w <= 2; w++ {
 			for seq := 1; seq <= 3; seq++ {
@@ -124,8 +126,8 @@ func TestAnyChangedByteOfTheAuditLogIsFound(t *testing.T) {
 	require.NoError(t, verify())
 }
 
-// TestTheAuditLogGoesOnAfterTrouble: a row whose fate is unknown leaves the chain whole, stored or not.
-func TestTheAuditLogGoesOnAfterTrouble(t *testing.T) {
+// TestTheAuditLogContinuesAfterErrors: the chain is whole whether or not a row of unknown result was stored.
+func TestTheAuditLogContinuesAfterErrors(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Auth), keyring(t)
 	log := postgres.NewAuditLog(db.Pool, keys, id.ID{1}, slog.New(slog.DiscardHandler))
@@ -140,14 +142,15 @@ func TestTheAuditLogGoesOnAfterTrouble(t *testing.T) {
 	require.Error(t, log.Append(t.Context(), entry))
 	_, err = db.Admin.Exec(t.Context(), "GRANT INSERT ON audit_log TO "+postgres.AppRole(migrations.Auth))
 	require.NoError(t, err)
-	// A row that was thought lost: written by the same writer behind the log's back.
+	// A row of the same writer that the log does not know to be stored.
 	require.NoError(t, log.Append(t.Context(), entry))
 	chain := audit.Chain{}.WithKey(postgres.AuditKeys(keys)(id.ID{1}))
 	v := audit.NewVerifier(nil, postgres.AuditKeys(keys))
 	trail := postgres.NewAuditTrail(db.Pool)
 	require.NoError(t, trail.Rows(t.Context(), func(r audit.Row) error { _ = chain.Follow(r); return v.Row(r) }))
 	late := chain.Next(id.ID{1}, entry)
-	_, err = db.Admin.Exec(t.Context(), `INSERT INTO audit_log (writer, seq, at, actor, action, subject, reason, outcome, detail, ip,
+	_, err = db.Admin.Exec(t.Context(),
+		`INSERT INTO audit_log (writer, seq, at, actor, action, subject, reason, outcome, detail, ip,
 		previous_hash, hash, keyed) VALUES ($1, $2, $3, $4, '', '', '', $5, '', '', $6, $7, true)`,
 		late.Writer.String(), late.Seq, late.At, late.Actor, string(late.Outcome), late.Previous, late.Hash)
 	require.NoError(t, err)
@@ -157,9 +160,9 @@ func TestTheAuditLogGoesOnAfterTrouble(t *testing.T) {
 	require.Equal(t, []int{4, 1}, []int{v.Count().Rows, v.Count().Writers})
 }
 
-// TestAuditRowsAreKeyedOnceTheReleaseBeforeIsGone, in the chain that is under way, and those without a key are closed
-// when every instance has had the time to hear of it.
-func TestAuditRowsAreKeyedOnceTheReleaseBeforeIsGone(t *testing.T) {
+// TestAuditRowsAreKeyedOncePreviousReleaseIsGone: the chain continues with keyed rows, and those without a key are
+// closed when every instance has had the time to see the new form.
+func TestAuditRowsAreKeyedOncePreviousReleaseIsGone(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Auth), keyring(t)
 	keys.Obey(sealing.Column)
@@ -183,8 +186,8 @@ func TestAuditRowsAreKeyedOnceTheReleaseBeforeIsGone(t *testing.T) {
 	require.Equal(t, []int{2, 1, 2}, []int{v.Count().Rows, v.Count().Unkeyed, v.Count().FirstKeyed.Seq})
 }
 
-// TestARowThatTheDatabasesOwnerWroteIsFound: without the keyring its hash cannot be made.
-func TestARowThatTheDatabasesOwnerWroteIsFound(t *testing.T) {
+// TestAForgedAuditRowIsFound: without the keyring its hash cannot be made.
+func TestAForgedAuditRowIsFound(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Auth), keyring(t)
 	log := postgres.NewAuditLog(db.Pool, keys, id.ID{1}, slog.New(slog.DiscardHandler))
@@ -192,7 +195,8 @@ func TestARowThatTheDatabasesOwnerWroteIsFound(t *testing.T) {
 	rows := snapshotOf(t, db)
 	end := audit.ChainAt(audit.Head{Writer: id.ID{1}, Seq: 1, Hash: rows[0].Hash})
 	forged := end.Next(id.ID{1}, audit.Entry{At: time.Unix(2, 0), Actor: "nobody"})
-	exec(t, db.Admin, `INSERT INTO audit_log (writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash)
+	exec(t, db.Admin,
+		`INSERT INTO audit_log (writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash)
 		VALUES ($1, $2, $3, $4, '', '', '', '', '', '', $5, $6)`,
 		forged.Writer.String(), forged.Seq, forged.At, forged.Actor, forged.Previous, forged.Hash)
 	_, err := audit.Verify(snapshotOf(t, db), postgres.AuditKeys(keys))
@@ -201,7 +205,6 @@ func TestARowThatTheDatabasesOwnerWroteIsFound(t *testing.T) {
 	require.Equal(t, 2, broken.Seq)
 }
 
-// TestATruncatedAuditLogIsFound: both tables emptied by their owner.
 func TestATruncatedAuditLogIsFound(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Auth), keyring(t)
@@ -240,12 +243,13 @@ func TestATruncatedAuditLogIsFound(t *testing.T) {
 
 func snapshotOf(t *testing.T, db *pgtest.DB) (rows []audit.Row) {
 	t.Helper()
-	require.NoError(t, postgres.NewAuditTrail(db.Pool).Rows(t.Context(), func(r audit.Row) error { rows = append(rows, r); return nil }))
+	require.NoError(t,
+		postgres.NewAuditTrail(db.Pool).Rows(t.Context(), func(r audit.Row) error { rows = append(rows, r); return nil }))
 	return rows
 }
 
-// million is a customer base as generated rows: 10^6 accounts of 5*10^5 customers, 1 in 1000 suspended, a line each; 10^6 events of
-// 10^4 ids, 10 of them locked. All are called the same, since sealing a million names takes its time.
+// million generates a customer base: 10^6 accounts of 5*10^5 customers, 1 in 1000 suspended, a line each; 10^6 events
+// of 10^4 ids, 10 of them locked. All have one name, since sealing a million names takes long.
 func million(t *testing.T, keys ports.Vault) []string {
 	t.Helper()
 	sealed := func(purpose, clear string) string {
@@ -255,9 +259,11 @@ func million(t *testing.T, keys ports.Vault) []string {
 	}
 	name, phone, email := sealed("auth.users.name", "홍길동"), sealed("auth.users.phone", ""), sealed("auth.users.email", "")
 	return []string{
-		"ALTER TABLE user_lines DROP CONSTRAINT user_lines_user_id_fkey", "ALTER TABLE user_roles DROP CONSTRAINT user_roles_user_id_fkey",
+		"ALTER TABLE user_lines DROP CONSTRAINT user_lines_user_id_fkey",
+		"ALTER TABLE user_roles DROP CONSTRAINT user_roles_user_id_fkey",
 		"ALTER TABLE users DISABLE TRIGGER one_user_id_of_any_case",
-		`INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id, status)
+		`INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index,
+			customer_id, status)
 			SELECT 'user' || i, '', ` + name + ", " + phone + ", '', " + email + `, '', 'C' || i / 2,
 				CASE WHEN i % 1000 = 0 THEN 'SUSPENDED' ELSE 'ACTIVE' END FROM generate_series(1, 1000000) AS i`,
 		`INSERT INTO user_lines (user_id, position, line_sealed, line_index)
@@ -275,8 +281,8 @@ func million(t *testing.T, keys ports.Vault) []string {
 	}
 }
 
-// TestAccountQueriesAtAMillionRows asks PostgreSQL how it runs what staff send, and counts the statements: they are the same however
-// many rows there are.
+// TestAccountQueriesAtAMillionRows reads PostgreSQL's plans of the queries of staff, and counts the statements: their
+// number does not depend on the number of rows.
 func TestAccountQueriesAtAMillionRows(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -301,15 +307,17 @@ func TestAccountQueriesAtAMillionRows(t *testing.T) {
 		statements int
 		indexes    []string
 	}{
-		"all":                 {search(auth.AccountFilter{}), three, []string{"users_pkey"}},
-		"suspended":           {search(auth.AccountFilter{Status: auth.Suspended}), three, []string{"users_status"}},
-		"active":              {search(auth.AccountFilter{Status: auth.Active}), three, []string{"users_"}},
-		"by id":               {search(auth.AccountFilter{UserID: "User7"}), three, []string{"users_folded"}},
-		"by customer":         {search(auth.AccountFilter{CustomerID: "C7"}), three, []string{"users_customer"}},
-		"customer and status": {search(auth.AccountFilter{CustomerID: "C7", Status: auth.Active}), three, []string{"users_customer"}},
-		"by line":             {search(auth.AccountFilter{Line: portstest.Line(1)}), three, []string{"user_lines_line", "users_pkey"}},
+		"all":         {search(auth.AccountFilter{}), three, []string{"users_pkey"}},
+		"suspended":   {search(auth.AccountFilter{Status: auth.Suspended}), three, []string{"users_status"}},
+		"active":      {search(auth.AccountFilter{Status: auth.Active}), three, []string{"users_"}},
+		"by id":       {search(auth.AccountFilter{UserID: "User7"}), three, []string{"users_folded"}},
+		"by customer": {search(auth.AccountFilter{CustomerID: "C7"}), three, []string{"users_customer"}},
+		"customer and status": {search(auth.AccountFilter{CustomerID: "C7", Status: auth.Active}), three,
+			[]string{"users_customer"}},
+		"by line": {search(auth.AccountFilter{Line: portstest.Line(1)}), three, []string{"user_lines_line", "users_pkey"}},
 		"locked": {
-			search(auth.AccountFilter{Status: auth.LockedOut}), three, []string{"login_attempts_locked", "login_history_subject", "users_pkey"},
+			search(auth.AccountFilter{Status: auth.LockedOut}), three,
+			[]string{"login_attempts_locked", "login_history_subject", "users_pkey"},
 		},
 		"login history": {func(pool *pgxpool.Pool) error {
 			_, _, err := postgres.NewLoginHistory(pool, keys).Page(t.Context(), "user7", 3, 20)
@@ -344,7 +352,8 @@ func TestAccountQueriesAtAMillionRows(t *testing.T) {
 		require.NoError(t, c.call(pool), name)
 		pool.Close()
 		plan := explain(t, db.Admin, seen, "")
-		for _, big := range []string{"users", "users u", "user_lines", "user_lines l", "user_roles r", "login_history", "login_history h"} {
+		for _, big := range []string{"users", "users u", "user_lines", "user_lines l", "user_roles r", "login_history",
+			"login_history h"} {
 			require.NotContains(t, plan, "Seq Scan on "+big+" ", name)
 		}
 		for _, index := range c.indexes {
@@ -354,7 +363,7 @@ func TestAccountQueriesAtAMillionRows(t *testing.T) {
 	}
 }
 
-// snapshot reads the log as it stands inside a transaction that is never committed.
+// snapshot reads the log inside a transaction that is never committed.
 func snapshot(t *testing.T, tx pgx.Tx) []audit.Row {
 	t.Helper()
 	found, err := tx.Query(t.Context(), `SELECT writer, seq, at, actor, action, subject, reason, outcome, detail, ip,
@@ -365,11 +374,143 @@ func snapshot(t *testing.T, tx pgx.Tx) []audit.Row {
 	for found.Next() {
 		var r audit.Row
 		var writer [16]byte
-		require.NoError(t, found.Scan(&writer, &r.Seq, &r.At, &r.Actor, &r.Action, &r.Subject, &r.Reason, &r.Outcome, &r.Detail, &r.IP,
-			&r.Previous, &r.Hash, &r.Keyed))
+		require.NoError(t, found.Scan(&writer, &r.Seq, &r.At, &r.Actor, &r.Action, &r.Subject, &r.Reason, &r.Outcome,
+			&r.Detail, &r.IP, &r.Previous, &r.Hash, &r.Keyed))
 		r.Writer = writer
 		rows = append(rows, r)
 	}
 	require.NoError(t, found.Err())
 	return rows
+}
+
+func TestTheAuditLogIsReadNewestFirst(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, migrations.Auth)
+	log := postgres.NewAuditLog(db.Pool, keyring(t), id.ID{1}, slog.New(slog.DiscardHandler))
+	add := func(n int, actor, action, subject string) audit.Entry {
+		e := audit.Entry{
+			At: noon.Add(time.Duration(n) * time.Minute), Actor: actor, Action: action, Subject: subject, Reason: "시험",
+			Outcome: audit.Done, Detail: `{"n":1}`, IP: "203.0.113.9",
+		}
+		require.NoError(t, log.Append(t.Context(), e))
+		e.Writer, e.Seq = id.ID{1}, n
+		return e
+	}
+	one := add(1, "kim", "USER_SHOWN", "hong")
+	two := add(2, "lee", "USER_UNLOCKED", "hong")
+	three := add(3, "kim", "USER_UNLOCKED", "park")
+	trail := postgres.NewAuditTrail(db.Pool)
+	for name, c := range map[string]struct {
+		f    audit.Filter
+		want []audit.Entry
+	}{
+		"all":     {audit.Filter{}, []audit.Entry{three, two, one}},
+		"actor":   {audit.Filter{Actor: "kim"}, []audit.Entry{three, one}},
+		"action":  {audit.Filter{Action: "USER_UNLOCKED"}, []audit.Entry{three, two}},
+		"subject": {audit.Filter{Subject: "hong"}, []audit.Entry{two, one}},
+		"since":   {audit.Filter{Since: two.At}, []audit.Entry{three, two}},
+		"nothing": {audit.Filter{Actor: "kim", Subject: "x"}, []audit.Entry{}},
+	} {
+		c.f.Page, c.f.Size = 1, 20
+		page, total, err := trail.Page(t.Context(), c.f)
+		require.NoError(t, err)
+		require.Equal(t, c.want, page, name)
+		require.Equal(t, len(c.want), total, name)
+	}
+	page, total, err := trail.Page(t.Context(), audit.Filter{Page: 2, Size: 2})
+	require.NoError(t, err)
+	require.Equal(t, []audit.Entry{one}, page)
+	require.Equal(t, 3, total)
+	db.Pool.Close()
+	_, _, err = trail.Page(t.Context(), audit.Filter{Page: 1, Size: 2})
+	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+}
+
+// TestOldAccountsThatDifferInCaseAlone: they exist before the migration that prevents new ones, are reported, and log
+// in by exact spelling until all but one are INACTIVE.
+func TestOldAccountsThatDifferInCaseAlone(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, migrations.Auth)
+	keys := keyring(t)
+	users, accounts := postgres.NewUsers(db.Pool, keys), postgres.NewAccounts(db.Pool, keys)
+	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	trigger := func(how string) {
+		_, err := db.Admin.Exec(t.Context(), "ALTER TABLE users "+how+" TRIGGER one_user_id_of_any_case")
+		require.NoError(t, err)
+	}
+	trigger("DISABLE")
+	for _, user := range []auth.UserID{"Kim123", "kim123", "lee123", "Hong12", "HONG12", "hong12"} {
+		require.NoError(t, users.Create(t.Context(), auth.User{UserID: user, Status: auth.Active, CreatedAt: now}))
+	}
+	trigger("ENABLE")
+	found, err := accounts.Clashes(t.Context(), 10)
+	require.NoError(t, err)
+	require.Equal(t, []auth.UserID{"HONG12", "Hong12", "hong12", "Kim123", "kim123"}, found)
+	found, err = accounts.Clashes(t.Context(), 1)
+	require.NoError(t, err)
+	require.Equal(t, []auth.UserID{"HONG12", "Hong12", "hong12"}, found)
+
+	meant := func(typed auth.UserID) auth.UserID {
+		t.Helper()
+		user, err := users.ByLogin(t.Context(), typed)
+		if err != nil {
+			require.ErrorIs(t, err, fault.New(fault.UserNotFound))
+		}
+		return user.UserID
+	}
+	for typed, want := range map[auth.UserID]auth.UserID{
+		"Kim123": "Kim123", "kim123": "kim123", "KIM123": "", "LEE123": "lee123",
+	} {
+		require.Equal(t, want, meant(typed), typed)
+	}
+	_, err = users.Change(t.Context(), "Kim123",
+		func(u auth.User) (auth.User, error) { u.Status = auth.Inactive; return u, nil })
+	require.NoError(t, err)
+	require.Equal(t, auth.UserID("kim123"), meant("KIM123"))
+	require.Equal(t, auth.UserID("Kim123"), meant("Kim123"))
+	found, err = accounts.Clashes(t.Context(), 10)
+	require.NoError(t, err)
+	require.Equal(t, []auth.UserID{"HONG12", "Hong12", "hong12"}, found)
+	added, err := accounts.AddAll(t.Context(), []auth.User{
+		{UserID: "KIM123", Status: auth.Active, CreatedAt: now}, {UserID: "park12", Status: auth.Active, CreatedAt: now},
+		{UserID: "Park12", Status: auth.Active, CreatedAt: now},
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1, added, "one statement sees its own rows")
+	byID, total, err := accounts.Search(t.Context(), auth.AccountFilter{UserID: "KIM123", Now: now, Page: 1, Size: 10})
+	require.NoError(t, err)
+	require.Equal(t, 2, total)
+	require.Equal(t, auth.UserID("Kim123"), byID[0].UserID)
+}
+
+// TestGuessesOfClashingUserIDsAreCountedApart: an unlock of one leaves the other locked, and each lock shows at its own
+// account.
+func TestGuessesOfClashingUserIDsAreCountedApart(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, migrations.Auth)
+	keys, now := keyring(t), time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	users, accounts := postgres.NewUsers(db.Pool, keys), postgres.NewAccounts(db.Pool, keys)
+	guesses, history := postgres.NewGuesses(db.Pool, keys, auth.DefaultLockout()), postgres.NewLoginHistory(db.Pool, keys)
+	exec(t, db.Admin, "ALTER TABLE users DISABLE TRIGGER one_user_id_of_any_case")
+	for _, user := range []auth.UserID{"Kim123", "kim123"} {
+		require.NoError(t, users.Create(t.Context(), auth.User{UserID: user, Status: auth.Active, CreatedAt: now}))
+	}
+	for range auth.DefaultLockout().Failures {
+		guess, err := guesses.Take(t.Context(), auth.Subject{UserID: "Kim123"}, now)
+		require.NoError(t, err)
+		_, err = guesses.Fail(t.Context(), auth.Subject{UserID: "Kim123"}, guess, now)
+		require.NoError(t, err)
+	}
+	require.NoError(t, history.Append(t.Context(), auth.LoginEvent{
+		ID: id.ID{1}, UserID: "Kim123", Known: true, Type: auth.EventLocked, At: now,
+	}))
+	require.NoError(t, guesses.Clear(t.Context(), "kim123"))
+	locked, total, err := accounts.Search(t.Context(),
+		auth.AccountFilter{Status: auth.LockedOut, Now: now, Page: 1, Size: 10})
+	require.NoError(t, err)
+	require.Equal(t, 1, total)
+	require.Equal(t, auth.UserID("Kim123"), locked[0].UserID)
+	both, _, err := accounts.Search(t.Context(), auth.AccountFilter{UserID: "kim123", Now: now, Page: 1, Size: 10})
+	require.NoError(t, err)
+	require.Equal(t, []bool{true, false}, []bool{both[0].LockedUntil.After(now), both[1].LockedUntil.After(now)})
 }

@@ -14,12 +14,12 @@ import (
 	"phonebill/ports"
 )
 
-// Allowances implements ports.Allowances for all instances that share the kos database. The decision is
-// quota.Allowance's: the calls are read with their version and written back if nothing was counted meanwhile. The clock
-// is the database's.
+// Allowances implements ports.Allowances for all instances that share the kos database. quota.Allowance decides: the
+// calls are read with their version and written back if no other call was counted meanwhile. The clock is the
+// database's.
 //
-// While the database cannot be asked, the calls that this process counted decide, by its own clock. Those are also how
-// a refusal is remembered, so that a customer in a loop does not read the database each time.
+// While the database is not available the calls that this process counted decide, by its own clock. Refusals are
+// remembered there too, so that a customer's repeated calls do not read the database each time.
 type Allowances struct {
 	pool    *pgxpool.Pool
 	vault   ports.Vault
@@ -28,33 +28,33 @@ type Allowances struct {
 
 	mu   sync.Mutex
 	own  map[auth.UserID]ownCalls
-	away time.Time // the database is left alone until then
+	away time.Time // the database is not used before then
 }
 
 var _ ports.Allowances = (*Allowances)(nil)
 
-// ownCalls are what this process knows of a customer.
+// ownCalls are the calls that this process knows of one customer.
 type ownCalls struct {
 	calls   []time.Time
 	refused time.Time // the database has refused until then
 }
 
 const (
-	// countWithin is how long the database may take to count a call; the customer waits for it.
-	countWithin = 500 * time.Millisecond
-	// countRest is how long a database that did not answer in time is left alone.
+	// countTimeout limits how long counting a call may take; the customer waits for it.
+	countTimeout = 500 * time.Millisecond
+	// countRest is how long a database that did not answer in time is not used.
 	countRest = 5 * time.Second
-	// mostOwn bounds the customers that a process remembers; those whose calls are over make room.
+	// mostOwn bounds the customers that a process remembers; those whose calls no longer count are dropped.
 	mostOwn = 10_000
 )
 
-// NewAllowances works on the kos database. now needs a monotonic reading (time.Now), for it measures how long a refusal
+// NewAllowances works on the kos database. now needs a monotonic reading (time.Now): it measures how long a refusal
 // lasts.
 func NewAllowances(pool *pgxpool.Pool, vault ports.Vault, allowed quota.Allowance, now ports.Clock) *Allowances {
 	return &Allowances{pool: pool, vault: vault, allowed: allowed, now: now, own: map[auth.UserID]ownCalls{}}
 }
 
-// Check looks without counting.
+// Check decides without counting.
 func (a *Allowances) Check(ctx context.Context, customer auth.UserID) error {
 	return a.ask(ctx, customer, func(calls []time.Time, now time.Time) ([]time.Time, bool, time.Duration) {
 		ok, wait := a.allowed.Admit(calls, now)
@@ -62,7 +62,7 @@ func (a *Allowances) Check(ctx context.Context, customer auth.UserID) error {
 	})
 }
 
-// Spend counts if it may.
+// Spend counts a call if it is allowed.
 func (a *Allowances) Spend(ctx context.Context, customer auth.UserID) error {
 	return a.ask(ctx, customer, func(calls []time.Time, now time.Time) ([]time.Time, bool, time.Duration) {
 		ok, wait := a.allowed.Admit(calls, now)
@@ -70,14 +70,14 @@ func (a *Allowances) Spend(ctx context.Context, customer auth.UserID) error {
 	})
 }
 
-// Count counts in any case.
+// Count counts a call in any case.
 func (a *Allowances) Count(ctx context.Context, customer auth.UserID) {
 	_ = a.decide(ctx, customer, func(calls []time.Time, now time.Time) ([]time.Time, bool, time.Duration) {
 		return a.allowed.Count(calls, now), true, 0
 	})
 }
 
-// GiveBack takes the newest call back.
+// GiveBack removes the newest call.
 func (a *Allowances) GiveBack(ctx context.Context, customer auth.UserID) {
 	a.mu.Lock()
 	known := a.own[customer]
@@ -89,11 +89,11 @@ func (a *Allowances) GiveBack(ctx context.Context, customer auth.UserID) {
 	})
 }
 
-// step decides on calls in order of time: what they become, nil for no change, and whether the customer may go on, or
-// after what wait.
+// step decides on calls in order of time: it returns the new calls (nil for no change), and whether the call is allowed
+// or when it will be.
 type step func(calls []time.Time, now time.Time) (next []time.Time, ok bool, wait time.Duration)
 
-// ask decides, unless the customer was refused a moment ago.
+// ask decides, without the database if the customer was refused a moment ago.
 func (a *Allowances) ask(ctx context.Context, customer auth.UserID, s step) error {
 	a.mu.Lock()
 	wait := a.own[customer].refused.Sub(a.now())
@@ -104,7 +104,7 @@ func (a *Allowances) ask(ctx context.Context, customer auth.UserID, s step) erro
 	return a.decide(ctx, customer, s)
 }
 
-// decide asks the database, and this process's own memory where that cannot answer.
+// decide uses the database, and this process's own memory where that is not available.
 func (a *Allowances) decide(ctx context.Context, customer auth.UserID, s step) error {
 	if len(a.allowed) == 0 {
 		return nil
@@ -135,7 +135,7 @@ func spentUp(wait time.Duration) error {
 	return fault.New(fault.RateLimitExceeded).RetryIn(wait).Because(ports.ErrNotAsked)
 }
 
-// makeRoom forgets customers whose calls no longer count. The caller holds mu.
+// makeRoom drops customers whose calls no longer count. The caller holds mu.
 func (a *Allowances) makeRoom(now time.Time) {
 	if len(a.own) < mostOwn {
 		return
@@ -146,7 +146,7 @@ func (a *Allowances) makeRoom(now time.Time) {
 			delete(a.own, customer)
 		}
 	}
-	for customer := range a.own { // all are busy: any make room, the database knows them
+	for customer := range a.own { // all are in use: drop any, the database has them
 		if len(a.own) < mostOwn {
 			return
 		}
@@ -154,15 +154,18 @@ func (a *Allowances) makeRoom(now time.Time) {
 	}
 }
 
-// shared decides on what all instances have counted; known is false when the database did not answer.
-func (a *Allowances) shared(ctx context.Context, customer auth.UserID, s step) (ok bool, wait time.Duration, known bool) {
+// shared decides on the calls that all instances have counted; known is false when the database did not answer.
+func (a *Allowances) shared(
+	ctx context.Context, customer auth.UserID, s step,
+) (ok bool, wait time.Duration, known bool) {
 	a.mu.Lock()
 	rest := a.now().Before(a.away)
 	a.mu.Unlock()
 	if rest {
 		return false, 0, false
 	}
-	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), countWithin) // a call that is made is counted, also of one who left
+	// a call that is made is counted even if its caller is gone
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), countTimeout)
 	defer cancel()
 	ok, wait, err := a.exchange(asking, a.vault.Index(subject, string(customer)), s)
 	if err != nil && asking.Err() != nil {
@@ -185,17 +188,18 @@ func (a *Allowances) exchange(ctx context.Context, index []byte, s step) (ok boo
 		if !ok || next == nil {
 			return ok, wait, nil
 		}
-		written, err := q.PutCustomerCalls(ctx, kosdb.PutCustomerCallsParams{CustomerIndex: index, Calls: next, Version: row.Version})
+		written, err := q.PutCustomerCalls(ctx,
+			kosdb.PutCustomerCallsParams{CustomerIndex: index, Calls: next, Version: row.Version})
 		if err != nil || written > 0 {
 			return ok, wait, err
 		}
 	}
 }
 
-// Forget drops customers whose calls no longer count; a worker calls it now and then.
+// Forget deletes customers whose calls no longer count; a worker calls it regularly.
 func (a *Allowances) Forget(ctx context.Context) error {
 	if len(a.allowed) == 0 {
-		return nil // others may have a limit
+		return nil // other instances may have a limit
 	}
 	const late = time.Minute // more than any call takes between its read and its write
 	err := kosdb.New(a.pool).ForgetCustomerCalls(ctx, (a.allowed.Window() + late).Seconds())

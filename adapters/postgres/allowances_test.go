@@ -25,7 +25,6 @@ func TestAllowances(t *testing.T) {
 	})
 }
 
-// TestAllowancesWithoutTheDatabase counts in the process, the calls included that it made before.
 func TestAllowancesWithoutTheDatabase(t *testing.T) {
 	t.Parallel()
 	const customer = auth.UserID("share-owner")

@@ -22,23 +22,23 @@ import (
 	"phonebill/ports"
 )
 
-// AuditLog implements ports.AuditLog: the chain of one writer. Each row is also logged with its hash, so that a log kept elsewhere
-// bears witness to it.
+// AuditLog implements ports.AuditLog: the chain of one writer. Each row is also logged with its hash, so that a log
+// that is kept elsewhere can prove it.
 type AuditLog struct {
 	pool   *pgxpool.Pool
 	writer id.ID
 	log    *slog.Logger
-	turn   chan struct{} // one at a time; a waiter's context may end
+	turn   chan struct{} // one at a time; the context of a waiting caller may end
 	end    audit.Chain
-	unsure bool // the last row may or may not be stored
+	unsure bool // it is not known whether the last row was stored
 	key    func() ([]byte, error)
 }
 
 var _ ports.AuditLog = (*AuditLog)(nil)
 
 // NewAuditLog begins the chain of a writer, which no other log writes. Its rows are keyed as soon as the vault binds
-// values to their rows: that is when no instance of release b0e8e26 is left, which could not check them.
-// While it is not known whether one is left nothing is appended.
+// values to their rows: then no instance of release b0e8e26 is left, which could not check them. While that is not
+// known Append fails.
 func NewAuditLog(pool *pgxpool.Pool, vault ports.Vault, writer id.ID, log *slog.Logger) *AuditLog {
 	keys := AuditKeys(vault)
 	return &AuditLog{pool: pool, writer: writer, log: log, turn: make(chan struct{}, 1), key: func() ([]byte, error) {
@@ -57,16 +57,17 @@ func AuditKeys(vault ports.Vault) audit.Keys {
 	return func(writer id.ID) []byte { return vault.Index("auth.audit_log.writer", key(writer)) }
 }
 
-// AuditClosing returns whether rows without a key are to be closed: every instance has been writing keyed ones for
+// AuditClosing reports whether rows without a key are to be closed: every instance has been writing keyed ones for
 // settled.
 func AuditClosing(pool *pgxpool.Pool, settled time.Duration) func(context.Context) (bool, error) {
 	return func(ctx context.Context) (bool, error) {
 		row, err := authdb.New(pool).SealingAge(ctx)
-		return sealing.Form(row.Form) >= sealing.Row && row.Seconds >= settled.Seconds(), translate("read how values are sealed", err)
+		return sealing.Form(row.Form) >= sealing.Row && row.Seconds >= settled.Seconds(),
+			translate("read how values are sealed", err)
 	}
 }
 
-// Append stores the entry as the next row. When it is not known whether the row before was stored, the store is asked first.
+// Append stores the entry as the next row. When it is not known whether the previous row was stored, it looks first.
 func (l *AuditLog) Append(ctx context.Context, e audit.Entry) error {
 	select {
 	case l.turn <- struct{}{}:
@@ -79,7 +80,7 @@ func (l *AuditLog) Append(ctx context.Context, e audit.Entry) error {
 		if !errors.As(err, &twice) || twice.Code != uniqueViolation {
 			return translate("append to audit log", err)
 		}
-		if err := l.append(ctx, e); err != nil { // a row that was thought lost came after all
+		if err := l.append(ctx, e); err != nil { // the previous row was stored after all
 			return translate("append to audit log", err)
 		}
 	}
@@ -113,8 +114,8 @@ func (l *AuditLog) append(ctx context.Context, e audit.Entry) error {
 		return err
 	}
 	l.unsure = false
-	l.log.InfoContext(ctx, "audit", "actor", row.Actor, "action", row.Action, "subject", row.Subject, "outcome", string(row.Outcome),
-		"writer", row.Writer.String(), "seq", row.Seq, "hash", hex.EncodeToString(row.Hash))
+	l.log.InfoContext(ctx, "audit", "actor", row.Actor, "action", row.Action, "subject", row.Subject,
+		"outcome", string(row.Outcome), "writer", row.Writer.String(), "seq", row.Seq, "hash", hex.EncodeToString(row.Hash))
 	return l.end.Follow(row)
 }
 
@@ -126,38 +127,34 @@ type AuditTrail struct {
 
 var _ ports.AuditTrail = (*AuditTrail)(nil)
 
-// auditPage is how many rows are read at a time.
 const auditPage = 1000
 
 // NewAuditTrail works on the auth database.
 func NewAuditTrail(pool *pgxpool.Pool) *AuditTrail { return &AuditTrail{pool, auditPage} }
 
-// Rows reads in pages along the primary key, so that memory does not grow with the log. The order of writers is PostgreSQL's.
+// Rows reads in pages along the primary key, so that memory does not grow with the log. Writers come in PostgreSQL's
+// order.
 func (t *AuditTrail) Rows(ctx context.Context, yield func(audit.Row) error) error {
-	var writer uuid.UUID
-	var seq int64
-	for {
-		rows, err := authdb.New(t.pool).AuditRowsAfter(ctx, authdb.AuditRowsAfterParams{Writer: writer, Seq: seq, Most: t.page})
-		if err != nil {
-			return translate("read audit log", err)
-		}
-		for _, row := range rows {
-			if err := yield(auditNoun(row)); err != nil {
-				return err
-			}
-			writer, seq = row.Writer, row.Seq
-		}
-		if int64(len(rows)) < t.page {
-			return nil
-		}
-	}
+	return t.pages(authdb.AuditLog{}, yield, func(last authdb.AuditLog) ([]authdb.AuditLog, error) {
+		return authdb.New(t.pool).AuditRowsAfter(ctx,
+			authdb.AuditRowsAfterParams{Writer: last.Writer, Seq: last.Seq, Most: t.page})
+	})
 }
 
 // RowsOf reads in pages.
 func (t *AuditTrail) RowsOf(ctx context.Context, writer id.ID, after int, yield func(audit.Row) error) error {
-	seq := int64(after)
+	return t.pages(authdb.AuditLog{Seq: int64(after)}, yield, func(last authdb.AuditLog) ([]authdb.AuditLog, error) {
+		return authdb.New(t.pool).AuditRowsOf(ctx,
+			authdb.AuditRowsOfParams{Writer: uuid.UUID(writer), Seq: last.Seq, Most: t.page})
+	})
+}
+
+// pages yields the rows after last, which read returns a page at a time.
+func (t *AuditTrail) pages(
+	last authdb.AuditLog, yield func(audit.Row) error, read func(last authdb.AuditLog) ([]authdb.AuditLog, error),
+) error {
 	for {
-		rows, err := authdb.New(t.pool).AuditRowsOf(ctx, authdb.AuditRowsOfParams{Writer: uuid.UUID(writer), Seq: seq, Most: t.page})
+		rows, err := read(last)
 		if err != nil {
 			return translate("read audit log", err)
 		}
@@ -165,7 +162,7 @@ func (t *AuditTrail) RowsOf(ctx context.Context, writer id.ID, after int, yield 
 			if err := yield(auditNoun(row)); err != nil {
 				return err
 			}
-			seq = row.Seq
+			last = row
 		}
 		if int64(len(rows)) < t.page {
 			return nil
@@ -173,20 +170,15 @@ func (t *AuditTrail) RowsOf(ctx context.Context, writer id.ID, after int, yield 
 	}
 }
 
-// Heads steps from writer to writer along the primary key.
+// Heads finds each writer by the primary key.
 func (t *AuditTrail) Heads(ctx context.Context) ([]audit.Head, error) {
 	rows, err := authdb.New(t.pool).AuditWriters(ctx)
-	if err != nil {
-		return nil, translate("read heads of the audit log", err)
-	}
-	heads := make([]audit.Head, len(rows))
-	for i, row := range rows {
-		heads[i] = audit.Head{Writer: id.ID(row.Writer), Seq: int(row.Seq), Hash: row.Hash}
-	}
-	return heads, nil
+	return nouns(rows, err, "read heads of the audit log", func(row authdb.AuditWritersRow) audit.Head {
+		return audit.Head{Writer: id.ID(row.Writer), Seq: int(row.Seq), Hash: row.Hash}
+	})
 }
 
-// Checkpoints answers those above after, oldest first.
+// Checkpoints returns those above after, oldest first.
 func (t *AuditTrail) Checkpoints(ctx context.Context, after int) ([]audit.Checkpoint, error) {
 	rows, err := authdb.New(t.pool).AuditCheckpointsAfter(ctx, int64(after))
 	if err != nil {
@@ -201,17 +193,14 @@ func (t *AuditTrail) Checkpoints(ctx context.Context, after int) ([]audit.Checkp
 	return all, nil
 }
 
-// AddCheckpoint stores it unless its number is taken.
+// AddCheckpoint stores the checkpoint unless its number is taken.
 func (t *AuditTrail) AddCheckpoint(ctx context.Context, c audit.Checkpoint) error {
 	row, err := checkpointRow(c)
 	if err != nil {
 		return translate("write audit checkpoint", err)
 	}
 	stored, err := authdb.New(t.pool).AddAuditCheckpoint(ctx, row)
-	if err == nil && stored == 0 {
-		return fault.New(fault.StateConflict)
-	}
-	return translate("write audit checkpoint", err)
+	return translate("write audit checkpoint", changed(stored, err, fault.StateConflict))
 }
 
 var _ ports.AuditPages = (*AuditTrail)(nil)
@@ -236,7 +225,8 @@ func (t *AuditTrail) Page(ctx context.Context, f audit.Filter) ([]audit.Entry, i
 
 func auditRow(r audit.Row) authdb.AuditLog {
 	return authdb.AuditLog{
-		Writer: uuid.UUID(r.Writer), Seq: int64(r.Seq), At: r.At, Actor: r.Actor, Action: r.Action, Subject: r.Subject, Reason: r.Reason,
+		Writer: uuid.UUID(r.Writer), Seq: int64(r.Seq), At: r.At, Actor: r.Actor, Action: r.Action, Subject: r.Subject,
+		Reason:  r.Reason,
 		Outcome: string(r.Outcome), Detail: r.Detail, Ip: r.IP, PreviousHash: r.Previous, Hash: r.Hash, Keyed: r.Keyed,
 	}
 }
@@ -244,14 +234,13 @@ func auditRow(r audit.Row) authdb.AuditLog {
 func auditNoun(row authdb.AuditLog) audit.Row {
 	return audit.Row{
 		Entry: audit.Entry{
-			Writer: id.ID(row.Writer), Seq: int(row.Seq), At: row.At.UTC(), Actor: row.Actor, Action: row.Action, Subject: row.Subject,
-			Reason: row.Reason, Outcome: audit.Outcome(row.Outcome), Detail: row.Detail, IP: row.Ip,
+			Writer: id.ID(row.Writer), Seq: int(row.Seq), At: row.At.UTC(), Actor: row.Actor, Action: row.Action,
+			Subject: row.Subject, Reason: row.Reason, Outcome: audit.Outcome(row.Outcome), Detail: row.Detail, IP: row.Ip,
 		},
 		Previous: row.PreviousHash, Hash: row.Hash, Keyed: row.Keyed,
 	}
 }
 
-// headRow is a head as it stands in the heads column.
 type headRow struct {
 	Writer string `json:"writer"`
 	Seq    int    `json:"seq"`
@@ -265,16 +254,16 @@ func checkpointRow(c audit.Checkpoint) (authdb.AddAuditCheckpointParams, error) 
 	}
 	text, err := json.Marshal(heads)
 	return authdb.AddAuditCheckpointParams{
-		Seq: int64(c.Seq), At: c.At, Heads: string(text), PreviousHash: c.Previous, Hash: c.Hash, Kid: c.KeyID, Signature: c.Signature,
-		Closes: c.Closes,
+		Seq: int64(c.Seq), At: c.At, Heads: string(text), PreviousHash: c.Previous, Hash: c.Hash, Kid: c.KeyID,
+		Signature: c.Signature, Closes: c.Closes,
 	}, err
 }
 
-// checkpointNoun leaves out a head that cannot be read: the hash of the checkpoint then tells that it was changed.
+// checkpointNoun leaves out a head that cannot be read: the hash of the checkpoint then shows that it was changed.
 func checkpointNoun(row authdb.AuditCheckpoint) (audit.Checkpoint, error) {
 	c := audit.Checkpoint{
-		Seq: int(row.Seq), At: row.At.UTC(), Previous: row.PreviousHash, Hash: row.Hash, KeyID: row.Kid, Signature: row.Signature,
-		Closes: row.Closes,
+		Seq: int(row.Seq), At: row.At.UTC(), Previous: row.PreviousHash, Hash: row.Hash, KeyID: row.Kid,
+		Signature: row.Signature, Closes: row.Closes,
 	}
 	var heads []headRow
 	if err := json.Unmarshal([]byte(row.Heads), &heads); err != nil {

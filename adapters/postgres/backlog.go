@@ -13,17 +13,18 @@ import (
 	"phonebill/core/product"
 )
 
-// backlogMost is how many rows of a part are looked at, so that looking costs the same however much waits.
+// backlogMost bounds the rows of a part that are counted, so that the cost does not grow with the backlog.
 const backlogMost = 10_000
 
-// ChangeBacklog returns, by one statement, how many orders are not final and how many results are not delivered, by state;
-// states without any are included.
+// ChangeBacklog returns, by one statement, how many orders are not final and how many results are not delivered, by
+// state; states without any are included.
 func ChangeBacklog(ctx context.Context, pool *pgxpool.Pool) ([]operations.Backlog, error) {
 	return backlog(ctx, pool, operations.Orders, backlogs(operations.Orders,
 		product.Requested, product.Validated, product.Dispatched, product.Unknown, product.Parked))
 }
 
-// BillBacklog returns, by one statement, how many inquiries are not final and how many results are not delivered, by state.
+// BillBacklog returns, by one statement, how many inquiries are not final and how many results are not delivered, by
+// state.
 func BillBacklog(ctx context.Context, pool *pgxpool.Pool) ([]operations.Backlog, error) {
 	return backlog(ctx, pool, operations.Inquiries, backlogs(operations.Inquiries, bill.Processing))
 }
@@ -54,7 +55,6 @@ func backlogs[S ~string](kind operations.BacklogKind, states ...S) []operations.
 	return all
 }
 
-// fill sets the entry of a kind and state.
 func fill(all []operations.Backlog, kind operations.BacklogKind, state string, items int64, oldest float64) {
 	for i, b := range all {
 		if b.Kind == kind && b.State == state {

@@ -17,7 +17,6 @@ import (
 	"phonebill/migrations"
 )
 
-// number is how many items wait in all.
 func number(all []operations.Backlog, err error) (int, error) {
 	n := 0
 	for _, b := range all {
@@ -26,7 +25,7 @@ func number(all []operations.Backlog, err error) (int, error) {
 	return n, err
 }
 
-// rounded are ages in whole minutes, which are those of the test however slow it is.
+// rounded returns ages in whole minutes, so that a slow test passes.
 func rounded(all []operations.Backlog) []operations.Backlog {
 	for i := range all {
 		all[i].Oldest = all[i].Oldest.Truncate(time.Minute)
@@ -34,14 +33,14 @@ func rounded(all []operations.Backlog) []operations.Backlog {
 	return all
 }
 
-// TestTheBacklogOfChanges: every state that waits is told, with the age of its oldest, and what is done with is not.
+// TestTheBacklogOfChanges: every open state has its number and the age of its oldest row; what is done does not count.
 func TestTheBacklogOfChanges(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.Product)
 	orders := postgres.NewOrders(db.Pool, keyring(t))
 	for n, state := range []product.State{
-		product.Requested, product.Validated, product.Dispatched, product.Unknown, product.Unknown, product.Parked, product.Completed,
-		product.Rejected,
+		product.Requested, product.Validated, product.Dispatched, product.Unknown, product.Unknown, product.Parked,
+		product.Completed, product.Rejected,
 	} {
 		o := order(byte(n))
 		require.NoError(t, orders.Add(t.Context(), o, request.KeyUse{}))
@@ -54,7 +53,8 @@ func TestTheBacklogOfChanges(t *testing.T) {
 			require.NoError(t, err)
 		}
 		exec(t, db.Admin, `UPDATE change_orders SET requested_at = now() - make_interval(hours => $2),
-			processed_at = CASE WHEN processed_at IS NOT NULL THEN now() - make_interval(mins => $2) END WHERE id = $1`, o.ID.String(), n)
+			processed_at = CASE WHEN processed_at IS NOT NULL THEN now() - make_interval(mins => $2) END WHERE id = $1`,
+			o.ID.String(), n)
 	}
 	exec(t, db.Admin, "UPDATE change_orders SET delivery_state = 'PARKED' WHERE state = 'FAILED'")
 	got, err := postgres.ChangeBacklog(t.Context(), db.Pool)
@@ -69,17 +69,18 @@ func TestTheBacklogOfChanges(t *testing.T) {
 	}, rounded(got))
 }
 
-// TestTheBacklogOfBills: so it is with inquiries; none is 0.
 func TestTheBacklogOfBills(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.Bill)
 	none := []operations.Backlog{
-		{Kind: "inquiries", State: "PROCESSING"}, {Kind: "deliveries", State: "PENDING"}, {Kind: "deliveries", State: "PARKED"},
+		{Kind: "inquiries", State: "PROCESSING"}, {Kind: "deliveries", State: "PENDING"},
+		{Kind: "deliveries", State: "PARKED"},
 	}
 	got, err := postgres.BillBacklog(t.Context(), db.Pool)
 	require.NoError(t, err)
 	require.Equal(t, none, got)
-	exec(t, db.Admin, `INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at,
+	exec(t, db.Admin,
+		`INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at,
 			processed_at, next_attempt_at, delivery_state, delivery_next_at)
 		SELECT gen_random_uuid(), 'u', 'c', '', '', '2026-03', CASE WHEN n <= 3 THEN 'PROCESSING' ELSE 'COMPLETED' END, '',
 			now() - make_interval(hours => n), CASE WHEN n > 3 THEN now() - make_interval(mins => n) END, now(),
@@ -94,7 +95,7 @@ func TestTheBacklogOfBills(t *testing.T) {
 	}, rounded(got))
 }
 
-// TestABacklogThatCannotBeReadIsAnError, and so is one that takes too long.
+// TestABacklogThatCannotBeReadIsAnError: so is one that takes too long.
 func TestABacklogThatCannotBeReadIsAnError(t *testing.T) {
 	t.Parallel()
 	for db, ask := range map[migrations.Database]func(context.Context, *pgxpool.Pool) ([]operations.Backlog, error){

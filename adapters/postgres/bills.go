@@ -64,7 +64,7 @@ func (b *Bills) Put(ctx context.Context, c bill.Copy) error {
 		return translate("seal bill", err)
 	}
 	err = billdb.New(b.pool).PutBill(ctx, billdb.PutBillParams{
-		ID: uuid.UUID(c.Version), LineIndex: index, Month: c.Bill.Month.String(), ToldAt: c.AsOf, Sealed: sealed,
+		ID: uuid.UUID(c.Version), LineIndex: index, Month: c.Bill.Month.String(), StatedAt: c.AsOf, Sealed: sealed,
 	})
 	return translate("put bill", err)
 }
@@ -80,7 +80,7 @@ func (b *Bills) Version(ctx context.Context, n line.Number, m calendar.Month, ve
 	return b.open(sealed, uuid.UUID(version), n, m)
 }
 
-// open is ResourceNotFound when what stands in the row is not that version of the line's bill of the month.
+// open returns ResourceNotFound when the row does not hold that version of the line's bill of the month.
 func (b *Bills) open(sealed []byte, version uuid.UUID, n line.Number, m calendar.Month) (bill.Copy, error) {
 	at := versionPlace(version, b.lines.index(n), m.String())
 	c, err := b.sealer.Open(at, sealed)
@@ -93,7 +93,6 @@ func (b *Bills) open(sealed []byte, version uuid.UUID, n line.Number, m calendar
 	return c, nil
 }
 
-// versionPlace is where a bill version stands.
 func versionPlace(version uuid.UUID, index []byte, month string) sealing.Place {
 	return sealing.At("bill.bill_versions", key(version), string(index), month)
 }

@@ -30,7 +30,7 @@ func NewBindings(pool *pgxpool.Pool, vault ports.Vault) *Bindings {
 	return &Bindings{pool: pool, lines: lines{vault: vault}}
 }
 
-// Bind binds once.
+// Bind binds the account once.
 func (b *Bindings) Bind(ctx context.Context, account auth.UserID, n line.Number, customer string) (bool, error) {
 	p := kosdb.BindAccountParams{
 		AccountIndex: b.lines.vault.Index(subject, string(account)), LineIndex: []byte{},
@@ -41,7 +41,7 @@ func (b *Bindings) Bind(ctx context.Context, account auth.UserID, n line.Number,
 	}
 	for {
 		bound, err := kosdb.New(b.pool).BindAccount(ctx, p)
-		if !errors.Is(err, pgx.ErrNoRows) { // else another has bound it since the statement began
+		if !errors.Is(err, pgx.ErrNoRows) { // otherwise another process has bound it since the statement began
 			return bytes.Equal(bound, p.CustomerIndex), translate("bind an account", err)
 		}
 	}

@@ -22,7 +22,7 @@ type CallLog struct {
 
 var _ ports.CallLog = (*CallLog)(nil)
 
-// callPlaces are where the request and the answer of a call stand. Calls are found by their id, their line and their
+// callPlaces are where the request and the response of a call are stored. Calls are found by their id, line and
 // request.
 func callPlaces(row kosdb.AppendCallParams) (request, answer sealing.Place) {
 	keys := []string{key(row.ID), row.Operation, string(row.LineIndex), ""}
@@ -40,9 +40,9 @@ func NewCallLog(pool *pgxpool.Pool, vault ports.Vault) *CallLog {
 // Append stores one call.
 func (l *CallLog) Append(ctx context.Context, c audit.Call) error {
 	row := kosdb.AppendCallParams{
-		ID: uuid.UUID(c.ID), Operation: c.Operation, RequestID: optionalID(c.RequestID), AskedAt: c.AskedAt, AnsweredAt: c.AnsweredAt,
-		Attempt: int64(c.Attempt), Breaker: c.Breaker, Result: c.Result, HttpStatus: int64(c.HTTPStatus),
-		WaitedMs: c.Waited.Milliseconds(),
+		ID: uuid.UUID(c.ID), Operation: c.Operation, RequestID: optionalID(c.RequestID), AskedAt: c.AskedAt,
+		AnsweredAt: c.AnsweredAt, Attempt: int64(c.Attempt), Breaker: c.Breaker, Result: c.Result,
+		HttpStatus: int64(c.HTTPStatus), WaitedMs: c.Waited.Milliseconds(),
 	}
 	if !c.Line.IsZero() {
 		row.LineIndex = l.lines.index(c.Line)

@@ -15,12 +15,11 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// wrong is a machine's clock that is off by that much.
 func wrong(by time.Duration) func() time.Time { return func() time.Time { return time.Now().Add(by) } }
 
-// TestInstancesWithWrongClocksTellOneTime: a copy asked for before a change is hidden by it, one asked for after it is not, whatever the
-// clocks of the machines.
-func TestInstancesWithWrongClocksTellOneTime(t *testing.T) {
+// TestInstancesWithWrongClocksHaveOneTime: a copy asked for before a change is hidden by it, one asked for after it is
+// not, whatever the clocks of the machines.
+func TestInstancesWithWrongClocksHaveOneTime(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.KOS)
 	asking, changing := postgres.NewClock(db.Pool, wrong(2*time.Second)), postgres.NewClock(db.Pool, wrong(-3*time.Second))
@@ -42,21 +41,21 @@ func TestInstancesWithWrongClocksTellOneTime(t *testing.T) {
 	keys := keyring(t)
 	customers, epochs := postgres.NewCustomers(db.Pool, keys, vault.Customers(keys)), postgres.NewEpochs(db.Pool, keys)
 	n := portstest.Line(1)
-	told := func(at time.Time) product.CustomerCopy {
+	copyAt := func(at time.Time) product.CustomerCopy {
 		return product.CustomerCopy{Customer: portstest.Customer(n), AsOf: at}
 	}
-	before := told(asking.Now())
+	before := copyAt(asking.Now())
 	require.NoError(t, epochs.Raise(t.Context(), n, changing.Now().Add(freshness.Skew)))
 	require.NoError(t, customers.Put(t.Context(), before))
 	_, err := customers.Latest(t.Context(), n)
 	require.Error(t, err, "asked before the change")
 	<-time.After(2 * freshness.Skew)
-	require.NoError(t, customers.Put(t.Context(), told(asking.Now())))
+	require.NoError(t, customers.Put(t.Context(), copyAt(asking.Now())))
 	_, err = customers.Latest(t.Context(), n)
 	require.NoError(t, err, "asked after the change")
 }
 
-func TestAClockGoesOnWithoutItsDatabase(t *testing.T) {
+func TestAClockRunsWithoutItsDatabase(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.KOS)
 	c := postgres.NewClock(db.Pool, wrong(time.Hour))

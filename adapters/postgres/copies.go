@@ -17,7 +17,7 @@ import (
 	"phonebill/ports"
 )
 
-// Customers implements ports.Customers. Copies and epochs lie in one database, so Latest sees both at one moment.
+// Customers implements ports.Customers. Copies and epochs are in one database, so one statement reads both.
 type Customers struct {
 	pool   *pgxpool.Pool
 	lines  lines
@@ -81,7 +81,7 @@ func (c *Customers) Latest(ctx context.Context, n line.Number) (product.Customer
 	return held, nil
 }
 
-// absent is what a copy is that cannot be opened: the alert is raised, and KOS can be asked again.
+// absent returns NOT_FOUND for a copy that cannot be opened: the alert is raised, and KOS can be asked again.
 func absent(err error) error { return fault.New(fault.ResourceNotFound).Because(err) }
 
 // LatestCommitted is Latest, which never lags here.
@@ -97,7 +97,7 @@ func (c *Customers) Put(ctx context.Context, copied product.CustomerCopy) error 
 		return translate("seal customer", err)
 	}
 	err = kosdb.New(c.pool).PutCustomerCopy(ctx, kosdb.PutCustomerCopyParams{
-		LineIndex: index, ToldAt: copied.AsOf, Sealed: sealed,
+		LineIndex: index, StatedAt: copied.AsOf, Sealed: sealed,
 	})
 	return translate("put customer", err)
 }
@@ -124,13 +124,14 @@ func (p *Plans) Put(ctx context.Context, copied product.PlansCopy) error {
 	if err != nil {
 		return translate("seal plans", err)
 	}
-	err = kosdb.New(p.pool).PutPlansCopy(ctx, kosdb.PutPlansCopyParams{ToldAt: copied.AsOf, Sealed: sealed})
+	err = kosdb.New(p.pool).PutPlansCopy(ctx, kosdb.PutPlansCopyParams{StatedAt: copied.AsOf, Sealed: sealed})
 	return translate("put plans", err)
 }
 
 // Raise sets the line's epoch unless the stored one is newer.
 func (e *Epochs) Raise(ctx context.Context, n line.Number, at time.Time) error {
-	return translate("raise epoch", kosdb.New(e.pool).RaiseEpoch(ctx, kosdb.RaiseEpochParams{LineIndex: e.lines.index(n), At: at}))
+	return translate("raise epoch",
+		kosdb.New(e.pool).RaiseEpoch(ctx, kosdb.RaiseEpochParams{LineIndex: e.lines.index(n), At: at}))
 }
 
 // Of returns the line's epoch, the zero time when there is none.
@@ -145,8 +146,8 @@ func (e *Epochs) Of(ctx context.Context, n line.Number) (time.Time, error) {
 	return at.UTC(), nil
 }
 
-// lagging is how much older asOf is returned than it is: a row gets its time a moment before its transaction gets its
-// id (feedTime), and a clock may be set back a little.
+// lagging is how far the time of Raised is set back: a row gets its time a moment before its transaction gets its id
+// (feedTime), and a clock may be set back a little.
 const lagging = 2 * time.Second
 
 // Raised returns what was raised since by the database's clock.
@@ -159,9 +160,8 @@ func (e *Epochs) Raised(ctx context.Context, since time.Time) ([]freshness.Raise
 	if err != nil {
 		return nil, time.Time{}, translate("read raised epochs", err)
 	}
-	raised := make([]freshness.Raise, len(rows))
-	for i, row := range rows {
-		raised[i] = freshness.Raise{Line: row.LineIndex, Epoch: row.At.UTC()}
-	}
+	raised := each(rows, func(row kosdb.RaisedEpochsRow) freshness.Raise {
+		return freshness.Raise{Line: row.LineIndex, Epoch: row.At.UTC()}
+	})
 	return raised, asOf.Add(-lagging).UTC(), nil
 }

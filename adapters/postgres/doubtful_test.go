@@ -22,7 +22,7 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// before seals bills as the release before did: without a version of the row, and with 0 for what KOS had left out.
+// before seals bills as the previous release did: without a version of the row, and with 0 for what KOS had left out.
 type before struct {
 	ports.Sealer[bill.Copy]
 	vault ports.Vault
@@ -37,33 +37,36 @@ func (b before) Seal(_ sealing.Place, c bill.Copy) ([]byte, error) {
 	return append([]byte{1}, sealed...), err
 }
 
-// Bills that the release before stored are read, but trusted no further than they deserve: what the AP server gets
-// of them is labelled as old, and a total that may be made up does not reach it.
-func TestBillsOfTheReleaseBefore(t *testing.T) {
+// TestBillsOfPreviousRelease: they are read, but the AP server gets them labelled as stale, and without a total that
+// may be made up.
+func TestBillsOfPreviousRelease(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Bill), keyring(t)
 	old := postgres.NewBills(db.Pool, keys, before{vault.Bills(keys), keys}, &memory.Epochs{})
-	bills, inquiries := postgres.NewBills(db.Pool, keys, vault.Bills(keys), &memory.Epochs{}), postgres.NewInquiries(db.Pool, keys)
+	bills, inquiries := postgres.NewBills(db.Pool, keys, vault.Bills(keys), &memory.Epochs{}),
+		postgres.NewInquiries(db.Pool, keys)
 	for n, c := range []struct {
 		total money.Won
 		trust bill.Trust
 	}{{74_000, bill.Doubtful}, {15_000, bill.MadeUp}} {
 		of := portstest.Line(20 + n)
-		told := bill.Copy{
-			Version: id.ID{0: 3, 15: byte(n)}, AsOf: noon, Bill: bill.Bill{Line: of, Month: portstest.Month().Add(-1), Total: c.total},
+		stored := bill.Copy{
+			Version: id.ID{0: 3, 15: byte(n)}, AsOf: noon,
+			Bill: bill.Bill{Line: of, Month: portstest.Month().Add(-1), Total: c.total},
 		}
-		require.NoError(t, old.Put(t.Context(), told))
-		held, err := bills.Latest(t.Context(), of, told.Bill.Month)
+		require.NoError(t, old.Put(t.Context(), stored))
+		held, err := bills.Latest(t.Context(), of, stored.Bill.Month)
 		require.NoError(t, err)
 		require.Equal(t, c.trust, held.Trust)
 		require.False(t, held.Final())
 		require.Nil(t, held.Bill.TerminationFee)
 		require.Nil(t, held.Bill.Charges[0].Amount)
 		q := inquiry(byte(n))
-		q.Line, q.Month = of, told.Bill.Month
-		require.NoError(t, inquiries.Add(t.Context(), q.Complete(told, freshness.FromCache, noon)))
+		q.Line, q.Month = of, stored.Bill.Month
+		require.NoError(t, inquiries.Add(t.Context(), q.Complete(stored, freshness.FromCache, noon)))
 	}
-	batches, err := postgres.NewBillOutbox(db.Pool, keys, vault.Bills(keys)).Claim(t.Context(), noon.Add(time.Hour), time.Minute, 10, 10)
+	batches, err := postgres.NewBillOutbox(db.Pool, keys, vault.Bills(keys)).Claim(t.Context(), noon.Add(time.Hour),
+		time.Minute, 10, 10)
 	require.NoError(t, err)
 	require.Len(t, batches, 2)
 	for _, batch := range batches {
@@ -77,8 +80,8 @@ func TestBillsOfTheReleaseBefore(t *testing.T) {
 	}
 }
 
-// A plan that was ordered when the release before ran may have a fee of 0 won that KOS had left out.
-func TestOrdersOfTheReleaseBefore(t *testing.T) {
+// TestOrdersOfPreviousRelease: a fee of 0 won in their plan may be one that KOS had left out.
+func TestOrdersOfPreviousRelease(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Product), keyring(t)
 	orders := postgres.NewOrders(db.Pool, keys)
@@ -86,7 +89,8 @@ func TestOrdersOfTheReleaseBefore(t *testing.T) {
 		row  string
 		want *money.Won
 	}{
-		{`{"code":"P","name":"N","fee":0,"data":"","voice":"","sms":"","network":"","description":"","onSale":true,"operator":"O"}`, nil},
+		{`{"code":"P","name":"N","fee":0,"data":"","voice":"","sms":"","network":"","description":"","onSale":true,
+			"operator":"O"}`, nil},
 		{`{"code":"P","name":"N","fee":39000,"onSale":true}`, new(money.Won(39_000))},
 		{`{"form":2,"code":"P","name":"N","fee":0,"onSale":true}`, new(money.Won(0))},
 		{`{"form":2,"code":"P","name":"N","onSale":true}`, nil},

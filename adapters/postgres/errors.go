@@ -15,12 +15,12 @@ import (
 	"phonebill/core/fault"
 )
 
-// again is the Retry-After of a database in trouble: a failover or restart takes seconds.
-const again = time.Second
+// retryAfter is the Retry-After of a database in trouble: a failover or restart takes seconds.
+const retryAfter = time.Second
 
-// translate is the one place where database errors become the core's: no row is the code absent (when one is given), a database
-// in trouble is SERVICE_UNAVAILABLE, the rest stays unclassified and is wrapped with what was being done. Nil stays nil, and a
-// fault stays what it is.
+// translate is the one place where database errors become the core's: no row is the code absent (when one is given), a
+// database in trouble is SERVICE_UNAVAILABLE, any other error stays unclassified and is wrapped with what was being
+// done. Nil and faults are returned unchanged.
 func translate(doing string, err error, absent ...fault.Code) error {
 	var already *fault.Error
 	switch {
@@ -33,12 +33,13 @@ func translate(doing string, err error, absent ...fault.Code) error {
 	}
 	err = fmt.Errorf("postgres: %s: %w", doing, err)
 	if inTrouble(err) {
-		return fault.New(fault.ServiceUnavailable).RetryIn(again).Because(err)
+		return fault.New(fault.ServiceUnavailable).RetryIn(retryAfter).Because(err)
 	}
 	return err
 }
 
-// inTrouble tells errors that another try may cure from our own mistakes. A caller who hung up (context.Canceled) is neither.
+// inTrouble tells errors that may go away by themselves from our own mistakes. A caller that hung up (context.Canceled)
+// is neither.
 func inTrouble(err error) bool {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
@@ -57,8 +58,8 @@ func inTrouble(err error) bool {
 	}
 }
 
-// readOnlyTransaction is the SQLSTATE of a write that a read-only session refuses: the server is a standby ("cannot execute … during
-// recovery"), or the database's sessions are read-only by setting.
+// readOnlyTransaction is the SQLSTATE of a write in a read-only session: the server is a standby ("cannot execute …
+// during recovery"), or the database's sessions are read-only by setting.
 const readOnlyTransaction = "25006"
 
 // troubleCode judges by SQLSTATE class (PostgreSQL manual, appendix A).

@@ -15,8 +15,9 @@ import (
 	"phonebill/migrations"
 )
 
-// TestReadOnlySessionsAreReplaced: after a failover all sessions of a pool may be read-only. While the database gives no others, the
-// readiness check fails; once it does, at most one write fails before all succeed again, on each of the four databases.
+// TestReadOnlySessionsAreReplaced: after a failover all sessions of a pool may be read-only. While the database gives
+// no others, the readiness check fails; once it does, at most one write fails before all succeed again, on each of the
+// four databases.
 func TestReadOnlySessionsAreReplaced(t *testing.T) {
 	t.Parallel()
 	for _, database := range migrations.All() {
@@ -51,7 +52,6 @@ func TestReadOnlySessionsAreReplaced(t *testing.T) {
 	}
 }
 
-// TestTheReadinessCheckReplacesReadOnlySessions: without any write, the check alone brings the pool back.
 func TestTheReadinessCheckReplacesReadOnlySessions(t *testing.T) {
 	t.Parallel()
 	db := writable(t, migrations.Auth)
@@ -88,12 +88,13 @@ func TestBrokenSessionsAreNotUsedAgain(t *testing.T) {
 	} {
 		before := backend(t, pool)
 		require.NoError(t, breaking(before), cause)
-		require.Eventually(t, func() bool { return write(t.Context(), pool) == nil }, 10*time.Second, 10*time.Millisecond, cause)
+		require.Eventually(t, func() bool { return write(t.Context(), pool) == nil }, 10*time.Second, 10*time.Millisecond,
+			cause)
 		require.NotEqual(t, before, backend(t, pool), cause)
 	}
 }
 
-// TestTooManyClients: a server without a free connection is in trouble, and the first statement after it has one succeeds.
+// TestTooManyClients: a server without a free connection is in trouble, and the first statement that gets one succeeds.
 func TestTooManyClients(t *testing.T) {
 	t.Parallel()
 	db := writable(t, migrations.Auth)
@@ -131,7 +132,6 @@ func sized(t *testing.T, url string, connections int32) *pgxpool.Pool {
 	return pool
 }
 
-// openAll fills the pool with sessions.
 func openAll(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 	for range pool.Config().MaxConns {
@@ -145,7 +145,8 @@ func openAll(t *testing.T, pool *pgxpool.Pool) {
 func writable(t *testing.T, database migrations.Database) *pgtest.DB {
 	t.Helper()
 	db := pgtest.New(t, database)
-	_, err := db.Admin.Exec(t.Context(), "CREATE TABLE written (at timestamptz DEFAULT now()); GRANT INSERT ON written TO PUBLIC")
+	_, err := db.Admin.Exec(t.Context(),
+		"CREATE TABLE written (at timestamptz DEFAULT now()); GRANT INSERT ON written TO PUBLIC")
 	require.NoError(t, err)
 	return db
 }

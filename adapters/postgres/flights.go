@@ -16,14 +16,14 @@ import (
 	"phonebill/ports"
 )
 
-// Flights implements ports.Flights. They lie where the budget lies: a question costs two small writes beside the call
-// to KOS, a lease holds whatever the cache is doing, and where this database cannot be reached there are no calls to
-// share either, the floors excepted.
+// Flights implements ports.Flights in the kos database, beside the budget: a question costs two small writes beside the
+// call to KOS, and a lease holds whatever the cache does. While this database is not available there are no calls to
+// share, except those of the floors.
 type Flights struct {
-	pool  *pgxpool.Pool
-	vault ports.Vault
-	now   ports.Clock
-	away  atomic.Int64 // Unix ns until when the database is not asked
+	pool       *pgxpool.Pool
+	vault      ports.Vault
+	now        ports.Clock
+	restsUntil atomic.Int64 // Unix ns before which the database is not used
 }
 
 var _ ports.Flights = (*Flights)(nil)
@@ -33,7 +33,7 @@ func NewFlights(pool *pgxpool.Pool, vault ports.Vault, now ports.Clock) *Flights
 	return &Flights{pool: pool, vault: vault, now: now}
 }
 
-// subject returns the columns that a subject is stored under; of its key a keyed hash only.
+// subject returns the columns that a subject is stored under; of its key only a keyed hash.
 func (f *Flights) subject(s freshness.Subject) (kind string, index []byte, part string) {
 	index = []byte{}
 	if key := s.Key.Reveal(); key != "" {
@@ -42,18 +42,18 @@ func (f *Flights) subject(s freshness.Subject) (kind string, index []byte, part 
 	return string(s.Kind), index, s.Part
 }
 
-// Begin takes the lease, or returns who holds it. A database that does not answer in time is not asked again for a
-// while: a customer's time is short, and each would lose some of it.
+// Begin takes the lease, or returns the state of the flight that exists. A database that does not answer in time is not
+// used for a while, so that not every customer waits for it.
 func (f *Flights) Begin(ctx context.Context, s freshness.Subject, lease time.Duration) (freshness.Flight, error) {
-	if time.Now().UnixNano() < f.away.Load() {
-		return freshness.Flight{}, translate("begin flight", errAway)
+	if time.Now().UnixNano() < f.restsUntil.Load() {
+		return freshness.Flight{}, translate("begin flight", errDatabaseRests)
 	}
 	limited, cancel := context.WithTimeout(ctx, beginTimeout)
 	defer cancel()
 	for {
 		flight, err := f.begin(limited, s, lease)
 		if limited.Err() != nil && ctx.Err() == nil {
-			f.away.Store(time.Now().Add(leftAlone).UnixNano())
+			f.restsUntil.Store(time.Now().Add(beginRest).UnixNano())
 		}
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return flight, translate("begin flight", err)
@@ -63,12 +63,12 @@ func (f *Flights) Begin(ctx context.Context, s freshness.Subject, lease time.Dur
 
 const (
 	beginTimeout = 2 * time.Second
-	leftAlone    = 5 * time.Second // how long a database that did not answer is not asked
+	beginRest    = 5 * time.Second // how long a database that did not answer is not used
 )
 
-var errAway = errors.New("the database did not answer a moment ago")
+var errDatabaseRests = errors.New("the database did not answer a moment ago")
 
-// begin errs with pgx.ErrNoRows when it must look again.
+// begin returns pgx.ErrNoRows when it must be called again.
 func (f *Flights) begin(ctx context.Context, s freshness.Subject, lease time.Duration) (freshness.Flight, error) {
 	kind, index, part := f.subject(s)
 	live, err := kosdb.New(f.pool).LiveFlight(ctx, kosdb.LiveFlightParams{Kind: kind, LineIndex: index, Month: part})
@@ -104,7 +104,7 @@ func (f *Flights) live(row kosdb.LiveFlightRow) freshness.Flight {
 	}
 }
 
-// Finish gives the lease back and notes the outcome. A noted outcome has no token, and no lease has an empty one.
+// Finish releases the lease and stores the outcome. A stored outcome has no token, and no lease has an empty one.
 func (f *Flights) Finish(ctx context.Context, s freshness.Subject, token string, o freshness.Outcome) error {
 	if token == "" {
 		return nil
@@ -121,7 +121,7 @@ func (f *Flights) Finish(ctx context.Context, s freshness.Subject, token string,
 	}))
 }
 
-// Forget deletes what has ended some minutes ago; a worker calls it now and then.
+// Forget deletes what ended some minutes ago; a worker calls it regularly.
 func (f *Flights) Forget(ctx context.Context) error {
 	return translate("forget flights", kosdb.New(f.pool).ForgetFlights(ctx))
 }

@@ -15,12 +15,13 @@ import (
 	"phonebill/ports"
 )
 
-// subject is the purpose of the keyed hash that stands for the id of an account as it is spelled, or for a submitted id in lower case that
-// means none. Lockout counters and login history share it, so that an operator can follow one attacker through both.
+// subject is the purpose of the keyed hash of an account's id as it is spelled, or of a submitted id in lower case that
+// no account has. Lockout counters and login history share it, so that an operator can follow one attacker through
+// both.
 const subject = "auth.subject"
 
-// poll is how often a guess that waits for its turn looks whether another instance has judged one.
-const poll = 100 * time.Millisecond
+// pollInterval is how often a waiting guess checks whether another instance has judged one.
+const pollInterval = 100 * time.Millisecond
 
 // Guesses implements ports.Guesses.
 type Guesses struct {
@@ -37,11 +38,11 @@ func NewGuesses(pool *pgxpool.Pool, vault ports.Vault, policy auth.LockoutPolicy
 	return &Guesses{pool: pool, vault: vault, policy: policy}
 }
 
-// Take reserves the guess in one statement that commits by itself. Those who wait hold no connection.
+// Take reserves the guess in one statement that commits by itself. A waiting caller holds no connection.
 func (g *Guesses) Take(ctx context.Context, s auth.Subject, now time.Time) (guess auth.Guess, err error) {
 	began := time.Now()
-	done, err := g.queue.Do(ctx, s, ports.GuessWait, poll, func() (bool, error) {
-		guess, err = g.take(ctx, s, now.Add(time.Since(began).Truncate(poll)))
+	done, err := g.queue.Do(ctx, s, ports.GuessWait, pollInterval, func() (bool, error) {
+		guess, err = g.take(ctx, s, now.Add(time.Since(began).Truncate(pollInterval)))
 		return guess.Verdict != auth.GuessBusy, err
 	})
 	switch {
@@ -53,7 +54,7 @@ func (g *Guesses) Take(ctx context.Context, s auth.Subject, now time.Time) (gues
 	return guess, nil
 }
 
-// take tries once. The statement answers nothing for a subject that is locked or busy; which of the two is read afterwards.
+// take tries once. The statement returns nothing for a subject that is locked or busy; a second one reads which it is.
 func (g *Guesses) take(ctx context.Context, s auth.Subject, now time.Time) (auth.Guess, error) {
 	round, err := authdb.New(g.pool).TakeGuess(ctx, authdb.TakeGuessParams{
 		Subject: g.subject(s), UserIndex: g.userIndex(s.UserID), PendingUntil: now.Add(g.policy.Judging), Now: now,
@@ -79,9 +80,10 @@ func (g *Guesses) take(ctx context.Context, s auth.Subject, now time.Time) (auth
 func (g *Guesses) Fail(ctx context.Context, s auth.Subject, guess auth.Guess, now time.Time) (bool, error) {
 	defer g.queue.Wake(s)
 	failures, err := authdb.New(g.pool).FailGuess(ctx, authdb.FailGuessParams{
-		Subject: g.subject(s), Round: int64(guess.Round), MaxFailures: int64(g.policy.Failures), LockUntil: now.Add(g.policy.LockFor), Now: now,
+		Subject: g.subject(s), Round: int64(guess.Round), MaxFailures: int64(g.policy.Failures),
+		LockUntil: now.Add(g.policy.LockFor), Now: now,
 	})
-	if errors.Is(err, pgx.ErrNoRows) { // it lapsed: counted already
+	if errors.Is(err, pgx.ErrNoRows) { // it expired and is counted already
 		return false, nil
 	}
 	return failures >= int64(g.policy.Failures), translate("judge guess", err)
@@ -95,7 +97,7 @@ func (g *Guesses) Succeed(ctx context.Context, s auth.Subject, guess auth.Guess,
 	}))
 }
 
-// GiveBack takes the guess back.
+// GiveBack releases the reservation without counting it.
 func (g *Guesses) GiveBack(ctx context.Context, s auth.Subject, guess auth.Guess) error {
 	defer g.queue.Wake(s)
 	return translate("give guess back", authdb.New(g.pool).GiveGuessBack(ctx, authdb.GiveGuessBackParams{
@@ -103,12 +105,12 @@ func (g *Guesses) GiveBack(ctx context.Context, s auth.Subject, guess auth.Guess
 	}))
 }
 
-// Clear forgets failures and locks of the id and its devices.
+// Clear deletes failures and locks of the id and its devices.
 func (g *Guesses) Clear(ctx context.Context, user auth.UserID) error {
 	return translate("clear guesses", authdb.New(g.pool).ClearGuesses(ctx, g.userIndex(user)))
 }
 
-// Peek answers the stored state.
+// Peek returns the stored state.
 func (g *Guesses) Peek(ctx context.Context, s auth.Subject) (auth.Attempts, error) {
 	row, err := authdb.New(g.pool).PeekGuesses(ctx, g.subject(s))
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -120,9 +122,10 @@ func (g *Guesses) Peek(ctx context.Context, s auth.Subject) (auth.Attempts, erro
 	}, translate("read guesses", err)
 }
 
-// Sweep deletes a few rows that nobody needs any more: a missing one means no failures.
+// Sweep deletes a few rows that no longer matter: a missing one means no failures.
 func (g *Guesses) Sweep(ctx context.Context, before, now time.Time, most int) (int, error) {
-	swept, err := authdb.New(g.pool).SweepGuesses(ctx, authdb.SweepGuessesParams{Before: before, Now: now, Most: int64(most)})
+	swept, err := authdb.New(g.pool).SweepGuesses(ctx,
+		authdb.SweepGuessesParams{Before: before, Now: now, Most: int64(most)})
 	return int(swept), translate("sweep guesses", err)
 }
 

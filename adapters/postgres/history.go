@@ -9,14 +9,14 @@ import (
 	"phonebill/adapters/postgres/internal/requestdb"
 )
 
-// start is where a page of history begins: at this row and older ones.
+// start is the first row of a page of history; older ones follow.
 type start struct {
 	at time.Time
 	id uuid.UUID
 }
 
-// historyPage counts the requests that match and finds the first one of a page, by the index of history alone. before is the
-// end of the range, nil for none. A page behind the last row has no start.
+// historyPage counts the requests that match and finds the first one of a page, by the index of history alone. before
+// is the end of the range, nil for none. A page behind the last row has no start.
 func historyPage(
 	ctx context.Context, db requestdb.DBTX, p requestdb.CountHistoryParams, page, size int,
 ) (total int, from *start, err error) {
@@ -41,10 +41,10 @@ func historyPage(
 	return int(n), &start{row.RequestedAt, row.ID}, nil
 }
 
-// farAhead is later than any request.
 var farAhead = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// newestBefore is a start before the newest request that was made earlier than before: no id is smaller than the zero one.
+// newestBefore returns the start before the newest request that was made earlier than before: no id is smaller than
+// zero.
 func newestBefore(before *time.Time) *start {
 	if before == nil {
 		return &start{at: farAhead}

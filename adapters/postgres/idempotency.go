@@ -16,9 +16,9 @@ import (
 	"phonebill/ports"
 )
 
-// IdempotencyKeys implements ports.IdempotencyKeys in a product's database. Keys and payloads are stored as keyed digests:
-// a payload is a line number and a month or two plans, which are quickly guessed, and a key may be anything. The plain
-// digests that an older release stored are still found and compared until they are a day old.
+// IdempotencyKeys implements ports.IdempotencyKeys in a product's database. Keys and payloads are stored as keyed
+// digests: a payload is a line number and a month or two plans, which are quickly guessed, and a key may be anything.
+// The plain digests that an older release stored are found and compared until they are a day old.
 type IdempotencyKeys struct {
 	pool  *pgxpool.Pool
 	vault ports.Vault
@@ -40,7 +40,7 @@ func (k *IdempotencyKeys) Claim(
 	if err != nil || claimed {
 		return u, translate("claim idempotency key", err)
 	}
-	// A key that was dropped between the two statements conflicts; the next attempt finds it new.
+	// A key that was deleted between the two statements conflicts; the next attempt finds it free.
 	return k.used(ctx, u, time.Time{}, fault.StateConflict)
 }
 
@@ -70,14 +70,14 @@ func (k *IdempotencyKeys) used(
 	return u, nil
 }
 
-// Release drops the use.
+// Release deletes the use.
 func (k *IdempotencyKeys) Release(ctx context.Context, u request.KeyUse) error {
 	return translate("release idempotency key", requestdb.New(k.pool).ReleaseKey(ctx, requestdb.ReleaseKeyParams{
 		UserID: string(u.User), KeyHash: k.key(u), PlainHash: u.Key[:], RequestID: uuid.UUID(u.Request),
 	}))
 }
 
-// Forget drops up to n uses from before that time and returns their number.
+// Forget deletes up to n uses from before that time and returns their number.
 func (k *IdempotencyKeys) Forget(ctx context.Context, before time.Time, n int) (int, error) {
 	dropped, err := requestdb.New(k.pool).ForgetKeys(ctx, requestdb.ForgetKeysParams{Before: before, N: int64(n)})
 	return int(dropped), translate("drop idempotency keys", err)
@@ -87,7 +87,7 @@ func (k *IdempotencyKeys) key(u request.KeyUse) []byte {
 	return k.vault.Index(k.table+".key", string(u.Key[:]))
 }
 
-// payload binds the digest to its key, so that one cannot see that two keys stand for the same request.
+// payload binds the digest to its key, so that rows do not show that two keys stand for the same request.
 func (k *IdempotencyKeys) payload(u request.KeyUse) []byte {
 	return k.vault.Index(k.table+".payload", string(u.Key[:])+string(u.Payload[:]))
 }

@@ -19,7 +19,7 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// plainly stores a use as the release before did: as plain digests.
+// plainly stores a use as the previous release did: as plain digests.
 func plainly(t *testing.T, pool *pgxpool.Pool, u request.KeyUse) {
 	t.Helper()
 	_, err := pool.Exec(t.Context(), `INSERT INTO idempotency_keys (user_id, key_hash, payload_hash, request_id, used_at)
@@ -34,7 +34,8 @@ func useOf(t *testing.T, of byte, at time.Time, fields ...string) request.KeyUse
 	return request.KeyUse{User: "hong", Key: key, Payload: request.PayloadOf(fields...), Request: id.ID{of}, At: at}
 }
 
-// TestAnInquiryIsRepeatedOverAnUpgrade: what was taken under a key before is neither asked again nor refused as another request.
+// TestAnInquiryIsRepeatedOverAnUpgrade: a key of before the upgrade returns its request, and is not refused as another
+// one.
 func TestAnInquiryIsRepeatedOverAnUpgrade(t *testing.T) {
 	t.Parallel()
 	db, long := pgtest.New(t, migrations.Bill), noon.Add(-request.KeyWindow)
@@ -46,7 +47,8 @@ func TestAnInquiryIsRepeatedOverAnUpgrade(t *testing.T) {
 		return got
 	}
 	plainly(t, db.Pool, before)
-	again, other := useOf(t, 2, noon.Add(time.Minute), "line", "2026-03"), useOf(t, 3, noon.Add(time.Minute), "line", "2026-02")
+	again, other := useOf(t, 2, noon.Add(time.Minute), "line", "2026-03"),
+		useOf(t, 3, noon.Add(time.Minute), "line", "2026-02")
 	require.Equal(t, before, claim(again, long, id.ID{}))
 	require.ErrorIs(t, other.Repeats(claim(other, long, id.ID{})), fault.New(fault.IdempotencyKeyReused))
 	require.Equal(t, before, claim(again, long, id.ID{9}), "not instead of another request")
@@ -64,20 +66,20 @@ func TestAnInquiryIsRepeatedOverAnUpgrade(t *testing.T) {
 	require.Equal(t, late, claim(late, late.At.Add(-request.KeyWindow), id.ID{}), "a day later the key is new")
 }
 
-// TestAnOrderIsRepeatedOverAnUpgrade: so it is with orders.
 func TestAnOrderIsRepeatedOverAnUpgrade(t *testing.T) {
 	t.Parallel()
 	db, day := pgtest.New(t, migrations.Product), portstest.Month().First()
 	orders := postgres.NewOrders(db.Pool, keyring(t))
 	add := func(u request.KeyUse, n int) error {
 		return orders.Add(t.Context(), product.Order{
-			ID: u.Request, TransactionID: u.Request, UserID: u.User, Line: portstest.Line(n), EffectiveDate: day, State: product.Requested,
-			RequestedAt: u.At, NextAttemptAt: u.At,
+			ID: u.Request, TransactionID: u.Request, UserID: u.User, Line: portstest.Line(n), EffectiveDate: day,
+			State: product.Requested, RequestedAt: u.At, NextAttemptAt: u.At,
 		}, u)
 	}
 	before := useOf(t, 1, noon, "line", "LTE", "5G", "")
 	plainly(t, db.Pool, before)
-	again, other := useOf(t, 2, noon.Add(time.Minute), "line", "LTE", "5G", ""), useOf(t, 3, noon.Add(time.Minute), "line", "LTE", "3G", "")
+	again, other := useOf(t, 2, noon.Add(time.Minute), "line", "LTE", "5G", ""),
+		useOf(t, 3, noon.Add(time.Minute), "line", "LTE", "3G", "")
 	require.ErrorIs(t, add(again, 2), ports.ErrKeyUsed)
 	long := noon.Add(-time.Hour)
 	got, err := orders.Used(t.Context(), again, long)
@@ -93,8 +95,8 @@ func TestAnOrderIsRepeatedOverAnUpgrade(t *testing.T) {
 	require.Equal(t, late, got, "and stands for the newer one")
 }
 
-// TestTheSameWishUnderTwoKeysIsNotToldToBeTheSame: who reads the table learns nothing of what was asked for, not even that.
-func TestTheSameWishUnderTwoKeysIsNotToldToBeTheSame(t *testing.T) {
+// TestTheSamePayloadUnderTwoKeysHasTwoDigests: the table does not show that two keys have one payload.
+func TestTheSamePayloadUnderTwoKeysHasTwoDigests(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.Bill)
 	keys := postgres.NewIdempotencyKeys(db.Pool, migrations.Bill, keyring(t))

@@ -52,7 +52,7 @@ func (u *Users) claim(ctx context.Context, q *authdb.Queries, user auth.UserID, 
 	return auth.HeldLine(lines[at])
 }
 
-// Propose holds the lock of the line, so that one wish is stored once.
+// Propose holds the lock of the line, so that one proposal is stored once.
 func (l *LineTransfers) Propose(ctx context.Context, n line.Number, t auth.LineTransfer) (auth.LineTransfer, error) {
 	index := l.users.lines.index(n)
 	err := pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
@@ -71,8 +71,8 @@ func (l *LineTransfers) Propose(ctx context.Context, n line.Number, t auth.LineT
 			return err
 		}
 		return q.AddTransfer(ctx, authdb.AddTransferParams{
-			ID: uuid.UUID(t.ID), LineIndex: index, LineMasked: t.Line, ToUser: string(t.To), ProposedBy: t.ProposedBy, Reason: t.Reason,
-			ProposedAt: t.ProposedAt, ExpiresAt: t.ExpiresAt,
+			ID: uuid.UUID(t.ID), LineIndex: index, LineMasked: t.Line, ToUser: string(t.To), ProposedBy: t.ProposedBy,
+			Reason: t.Reason, ProposedAt: t.ProposedAt, ExpiresAt: t.ExpiresAt,
 		})
 	})
 	if err != nil {
@@ -81,7 +81,7 @@ func (l *LineTransfers) Propose(ctx context.Context, n line.Number, t auth.LineT
 	return t, nil
 }
 
-// TakenBy reads by the lines' blind indexes among those that wait.
+// TakenBy searches the unconfirmed transfers by the lines' blind indexes.
 func (l *LineTransfers) TakenBy(
 	ctx context.Context, lines []line.Number, person string, now time.Time,
 ) (auth.LineTransfer, line.Number, bool, error) {
@@ -99,7 +99,7 @@ func (l *LineTransfers) TakenBy(
 	return transferNoun(row), lines[at], true, nil
 }
 
-// Waiting reads those that wait.
+// Waiting returns the unconfirmed transfers.
 func (l *LineTransfers) Waiting(ctx context.Context, now time.Time, most int) ([]auth.LineTransfer, error) {
 	rows, err := authdb.New(l.pool).WaitingTransfers(ctx, authdb.WaitingTransfersParams{Now: now, Most: int64(most)})
 	if err != nil {
@@ -132,7 +132,8 @@ func (l *LineTransfers) Confirm(
 		if t, err = decide(transferNoun(row), changes); err != nil {
 			return err
 		}
-		if !took && !slices.ContainsFunc(changes, func(c ports.AccountChange) bool { return string(c.Before.UserID) != row.ToUser }) {
+		if !took &&
+			!slices.ContainsFunc(changes, func(c ports.AccountChange) bool { return string(c.Before.UserID) != row.ToUser }) {
 			return auth.LineReleased()
 		}
 		for i, c := range changes {
@@ -151,7 +152,8 @@ func (l *LineTransfers) Confirm(
 	return t, changes, nil
 }
 
-// concerned locks and reads the accounts that hold the line, and the one that shall have it, before and after, each with its row.
+// concerned locks and reads the accounts that hold the line and the account that gets it, before and after, each with
+// its row.
 func (l *LineTransfers) concerned(
 	ctx context.Context, q *authdb.Queries, t authdb.LineTransfer,
 ) (changes []ports.AccountChange, held []authdb.User, err error) {
@@ -172,7 +174,7 @@ func (l *LineTransfers) concerned(
 		return nil, nil, errors.Join(err, fault.New(fault.StateConflict))
 	}
 	var number line.Number
-	for _, user := range users { // the one that shall have the line comes last
+	for _, user := range users { // the account that gets the line comes last
 		row, err := q.UserByID(ctx, user)
 		if errors.Is(err, pgx.ErrNoRows) {
 			continue

@@ -18,7 +18,7 @@ import (
 )
 
 // Rows hold what nouns hold with these differences: a zero time, id or text that means "none" is NULL, times are cut to
-// microseconds (PostgreSQL's grain) and in UTC, personal data is sealed.
+// microseconds (PostgreSQL's precision) and in UTC, personal data is sealed.
 
 func optional(t time.Time) *time.Time {
 	if t.IsZero() {
@@ -34,7 +34,6 @@ func moment(t *time.Time) time.Time {
 	return t.UTC()
 }
 
-// orZero returns what p points to, zero for nil.
 func orZero[T any](p *T) (v T) {
 	if p != nil {
 		v = *p
@@ -57,7 +56,7 @@ func someID(u *uuid.UUID) id.ID {
 	return id.ID(*u)
 }
 
-// since and before are the instants between which days from..to lie in Seoul; nil does not limit.
+// since and before limit to the days from..to in Seoul; nil does not limit.
 func since(from calendar.Date) *time.Time { return optionalDay(from, 0) }
 
 func before(to calendar.Date) *time.Time { return optionalDay(to, 1) }
@@ -72,7 +71,7 @@ func optionalDay(d calendar.Date, more int) *time.Time {
 // skip is how many rows lie before the page, which counts from 1.
 func skip(page, size int) int64 { return max(0, int64(page-1)) * int64(size) }
 
-// due is the delivery half of a row: nothing to tell before the work is final, and then at once.
+// due is the delivery half of a row: there is nothing to deliver before the work is final, and then it is due at once.
 func due(final bool, at time.Time) (delivery.State, *time.Time) {
 	if !final {
 		return delivery.None, nil
@@ -80,13 +79,13 @@ func due(final bool, at time.Time) (delivery.State, *time.Time) {
 	return delivery.Pending, optional(at)
 }
 
-// lines are line numbers at rest: sealed for one column, found by their blind index.
+// lines are line numbers in the database: sealed for one column, found by their blind index.
 type lines struct {
 	vault  ports.Vault
 	column string // database.table.column
 }
 
-// place is where a line stands: keys are those of its row, besides the line's index.
+// place is where a line is stored: keys are those of its row, besides the line's index.
 func (l lines) place(index []byte, keys []string) sealing.Place {
 	at := sealing.At(l.column, slices.Concat(keys, []string{string(index)})...)
 	if len(keys) > 0 && keys[0] == "" { // of the decoy
@@ -119,10 +118,9 @@ func (l lines) open(sealed, index []byte, keys ...string) (line.Number, error) {
 	return n, nil
 }
 
-// errMisplaced is why a value that opens is refused: what it says is not what its row is found by.
+// errMisplaced is why a value that opens is refused: the row is found by another value.
 var errMisplaced = errors.New("postgres: a sealed value is not of its row")
 
-// key is an id as part of a place.
 func key[T ~[16]byte](of T) string { return string(of[:]) }
 
 func (l lines) index(n line.Number) []byte { return l.vault.Index(ports.LineIndex, n.Digits()) }
@@ -135,7 +133,6 @@ func (l lines) indexes(all []line.Number) [][]byte {
 	return out
 }
 
-// sealOptional keeps nothing for nothing.
 func sealOptional(v ports.Vault, at sealing.Place, clear []byte) ([]byte, error) {
 	if len(clear) == 0 {
 		return nil, nil
@@ -150,10 +147,10 @@ func openOptional(v ports.Vault, at sealing.Place, sealed []byte) ([]byte, error
 	return v.Open(at, sealed)
 }
 
-// conflict is what a late worker gets when no row was his to change.
-func conflict(rows int64) error {
-	if rows == 0 {
-		return fault.New(fault.StateConflict)
+// changed returns the code when a statement changed no row, as that of a late worker, else its error.
+func changed(rows int64, err error, none fault.Code) error {
+	if err == nil && rows == 0 {
+		return fault.New(none)
 	}
-	return nil
+	return err
 }

@@ -6,16 +6,16 @@ import (
 	"errors"
 	"fmt"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver of database/sql, which goose speaks
+	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver of database/sql, which goose uses
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
 	"phonebill/migrations"
 )
 
-// Migrate brings db's schema up to the newest migration, as its owner. Any number of starters may do it at once: one works, the
-// others wait (asking every second, for at most 5 minutes) and find nothing left to do. A schema that is newer than this
-// program is left alone (ADR 30).
+// Migrate brings db's schema up to the newest migration, as its owner. Any number of processes may do it at once: one
+// migrates, the others wait (asking every second, for at most 5 minutes) and find nothing left to do. A schema that is
+// newer than this program is left alone (ADR 30).
 func Migrate(ctx context.Context, ownerURL string, db migrations.Database) error {
 	if err := migrate(ctx, ownerURL, db, goose.DefaultTablename); err != nil || !db.HasRequests() {
 		return err
@@ -23,7 +23,7 @@ func Migrate(ctx context.Context, ownerURL string, db migrations.Database) error
 	return migrate(ctx, ownerURL, migrations.Request, "goose_request_version")
 }
 
-// migrate applies one set of migrations; versions is the table that remembers how far it got.
+// migrate applies one set of migrations; versions is the table that records how far it got.
 func migrate(ctx context.Context, ownerURL string, db migrations.Database, versions string) (err error) {
 	conns, err := sql.Open("pgx", ownerURL)
 	if err != nil {

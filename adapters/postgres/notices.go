@@ -10,11 +10,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"phonebill/adapters/postgres/internal/productdb"
+	"phonebill/core/fault"
 	"phonebill/core/product"
 	"phonebill/ports"
 )
 
-// Notices implements ports.Notices on the rows of Orders: SaveOrder makes an order due to be told of in the statement that ends it.
+// Notices implements ports.Notices on the rows of Orders: SaveOrder makes a notice due in the statement that ends the
+// order.
 type Notices struct {
 	pool *pgxpool.Pool
 	rows orderRows
@@ -27,9 +29,10 @@ func NewNotices(pool *pgxpool.Pool, vault ports.Vault) *Notices {
 	return &Notices{pool, newOrderRows(vault)}
 }
 
-// Claim leases what is due; rows that another claimer is taking are skipped, not waited for.
+// Claim leases due notices; rows that another claim is taking are skipped.
 func (s *Notices) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]product.Notice, error) {
-	rows, err := productdb.New(s.pool).ClaimNotices(ctx, productdb.ClaimNoticesParams{LeaseUntil: now.Add(lease), Now: now, N: int64(n)})
+	rows, err := productdb.New(s.pool).ClaimNotices(ctx,
+		productdb.ClaimNoticesParams{LeaseUntil: now.Add(lease), Now: now, N: int64(n)})
 	if err != nil {
 		return nil, translate("claim notices", err)
 	}
@@ -47,21 +50,18 @@ func (s *Notices) Claim(ctx context.Context, now time.Time, lease time.Duration,
 	return claimed, unread
 }
 
-// Notified drops a notice.
+// Notified ends a notice.
 func (s *Notices) Notified(ctx context.Context, n product.Notice, at time.Time) error {
 	return s.settle(ctx, n, productdb.SettleNoticeParams{NotifiedAt: &at})
 }
 
-// Failed has a notice due again.
+// Failed makes a notice due again.
 func (s *Notices) Failed(ctx context.Context, n product.Notice, next time.Time) error {
 	return s.settle(ctx, n, productdb.SettleNoticeParams{NextAt: &next})
 }
 
 func (s *Notices) settle(ctx context.Context, n product.Notice, row productdb.SettleNoticeParams) error {
 	row.ID, row.Lease = uuid.UUID(n.Order.ID), n.Lease
-	changed, err := productdb.New(s.pool).SettleNotice(ctx, row)
-	if err != nil {
-		return translate("settle a notice", err)
-	}
-	return conflict(changed)
+	rows, err := productdb.New(s.pool).SettleNotice(ctx, row)
+	return translate("settle a notice", changed(rows, err, fault.StateConflict))
 }

@@ -19,10 +19,11 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// aMillionOrders of 50,000 customers, one of whom (a dealer) has 10,000 on two lines. The last 6,200 are not done with: 2,000 are due, 200
-// lines have ten results each that are not told yet, 200 deliveries and 2,000 orders are parked.
-const aMillionOrders = `INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name,
-		to_code, to_name, effective_date, state, requested_at, processed_at, next_attempt_at, delivery_state, delivery_next_at, delivered_at)
+// aMillionOrders of 50,000 customers, one of whom (a dealer) has 10,000 on two lines. The last 6,200 are not done:
+// 2,000 are due, 200 lines have ten results each to deliver, 200 deliveries and 2,000 orders are parked.
+const aMillionOrders = `INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index,
+		from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, next_attempt_at,
+		delivery_state, delivery_next_at, delivered_at)
 	SELECT gen_random_uuid(), gen_random_uuid(), CASE WHEN i % 100 = 0 THEN 'dealer' ELSE 'user' || i % 50000 END, 'C',
 		CASE WHEN i > 995800 THEN ($4::bytea[])[i - 995800] ELSE $3::bytea END,
 		CASE WHEN i > 995800 THEN ($5::bytea[])[i - 995800] WHEN i >= 993800 THEN decode(md5('line' || i % 200), 'hex')
@@ -31,14 +32,15 @@ const aMillionOrders = `INSERT INTO change_orders (id, transaction_id, user_id, 
 		CASE WHEN i > 998000 THEN 'PARKED' WHEN i > 997000 THEN 'UNKNOWN'
 			WHEN i > 996000 THEN 'REQUESTED' WHEN i % 1000 = 0 THEN 'FAILED' ELSE 'COMPLETED' END,
 		timestamptz '2025-01-01' + i * interval '1 min',
-		CASE WHEN i <= 996000 THEN timestamptz '2025-01-01' + i * interval '1 min' END, timestamptz '2025-01-01' + i * interval '1 min',
+		CASE WHEN i <= 996000 THEN timestamptz '2025-01-01' + i * interval '1 min' END,
+		timestamptz '2025-01-01' + i * interval '1 min',
 		CASE WHEN i > 996000 THEN 'NONE' WHEN i > 995800 THEN 'PARKED' WHEN i > 993800 THEN 'PENDING' ELSE 'DELIVERED' END,
 		CASE WHEN i BETWEEN 993801 AND 995800 THEN timestamptz '2025-01-01' + i * interval '1 min' END,
 		CASE WHEN i <= 993800 THEN timestamptz '2025-01-01' + i * interval '1 min' END
 	FROM generate_series(1, 1000000) AS i`
 
-// TestAMillionOrders: pages of history, queues and lists of staff are found in indexes, by a constant number of statements that touch what
-// is asked for and no more.
+// TestAMillionOrders: pages of history, queues and lists of staff use indexes, with a constant number of statements
+// that read only the rows asked for.
 func TestAMillionOrders(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -51,8 +53,8 @@ func TestAMillionOrders(t *testing.T) {
 	_, err = db.Admin.Exec(t.Context(), "ALTER TABLE change_orders SET (autovacuum_enabled = false)")
 	require.NoError(t, err)
 	dueSealed, dueIndexes := dueLines(t, keys, "product.change_orders.line", 4200)
-	_, err = db.Admin.Exec(t.Context(), aMillionOrders, keys.Index("line", one.Digits()), keys.Index("line", two.Digits()), sealed,
-		dueSealed, dueIndexes)
+	_, err = db.Admin.Exec(t.Context(), aMillionOrders, keys.Index("line", one.Digits()), keys.Index("line", two.Digits()),
+		sealed, dueSealed, dueIndexes)
 	require.NoError(t, err)
 	vacuum(t, db, "change_orders")
 
@@ -63,7 +65,7 @@ func TestAMillionOrders(t *testing.T) {
 			return len(page), err
 		}
 	}
-	told := func(f delivery.Filter) func(*pgxpool.Pool) (int, error) {
+	deliveries := func(f delivery.Filter) func(*pgxpool.Pool) (int, error) {
 		return func(pool *pgxpool.Pool) (int, error) {
 			page, _, err := postgres.NewChangeOutbox(pool, keys).List(t.Context(), f)
 			return len(page), err
@@ -81,7 +83,9 @@ func TestAMillionOrders(t *testing.T) {
 			"Index Only Scan using change_orders_history_states", 2, 800},
 		"deepest page": {history(product.HistoryFilter{UserID: "dealer", Lines: both, Page: 90, Size: 100}), 100,
 			"Index Only Scan using change_orders_history_states", 3, 1500},
-		"range of days": {history(product.HistoryFilter{UserID: "dealer", Lines: both, From: day.AddDays(-6), To: day, Page: 1, Size: 20}), 20,
+		"range of days": {history(product.HistoryFilter{
+			UserID: "dealer", Lines: both, From: day.AddDays(-6), To: day, Page: 1, Size: 20,
+		}), 20,
 			"Index Only Scan using change_orders_history_states", 2, 200},
 		"an ordinary customer": {history(product.HistoryFilter{UserID: "user7", Lines: both, Page: 1, Size: 20}), 0,
 			"Index Only Scan using change_orders_history_states", 1, 100},
@@ -107,7 +111,8 @@ func TestAMillionOrders(t *testing.T) {
 			lines, err := postgres.NewChangeOutbox(pool, keys).Claim(t.Context(), now, time.Minute, 16, 100)
 			return len(lines), err
 		}, 16, "change_orders_line_order", 3, 10_000},
-		"parked results": {told(delivery.Filter{State: delivery.Parked, Page: 1, Size: 20}), 20, "change_orders_parked", 3, 1000},
+		"parked results": {deliveries(delivery.Filter{State: delivery.Parked, Page: 1, Size: 20}), 20, "change_orders_parked",
+			3, 1000},
 		"backlog": {func(pool *pgxpool.Pool) (int, error) {
 			return number(postgres.ChangeBacklog(t.Context(), pool))
 		}, 6200, "change_orders_due", 1, 8000},

@@ -20,7 +20,7 @@ import (
 	"phonebill/ports"
 )
 
-// Orders implements ports.Orders. Every state an order is stored in is also a row of order_steps, written by the same statement.
+// Orders implements ports.Orders. Every state of an order is also a row of order_steps, written by the same statement.
 type Orders struct {
 	pool   *pgxpool.Pool
 	rows   orderRows
@@ -35,13 +35,13 @@ func NewOrders(pool *pgxpool.Pool, vault ports.Vault) *Orders {
 	return OpenOrders(pool, vault, nil)
 }
 
-// OpenOrders is NewOrders, and tells alerts of rows that cannot be opened; nil = nobody hears of them.
+// OpenOrders is NewOrders with alerts for rows that cannot be opened; nil = none.
 func OpenOrders(pool *pgxpool.Pool, vault ports.Vault, alerts ports.Alerts) *Orders {
 	return &Orders{pool, newOrderRows(vault), NewIdempotencyKeys(pool, migrations.Product, vault), alerts}
 }
 
-// Add stores a new order. The line's one live slot is a unique index: of many at once one gets it. So is the key, which is taken first: who
-// finds it taken waits for the other to commit.
+// Add stores a new order. A unique index allows one live order of a line: of many at once one is stored. So is the key,
+// which is taken first: a caller that finds it taken waits for the other to commit.
 func (s *Orders) Add(ctx context.Context, o product.Order, u request.KeyUse) error {
 	row, err := s.rows.added(o)
 	if err != nil {
@@ -68,10 +68,7 @@ func (s *Orders) Add(ctx context.Context, o product.Order, u request.KeyUse) err
 
 func addOrder(ctx context.Context, q *productdb.Queries, row productdb.AddOrderParams) error {
 	added, err := q.AddOrder(ctx, row)
-	if err == nil && added == 0 {
-		return fault.New(fault.ChangeInProgress)
-	}
-	return err
+	return changed(added, err, fault.ChangeInProgress)
 }
 
 // Used returns what the key stands for.
@@ -83,13 +80,13 @@ func (s *Orders) Used(ctx context.Context, u request.KeyUse, since time.Time) (r
 	return first, nil
 }
 
-// Live answers the line's order that is not final, or NOT_FOUND.
+// Live returns the line's order that is not final, or NOT_FOUND.
 func (s *Orders) Live(ctx context.Context, n line.Number) (product.Order, error) {
 	row, err := productdb.New(s.pool).LiveOrder(ctx, s.rows.lines.index(n))
 	return s.one(row, err)
 }
 
-// Get answers the order, or NOT_FOUND.
+// Get returns the order, or NOT_FOUND.
 func (s *Orders) Get(ctx context.Context, order id.ID) (product.Order, error) {
 	row, err := productdb.New(s.pool).Order(ctx, uuid.UUID(order))
 	return s.one(row, err)
@@ -109,18 +106,15 @@ func (s *Orders) Save(ctx context.Context, o product.Order, at time.Time) (produ
 	if err != nil {
 		return o, translate("write order", err)
 	}
-	changed, err := productdb.New(s.pool).SaveOrder(ctx, row)
-	if err != nil {
+	rows, err := productdb.New(s.pool).SaveOrder(ctx, row)
+	if err := changed(rows, err, fault.StateConflict); err != nil {
 		return o, translate("save order", err)
-	}
-	if err := conflict(changed); err != nil {
-		return o, err
 	}
 	o.Version++
 	return o, nil
 }
 
-// ChangedSince asks the index of completed orders.
+// ChangedSince reads the index of completed orders.
 func (s *Orders) ChangedSince(ctx context.Context, n line.Number, since time.Time) (bool, error) {
 	changed, err := productdb.New(s.pool).ChangedSince(ctx, productdb.ChangedSinceParams{
 		LineIndex: s.rows.lines.index(n), Since: since,
@@ -128,7 +122,7 @@ func (s *Orders) ChangedSince(ctx context.Context, n line.Number, since time.Tim
 	return changed, translate("read completed orders", err)
 }
 
-// Claim leases due orders; rows that another claimer is taking are skipped, not waited for, and rows that cannot be opened put off.
+// Claim leases due orders. Rows that another claim is taking are skipped, and rows that cannot be opened are put off.
 func (s *Orders) Claim(
 	ctx context.Context, queue product.Queue, now time.Time, lease time.Duration, n int,
 ) (claimed []product.Order, err error) {
@@ -149,7 +143,7 @@ func (s *Orders) Claim(
 		}), nil
 }
 
-// History returns one page and the number of all rows that match; the two are read one after the other.
+// History returns one page and the number of all rows that match, read one after the other.
 func (s *Orders) History(ctx context.Context, f product.HistoryFilter) ([]product.Order, int, error) {
 	all := requestdb.CountHistoryParams{
 		UserID: string(f.UserID), Subjects: s.rows.lines.indexes(f.Lines), Since: since(f.From), Before: before(f.To),

@@ -19,19 +19,19 @@ import (
 )
 
 // Outbox implements ports.Outbox[B] and ports.Deliveries for the requests of one product (sql/request). A subject is
-// leased by the time of its first event, so that the release before, which leases single events, may run beside.
+// leased by the time of its first event, so that the previous release, which leases single events, may run beside.
 type Outbox[B any] struct {
 	pool *pgxpool.Pool
 	kind delivery.Kind
 	// masked reads the subjects of events as staff see them, empty where one cannot be opened.
 	masked func(ctx context.Context, events []uuid.UUID) (map[uuid.UUID]string, error)
-	// bodies reads what the events say, in the transaction of the claim.
+	// bodies reads the bodies of events in the transaction of the claim.
 	bodies func(ctx context.Context, tx pgx.Tx, events []uuid.UUID) (map[uuid.UUID]body[B], error)
 	rounds rounds
 }
 
-// body is what an event says. The verdict, if there is one, takes the place of an attempt to deliver it: the event cannot
-// be delivered because a stored part is missing or cannot be opened.
+// body is the body of an event. The verdict, if there is one, takes the place of an attempt to deliver it: the event
+// cannot be delivered because a stored part is missing or cannot be opened.
 type body[B any] struct {
 	body    B
 	verdict *delivery.Attempt
@@ -85,13 +85,14 @@ func (o *Outbox[B]) items(
 		if i == 0 || !bytes.Equal(r.SubjectIndex, rows[i-1].SubjectIndex) {
 			all = append(all, nil)
 		}
-		says, ok := bodies[r.ID]
+		content, ok := bodies[r.ID]
 		if !ok {
-			says.verdict = unreadable("request")
+			content.verdict = unreadable("request")
 		}
 		all[len(all)-1] = append(all[len(all)-1], delivery.Item[B]{
 			ID: id.ID(r.ID), Subject: string(r.SubjectIndex), Sequence: *r.DeliverySequence, Attempts: int(r.DeliveryAttempts),
-			Fence: r.DeliveryFence, CreatedAt: began(r.ProcessedAt, r.DeliveryReplayedAt), Body: says.body, Unreadable: says.verdict,
+			Fence: r.DeliveryFence, CreatedAt: began(r.ProcessedAt, r.DeliveryReplayedAt), Body: content.body,
+			Unreadable: content.verdict,
 		})
 	}
 	return all, nil
@@ -154,7 +155,6 @@ func (o *Outbox[B]) listed(r requestdb.DeliveriesRow) delivery.Listed {
 	}
 }
 
-// lastOf picks the attempts of one event, the newest first.
 func lastOf(event id.ID, attempts []requestdb.LastAttemptsRow) (last []delivery.AttemptRecord) {
 	for _, a := range attempts {
 		if id.ID(a.EventID) == event {
@@ -175,11 +175,8 @@ func (o *Outbox[B]) Replay(ctx context.Context, event id.ID, now time.Time) erro
 		if _, err := q.DeliveryOf(ctx, uuid.UUID(event)); err != nil {
 			return err
 		}
-		changed, err := q.ReplayDelivery(ctx, requestdb.ReplayDeliveryParams{ID: uuid.UUID(event), Now: now})
-		if err != nil {
-			return err
-		}
-		return conflict(changed)
+		rows, err := q.ReplayDelivery(ctx, requestdb.ReplayDeliveryParams{ID: uuid.UUID(event), Now: now})
+		return changed(rows, err, fault.StateConflict)
 	})
 	return translate("replay an event", err, fault.ResourceNotFound)
 }
@@ -189,20 +186,21 @@ var (
 	_ ports.Deliveries               = (*Outbox[ports.BillResult])(nil)
 )
 
-// A claim reads so many subjects at a time, so many times at most; the next claim goes on where it stopped.
+// A claim reads so many subjects at a time, so many times at most; the next claim continues where it stopped.
 const (
 	subjectsPerRead = 256
 	readsPerClaim   = 8
 )
 
-// rounds remembers which subject was looked at last, so that claims go round all subjects with pending events and each has
-// its turn. It is safe for concurrent use.
+// rounds remembers which subject was read last, so that claims go round all subjects with pending events. It is safe
+// for concurrent use.
 type rounds struct {
 	mu    sync.Mutex
-	after []byte // index of the subject that was looked at last
+	after []byte // index of the subject that was read last
 }
 
-// due returns up to most subjects whose first event is due. read returns subjects in order, from the one after the given.
+// due returns up to most subjects whose first event is due. read returns subjects in order, from the one after the
+// given.
 func (r *rounds) due(
 	most int, read func(after []byte, most int64) ([]requestdb.PendingSubjectsRow, error),
 ) (due [][]byte, err error) {

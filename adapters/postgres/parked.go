@@ -30,7 +30,7 @@ func NewParkedOrders(pool *pgxpool.Pool, vault ports.Vault) *ParkedOrders {
 	return &ParkedOrders{pool, newOrderRows(vault)}
 }
 
-// List answers one page and how many there are; the two are read one after the other.
+// List returns one page and the number of all parked orders, read one after the other.
 func (s *ParkedOrders) List(ctx context.Context, page, size int) ([]product.ParkedOrder, int, error) {
 	q := productdb.New(s.pool)
 	total, err := q.CountParkedOrders(ctx, product.MaxParkedCounted)
@@ -50,9 +50,9 @@ func (s *ParkedOrders) List(ctx context.Context, page, size int) ([]product.Park
 			return nil, 0, translate("read parked orders", err)
 		}
 		out[i] = product.ParkedOrder{
-			ID: id.ID(r.ID), TransactionID: id.ID(r.TransactionID), Line: number.String(), From: r.FromCode, To: r.ToCode, EffectiveDate: day,
-			RequestedAt: r.RequestedAt.UTC(), ParkedAt: r.ParkedAt.UTC(), Sends: int(r.Sends), Reconciles: int(r.Reconciles),
-			KOSOrder: r.KosOrder,
+			ID: id.ID(r.ID), TransactionID: id.ID(r.TransactionID), Line: number.String(), From: r.FromCode, To: r.ToCode,
+			EffectiveDate: day, RequestedAt: r.RequestedAt.UTC(), ParkedAt: r.ParkedAt.UTC(), Sends: int(r.Sends),
+			Reconciles: int(r.Reconciles), KOSOrder: r.KosOrder,
 		}
 		if r.Outcome != "" {
 			out[i].Proposal = product.Resolution{
@@ -93,11 +93,11 @@ func (s *ParkedOrders) Resolve(
 	return verdict, translate("resolve an order", err, fault.ResourceNotFound)
 }
 
-// judge answers the order as it is when r is confirmed.
+// judge returns the verdict, and the order as it is when r is confirmed.
 func (*ParkedOrders) judge(ctx context.Context, q *productdb.Queries, o product.Order, r product.Resolution) (
 	product.Judgement, product.Order, error,
 ) {
-	resolved, err := o.Resolve(r) // also a proposal is for a parked order alone
+	resolved, err := o.Resolve(r) // a proposal, too, is for a parked order only
 	if err != nil {
 		return product.Proposed, o, err
 	}
@@ -107,7 +107,9 @@ func (*ParkedOrders) judge(ctx context.Context, q *productdb.Queries, o product.
 	}
 	var proposal product.Resolution
 	for _, l := range last {
-		proposal = product.Resolution{Outcome: product.Outcome(l.Outcome), Reason: l.Reason, By: auth.UserID(l.ByUser), At: l.At.UTC()}
+		proposal = product.Resolution{
+			Outcome: product.Outcome(l.Outcome), Reason: l.Reason, By: auth.UserID(l.ByUser), At: l.At.UTC(),
+		}
 	}
 	verdict, err := r.Judge(proposal)
 	return verdict, resolved, err
@@ -115,7 +117,8 @@ func (*ParkedOrders) judge(ctx context.Context, q *productdb.Queries, o product.
 
 // carryOut saves a resolved order as Orders.Save does.
 func (s *ParkedOrders) carryOut(
-	ctx context.Context, q *productdb.Queries, o product.Order, at time.Time, beforeDone func(context.Context, product.Order) error,
+	ctx context.Context, q *productdb.Queries, o product.Order, at time.Time,
+	beforeDone func(context.Context, product.Order) error,
 ) error {
 	if o.State == product.Completed {
 		if err := beforeDone(ctx, o); err != nil {
@@ -126,9 +129,6 @@ func (s *ParkedOrders) carryOut(
 	if err != nil {
 		return err
 	}
-	changed, err := q.SaveOrder(ctx, row)
-	if err != nil {
-		return err
-	}
-	return conflict(changed)
+	rows, err := q.SaveOrder(ctx, row)
+	return changed(rows, err, fault.StateConflict)
 }

@@ -18,32 +18,34 @@ import (
 	"phonebill/migrations"
 )
 
-const aWord = `INSERT INTO order_resolutions (order_id, at, by_user, outcome, reason, applied)
+const aProposal = `INSERT INTO order_resolutions (order_id, at, by_user, outcome, reason, applied)
 	VALUES ($1, now(), 'kim', 'FAILED', '', true)`
 
 func TestResolutionsAreKeptAsLongAsTheirOrders(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.Product)
 	for n, years := range []float64{3.1, 3.2, 2.9} {
-		exec(t, db.Admin, `INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code,
+		exec(t, db.Admin,
+			`INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code,
 				from_name, to_code, to_name, effective_date, state, requested_at, next_attempt_at, delivery_state)
-			VALUES ($1, $1, 'u', 'c', '', $2, '', '', '', '', now(), 'FAILED', now(), now(), 'DELIVERED')`, idOf(years, n), []byte{byte(n)})
-		exec(t, db.Pool, aWord, idOf(years, n))
-		exec(t, db.Pool, aWord, idOf(years, n))
+			VALUES ($1, $1, 'u', 'c', '', $2, '', '', '', '', now(), 'FAILED', now(), now(), 'DELIVERED')`, idOf(years, n),
+			[]byte{byte(n)})
+		exec(t, db.Pool, aProposal, idOf(years, n))
+		exec(t, db.Pool, aProposal, idOf(years, n))
 	}
 	require.Equal(t, 2, drain(t, postgres.PurgeChanges(db.Pool), 3, 10))
 	require.Equal(t, 2, count(t, db.Admin, "order_resolutions"))
 }
 
-// TestParkedAndUntoldOrdersAreFoundByTheirIndexes among those of a busy year.
-func TestParkedAndUntoldOrdersAreFoundByTheirIndexes(t *testing.T) {
+func TestParkedOrdersAndNoticesUseTheirIndexes(t *testing.T) {
 	t.Parallel()
 	keys := keyring(t)
 	db, seen := pgtest.New(t, migrations.Product), &statements{}
 	exec(t, db.Admin, orders)
 	exec(t, db.Admin, "UPDATE change_orders SET state = 'PARKED' WHERE state = 'UNKNOWN' AND requested_at < '2026-01-03'")
 	exec(t, db.Admin, "UPDATE change_orders SET notify_at = requested_at WHERE delivery_state = 'PENDING'")
-	exec(t, db.Admin, "INSERT INTO order_steps (order_id, state, result_code, sends) SELECT id, state, '', 0 FROM change_orders")
+	exec(t, db.Admin,
+		"INSERT INTO order_steps (order_id, state, result_code, sends) SELECT id, state, '', 0 FROM change_orders")
 	exec(t, db.Admin, "ANALYZE change_orders")
 	exec(t, db.Admin, "ANALYZE order_steps")
 	config, err := pgxpool.ParseConfig(db.URL)
@@ -57,19 +59,21 @@ func TestParkedAndUntoldOrdersAreFoundByTheirIndexes(t *testing.T) {
 	require.Len(t, page, total)
 	require.NotZero(t, total)
 	require.Empty(t, page[0].Line, "what cannot be opened is shown without its line")
-	_, err = postgres.NewNotices(pool, keys).Claim(t.Context(), time.Date(2026, 1, 1, 1, 0, 0, 0, time.UTC), time.Minute, 10)
-	require.Error(t, err, "what cannot be opened cannot be told")
+	_, err = postgres.NewNotices(pool, keys).Claim(t.Context(), time.Date(2026, 1, 1, 1, 0, 0, 0, time.UTC), time.Minute,
+		10)
+	require.Error(t, err, "what cannot be opened cannot be handed out")
 	plan := explain(t, db.Admin, seen, "change_orders")
 	for _, table := range []string{"change_orders", "order_steps", "order_resolutions"} {
 		require.NotContains(t, plan, "Seq Scan on "+table)
 	}
-	for _, index := range []string{"change_orders_ambiguous", "change_orders_untold", "order_steps_pkey", "order_resolutions_pkey"} {
+	for _, index := range []string{"change_orders_ambiguous", "change_orders_untold", "order_steps_pkey",
+		"order_resolutions_pkey"} {
 		require.Contains(t, plan, index)
 	}
 }
 
-// TestOneUnreadableOrderHoldsUpNoNotice: it stays leased, and the others are told.
-func TestOneUnreadableOrderHoldsUpNoNotice(t *testing.T) {
+// TestOneUnreadableOrderDelaysNoNotice: it stays leased, and the others are handed out.
+func TestOneUnreadableOrderDelaysNoNotice(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Product), keyring(t)
 	rows := postgres.NewOrders(db.Pool, keys)
@@ -87,7 +91,8 @@ func TestOneUnreadableOrderHoldsUpNoNotice(t *testing.T) {
 	require.Equal(t, []id.ID{{0}, {2}}, []id.ID{claimed[0].Order.ID, claimed[1].Order.ID})
 }
 
-// TestAResolutionIsOneTransaction: what cannot be remembered is not done either, and an unreadable order is left alone.
+// TestAResolutionIsOneTransaction: a resolution that cannot be stored is not carried out, and an unreadable order stays
+// as it is.
 func TestAResolutionIsOneTransaction(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Product), keyring(t)
@@ -97,28 +102,29 @@ func TestAResolutionIsOneTransaction(t *testing.T) {
 	o.State = product.Parked
 	o, err := rows.Save(t.Context(), o, noon)
 	require.NoError(t, err)
-	say := func(by auth.UserID) (product.Judgement, error) {
-		return parked.Resolve(t.Context(), o.ID, product.Resolution{Outcome: product.OutcomeFailed, Reason: "KOS에 없음", By: by, At: noon},
+	resolve := func(by auth.UserID) (product.Judgement, error) {
+		return parked.Resolve(t.Context(), o.ID,
+			product.Resolution{Outcome: product.OutcomeFailed, Reason: "KOS에 없음", By: by, At: noon},
 			func(context.Context, product.Order) error { return nil })
 	}
-	_, err = say("kim")
+	_, err = resolve("kim")
 	require.NoError(t, err)
 	exec(t, db.Admin, "REVOKE INSERT ON order_resolutions FROM phonebill_product")
-	_, err = say("lee")
+	_, err = resolve("lee")
 	requireDenied(t, err)
 	after, err := rows.Get(t.Context(), o.ID)
 	require.NoError(t, err)
 	require.Equal(t, o, after)
 	exec(t, db.Admin, "GRANT INSERT ON order_resolutions TO phonebill_product")
 	exec(t, db.Admin, "UPDATE change_orders SET line_sealed = 'damaged'")
-	_, err = say("lee")
+	_, err = resolve("lee")
 	require.Equal(t, fault.InternalServerError, fault.From(err).Code())
 	exec(t, db.Admin, "UPDATE change_orders SET line_sealed = ''")
 	require.Equal(t, []string{"PARKED"}, texts(t, db.Admin, "SELECT state FROM change_orders"))
 }
 
-// TestAWaitingPersonIsNotKeptForEver by another who holds the order.
-func TestAWaitingPersonIsNotKeptForEver(t *testing.T) {
+// TestAResolutionWaitsNoLongerThanItsCaller for the lock of the order.
+func TestAResolutionWaitsNoLongerThanItsCaller(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Product), keyring(t)
 	require.NoError(t, postgres.NewOrders(db.Pool, keys).Add(t.Context(), order(1), request.KeyUse{}))

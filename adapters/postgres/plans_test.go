@@ -19,7 +19,10 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
 	"phonebill/core/delivery"
+	"phonebill/core/fault"
+	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/personal"
 	"phonebill/core/product"
 	"phonebill/core/quota"
 	"phonebill/migrations"
@@ -41,42 +44,45 @@ func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.
 
 func (*statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// Rows as a busy year leaves them: nearly all final and told, a few due. i runs over 20,000 rows.
+// Rows as after a busy year: nearly all final and delivered, a few due. i runs over 20,000 rows.
 const (
-	inquiries = `INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at,
-			next_attempt_at, delivery_state, delivery_next_at)
+	inquiries = `INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source,
+			requested_at, next_attempt_at, delivery_state, delivery_next_at)
 		SELECT gen_random_uuid(), 'user' || i % 500, 'C', ''::bytea, decode(md5((i % 1000)::text), 'hex'), '2026-03',
 			CASE WHEN i % 400 = 0 THEN 'PROCESSING' ELSE 'COMPLETED' END, '', timestamptz '2026-01-01' + i * interval '1 min',
 			CASE WHEN i % 400 = 0 THEN timestamptz '2026-01-01' + i * interval '1 min' END,
 			CASE WHEN i % 400 = 0 THEN 'NONE' WHEN i % 100 = 1 THEN 'PENDING' ELSE 'DELIVERED' END,
 			CASE WHEN i % 100 = 1 THEN timestamptz '2026-01-01' + i * interval '1 min' END
 		FROM generate_series(1, 20000) AS i`
-	orders = `INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code,
-			to_name, effective_date, state, requested_at, next_attempt_at, delivery_state, delivery_next_at)
-		SELECT gen_random_uuid(), gen_random_uuid(), 'user' || i % 500, 'C', ''::bytea, decode(md5(i::text), 'hex'), '', '', '', '',
-			'2026-04-01', CASE WHEN i % 400 = 0 THEN 'UNKNOWN' ELSE 'COMPLETED' END, timestamptz '2026-01-01' + i * interval '1 min',
-			timestamptz '2026-01-01' + i * interval '1 min',
+	orders = `INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code,
+			from_name, to_code, to_name, effective_date, state, requested_at, next_attempt_at, delivery_state, delivery_next_at)
+		SELECT gen_random_uuid(), gen_random_uuid(), 'user' || i % 500, 'C', ''::bytea, decode(md5(i::text), 'hex'), '', '',
+			'', '', '2026-04-01', CASE WHEN i % 400 = 0 THEN 'UNKNOWN' ELSE 'COMPLETED' END,
+			timestamptz '2026-01-01' + i * interval '1 min', timestamptz '2026-01-01' + i * interval '1 min',
 			CASE WHEN i % 400 = 0 THEN 'NONE' WHEN i % 100 = 1 THEN 'PENDING' ELSE 'DELIVERED' END,
 			CASE WHEN i % 100 = 1 THEN timestamptz '2026-01-01' + i * interval '1 min' END
 		FROM generate_series(1, 20000) AS i`
 	versions = `INSERT INTO bill_versions (id, line_index, month, told_at, sealed)
-		SELECT gen_random_uuid(), decode(md5((i % 1000)::text), 'hex'), '2026-03', timestamptz '2026-01-01' + i * interval '1 min',
-			''::bytea
+		SELECT gen_random_uuid(), decode(md5((i % 1000)::text), 'hex'), '2026-03',
+			timestamptz '2026-01-01' + i * interval '1 min', ''::bytea
 		FROM generate_series(1, 20000) AS i`
 	spent  = `INSERT INTO quota_ledger (spent_at) SELECT now() - i * interval '1 s' FROM generate_series(1, 20000) AS i`
-	raised = `INSERT INTO line_epochs (line_index, at, raised_at) SELECT decode(md5(i::text), 'hex'), now(), now() - i * interval '1 min'
+	raised = `INSERT INTO line_epochs (line_index, at, raised_at) SELECT decode(md5(i::text), 'hex'), now(),
+		now() - i * interval '1 min'
 		FROM generate_series(1, 20000) AS i`
-	ended = `INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id,
-			status, epoch, epoch_at)
+	ended = `INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index,
+			customer_id, status, epoch, epoch_at)
 		SELECT 'user' || i, '', '', '', '', '', '', '', 'ACTIVE', 1, timestamptz '2026-01-01' + i * interval '1 min'
 		FROM generate_series(1, 20000) AS i; ANALYZE users;
-		INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip,
-			user_agent)
-		SELECT gen_random_uuid(), 'user1', false, now(), now(), now(), 1, now(), timestamptz '2026-01-01' + i * interval '1 min', '', ''
+		INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at,
+			revoked_at, ip, user_agent)
+		SELECT gen_random_uuid(), 'user1', false, now(), now(), now(), 1, now(),
+		timestamptz '2026-01-01' + i * interval '1 min', '', ''
 		FROM generate_series(1, 20000) AS i`
 )
 
-// TestQueriesUseTheirIndexes asks PostgreSQL how it would run what the stores send, on enough rows that a scan would hurt.
+// TestQueriesUseTheirIndexes reads PostgreSQL's plans of the stores' statements, on enough rows that a scan would cost
+// more.
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	t.Parallel()
 	keys, now := keyring(t), time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
@@ -107,7 +113,8 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			return err
 		}, []string{"inquiries_parked"}},
 		"list of bill results": {migrations.Bill, inquiries, "inquiries", func(pool *pgxpool.Pool) error {
-			_, _, err := postgres.NewBillOutbox(pool, keys, vault.Bills(keys)).List(t.Context(), delivery.Filter{Page: 1, Size: 20})
+			_, _, err := postgres.NewBillOutbox(pool, keys, vault.Bills(keys)).List(t.Context(),
+				delivery.Filter{Page: 1, Size: 20})
 			return err
 		}, []string{"inquiries_pkey"}},
 		"latest bill": {migrations.Bill, versions, "bill_versions", func(pool *pgxpool.Pool) error {
@@ -146,7 +153,8 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			return err
 		}, []string{"line_epochs_raised"}},
 		"revocations": {migrations.Auth, ended, "sessions", func(pool *pgxpool.Pool) error {
-			_, err := postgres.NewRevocations(pool, 0, auth.DefaultKeys()).Since(t.Context(), time.Date(2026, 1, 14, 21, 0, 0, 0, time.UTC))
+			_, err := postgres.NewRevocations(pool, 0, auth.DefaultKeys()).Since(t.Context(),
+				time.Date(2026, 1, 14, 21, 0, 0, 0, time.UTC))
 			return err
 		}, []string{"sessions_noted", "users_epoch"}},
 	} {
@@ -173,7 +181,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 	}
 }
 
-// readsOf reports whether a statement is about the table, by its name or through the view of requests over it.
+// readsOf reports whether a statement reads the table, by its name or through the view of requests over it.
 func readsOf(table, sql string) bool {
 	return strings.Contains(sql, table) || strings.Contains(sql, " requests")
 }
@@ -194,4 +202,84 @@ func explain(t *testing.T, pool *pgxpool.Pool, seen *statements, table string) s
 	}
 	require.NotEmpty(t, plans.String())
 	return plans.String()
+}
+
+// loginRows are a million accounts, counters and sessions; growing keys without foreign key and trigger make that
+// quick.
+const loginRows = `ALTER TABLE sessions DROP CONSTRAINT sessions_user_id_fkey;
+		ALTER TABLE users DISABLE TRIGGER one_user_id_of_any_case;
+		INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index,
+			customer_id, status)
+		SELECT 'user' || lpad(i::text, 8, '0'), '', '', '', '', '', '', '', 'ACTIVE' FROM generate_series(1, $rows) AS i;
+		INSERT INTO login_attempts (subject, user_index, failures, updated_at)
+		SELECT decode(lpad(to_hex(i), 32, '0'), 'hex'), decode(lpad(to_hex(i / 3), 32, '0'), 'hex'), i % 5,
+			timestamptz '2026-01-01' + i * interval '1 s'
+		FROM generate_series(1, $rows) AS i;
+		INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at,
+			revoked_at, ip, user_agent)
+		SELECT lpad(to_hex(i), 32, '0')::uuid, 'user' || lpad(i::text, 8, '0'), false, now(), now(), now() + interval '1 day',
+		1, now(),
+			CASE WHEN i % 10 > 0 THEN now() END, '', ''
+		FROM generate_series(1, $rows) AS i`
+
+func TestLoginUsesIndexes(t *testing.T) {
+	t.Parallel()
+	rows := "1000000"
+	if testing.Short() {
+		rows = "20000"
+	}
+	db, seen, keys := pgtest.New(t, migrations.Auth), &statements{}, keyring(t)
+	fill := strings.ReplaceAll(loginRows, "$rows", rows) + "; ANALYZE users, login_attempts, sessions"
+	for _, statement := range strings.Split(fill, ";") {
+		_, err := db.Admin.Exec(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	config, err := pgxpool.ParseConfig(db.URL)
+	require.NoError(t, err)
+	config.ConnConfig.Tracer = seen
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer pool.Close()
+
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	users, sessions := postgres.NewUsers(pool, keys), postgres.NewSessions(pool)
+	guesses := postgres.NewGuesses(pool, keys, auth.DefaultLockout())
+	one, device := auth.Subject{UserID: "user00000007"}, auth.Subject{UserID: "user00000007", Device: id.ID{1}}
+	_, err = users.ByLogin(t.Context(), "Nobody")
+	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
+	_, err = users.ByID(t.Context(), "nobody")
+	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
+	for _, s := range []auth.Subject{one, device} {
+		g, err := guesses.Take(t.Context(), s, now)
+		require.NoError(t, err)
+		_, err = guesses.Fail(t.Context(), s, g, now)
+		require.NoError(t, err)
+		require.NoError(t, guesses.Succeed(t.Context(), s, g, now))
+		require.NoError(t, guesses.GiveBack(t.Context(), s, g))
+		_, err = guesses.Peek(t.Context(), s)
+		require.NoError(t, err)
+	}
+	require.NoError(t, guesses.Clear(t.Context(), "user00000007"))
+	_, err = guesses.Sweep(t.Context(), now.Add(-24*time.Hour), now, 10)
+	require.NoError(t, err)
+	policy := auth.DefaultSessions()
+	_, err = sessions.Create(t.Context(), policy.NewSession(id.ID{0xff}, "user00000007", false, auth.Client{}, now),
+		policy)
+	require.NoError(t, err)
+	_, err = sessions.Sweep(t.Context(), now, 10)
+	require.NoError(t, err)
+	require.NoError(t, users.RecordLogin(t.Context(), "user00000007", now))
+	require.NoError(t, users.Rehash(t.Context(), "user00000007", personal.NewSecret("?"), portstest.Owner().PasswordHash))
+
+	for table, indexes := range map[string][]string{
+		"users":          {"users_pkey", "users_folded"},
+		"login_attempts": {"login_attempts_pkey", "login_attempts_user", "login_attempts_updated"},
+		"sessions":       {"sessions_live", "sessions_expires"},
+	} {
+		plans := explain(t, db.Admin, seen, table)
+		require.NotContains(t, plans, "Seq Scan on "+table, plans)
+		for _, index := range indexes {
+			require.Contains(t, plans, index)
+		}
+	}
 }

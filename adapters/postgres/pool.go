@@ -20,16 +20,17 @@ type PoolConfig struct {
 	MinIdleConns   int32         // kept open for the next burst; default 0
 	Name           string        // application_name, seen in pg_stat_activity; default "phonebill"
 	ConnectTimeout time.Duration // of one connection attempt; default 5 s
-	ReadOnly       bool          // the pool serves reads alone, such as from a replica: read-only sessions are what it is for
+	ReadOnly       bool          // the pool serves reads only, such as from a replica: read-only sessions are expected
 }
 
 const defaultMaxConns = 20
 
-// Pool prepares a connection pool. Sessions speak UTC, and timestamptz values come back in UTC. It fails on a bad URL only:
-// connections are made when they are needed, so that a service starts (and is not ready) while the database is down.
+// Pool prepares a connection pool. Sessions are in UTC, and timestamptz values come back in UTC. It fails on a bad URL
+// only: connections are made when they are needed, so that a service starts (and is not ready) while the database is
+// down.
 //
-// After a failover the pool heals itself: a session that answers that it takes no writes is closed at once, and so are all others of the
-// pool, since they were made at the same time and to the same server. The next statement connects anew.
+// After a failover the pool recovers by itself: when a session reports that it is read-only, all sessions of the pool
+// are closed, since they were made to the same server. The next statement connects anew.
 func Pool(ctx context.Context, url string, c PoolConfig) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -68,19 +69,19 @@ func Pool(ctx context.Context, url string, c PoolConfig) (*pgxpool.Pool, error) 
 	return pool, nil
 }
 
-// renewEvery bounds how often a pool is renewed because of read-only sessions: a database that stays read-only must not be
-// flooded with connections.
+// renewEvery limits how often a pool is renewed because of read-only sessions: a database that stays read-only must not
+// be flooded with connections.
 const renewEvery = time.Second
 
 // renewal closes the sessions of a pool when one of them turns out to be read-only. It is safe for concurrent use.
 type renewal struct {
 	pool atomic.Pointer[pgxpool.Pool]
-	last atomic.Int64 // when the pool was renewed last, in nanoseconds since the epoch
+	last atomic.Int64 // when the pool was renewed last, Unix ns
 }
 
-// judge returns a handler of errors that PostgreSQL sent: it reports whether the session may go on. A session that takes no writes
-// may not, and it renews the pool. Everything else is left to the handler before, which ends sessions on fatal errors (shutdown,
-// termination by an administrator).
+// judge returns a handler of errors that PostgreSQL sent: it reports whether the session is kept. A read-only session
+// is not, and it renews the pool. All other errors go to the previous handler, which ends sessions on fatal errors
+// (shutdown, termination by an administrator).
 func (r *renewal) judge(otherwise pgconn.PgErrorHandler) pgconn.PgErrorHandler {
 	return func(conn *pgconn.PgConn, err *pgconn.PgError) bool {
 		if err.Code == readOnlyTransaction {
@@ -91,7 +92,7 @@ func (r *renewal) judge(otherwise pgconn.PgErrorHandler) pgconn.PgErrorHandler {
 	}
 }
 
-// renew closes all idle sessions, and has those in use closed when they are given back.
+// renew closes all idle sessions, and those in use when they are released.
 func (r *renewal) renew() {
 	now, last := time.Now().UnixNano(), r.last.Load()
 	if pool := r.pool.Load(); pool != nil && now-last >= int64(renewEvery) && r.last.CompareAndSwap(last, now) {
@@ -99,12 +100,13 @@ func (r *renewal) renew() {
 	}
 }
 
-// ErrReadOnly is what Ping returns when the database gives read-only sessions alone: it is a standby, is being recovered, or was set so.
+// ErrReadOnly is what Ping returns when the database gives only read-only sessions: it is a standby, in recovery, or
+// set so.
 var ErrReadOnly = errors.New("the database takes no writes (its sessions are read-only)")
 
-// Ping returns a readiness check of a pool that is written to. It is nil when the database answers and takes writes, so that an instance
-// that still talks to the server before a failover gets no requests. Pooled sessions that are read-only are closed; what counts is a
-// session made anew.
+// Ping returns a readiness check of a pool that is written to. The check returns nil when the database answers and
+// takes writes, so that an instance that is still connected to the server before a failover gets no requests. It closes
+// read-only sessions of the pool and tries a new one.
 func Ping(pool *pgxpool.Pool) func(ctx context.Context) error {
 	var renewal renewal
 	renewal.pool.Store(pool)
@@ -125,11 +127,12 @@ func takesNoWrites(ctx context.Context, pool *pgxpool.Pool) (readOnly bool, err 
 	return readOnly, err
 }
 
-// CheckCapacity asks the server whether that many instances with a pool like this one fit into its max_connections (less
-// what it reserves for superusers). The warning says what to change, and is empty when they fit.
+// CheckCapacity asks the server whether that many instances with a pool like this one fit into its max_connections
+// (less what it reserves for superusers). The warning says what to change, and is empty when they fit.
 func CheckCapacity(ctx context.Context, pool *pgxpool.Pool, instances int) (warning string, err error) {
 	var most, reserved string
-	err = pool.QueryRow(ctx, "SELECT current_setting('max_connections'), current_setting('superuser_reserved_connections')").
+	err = pool.QueryRow(ctx,
+		"SELECT current_setting('max_connections'), current_setting('superuser_reserved_connections')").
 		Scan(&most, &reserved)
 	if err != nil {
 		return "", fmt.Errorf("ask for max_connections: %w", err)
@@ -146,6 +149,7 @@ func CheckCapacity(ctx context.Context, pool *pgxpool.Pool, instances int) (warn
 	if instances*size <= total-kept {
 		return "", nil
 	}
-	return fmt.Sprintf("%d instances x %d connections = %d, but the database takes %d (max_connections %d less %d reserved): "+
-		"lower the pool size or raise max_connections", instances, size, instances*size, total-kept, total, kept), nil
+	return fmt.Sprintf(
+		"%d instances x %d connections = %d, but the database takes %d (max_connections %d less %d reserved): "+
+			"lower the pool size or raise max_connections", instances, size, instances*size, total-kept, total, kept), nil
 }

@@ -20,7 +20,8 @@ import (
 	"phonebill/migrations"
 )
 
-// server is one of the test's own: provisioning changes the passwords of roles, which the shared test server needs as they are.
+// server starts one for the test: provisioning changes the passwords of roles, which the shared server needs as they
+// are.
 func server(t *testing.T) string {
 	t.Helper()
 	if _, err := devservers.FindBinaries(); err != nil && os.Getenv("PHONEBILL_TEST_REQUIRED") != "1" {
@@ -76,7 +77,8 @@ func TestProvisionAndMigrateByManyStartersAtOnce(t *testing.T) {
 		app := connect(t, access.AppURL(db))
 		owner := connect(t, access.OwnerURL(db))
 		var applied int
-		require.NoError(t, owner.QueryRow(t.Context(), "SELECT count(*) FROM goose_db_version WHERE version_id = 1").Scan(&applied))
+		require.NoError(t,
+			owner.QueryRow(t.Context(), "SELECT count(*) FROM goose_db_version WHERE version_id = 1").Scan(&applied))
 		require.Equal(t, 1, applied, "each migration ran once")
 
 		_, err = app.Exec(t.Context(), "CREATE TABLE public.own (i int)")
@@ -130,7 +132,6 @@ func TestProvisionByAManagedServersAdmin(t *testing.T) {
 	require.NoError(t, postgres.Migrate(t.Context(), access.OwnerURL(migrations.Auth), migrations.Auth))
 	require.NoError(t, connect(t, access.AppURL(migrations.Auth)).Ping(t.Context()))
 
-	// A role without those rights gets a clear no.
 	_, err = super.Exec(t.Context(), "ALTER ROLE manager NOCREATEDB NOCREATEROLE")
 	require.NoError(t, err)
 	requireDenied(t, postgres.Provision(t.Context(), managed.String(), secrets))
@@ -156,10 +157,12 @@ func TestUnreachableServer(t *testing.T) {
 func TestAccessURLs(t *testing.T) {
 	t.Parallel()
 	secrets := postgres.DerivePasswords("a secret")
-	access, err := postgres.NewAccess("postgresql://admin:pw@db.example:6432/postgres?sslmode=verify-full&user=admin&password=pw", secrets)
+	access, err := postgres.NewAccess(
+		"postgresql://admin:pw@db.example:6432/postgres?sslmode=verify-full&user=admin&password=pw", secrets)
 	require.NoError(t, err)
 	app := secrets[migrations.Bill].App
-	require.Equal(t, "postgresql://phonebill_bill:"+app+"@db.example:6432/phonebill_bill?sslmode=verify-full", access.AppURL(migrations.Bill))
+	require.Equal(t, "postgresql://phonebill_bill:"+app+"@db.example:6432/phonebill_bill?sslmode=verify-full",
+		access.AppURL(migrations.Bill))
 	require.Contains(t, access.OwnerURL(migrations.KOS), "//phonebill_kos_owner:"+secrets[migrations.KOS].Owner+"@")
 	require.Contains(t, access.OwnerURLOf(migrations.KOS, "other"), "/other?")
 
@@ -189,10 +192,11 @@ func TestPasswordsAreDerivedAndNeverPrinted(t *testing.T) {
 	}
 }
 
-func TestPoolSpeaksUTC(t *testing.T) {
+func TestPoolIsInUTC(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.Bill)
-	pool, err := postgres.Pool(t.Context(), db.URL, postgres.PoolConfig{MaxConns: 3, Name: "a test", ConnectTimeout: time.Second})
+	pool, err := postgres.Pool(t.Context(), db.URL,
+		postgres.PoolConfig{MaxConns: 3, Name: "a test", ConnectTimeout: time.Second})
 	require.NoError(t, err)
 	defer pool.Close()
 	var at time.Time

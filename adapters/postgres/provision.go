@@ -14,11 +14,11 @@ import (
 	"phonebill/migrations"
 )
 
-// provisionLock is the advisory lock that starters take in the admin's database while they provision ("phonebil" in ASCII).
+// provisionLock is the advisory lock of provisioning in the admin's database ("phonebil" in ASCII).
 const provisionLock int64 = 0x70686f6e6562696c
 
-// Settings of the roles. A statement of a service that takes longer than 10 s has lost its customer long ago (3 s budget);
-// batch work raises its limit with SET LOCAL. A migration that waits for a lock blocks everybody behind it, so it gives up soon.
+// Settings of the roles. A statement that takes longer than 10 s is far beyond the customer's 3 s; batch work raises
+// its limit with SET LOCAL. A migration that waits for a lock blocks all others, so it gives up soon.
 func appSettings() []string {
 	return []string{
 		"timezone = 'UTC'", "statement_timeout = '10s'", "lock_timeout = '3s'", "idle_in_transaction_session_timeout = '15s'",
@@ -29,9 +29,9 @@ func ownerSettings() []string {
 	return []string{"timezone = 'UTC'", "lock_timeout = '10s'", "idle_in_transaction_session_timeout = '60s'"}
 }
 
-// Provision makes the four databases and their eight roles where they are missing and sets rights, settings and passwords
-// anew. It may run again and again, and from several starters at once (an advisory lock puts them in a row). The admin is a
-// superuser, or on a managed server a role with CREATEDB and CREATEROLE.
+// Provision makes the four databases and their eight roles where they are missing and sets rights, settings and
+// passwords anew. It may run again and again, and in several processes at once (an advisory lock serialises them). The
+// admin is a superuser, or on a managed server a role with CREATEDB and CREATEROLE.
 func Provision(ctx context.Context, adminURL string, secrets Passwords) error {
 	return provision(ctx, adminURL, secrets, func(ctx context.Context, admin *pgx.Conn, access Access) error {
 		for _, db := range migrations.All() {
@@ -50,7 +50,7 @@ func ProvisionAs(ctx context.Context, adminURL string, secrets Passwords, db mig
 	})
 }
 
-// provision runs work under the lock. The lock is the session's, so it goes with the connection even when we are killed.
+// provision runs work under the lock. The lock is the session's, so it is released even when this process is killed.
 func provision(
 	ctx context.Context, adminURL string, secrets Passwords, work func(context.Context, *pgx.Conn, Access) error,
 ) error {
@@ -105,17 +105,17 @@ func provisionDatabase(ctx context.Context, admin *pgx.Conn, access Access, db m
 	return run(ctx, owner, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
 }
 
-// Seal lets nobody into the database but its own two roles and superusers. CREATE DATABASE … TEMPLATE does not copy these
+// Seal restricts the database to its own two roles and superusers. CREATE DATABASE … TEMPLATE does not copy these
 // rights, so a clone is sealed again.
 func Seal(ctx context.Context, admin *pgx.Conn, db migrations.Database, name string) error {
-	return run(ctx, admin,
-		"REVOKE ALL ON DATABASE "+quote(name)+" FROM PUBLIC",
+	return run(ctx, admin, "REVOKE ALL ON DATABASE "+quote(name)+" FROM PUBLIC",
 		"GRANT CONNECT ON DATABASE "+quote(name)+" TO "+quote(AppRole(db)))
 }
 
 func provisionRole(ctx context.Context, admin *pgx.Conn, role, password string, settings []string) error {
 	var exists bool
-	if err := admin.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", role).Scan(&exists); err != nil {
+	if err := admin.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)",
+		role).Scan(&exists); err != nil {
 		return fmt.Errorf("look for role %s: %w", role, err)
 	}
 	if !exists {
@@ -138,10 +138,10 @@ func provisionRole(ctx context.Context, admin *pgx.Conn, role, password string, 
 	return nil
 }
 
-// verifier is what PostgreSQL stores for a password (SCRAM-SHA-256, RFC 5803). The server gets this instead of the password,
-// so that no statement log ever shows one.
+// verifier is what PostgreSQL stores for a password (SCRAM-SHA-256, RFC 5803). The server gets this instead of the
+// password, so that no statement log ever shows one.
 func verifier(password string) (string, error) {
-	const iterations = 4096 // PostgreSQL's own number; our passwords are random, stretching them adds nothing
+	const iterations = 4096 // PostgreSQL's own number; for random passwords more adds nothing
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // never fails
 	salted, err := pbkdf2.Key(sha256.New, password, salt, iterations, sha256.Size)

@@ -27,7 +27,8 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// TestClocksOfInstancesDoNotMatter: theirs jump about by hours, and the whole suite holds, for only the database's clock is read.
+// TestClocksOfInstancesDoNotMatter runs the suite with local clocks that jump by hours: only the database's clock is
+// read.
 func TestClocksOfInstancesDoNotMatter(t *testing.T) {
 	t.Parallel()
 	portstest.Quota(t, func(t *testing.T, w quota.Window) []ports.Quota {
@@ -75,40 +76,41 @@ func TestALostInstanceLosesPlacesAndWinsNone(t *testing.T) {
 	require.Equal(t, window.Budget-before, admitted)
 }
 
-// TestALedgerThatHangsIsAway: one that holds its lock for ever does not stop the floors, and a person hears of it and of its return.
+// TestALedgerThatHangsIsAway: one that holds its lock does not stop the floors, and alerts say when it hangs and when
+// it is back.
 func TestALedgerThatHangsIsAway(t *testing.T) {
 	t.Parallel()
-	db, heard := pgtest.New(t, migrations.KOS), &memory.Alerts{}
+	db, alerts := pgtest.New(t, migrations.KOS), &memory.Alerts{}
 	start, passed := time.Now(), time.Duration(0)
-	q := postgres.NewQuota(db.Pool, quota.Window{Budget: 10, Per: time.Minute}, postgres.Floor{Instances: 1, Calls: 1}, heard,
-		func() time.Time { return start.Add(passed) })
+	q := postgres.NewQuota(db.Pool, quota.Window{Budget: 10, Per: time.Minute}, postgres.Floor{Instances: 1, Calls: 1},
+		alerts, func() time.Time { return start.Add(passed) })
 	hung, err := db.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	_, err = hung.Exec(t.Context(), "SELECT pg_advisory_xact_lock(hashtext('phonebill.quota_ledger'))")
 	require.NoError(t, err)
 	passed = time.Minute
 	require.NoError(t, q.Take(t.Context(), quota.Read), "the floor")
-	impatient, cancel := context.WithTimeout(t.Context(), time.Second) // half of what a ledger may take to answer
+	impatient, cancel := context.WithTimeout(t.Context(), time.Second) // half of ledgerTimeout
 	defer cancel()
 	for range 50 {
 		err := q.Take(impatient, quota.Read)
 		require.ErrorIs(t, err, ports.ErrNotAsked)
 		require.ErrorContains(t, err, "just hung")
 	}
-	require.True(t, q.Usage(t.Context()).Ledger, "looking needs no lock")
+	require.True(t, q.Usage(t.Context()).Ledger, "Usage needs no lock")
 	require.NoError(t, hung.Rollback(t.Context()))
 	require.ErrorIs(t, q.Take(t.Context(), quota.Read), ports.ErrNotAsked, "it is left alone for a while")
 	passed += 5 * time.Second
 	require.NoError(t, q.Take(t.Context(), quota.Read))
 	require.NoError(t, q.Take(t.Context(), quota.Read))
 	var kinds []operations.AlertKind
-	for _, a := range heard.Raised() {
+	for _, a := range alerts.Raised() {
 		kinds = append(kinds, a.Kind)
 	}
 	require.Equal(t, []operations.AlertKind{operations.LedgerAway, operations.LedgerBack}, kinds, "once each")
 }
 
-func TestUsageIsWhatOperatorsSee(t *testing.T) {
+func TestUsageOfTheQuota(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.KOS)
 	window := quota.Window{Budget: 20, Per: time.Hour, Reserve: quota.Shares{quota.Change: 4}}
@@ -122,7 +124,8 @@ func TestUsageIsWhatOperatorsSee(t *testing.T) {
 	for _, lane := range []quota.Lane{quota.Change, quota.Read, quota.Read, quota.Prefetch} {
 		require.NoError(t, other.Take(t.Context(), lane))
 	}
-	_, err := db.Admin.Exec(t.Context(), "INSERT INTO quota_ledger (spent_at, lane) VALUES (now() - interval '61 seconds', 'read')")
+	_, err := db.Admin.Exec(t.Context(),
+		"INSERT INTO quota_ledger (spent_at, lane) VALUES (now() - interval '61 seconds', 'read')")
 	require.NoError(t, err)
 	want.Spent = quota.Shares{quota.Change: 1, quota.Read: 2, quota.Prefetch: 1}
 	require.Equal(t, want, used(one), "of all instances, within the last 60 s")
@@ -136,13 +139,14 @@ func TestUsageIsWhatOperatorsSee(t *testing.T) {
 	leave()
 	require.False(t, one.Usage(gone).Ledger)
 	db.Pool.Close()
-	require.Equal(t, operations.Quota{Window: window.Less(6), Budget: 3}, used(one), "away: its floor is all that it knows of")
+	require.Equal(t, operations.Quota{Window: window.Less(6), Budget: 3}, used(one),
+		"away: its floor is all that it knows of")
 
 	free := postgres.NewQuota(nil, quota.Unlimited(), postgres.Floor{}, &memory.Alerts{}, time.Now).Usage(t.Context())
 	require.Equal(t, operations.Quota{Window: quota.Unlimited(), Budget: quota.Unlimited().Budget, Ledger: true}, free)
 }
 
-// ledger is a database server that can be stopped, crashed and started; its pools find it wherever it is.
+// ledger is a database server that can be stopped, crashed and started; its pools connect to its present address.
 type ledger struct {
 	dir string
 
@@ -171,7 +175,7 @@ func (l *ledger) stop(t *testing.T, crash bool) {
 	_ = l.server.Stop(context.Background()) // a crash is an error here
 }
 
-// pool connects to wherever the server is when it connects.
+// pool connects to where the server is at that time.
 func (l *ledger) pool(t *testing.T, url string) *pgxpool.Pool {
 	t.Helper()
 	config, err := pgxpool.ParseConfig(url)
@@ -187,10 +191,11 @@ func (l *ledger) pool(t *testing.T, url string) *pgxpool.Pool {
 	return pool
 }
 
-// admissions remembers when each was asked for and told. The k-th was not before the k-th asked and not after the k-th told.
+// admissions records when each call was requested and admitted. The k-th admission was not before the k-th request and
+// not after the k-th return.
 type admissions struct {
-	mu          sync.Mutex
-	asked, told []time.Time
+	mu              sync.Mutex
+	asked, admitted []time.Time
 }
 
 // take takes one call, however long it takes, or none when ctx is over.
@@ -202,7 +207,7 @@ func (a *admissions) take(ctx context.Context, q *postgres.Quota) {
 		if q.Take(ctx, quota.Read) == nil {
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			a.asked, a.told = append(a.asked, at), append(a.told, time.Now())
+			a.asked, a.admitted = append(a.asked, at), append(a.admitted, time.Now())
 			return
 		}
 		select {
@@ -213,27 +218,28 @@ func (a *admissions) take(ctx context.Context, q *postgres.Quota) {
 	}
 }
 
-// more waits for so many more and answers how many there were.
+// more waits for that many more calls and returns how many there were.
 func (a *admissions) more(t *testing.T, n int) int {
 	t.Helper()
 	total := func() int {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		return len(a.told)
+		return len(a.admitted)
 	}
 	before := total()
 	require.Eventually(t, func() bool { return total() >= before+n }, time.Minute, 5*time.Millisecond)
 	return total() - before
 }
 
-func (a *admissions) sorted() (asked, told []time.Time) {
+func (a *admissions) sorted() (asked, admitted []time.Time) {
 	slices.SortFunc(a.asked, time.Time.Compare)
-	slices.SortFunc(a.told, time.Time.Compare)
-	return a.asked, a.told
+	slices.SortFunc(a.admitted, time.Time.Compare)
+	return a.asked, a.admitted
 }
 
-// TestTheBudgetHoldsThroughRestartsOfTheLedger: three instances take all they get, all the time; one after the other is lost and replaced;
-// the ledger is stopped, and later crashes, and comes back. No window of time ever holds more than the budget, floors included.
+// TestTheBudgetHoldsThroughRestartsOfTheLedger: three instances take all they get, all the time; one after the other is
+// lost and replaced; the ledger is stopped, and later crashes, and comes back. No window of time ever holds more than
+// the budget, floors included.
 func TestTheBudgetHoldsThroughRestartsOfTheLedger(t *testing.T) {
 	t.Parallel()
 	_, secrets := pgtest.Server(t)
@@ -255,7 +261,7 @@ func TestTheBudgetHoldsThroughRestartsOfTheLedger(t *testing.T) {
 	var all sync.WaitGroup
 	for range floor.Instances {
 		all.Go(func() {
-			for ctx.Err() == nil { // one life of the instance after the other
+			for ctx.Err() == nil { // one process of the instance after the other
 				pool := l.pool(t, url)
 				q := postgres.NewQuota(pool, window, floor, &memory.Alerts{}, time.Now)
 				for range 11 {
@@ -275,9 +281,9 @@ func TestTheBudgetHoldsThroughRestartsOfTheLedger(t *testing.T) {
 	seen.more(t, 2*window.Budget)
 	end()
 	all.Wait()
-	asked, told := seen.sorted()
+	asked, admitted := seen.sorted()
 	for k := range asked[window.Budget:] {
-		apart := told[k+window.Budget].Sub(asked[k])
+		apart := admitted[k+window.Budget].Sub(asked[k])
 		require.GreaterOrEqual(t, apart, window.Per-time.Millisecond, "admissions %d and %d", k, k+window.Budget)
 	}
 }

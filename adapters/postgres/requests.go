@@ -20,9 +20,9 @@ import (
 type RequestList struct {
 	pool  *pgxpool.Pool
 	lines lines
-	// stored returns the state by which the index of uncompleted requests finds a state.
+	// stored returns the state under which the index of uncompleted requests has a state.
 	stored func(state string) string
-	// read returns the requests with these ids, in any order; what cannot be opened of one is left out of it.
+	// read returns the requests with these ids, in any order, without the parts that cannot be opened.
 	read func(ctx context.Context, ids []uuid.UUID) ([]staff.Request, error)
 }
 
@@ -58,7 +58,7 @@ func NewOrderList(pool *pgxpool.Pool, vault ports.Vault) *RequestList {
 	}
 }
 
-// completed is the one state that both products store for most of their rows: those are found by the primary key.
+// completed is the state that both products store for most of their rows: those are found by the primary key.
 const completed = string(bill.Completed)
 
 // List reads the number of matching requests, the ids of the page, and its rows, each by one index.

@@ -24,7 +24,7 @@ import (
 
 const aTrace = "4bf92f3577b34da6a3ce929d0e0e4736"
 
-// found are the ids of the requests that match.
+// found returns the ids of the requests that match.
 func found(t *testing.T, of ports.RequestList, f staff.Filter) []id.ID {
 	t.Helper()
 	f.Page, f.Size = max(f.Page, 1), max(f.Size, 20)
@@ -120,10 +120,13 @@ func TestStaffFindOrders(t *testing.T) {
 		f    staff.Filter
 		want []id.ID
 	}{
-		"all": {staff.Filter{}, []id.ID{done, unknown, fresh}}, "line": {staff.Filter{Line: portstest.Line(2)}, []id.ID{unknown}},
-		"user":    {staff.Filter{UserID: "hong1234"}, []id.ID{unknown, fresh}},
-		"unknown": {staff.Filter{State: "UNKNOWN"}, []id.ID{unknown}}, "completed": {staff.Filter{State: "COMPLETED"}, []id.ID{done}},
-		"trace": {staff.Filter{TraceID: aTrace}, []id.ID{fresh}}, "cancelled": {staff.Filter{State: "CANCELLED"}, []id.ID{}},
+		"all":       {staff.Filter{}, []id.ID{done, unknown, fresh}},
+		"line":      {staff.Filter{Line: portstest.Line(2)}, []id.ID{unknown}},
+		"user":      {staff.Filter{UserID: "hong1234"}, []id.ID{unknown, fresh}},
+		"unknown":   {staff.Filter{State: "UNKNOWN"}, []id.ID{unknown}},
+		"completed": {staff.Filter{State: "COMPLETED"}, []id.ID{done}},
+		"trace":     {staff.Filter{TraceID: aTrace}, []id.ID{fresh}},
+		"cancelled": {staff.Filter{State: "CANCELLED"}, []id.ID{}},
 	} {
 		require.Equal(t, c.want, found(t, of, c.f), name)
 	}
@@ -137,7 +140,7 @@ func TestStaffFindOrders(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
 }
 
-// TestStaffFindRequestsAlongIndexes: what a search costs depends on what it shows, not on how many requests there are.
+// TestStaffFindRequestsAlongIndexes: the cost of a search depends on what it shows, not on the number of requests.
 func TestStaffFindRequestsAlongIndexes(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Product), keyring(t)

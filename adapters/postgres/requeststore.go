@@ -21,7 +21,8 @@ import (
 	"phonebill/ports"
 )
 
-// Requests implements ports.RequestStore on the table of migrations/request, for a product that has no table of its own.
+// Requests implements ports.RequestStore on the table of migrations/request, for a product that has no table of its
+// own.
 type Requests struct {
 	pool   *pgxpool.Pool
 	rows   requestRows
@@ -60,7 +61,7 @@ func (s *Requests) Add(ctx context.Context, r request.Request, u request.KeyUse)
 	return translate("add request", err)
 }
 
-// Used returns what the key stands for.
+// Used returns the use of the key.
 func (s *Requests) Used(ctx context.Context, u request.KeyUse, since time.Time) (request.KeyUse, error) {
 	return s.keys.used(ctx, u, since, fault.ResourceNotFound)
 }
@@ -77,24 +78,20 @@ func (s *Requests) Get(ctx context.Context, r id.ID) (request.Request, error) {
 
 // Save stores progress of a request that is not final under the fence.
 func (s *Requests) Save(ctx context.Context, r request.Request) error {
-	result, err := sealOptional(s.rows.vault, resultPlace(uuid.UUID(r.ID)), r.Result)
+	result, err := sealOptional(s.rows.vault, requestPlace("result", uuid.UUID(r.ID)), r.Result)
 	if err != nil {
 		return translate("seal request", err)
 	}
 	state, next := due(r.Status.Final(), r.ProcessedAt)
-	changed, err := requestdb.New(s.pool).SaveRequest(ctx, requestdb.SaveRequestParams{
-		ID: uuid.UUID(r.ID), Fence: r.Fence, State: string(r.Status), ResultSealed: result, Code: string(r.Code), Note: r.Note,
-		Attempts: int64(r.Attempts), ProcessedAt: optional(r.ProcessedAt), NextAttemptAt: optional(r.NextAttemptAt),
-		DeliveryState: string(state), DeliveryNextAt: next,
+	rows, err := requestdb.New(s.pool).SaveRequest(ctx, requestdb.SaveRequestParams{
+		ID: uuid.UUID(r.ID), Fence: r.Fence, State: string(r.Status), ResultSealed: result, Code: string(r.Code),
+		Note: r.Note, Attempts: int64(r.Attempts), ProcessedAt: optional(r.ProcessedAt),
+		NextAttemptAt: optional(r.NextAttemptAt), DeliveryState: string(state), DeliveryNextAt: next,
 	})
-	if err != nil {
-		return translate("save request", err)
-	}
-	return conflict(changed)
+	return translate("save request", changed(rows, err, fault.StateConflict))
 }
 
-// Claim leases due requests; rows that another claimer is taking are skipped, not waited for, and rows that cannot be opened
-// are put off.
+// Claim leases due requests. Rows that another claim is taking are skipped, and rows that cannot be opened are put off.
 func (s *Requests) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]request.Request, error) {
 	q := requestdb.New(s.pool)
 	rows, err := q.ClaimRequests(ctx, requestdb.ClaimRequestsParams{LeaseUntil: now.Add(lease), Now: now, N: int64(n)})
@@ -137,7 +134,8 @@ func (s *Requests) History(ctx context.Context, f request.HistoryFilter) ([]requ
 	return each(rows, s.rows.shown), total, nil
 }
 
-// Outbox is the outbox of the same rows. kind is that of the product's events, mask returns a subject as staff see it.
+// Outbox returns the outbox of the same rows. kind is that of the product's events, mask returns a subject as staff see
+// it.
 func (s *Requests) Outbox(kind delivery.Kind, mask func(request.Subject) string) *Outbox[ports.RequestResult] {
 	return &Outbox[ports.RequestResult]{
 		pool: s.pool, kind: kind,
@@ -191,16 +189,9 @@ func (s *Requests) ByRequest(ctx context.Context, r id.ID) (timeline.Timeline, e
 // requestRows maps rows of the table requests.
 type requestRows struct{ vault ports.Vault }
 
-func subjectPlace(request uuid.UUID) sealing.Place {
-	return sealing.At("request.requests.subject", key(request))
-}
-
-func payloadPlace(request uuid.UUID) sealing.Place {
-	return sealing.At("request.requests.payload", key(request))
-}
-
-func resultPlace(request uuid.UUID) sealing.Place {
-	return sealing.At("request.requests.result", key(request))
+// requestPlace is where a value of the request is stored.
+func requestPlace(column string, request uuid.UUID) sealing.Place {
+	return sealing.At("request.requests."+column, key(request))
 }
 
 func (r requestRows) index(s request.Subject) []byte {
@@ -209,8 +200,8 @@ func (r requestRows) index(s request.Subject) []byte {
 
 func (r requestRows) added(q request.Request) (requestdb.AddRequestParams, error) {
 	of := uuid.UUID(q.ID)
-	subject, err1 := r.vault.Seal(subjectPlace(of), []byte(q.Subject))
-	payload, err2 := r.vault.Seal(payloadPlace(of), q.Payload)
+	subject, err1 := r.vault.Seal(requestPlace("subject", of), []byte(q.Subject))
+	payload, err2 := r.vault.Seal(requestPlace("payload", of), q.Payload)
 	return requestdb.AddRequestParams{
 		ID: of, Kind: string(q.Kind), UserID: string(q.UserID), SubjectSealed: subject, SubjectIndex: r.index(q.Subject),
 		PayloadSealed: payload, State: string(q.Status), RequestedAt: q.RequestedAt, NextAttemptAt: optional(q.NextAttemptAt),
@@ -219,9 +210,9 @@ func (r requestRows) added(q request.Request) (requestdb.AddRequestParams, error
 }
 
 func (r requestRows) noun(row requestdb.Request) (request.Request, error) {
-	subject, err1 := r.vault.Open(subjectPlace(row.ID), row.SubjectSealed)
-	payload, err2 := r.vault.Open(payloadPlace(row.ID), row.PayloadSealed)
-	result, err3 := openOptional(r.vault, resultPlace(row.ID), row.ResultSealed)
+	subject, err1 := r.vault.Open(requestPlace("subject", row.ID), row.SubjectSealed)
+	payload, err2 := r.vault.Open(requestPlace("payload", row.ID), row.PayloadSealed)
+	result, err3 := openOptional(r.vault, requestPlace("result", row.ID), row.ResultSealed)
 	return request.Request{
 		ID: id.ID(row.ID), Kind: request.Kind(row.Kind), UserID: auth.UserID(row.UserID), Subject: request.Subject(subject),
 		Payload: payload, Result: result, Status: request.Status(row.State), Code: fault.Code(row.Code), Note: row.Note,
@@ -230,7 +221,7 @@ func (r requestRows) noun(row requestdb.Request) (request.Request, error) {
 	}, errors.Join(err1, err2, err3)
 }
 
-// shown maps a row of a page; what cannot be opened of it is left out.
+// shown maps a row of a page, without the parts that cannot be opened.
 func (r requestRows) shown(row requestdb.Request) request.Request {
 	q, _ := r.noun(row)
 	return q

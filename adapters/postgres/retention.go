@@ -17,12 +17,13 @@ import (
 // PurgeInquiries drops old inquiries with their deliveries.
 func PurgeInquiries(bill *pgxpool.Pool) ports.Purge {
 	return func(ctx context.Context, years, n int) (int, bool, error) {
-		return purged(billdb.New(bill).PurgeInquiries(ctx, billdb.PurgeInquiriesParams{KeepYears: period(years), Batch: int64(n)}))
+		return purged(billdb.New(bill).PurgeInquiries(ctx,
+			billdb.PurgeInquiriesParams{KeepYears: period(years), Batch: int64(n)}))
 	}
 }
 
-// PurgeBills drops old bills that newer ones have replaced. A pass goes once over all that are old, n at a time; its place is kept between
-// calls, also over one that failed, until the pass is over.
+// PurgeBills deletes old bills that newer ones have replaced. A pass goes once over all old bills, n at a time; its
+// place is kept between calls, also after an error, until the pass is over.
 func PurgeBills(bill *pgxpool.Pool) ports.Purge {
 	var mu sync.Mutex
 	var after uuid.UUID
@@ -59,7 +60,8 @@ func PurgeCalls(kos *pgxpool.Pool) ports.Purge {
 // PurgeLogins drops old entries of the login history.
 func PurgeLogins(auth *pgxpool.Pool) ports.Purge {
 	return func(ctx context.Context, years, n int) (int, bool, error) {
-		return purged(authdb.New(auth).PurgeLoginHistory(ctx, authdb.PurgeLoginHistoryParams{KeepYears: period(years), Batch: int64(n)}))
+		return purged(authdb.New(auth).PurgeLoginHistory(ctx,
+			authdb.PurgeLoginHistoryParams{KeepYears: period(years), Batch: int64(n)}))
 	}
 }
 
@@ -68,9 +70,10 @@ func purged(n int64, err error) (int, bool, error) { return int(n), n > 0, trans
 // period is a number of years that PostgreSQL can take from now.
 func period(years int) int32 { return int32(min(max(years, 0), 1000)) }
 
-// PurgeBookRuns drops old comparisons of the books with what they found.
-func PurgeBookRuns(product *pgxpool.Pool) ports.Purge {
+// PurgeReconciliationRuns deletes old reconciliation runs with their differences.
+func PurgeReconciliationRuns(product *pgxpool.Pool) ports.Purge {
 	return func(ctx context.Context, years, n int) (int, bool, error) {
-		return purged(productdb.New(product).PurgeBookRuns(ctx, productdb.PurgeBookRunsParams{KeepYears: period(years), Batch: int64(n)}))
+		return purged(productdb.New(product).PurgeReconciliationRuns(ctx,
+			productdb.PurgeReconciliationRunsParams{KeepYears: period(years), Batch: int64(n)}))
 	}
 }

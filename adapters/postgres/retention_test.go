@@ -46,7 +46,8 @@ func TestInquiriesAreKeptTwoYears(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.Bill)
 	add := func(years float64, n int, status, delivery string) {
-		exec(t, db.Admin, `INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at,
+		exec(t, db.Admin,
+			`INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at,
 				delivery_state) VALUES ($1, 'u', 'c', '', '', '2020-01', $2, '', now(), $3)`, idOf(years, n), status, delivery)
 		exec(t, db.Admin, `INSERT INTO delivery_attempts (event_id, fence, at, state, note)
 			VALUES ($1, 1, now(), 'DELIVERED', '')`, idOf(years, n))
@@ -70,7 +71,8 @@ func TestTheNewestBillIsKeptForGood(t *testing.T) {
 	db := pgtest.New(t, migrations.Bill)
 	add := func(years float64, n int, line string) {
 		exec(t, db.Admin, `INSERT INTO bill_versions (id, line_index, month, told_at, sealed)
-			VALUES ($1, $2, '2020-01', now() - make_interval(secs => $3), '')`, idOf(years, n), []byte(line), years*365.25*24*3600)
+			VALUES ($1, $2, '2020-01', now() - make_interval(secs => $3), '')`, idOf(years, n), []byte(line),
+			years*365.25*24*3600)
 	}
 	add(5, 1, "only one")
 	add(5, 2, "replaced")
@@ -82,13 +84,14 @@ func TestTheNewestBillIsKeptForGood(t *testing.T) {
 	require.Equal(t, 4, count(t, db.Admin, "bill_versions"))
 }
 
-// TestBillsThatAreKeptForGoodAreLookedAtOnce: a batch costs as much as it is long, however many versions lie before it.
-func TestBillsThatAreKeptForGoodAreLookedAtOnce(t *testing.T) {
+// TestBillsThatAreKeptForGoodAreReadOnce: a batch costs as much as it is long, however many versions are before it.
+func TestBillsThatAreKeptForGoodAreReadOnce(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.Bill)
 	exec(t, db.Admin, `INSERT INTO bill_versions (id, line_index, month, told_at, sealed)
-		SELECT (lpad(to_hex((extract(epoch FROM now() - interval '4 years') * 1000)::bigint + n), 12, '0') || '70008000000000000000')::uuid,
-			int8send(least(n, 20001)), '2020-01', now() - interval '4 years' + n * interval '1 ms', ''
+		SELECT (lpad(to_hex((extract(epoch FROM now() - interval '4 years') * 1000)::bigint + n), 12,
+			'0') || '70008000000000000000')::uuid, int8send(least(n, 20001)), '2020-01',
+			now() - interval '4 years' + n * interval '1 ms', ''
 		FROM generate_series(1, 20030) n`)
 	exec(t, db.Admin, "ANALYZE bill_versions")
 	purge := postgres.PurgeBills(db.Pool)
@@ -115,10 +118,13 @@ func TestChangesAreKeptThreeYears(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.Product)
 	add := func(years float64, n int, state string) {
-		exec(t, db.Admin, `INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code,
+		exec(t, db.Admin,
+			`INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code,
 				from_name, to_code, to_name, effective_date, state, requested_at, next_attempt_at, delivery_state)
-			VALUES ($1, $1, 'u', 'c', '', $2, '', '', '', '', now(), $3, now(), now(), 'DELIVERED')`, idOf(years, n), []byte{byte(n)}, state)
-		exec(t, db.Admin, `INSERT INTO order_steps (order_id, state, result_code, sends) VALUES ($1, 'REQUESTED', '', 0)`, idOf(years, n))
+			VALUES ($1, $1, 'u', 'c', '', $2, '', '', '', '', now(), $3, now(), now(), 'DELIVERED')`, idOf(years, n),
+			[]byte{byte(n)}, state)
+		exec(t, db.Admin, `INSERT INTO order_steps (order_id, state, result_code, sends) VALUES ($1, 'REQUESTED', '', 0)`,
+			idOf(years, n))
 		exec(t, db.Admin, `INSERT INTO delivery_attempts (event_id, fence, at, state, note)
 			VALUES ($1, 1, now(), 'DELIVERED', '')`, idOf(years, n))
 	}

@@ -26,14 +26,14 @@ func NewRevocations(pool *pgxpool.Pool, keep time.Duration, schedule auth.KeySch
 	return &Revocations{pool, keep, schedule}
 }
 
-// feedTime is the database's time, and the time up to which all that is stored can also be seen: what a transaction still holds back
-// was noted after that transaction began. A transaction gets its id (backend_xid) when it first writes or locks a row. All services have
-// one role, so they see each other. (sqlc does not know pg_stat_activity.) Ask for it before what is stored: what is committed after that
-// is told now or, by its time, to the next question.
+// feedTime returns the database's time, and the time up to which all that is stored is visible: an open transaction
+// began before what it stores was noted. A transaction gets its id (backend_xid) when it first writes or locks a row.
+// All services have one role, so they see each other. (sqlc does not know pg_stat_activity.) It is read before the
+// stored rows: what is committed later is in them or, by its time, in the next read.
 const feedTime = `SELECT clock_timestamp(), least(clock_timestamp(), (
 	SELECT min(xact_start) FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL))`
 
-// Since asks for the time first: what is committed after that is told now or, by its time, to the next question.
+// Since reads the time first (feedTime).
 func (r *Revocations) Since(ctx context.Context, t time.Time) (auth.Feed, error) {
 	var now, asOf time.Time
 	if err := r.pool.QueryRow(ctx, feedTime).Scan(&now, &asOf); err != nil {
@@ -51,20 +51,22 @@ func (r *Revocations) Since(ctx context.Context, t time.Time) (auth.Feed, error)
 	if err != nil {
 		return auth.Feed{}, translate("read signing keys", err)
 	}
-	told := auth.Feed{AsOf: asOf.UTC(), Revocations: make([]auth.Revocation, len(rows)), KeyIDs: r.published(keys, now)}
+	feed := auth.Feed{AsOf: asOf.UTC(), Revocations: make([]auth.Revocation, len(rows)), KeyIDs: r.published(keys, now)}
 	for i, row := range rows {
-		told.Revocations[i] = auth.Revocation{
+		feed.Revocations[i] = auth.Revocation{
 			SessionID: id.ID(row.SessionID), UserID: auth.UserID(row.UserID), Epoch: int(row.Epoch), At: row.At.UTC(),
 			Why: auth.EndReason(row.Why),
 		}
 	}
-	return told, nil
+	return feed, nil
 }
 
 func (r *Revocations) published(rows []authdb.SigningKeyTimesRow, now time.Time) []string {
 	keys := make([]auth.SigningKey, len(rows))
 	for i, row := range rows {
-		keys[i] = auth.SigningKey{KeyID: row.Kid, CreatedAt: row.CreatedAt, ActiveAt: row.ActiveAt, RetiredAt: moment(row.RetiredAt)}
+		keys[i] = auth.SigningKey{
+			KeyID: row.Kid, CreatedAt: row.CreatedAt, ActiveAt: row.ActiveAt, RetiredAt: moment(row.RetiredAt),
+		}
 	}
 	kids := []string{}
 	for _, k := range r.schedule.Published(keys, now) {

@@ -51,13 +51,14 @@ func (s SealingForm) Form(ctx context.Context) (sealing.Form, error) {
 	return sealing.Form(form), translate("read how values are sealed", err)
 }
 
-// Raise moves the form on.
+// Raise sets the form, which only rises.
 func (s SealingForm) Raise(ctx context.Context, to sealing.Form) error {
 	return translate("change how values are sealed", s.raise(ctx, int64(to)))
 }
 
-// unknownForm is what is returned instead of writing while the database has not said its form: a row of the older form
-// could not be read, or would not be believed, where that form is refused.
+// unknownForm is returned instead of writing while the form of the database is not known: a row of the older form is
+// not readable, or refused, where the newer one is in force.
 func unknownForm() error {
-	return fault.New(fault.ServiceUnavailable).RetryIn(again).Because(errors.New("postgres: it is not known yet how values are sealed"))
+	return fault.New(fault.ServiceUnavailable).RetryIn(retryAfter).Because(
+		errors.New("postgres: it is not known yet how values are sealed"))
 }

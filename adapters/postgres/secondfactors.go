@@ -16,7 +16,8 @@ import (
 	"phonebill/ports"
 )
 
-// SecondFactors implements ports.SecondFactors. Secrets are sealed, bound to their account; recovery codes are keyed hashes.
+// SecondFactors implements ports.SecondFactors. Secrets are sealed, bound to their account; recovery codes are keyed
+// hashes.
 type SecondFactors struct {
 	pool  *pgxpool.Pool
 	vault ports.Vault
@@ -38,7 +39,7 @@ func (f *SecondFactors) index(user auth.UserID, code personal.Secret) []byte {
 	return f.vault.Index("auth.user_recovery_codes.code", string(user)+"\x00"+code.Reveal())
 }
 
-// Get answers the account's TOTP.
+// Get returns the account's TOTP.
 func (f *SecondFactors) Get(ctx context.Context, user auth.UserID) (auth.TOTP, error) {
 	row, err := authdb.New(f.pool).SecondFactor(ctx, string(user))
 	if err != nil {
@@ -53,7 +54,8 @@ func (f *SecondFactors) noun(user auth.UserID, row authdb.UserTotp) (auth.TOTP, 
 		return auth.TOTP{}, translate("open second factor", err)
 	}
 	t := auth.TOTP{
-		Secret: personal.NewSecret(string(secret)), CreatedAt: row.CreatedAt.UTC(), ConfirmedAt: moment(row.ConfirmedAt), LastStep: row.LastStep,
+		Secret: personal.NewSecret(string(secret)), CreatedAt: row.CreatedAt.UTC(), ConfirmedAt: moment(row.ConfirmedAt),
+		LastStep: row.LastStep,
 	}
 	if row.NextSealed == nil {
 		return t, nil
@@ -75,10 +77,7 @@ func (f *SecondFactors) BeginNext(ctx context.Context, user auth.UserID, t auth.
 	stored, err := authdb.New(f.pool).BeginNextFactor(ctx, authdb.BeginNextFactorParams{
 		UserID: string(user), NextSealed: sealed, NextCreatedAt: optional(t.CreatedAt),
 	})
-	if err == nil && stored == 0 {
-		return fault.New(fault.StateConflict)
-	}
-	return translate("begin next second factor", err)
+	return translate("begin next second factor", changed(stored, err, fault.StateConflict))
 }
 
 // Begin stores an unconfirmed TOTP in one statement.
@@ -90,10 +89,7 @@ func (f *SecondFactors) Begin(ctx context.Context, user auth.UserID, t auth.TOTP
 	stored, err := authdb.New(f.pool).BeginSecondFactor(ctx, authdb.BeginSecondFactorParams{
 		UserID: string(user), SecretSealed: sealed, CreatedAt: t.CreatedAt,
 	})
-	if err == nil && stored == 0 {
-		return fault.New(fault.StateConflict)
-	}
-	return translate("begin second factor", err)
+	return translate("begin second factor", changed(stored, err, fault.StateConflict))
 }
 
 // Confirm holds the row while it compares the secret.
@@ -118,18 +114,18 @@ func (f *SecondFactors) Confirm(ctx context.Context, user auth.UserID, t auth.TO
 	return translate("confirm second factor", err, fault.StateConflict)
 }
 
-// count makes the TOTP count, with these recovery codes alone.
-func (f *SecondFactors) count(ctx context.Context, q *authdb.Queries, user auth.UserID, t auth.TOTP, codes []personal.Secret) error {
-	indexes := make([][]byte, len(codes))
-	for i, code := range codes {
-		indexes[i] = f.index(user, code)
-	}
+// count confirms the TOTP and replaces the recovery codes.
+func (f *SecondFactors) count(
+	ctx context.Context, q *authdb.Queries, user auth.UserID, t auth.TOTP, codes []personal.Secret,
+) error {
+	indexes := each(codes, func(code personal.Secret) []byte { return f.index(user, code) })
 	sealed, err := f.vault.Seal(totpPlace(user), []byte(t.Secret.Reveal()))
 	if err != nil {
 		return err
 	}
 	if err := q.ConfirmSecondFactor(ctx, authdb.ConfirmSecondFactorParams{
-		UserID: string(user), SecretSealed: sealed, CreatedAt: t.CreatedAt, ConfirmedAt: optional(t.ConfirmedAt), LastStep: t.LastStep,
+		UserID: string(user), SecretSealed: sealed, CreatedAt: t.CreatedAt, ConfirmedAt: optional(t.ConfirmedAt),
+		LastStep: t.LastStep,
 	}); err != nil {
 		return err
 	}
@@ -139,21 +135,23 @@ func (f *SecondFactors) count(ctx context.Context, q *authdb.Queries, user auth.
 	return q.AddRecoveryCodes(ctx, authdb.AddRecoveryCodesParams{UserID: string(user), Indexes: indexes})
 }
 
-// Accept moves last_step on in one statement.
+// Accept raises last_step in one statement.
 func (f *SecondFactors) Accept(ctx context.Context, user auth.UserID, step int64) (bool, error) {
 	n, err := authdb.New(f.pool).AcceptStep(ctx, authdb.AcceptStepParams{UserID: string(user), Step: step})
 	return n == 1, translate("accept code", err)
 }
 
 // UseRecoveryCode marks the code used in one statement.
-func (f *SecondFactors) UseRecoveryCode(ctx context.Context, user auth.UserID, code personal.Secret, at time.Time) (bool, error) {
+func (f *SecondFactors) UseRecoveryCode(
+	ctx context.Context, user auth.UserID, code personal.Secret, at time.Time,
+) (bool, error) {
 	n, err := authdb.New(f.pool).UseRecoveryCode(ctx, authdb.UseRecoveryCodeParams{
 		UserID: string(user), CodeIndex: f.index(user, code), UsedAt: optional(at),
 	})
 	return n == 1, translate("use recovery code", err)
 }
 
-// Replace forgets and begins anew in one transaction.
+// Replace deletes the second factor and begins a new one in one transaction.
 func (f *SecondFactors) Replace(ctx context.Context, user auth.UserID, t auth.TOTP, codes []personal.Secret) error {
 	sealed, err := f.vault.Seal(totpPlace(user), []byte(t.Secret.Reveal()))
 	if err != nil {
@@ -174,7 +172,7 @@ func (f *SecondFactors) Replace(ctx context.Context, user auth.UserID, t auth.TO
 	return translate("replace second factor", err)
 }
 
-// Remove forgets everything in one transaction, behind the account's row as a change of its roles is.
+// Remove deletes the second factor in one transaction, behind the account's row as a change of its roles is.
 func (f *SecondFactors) Remove(ctx context.Context, user auth.UserID) error {
 	err := pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
 		q := authdb.New(tx)

@@ -24,8 +24,10 @@ var _ ports.Sessions = (*Sessions)(nil)
 // NewSessions works on the auth database.
 func NewSessions(pool *pgxpool.Pool) *Sessions { return &Sessions{pool} }
 
-// Create holds the user's row while it counts his live sessions.
-func (s *Sessions) Create(ctx context.Context, session auth.Session, policy auth.SessionPolicy) ([]auth.Revocation, error) {
+// Create holds the user's row while it counts the user's live sessions.
+func (s *Sessions) Create(
+	ctx context.Context, session auth.Session, policy auth.SessionPolicy,
+) ([]auth.Revocation, error) {
 	var ended []uuid.UUID
 	now := session.CreatedAt
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
@@ -34,60 +36,45 @@ func (s *Sessions) Create(ctx context.Context, session auth.Session, policy auth
 			return err
 		}
 		ended, err = q.EndOldest(ctx, authdb.EndOldestParams{
-			UserID: string(session.UserID), Now: &now, Most: int64(max(0, policy.Devices-1)),
-			IdleSince: now.Add(-policy.Idle), IdleAutoSince: now.Add(-policy.IdleAuto),
-			Why: string(auth.EndedByNewerDevice),
+			UserID: string(session.UserID), Now: &now, Most: int64(max(0, policy.Devices-1)), IdleSince: now.Add(-policy.Idle),
+			IdleAutoSince: now.Add(-policy.IdleAuto), Why: string(auth.EndedByNewerDevice),
 		})
 		if err != nil {
 			return err
 		}
 		return q.CreateSession(ctx, sessionRow(session))
 	})
-	if err != nil {
-		return nil, translate("create session", err)
-	}
-	return revocations(ended, now, auth.EndedByNewerDevice), nil
+	return nouns(ended, err, "create session", revocation(now, auth.EndedByNewerDevice))
 }
 
-// Live answers the user's live sessions.
-func (s *Sessions) Live(ctx context.Context, user auth.UserID, policy auth.SessionPolicy, now time.Time) ([]auth.Session, error) {
+// Live returns the user's live sessions.
+func (s *Sessions) Live(
+	ctx context.Context, user auth.UserID, policy auth.SessionPolicy, now time.Time,
+) ([]auth.Session, error) {
 	rows, err := authdb.New(s.pool).LiveSessions(ctx, authdb.LiveSessionsParams{
 		UserID: string(user), Now: now, IdleSince: now.Add(-policy.Idle), IdleAutoSince: now.Add(-policy.IdleAuto),
 	})
-	if err != nil {
-		return nil, translate("list sessions", err)
-	}
-	live := make([]auth.Session, len(rows))
-	for i, row := range rows {
-		live[i] = sessionNoun(row)
-	}
-	return live, nil
+	return nouns(rows, err, "list sessions", sessionNoun)
 }
 
 // EndAll ends them in one statement.
 func (s *Sessions) EndAll(ctx context.Context, user auth.UserID, keep id.ID, now time.Time) ([]auth.Revocation, error) {
-	ended, err := authdb.New(s.pool).EndAllSessions(ctx, authdb.EndAllSessionsParams{UserID: string(user), Keep: uuid.UUID(keep), Now: &now})
-	if err != nil {
-		return nil, translate("end sessions", err)
-	}
-	return revocations(ended, now, ""), nil
+	ended, err := authdb.New(s.pool).EndAllSessions(ctx,
+		authdb.EndAllSessionsParams{UserID: string(user), Keep: uuid.UUID(keep), Now: &now})
+	return nouns(ended, err, "end sessions", revocation(now, ""))
 }
 
-// Sweep deletes them in one statement; one that is in use at this moment waits for the next sweep.
+// Sweep deletes them in one statement; one that is in use waits for the next sweep.
 func (s *Sessions) Sweep(ctx context.Context, before time.Time, most int) (int, error) {
 	swept, err := authdb.New(s.pool).SweepSessions(ctx, authdb.SweepSessionsParams{Before: before, Most: int64(most)})
 	return int(swept), translate("sweep sessions", err)
 }
 
-func revocations(ended []uuid.UUID, at time.Time, why auth.EndReason) []auth.Revocation {
-	out := make([]auth.Revocation, len(ended))
-	for i, sid := range ended {
-		out[i] = auth.Revocation{SessionID: id.ID(sid), At: at, Why: why}
-	}
-	return out
+func revocation(at time.Time, why auth.EndReason) func(uuid.UUID) auth.Revocation {
+	return func(sid uuid.UUID) auth.Revocation { return auth.Revocation{SessionID: id.ID(sid), At: at, Why: why} }
 }
 
-// Get answers the session, never an old copy.
+// Get returns the session, never an old copy.
 func (s *Sessions) Get(ctx context.Context, sid id.ID) (auth.Session, error) {
 	row, err := authdb.New(s.pool).Session(ctx, uuid.UUID(sid))
 	if err != nil {
@@ -96,9 +83,11 @@ func (s *Sessions) Get(ctx context.Context, sid id.ID) (auth.Session, error) {
 	return sessionNoun(row), nil
 }
 
-// Change holds the row's lock while it decides, so that calls for one session happen one after the other, whichever instance
-// makes them. A decision that changes nothing writes nothing.
-func (s *Sessions) Change(ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error) {
+// Change holds the row's lock while it decides, so that changes of one session happen one after the other in all
+// instances. A decision that changes nothing writes nothing.
+func (s *Sessions) Change(
+	ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session,
+) (auth.Session, error) {
 	var stored auth.Session
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		q := authdb.New(tx)
@@ -126,9 +115,9 @@ func (s *Sessions) Change(ctx context.Context, sid id.ID, decide func(auth.Sessi
 
 func sessionRow(s auth.Session) authdb.CreateSessionParams {
 	row := authdb.CreateSessionParams{
-		ID: uuid.UUID(s.ID), UserID: string(s.UserID), AutoLogin: s.AutoLogin, CreatedAt: s.CreatedAt, LastSeenAt: s.LastSeenAt,
-		ExpiresAt: s.ExpiresAt, Generation: int64(s.Generation), RotatedAt: s.RotatedAt, RevokedAt: optional(s.RevokedAt),
-		Ip: s.Client.IP, UserAgent: s.Client.UserAgent, EndReason: string(s.EndReason),
+		ID: uuid.UUID(s.ID), UserID: string(s.UserID), AutoLogin: s.AutoLogin, CreatedAt: s.CreatedAt,
+		LastSeenAt: s.LastSeenAt, ExpiresAt: s.ExpiresAt, Generation: int64(s.Generation), RotatedAt: s.RotatedAt,
+		RevokedAt: optional(s.RevokedAt), Ip: s.Client.IP, UserAgent: s.Client.UserAgent, EndReason: string(s.EndReason),
 		SpentGenerations: make([]int64, len(s.Spent)), SpentAt: make([]time.Time, len(s.Spent)),
 	}
 	for i, x := range s.Spent {

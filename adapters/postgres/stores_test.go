@@ -16,7 +16,9 @@ import (
 	"phonebill/core/audit"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
+	"phonebill/core/personal"
 	"phonebill/core/product"
 	"phonebill/core/quota"
 	"phonebill/core/request"
@@ -133,7 +135,8 @@ func TestInquiryKeys(t *testing.T) {
 func TestKeysOfOrdersAreDroppedWhenTheyAreOld(t *testing.T) {
 	t.Parallel()
 	db, day := pgtest.New(t, migrations.Product), portstest.Month().First()
-	orders, keys := postgres.NewOrders(db.Pool, keyring(t)), postgres.NewIdempotencyKeys(db.Pool, migrations.Product, keyring(t))
+	orders, keys := postgres.NewOrders(db.Pool, keyring(t)),
+		postgres.NewIdempotencyKeys(db.Pool, migrations.Product, keyring(t))
 	key, err := request.ParseKey("k")
 	require.NoError(t, err)
 	use := request.KeyUse{User: "hong", Key: key, Request: id.ID{1}, At: day.Start()}
@@ -154,7 +157,8 @@ func TestBillOutbox(t *testing.T) {
 		t.Helper()
 		pool, v := pgtest.New(t, migrations.Bill).Pool, keyring(t)
 		s := vault.Bills(v)
-		return portstest.BillOutbox(postgres.NewBillOutbox(pool, v, s), postgres.NewBills(pool, v, s, nil), postgres.NewInquiries(pool, v))
+		return portstest.BillOutbox(postgres.NewBillOutbox(pool, v, s), postgres.NewBills(pool, v, s, nil),
+			postgres.NewInquiries(pool, v))
 	})
 }
 
@@ -181,28 +185,30 @@ func TestParkedOrders(t *testing.T) {
 		t.Helper()
 		pool, v := pgtest.New(t, migrations.Product).Pool, keyring(t)
 		return portstest.Parking{
-			Parked: postgres.NewParkedOrders(pool, v), Orders: postgres.NewOrders(pool, v), Outbox: postgres.NewChangeOutbox(pool, v),
+			Parked: postgres.NewParkedOrders(pool, v), Orders: postgres.NewOrders(pool, v),
+			Outbox: postgres.NewChangeOutbox(pool, v),
 		}
 	})
 }
 
-func TestBooks(t *testing.T) {
+func TestReconciliationSource(t *testing.T) {
 	t.Parallel()
 	portstest.ReconciliationSource(t, func(t *testing.T) portstest.Reconciliation {
 		t.Helper()
 		pool, v := pgtest.New(t, migrations.Product).Pool, keyring(t)
 		return portstest.Reconciliation{
-			Source: postgres.NewBooks(pool, v), Orders: postgres.NewOrders(pool, v), Outbox: postgres.NewChangeOutbox(pool, v),
+			Source: postgres.NewReconciliationSource(pool, v), Orders: postgres.NewOrders(pool, v),
+			Outbox: postgres.NewChangeOutbox(pool, v),
 		}
 	})
 }
 
-func TestBookRuns(t *testing.T) {
+func TestReconciliationRuns(t *testing.T) {
 	t.Parallel()
 	portstest.ReconciliationRuns(t, func(t *testing.T) portstest.Running {
 		t.Helper()
 		pool, v := pgtest.New(t, migrations.Product).Pool, keyring(t)
-		return portstest.Running{Runs: postgres.NewBookRuns(pool, v), Orders: postgres.NewOrders(pool, v)}
+		return portstest.Running{Runs: postgres.NewReconciliationRuns(pool, v), Orders: postgres.NewOrders(pool, v)}
 	})
 }
 
@@ -289,4 +295,56 @@ func TestSecondFactors(t *testing.T) {
 		require.NoError(t, users.Create(t.Context(), portstest.Owner()))
 		return postgres.NewSecondFactors(pool, keys), users
 	})
+}
+
+func TestActiveLines(t *testing.T) {
+	t.Parallel()
+	portstest.ActiveLines(t, func(t *testing.T) ports.ActiveLines {
+		t.Helper()
+		return postgres.NewActiveLines(pgtest.New(t, migrations.KOS).Pool, keyring(t))
+	})
+}
+
+func TestBindings(t *testing.T) {
+	t.Parallel()
+	portstest.Bindings(t, func(t *testing.T) ports.Bindings {
+		t.Helper()
+		return postgres.NewBindings(pgtest.New(t, migrations.KOS).Pool, keyring(t))
+	})
+}
+
+func TestServiceKeys(t *testing.T) {
+	t.Parallel()
+	portstest.ServiceKeys(t, func(t *testing.T) ports.ServiceKeys {
+		t.Helper()
+		return postgres.NewServiceKeys(pgtest.New(t, migrations.Auth).Pool)
+	})
+}
+
+func TestFlights(t *testing.T) {
+	t.Parallel()
+	portstest.Flights(t, func(t *testing.T) (one, other ports.Flights, pass func(time.Duration)) {
+		t.Helper()
+		pool, keys := pgtest.New(t, migrations.KOS).Pool, keyring(t)
+		return postgres.NewFlights(pool, keys, time.Now), postgres.NewFlights(pool, keys, time.Now),
+			func(d time.Duration) { <-time.After(d) }
+	})
+}
+
+func TestFlightsAreForgotten(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t, migrations.KOS).Pool
+	f := postgres.NewFlights(pool, keyring(t), time.Now)
+	for i := range 3 {
+		key := personal.NewSecret(portstest.Line(i).Digits())
+		_, err := f.Begin(t.Context(), freshness.Subject{Kind: freshness.Customers, Key: key}, time.Minute)
+		require.NoError(t, err)
+	}
+	require.NoError(t, f.Forget(t.Context()))
+	require.Equal(t, 3, count(t, pool, "flights"))
+	_, err := pool.Exec(t.Context(),
+		"UPDATE flights SET until = until - interval '11 minutes 1 second' WHERE ctid IN (SELECT ctid FROM flights LIMIT 2)")
+	require.NoError(t, err)
+	require.NoError(t, f.Forget(t.Context()))
+	require.Equal(t, 1, count(t, pool, "flights"))
 }

@@ -27,28 +27,28 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// books are the databases a story is read from.
-type books struct {
+// databases are those that a timeline is read from.
+type databases struct {
 	db, kos *pgtest.DB
 	keys    *vault.Vault
 }
 
-func openBooks(t *testing.T, service migrations.Database) books {
+func openDatabases(t *testing.T, service migrations.Database) databases {
 	t.Helper()
-	return books{pgtest.New(t, service), pgtest.New(t, migrations.KOS), keyring(t)}
+	return databases{pgtest.New(t, service), pgtest.New(t, migrations.KOS), keyring(t)}
 }
 
-func (b books) call(t *testing.T, request id.ID, operation, result string, asked time.Time) {
+func (b databases) call(t *testing.T, request id.ID, operation, result string, asked time.Time) {
 	t.Helper()
 	require.NoError(t, postgres.NewCallLog(b.kos.Pool, b.keys).Append(t.Context(), audit.Call{
-		ID: id.ID{9, byte(asked.Second())}, Operation: operation, RequestID: request, AskedAt: asked, AnsweredAt: asked.Add(time.Second),
-		Waited: 300 * time.Millisecond, Attempt: 1, Breaker: "CLOSED", Result: result, HTTPStatus: 200,
-		Request: []byte("01012345678"), Answer: []byte("01012345678"),
+		ID: id.ID{9, byte(asked.Second())}, Operation: operation, RequestID: request, AskedAt: asked,
+		AnsweredAt: asked.Add(time.Second), Waited: 300 * time.Millisecond, Attempt: 1, Breaker: "CLOSED", Result: result,
+		HTTPStatus: 200, Request: []byte("01012345678"), Answer: []byte("01012345678"),
 	}))
 }
 
-// parkedAndEnded is an order that was not answered, was parked, and was ended by two persons.
-func parkedAndEnded(t *testing.T, b books) product.Order {
+// parkedAndEnded returns an order that got no response, was parked, and was ended by two persons.
+func parkedAndEnded(t *testing.T, b databases) product.Order {
 	t.Helper()
 	rows, o := postgres.NewOrders(b.db.Pool, b.keys), order(1)
 	require.NoError(t, rows.Add(t.Context(), o, request.KeyUse{}))
@@ -88,21 +88,22 @@ func parkedAndEnded(t *testing.T, b books) product.Order {
 	return o
 }
 
-var endedStory = []timeline.EventType{
-	timeline.Requested, timeline.WaitedForQuota, timeline.CalledKOS, timeline.Waiting, timeline.CheckPassed, timeline.Dispatched,
-	timeline.Unknown, timeline.Parked, timeline.Proposed, timeline.Resolved, timeline.Completed, timeline.CustomerNotified, timeline.Delivered,
+var endedTimeline = []timeline.EventType{
+	timeline.Requested, timeline.WaitedForQuota, timeline.CalledKOS, timeline.Waiting, timeline.CheckPassed,
+	timeline.Dispatched, timeline.Unknown, timeline.Parked, timeline.Proposed, timeline.Resolved, timeline.Completed,
+	timeline.CustomerNotified, timeline.Delivered,
 }
 
 func TestTimelinesOfChanges(t *testing.T) {
 	t.Parallel()
 	portstest.Timelines(t, func(t *testing.T) (ports.Timelines, id.ID, []timeline.EventType) {
 		t.Helper()
-		b := openBooks(t, migrations.Product)
-		return postgres.NewChangeTimelines(b.db.Pool, b.kos.Pool, b.keys), parkedAndEnded(t, b).ID, endedStory
+		b := openDatabases(t, migrations.Product)
+		return postgres.NewChangeTimelines(b.db.Pool, b.kos.Pool, b.keys), parkedAndEnded(t, b).ID, endedTimeline
 	})
 }
 
-func answeredStale(t *testing.T, b books) id.ID {
+func answeredStale(t *testing.T, b databases) id.ID {
 	t.Helper()
 	rows, q := postgres.NewInquiries(b.db.Pool, b.keys), inquiry(1)
 	require.NoError(t, rows.Add(t.Context(), q))
@@ -114,29 +115,31 @@ func answeredStale(t *testing.T, b books) id.ID {
 	items, err := outbox.Claim(t.Context(), noon.Add(time.Minute), time.Minute, 1, 1)
 	require.NoError(t, err)
 	require.NoError(t, outbox.Settle(t.Context(), noon.Add(time.Minute), delivery.AttemptResult{
-		ID: q.ID, Fence: items[0][0].Fence, State: delivery.Parked, Attempt: delivery.Attempt{Outcome: delivery.Rejected, Note: "HTTP 422"},
+		ID: q.ID, Fence: items[0][0].Fence, State: delivery.Parked,
+		Attempt: delivery.Attempt{Outcome: delivery.Rejected, Note: "HTTP 422"},
 	}))
 	require.NoError(t, outbox.Replay(t.Context(), q.ID, noon.Add(time.Hour)))
 	return q.ID
 }
 
-var staleStory = []timeline.EventType{
-	timeline.Requested, timeline.WaitedForQuota, timeline.CalledKOS, timeline.Stale, timeline.DeliveryParked, timeline.DeliveryReplayed,
+var staleTimeline = []timeline.EventType{
+	timeline.Requested, timeline.WaitedForQuota, timeline.CalledKOS, timeline.Stale, timeline.DeliveryParked,
+	timeline.DeliveryReplayed,
 }
 
 func TestTimelinesOfInquiries(t *testing.T) {
 	t.Parallel()
 	portstest.Timelines(t, func(t *testing.T) (ports.Timelines, id.ID, []timeline.EventType) {
 		t.Helper()
-		b := openBooks(t, migrations.Bill)
-		return postgres.NewBillTimelines(b.db.Pool, b.kos.Pool, b.keys), answeredStale(t, b), staleStory
+		b := openDatabases(t, migrations.Bill)
+		return postgres.NewBillTimelines(b.db.Pool, b.kos.Pool, b.keys), answeredStale(t, b), staleTimeline
 	})
 }
 
-// TestAStoryOutlivesTheLogOfCalls, and what is stored of the line; the story says what is missing.
-func TestAStoryOutlivesTheLogOfCalls(t *testing.T) {
+// TestATimelineOutlivesTheCallLog, and the line; it says what is missing.
+func TestATimelineOutlivesTheCallLog(t *testing.T) {
 	t.Parallel()
-	b := openBooks(t, migrations.Product)
+	b := openDatabases(t, migrations.Product)
 	o := parkedAndEnded(t, b)
 	of := postgres.NewChangeTimelines(b.db.Pool, b.kos.Pool, b.keys)
 	whole, err := of.ByRequest(t.Context(), o.ID)
@@ -152,20 +155,21 @@ func TestAStoryOutlivesTheLogOfCalls(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, story.Line)
 	require.Equal(t, []timeline.Gap{timeline.CallsUnavailable}, story.Missing)
-	require.Len(t, story.Events, len(endedStory)-2)
+	require.Len(t, story.Events, len(endedTimeline)-2)
 	b.db.Pool.Close()
 	_, err = of.ByRequest(t.Context(), o.ID)
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
 }
 
-func TestALongStoryTellsTheNewest(t *testing.T) {
+func TestALongTimelineHasTheNewest(t *testing.T) {
 	t.Parallel()
-	b := openBooks(t, migrations.Bill)
+	b := openDatabases(t, migrations.Bill)
 	inquiry := answeredStale(t, b)
 	exec(t, b.db.Admin, `INSERT INTO delivery_attempts (event_id, fence, at, state, note)
 		SELECT $1, 100 + i, now() + i * interval '1 s', 'PENDING', i::text FROM generate_series(1, 6000) i`, inquiry.String())
 	exec(t, b.kos.Admin, `INSERT INTO kos_calls (id, operation, request_id, asked_at, answered_at, result, http_status)
-		SELECT gen_random_uuid(), 'bill.inquiry', $1, now() + i * interval '1 s', now(), '0000', 200 FROM generate_series(1, 6000) i`,
+		SELECT gen_random_uuid(), 'bill.inquiry', $1, now() + i * interval '1 s', now(), '0000', 200
+		FROM generate_series(1, 6000) i`,
 		inquiry.String())
 	of := postgres.NewBillTimelines(b.db.Pool, b.kos.Pool, b.keys)
 	story, err := of.ByRequest(t.Context(), inquiry)
@@ -184,19 +188,21 @@ func TestALongStoryTellsTheNewest(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
 }
 
-// TestAStoryIsReadAlongIndexes, in the same few queries however long it is.
-func TestAStoryIsReadAlongIndexes(t *testing.T) {
+// TestATimelineUsesIndexes, in the same few queries however long it is.
+func TestATimelineUsesIndexes(t *testing.T) {
 	t.Parallel()
-	b := openBooks(t, migrations.Product)
+	b := openDatabases(t, migrations.Product)
 	o := parkedAndEnded(t, b)
 	exec(t, b.db.Admin, orders)
-	exec(t, b.db.Admin, "INSERT INTO order_steps (order_id, state, result_code, sends) SELECT id, state, '', 0 FROM change_orders")
+	exec(t, b.db.Admin,
+		"INSERT INTO order_steps (order_id, state, result_code, sends) SELECT id, state, '', 0 FROM change_orders")
 	exec(t, b.db.Admin, `INSERT INTO delivery_attempts (event_id, fence, at, state, note)
 		SELECT id, 9, now(), 'DELIVERED', '' FROM change_orders`)
 	exec(t, b.db.Admin, `INSERT INTO order_resolutions (order_id, at, by_user, outcome, reason, applied)
 		SELECT id, now(), 'kim', 'FAILED', '', true FROM change_orders`)
 	exec(t, b.kos.Admin, `INSERT INTO kos_calls (id, operation, request_id, asked_at, answered_at, result, http_status)
-		SELECT gen_random_uuid(), 'bill.inquiry', gen_random_uuid(), now(), now(), '0000', 200 FROM generate_series(1, 20000) i`)
+		SELECT gen_random_uuid(), 'bill.inquiry', gen_random_uuid(), now(), now(), '0000', 200
+		FROM generate_series(1, 20000) i`)
 	exec(t, b.db.Admin, "ANALYZE")
 	exec(t, b.kos.Admin, "ANALYZE")
 	watched := func(url string) (*pgxpool.Pool, *statements) {

@@ -43,13 +43,15 @@ func inquiry(n byte) bill.Inquiry {
 
 func order(n byte) product.Order {
 	return product.Order{
-		ID: id.ID{n}, TransactionID: id.ID{n}, UserID: "hong1234", Line: portstest.Line(int(n)), EffectiveDate: portstest.Month().First(),
-		State: product.Requested, RequestedAt: noon, NextAttemptAt: noon,
+		ID: id.ID{n}, TransactionID: id.ID{n}, UserID: "hong1234", Line: portstest.Line(int(n)),
+		EffectiveDate: portstest.Month().First(), State: product.Requested, RequestedAt: noon, NextAttemptAt: noon,
 	}
 }
 
-// calls are all operations of all stores, on one vault and four pools. Reads ask for what writes have stored.
-func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB *pgxpool.Pool) (writes, reads map[string]func() error) {
+// calls returns all operations of all stores, on one vault and four pools. Reads ask for what writes have stored.
+func calls(
+	ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB *pgxpool.Pool,
+) (writes, reads map[string]func() error) {
 	users, guesses := postgres.NewUsers(authDB, v), postgres.NewGuesses(authDB, v, auth.DefaultLockout())
 	sessions, keys := postgres.NewSessions(authDB), postgres.NewSigningKeys(authDB, v)
 	epochs := postgres.NewEpochs(kosDB, v)
@@ -72,17 +74,24 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		"add order": func() error {
 			return errors.Join(orders.Add(ctx, order(1), request.KeyUse{}), orders.Add(ctx, order(2), request.KeyUse{}))
 		},
-		"finish order":    func() error { _, err := orders.Save(ctx, finalOrder, noon); return err },
-		"list parked":     func() error { _, _, err := postgres.NewParkedOrders(productDB, v).List(ctx, 1, 9); return err },
-		"tell customer":   func() error { return postgres.NewNotices(productDB, v).Notified(ctx, product.Notice{}, noon) },
-		"put customer":    func() error { return customers.Put(ctx, portstest.CustomerCopies()[0]) },
-		"put plans":       func() error { return plans.Put(ctx, portstest.PlansCopies()[0]) },
-		"log call":        func() error { return postgres.NewCallLog(kosDB, v).Append(ctx, audit.Call{Request: []byte("x")}) },
-		"append login":    func() error { return postgres.NewLoginHistory(authDB, v).Append(ctx, auth.LoginEvent{At: noon}) },
-		"saw login":       func() error { return users.RecordLogin(ctx, "hong1234", noon) },
-		"rehash":          func() error { return users.Rehash(ctx, "hong1234", personal.NewSecret("w"), personal.NewSecret("x")) },
-		"take guess":      func() error { _, err := guesses.Take(ctx, auth.Subject{UserID: "x"}, noon); return err },
-		"fail guess":      func() error { _, err := guesses.Fail(ctx, auth.Subject{UserID: "x"}, auth.Guess{}, noon); return err },
+		"finish order":  func() error { _, err := orders.Save(ctx, finalOrder, noon); return err },
+		"list parked":   func() error { _, _, err := postgres.NewParkedOrders(productDB, v).List(ctx, 1, 9); return err },
+		"tell customer": func() error { return postgres.NewNotices(productDB, v).Notified(ctx, product.Notice{}, noon) },
+		"put customer":  func() error { return customers.Put(ctx, portstest.CustomerCopies()[0]) },
+		"put plans":     func() error { return plans.Put(ctx, portstest.PlansCopies()[0]) },
+		"log call": func() error {
+			return postgres.NewCallLog(kosDB, v).Append(ctx, audit.Call{Request: []byte("x")})
+		},
+		"append login": func() error { return postgres.NewLoginHistory(authDB, v).Append(ctx, auth.LoginEvent{At: noon}) },
+		"saw login":    func() error { return users.RecordLogin(ctx, "hong1234", noon) },
+		"rehash": func() error {
+			return users.Rehash(ctx, "hong1234", personal.NewSecret("w"), personal.NewSecret("x"))
+		},
+		"take guess": func() error { _, err := guesses.Take(ctx, auth.Subject{UserID: "x"}, noon); return err },
+		"fail guess": func() error {
+			_, err := guesses.Fail(ctx, auth.Subject{UserID: "x"}, auth.Guess{}, noon)
+			return err
+		},
 		"succeed guess":   func() error { return guesses.Succeed(ctx, auth.Subject{UserID: "x"}, auth.Guess{}, noon) },
 		"give guess back": func() error { return guesses.GiveBack(ctx, auth.Subject{UserID: "x"}, auth.Guess{}) },
 		"peek guess":      func() error { _, err := guesses.Peek(ctx, auth.Subject{UserID: "x"}); return err },
@@ -122,7 +131,8 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 			return changeMail.Settle(ctx, noon, delivery.AttemptResult{State: delivery.Pending})
 		},
 		"resolve order": func() error {
-			_, err := postgres.NewParkedOrders(productDB, v).Resolve(ctx, id.ID{2}, product.Resolution{Outcome: product.OutcomeFailed}, nil)
+			_, err := postgres.NewParkedOrders(productDB, v).Resolve(ctx, id.ID{2},
+				product.Resolution{Outcome: product.OutcomeFailed}, nil)
 			return err
 		},
 		"save inquiry": func() error { return inquiries.Save(ctx, inquiry(9)) },
@@ -139,11 +149,14 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		"claim inquiries": func() error { _, err := inquiries.Claim(ctx, noon, time.Minute, 9); return err },
 		"bill results":    func() error { return readable(billMail.Claim(ctx, noon, time.Minute, 9, 9)) },
 		"order":           func() error { _, err := orders.Get(ctx, id.ID{2}); return err },
-		"claim notices":   func() error { _, err := postgres.NewNotices(productDB, v).Claim(ctx, noon, time.Minute, 9); return err },
-		"live order":      func() error { _, err := orders.Live(ctx, portstest.Line(2)); return err },
-		"claim orders":    func() error { _, err := orders.Claim(ctx, product.New, noon, time.Minute, 9); return err },
-		"customer":        func() error { _, err := customers.Latest(ctx, portstest.Line(1)); return err },
-		"plans":           func() error { _, err := plans.Latest(ctx); return err },
+		"claim notices": func() error {
+			_, err := postgres.NewNotices(productDB, v).Claim(ctx, noon, time.Minute, 9)
+			return err
+		},
+		"live order":   func() error { _, err := orders.Live(ctx, portstest.Line(2)); return err },
+		"claim orders": func() error { _, err := orders.Claim(ctx, product.New, noon, time.Minute, 9); return err },
+		"customer":     func() error { _, err := customers.Latest(ctx, portstest.Line(1)); return err },
+		"plans":        func() error { _, err := plans.Latest(ctx); return err },
 		"history of inquiries": func() error {
 			f := bill.HistoryFilter{UserID: "hong1234", Lines: portstest.Owner().Lines, Page: 1, Size: 9}
 			_, _, err := inquiries.History(ctx, f)
@@ -159,7 +172,7 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 	return writes, reads
 }
 
-// readable is an error when a claimed event cannot be opened: such are handed out to be parked.
+// readable returns an error when a claimed event cannot be opened: such are handed out to be parked.
 func readable[T any](claimed [][]delivery.Item[T], err error) error {
 	for _, batch := range claimed {
 		for _, i := range batch {
@@ -171,8 +184,8 @@ func readable[T any](claimed [][]delivery.Item[T], err error) error {
 	return err
 }
 
-// TestADatabaseThatIsNotThere: every operation says that the service is unavailable, and when to come again.
-func TestADatabaseThatIsNotThere(t *testing.T) {
+// TestDatabaseDown: every operation returns SERVICE_UNAVAILABLE with a Retry-After.
+func TestDatabaseDown(t *testing.T) {
 	t.Parallel()
 	pool, err := postgres.Pool(t.Context(), "postgres://u:p@127.0.0.1:1/x?sslmode=disable", postgres.PoolConfig{})
 	require.NoError(t, err)
@@ -188,14 +201,15 @@ func TestADatabaseThatIsNotThere(t *testing.T) {
 	require.ErrorIs(t, writes["quota"](), ports.ErrNotAsked, "who cannot ask for a place does not call")
 }
 
-// TestAnotherKeyringReadsNothing: rows of a lost keyring are errors, never empty or foreign answers.
+// TestAnotherKeyringReadsNothing: rows of a lost keyring are errors, never empty or foreign values.
 func TestAnotherKeyringReadsNothing(t *testing.T) {
 	t.Parallel()
 	authDB, billDB := pgtest.New(t, migrations.Auth).Pool, pgtest.New(t, migrations.Bill).Pool
 	productDB, kosDB := pgtest.New(t, migrations.Product).Pool, pgtest.New(t, migrations.KOS).Pool
 	right := keyring(t)
 	writes, reads := calls(t.Context(), right, authDB, billDB, productDB, kosDB)
-	sealed := []string{"create user", "add key", "put bill", "add inquiry", "add answered", "add order", "put customer", "put plans"}
+	sealed := []string{"create user", "add key", "put bill", "add inquiry", "add answered", "add order", "put customer",
+		"put plans"}
 	for _, name := range sealed {
 		require.NoError(t, writes[name](), name)
 	}
@@ -205,10 +219,11 @@ func TestAnotherKeyringReadsNothing(t *testing.T) {
 		require.NoError(t, wrong[survives](), "%s: TestOneUnreadableRow…", survives)
 		delete(wrong, survives)
 	}
-	nobody, err := postgres.NewUsers(authDB, blind{right}).ByID(t.Context(), "hong1234")
+	user, err := postgres.NewUsers(authDB, blind{right}).ByID(t.Context(), "hong1234")
 	require.NoError(t, err, "what can be read of an account is shown")
-	require.Equal(t, []auth.Part{auth.PartName, auth.PartPhone, auth.PartEmail, auth.PartLines, auth.PartPassword}, nobody.Unreadable)
-	require.Empty(t, nobody.Lines)
+	require.Equal(t, []auth.Part{auth.PartName, auth.PartPhone, auth.PartEmail, auth.PartLines, auth.PartPassword},
+		user.Unreadable)
+	require.Empty(t, user.Lines)
 	delete(wrong, "user")
 	for _, missing := range []string{"bill", "bill version", "customer", "plans"} {
 		require.ErrorIs(t, wrong[missing](), fault.New(fault.ResourceNotFound), missing)
@@ -239,7 +254,7 @@ type (
 func (blind) Open(sealing.Place, []byte) ([]byte, error)  { return nil, errBroken }
 func (broken) Seal(sealing.Place, []byte) ([]byte, error) { return nil, errBroken }
 
-func TestNoLimitAsksNobody(t *testing.T) {
+func TestAnUnlimitedQuotaUsesNoLedger(t *testing.T) {
 	t.Parallel()
 	unlimited := postgres.NewQuota(nil, quota.Unlimited(), postgres.Floor{}, &memory.Alerts{}, time.Now)
 	for range 1000 {
@@ -247,16 +262,16 @@ func TestNoLimitAsksNobody(t *testing.T) {
 	}
 }
 
-// TestTheFloorIsAllWithoutTheLedger: an instance that cannot ask the ledger spends its floor and no more, from one window after its start
-// on, and all floors together with the ledger are the budget.
+// TestTheFloorIsAllWithoutTheLedger: an instance without the ledger spends its floor and no more, from one window after
+// its start on, and all floors together with the ledger are the budget.
 func TestTheFloorIsAllWithoutTheLedger(t *testing.T) {
 	t.Parallel()
 	nowhere := pgtest.New(t, migrations.KOS)
 	nowhere.Pool.Close()
-	heard := &memory.Alerts{}
+	alerts := &memory.Alerts{}
 	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
-	q := postgres.NewQuota(nowhere.Pool, quota.Window{Budget: 10, Per: time.Minute}, postgres.Floor{Instances: 3, Calls: 2},
-		heard, func() time.Time { return now })
+	q := postgres.NewQuota(nowhere.Pool, quota.Window{Budget: 10, Per: time.Minute},
+		postgres.Floor{Instances: 3, Calls: 2}, alerts, func() time.Time { return now })
 	take := func() error { return q.Take(t.Context(), quota.Change) }
 	require.ErrorIs(t, take(), ports.ErrNotAsked, "the process before may just have spent it")
 	for range 3 {
@@ -267,8 +282,8 @@ func TestTheFloorIsAllWithoutTheLedger(t *testing.T) {
 		require.ErrorIs(t, err, ports.ErrNotAsked)
 		require.Equal(t, time.Minute, fault.From(err).RetryAfter())
 	}
-	require.Len(t, heard.Raised(), 1, "an outage is told once")
-	require.Equal(t, operations.LedgerAway, heard.Raised()[0].Kind)
+	require.Len(t, alerts.Raised(), 1, "one alert for an outage")
+	require.Equal(t, operations.LedgerAway, alerts.Raised()[0].Kind)
 	hungUp, cancel := context.WithCancel(t.Context())
 	cancel()
 	now = now.Add(time.Minute)
@@ -277,7 +292,7 @@ func TestTheFloorIsAllWithoutTheLedger(t *testing.T) {
 	require.NoError(t, take())
 
 	q = postgres.NewQuota(pgtest.New(t, migrations.KOS).Pool, quota.Window{Budget: 10, Per: time.Minute},
-		postgres.Floor{Instances: 3, Calls: 2}, heard, time.Now)
+		postgres.Floor{Instances: 3, Calls: 2}, alerts, time.Now)
 	admitted := 0
 	for q.Take(t.Context(), quota.Read) == nil {
 		admitted++
@@ -285,19 +300,21 @@ func TestTheFloorIsAllWithoutTheLedger(t *testing.T) {
 	require.Equal(t, 4, admitted)
 }
 
-// TestLedgerIsSwept: entries that no window can see any more go.
+// TestLedgerIsSwept: entries older than every window are deleted.
 func TestLedgerIsSwept(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.KOS)
 	_, err := db.Pool.Exec(t.Context(),
 		"INSERT INTO quota_ledger (spent_at) SELECT now() - i * interval '5 min' FROM generate_series(1, 9) i")
 	require.NoError(t, err)
-	q := postgres.NewQuota(db.Pool, quota.Window{Budget: 1, Per: time.Minute}, postgres.Floor{}, &memory.Alerts{}, time.Now)
+	q := postgres.NewQuota(db.Pool, quota.Window{Budget: 1, Per: time.Minute}, postgres.Floor{}, &memory.Alerts{},
+		time.Now)
 	require.NoError(t, q.Take(t.Context(), quota.Read))
 	require.Equal(t, 2, count(t, db.Pool, "quota_ledger"), "this one and that of 5 minutes ago")
 }
 
-// TestAResultWithoutItsBillWaits: it is put off by the rule of failed attempts and in the end parked; other lines go on.
+// TestAResultWithoutItsBillWaits: it is put off by the rule of failed attempts and in the end parked; other lines go
+// on.
 func TestAResultWithoutItsBillWaits(t *testing.T) {
 	t.Parallel()
 	db, v := pgtest.New(t, migrations.Bill), keyring(t)
@@ -342,17 +359,19 @@ func TestAResultThatCannotBeOpenedIsParkedAlone(t *testing.T) {
 		_, err := db.Admin.Exec(t.Context(), break1)
 		require.NoError(t, err)
 	}
-	outbox, publisher, heard := postgres.NewBillOutbox(db.Pool, v, vault.Bills(v)), &memory.Publisher[ports.BillResult]{}, &memory.Alerts{}
+	outbox, publisher, alerts := postgres.NewBillOutbox(db.Pool, v, vault.Bills(v)), &memory.Publisher[ports.BillResult]{},
+		&memory.Alerts{}
 	d := &dispatch.Service[ports.BillResult]{
-		Outbox: outbox, Publisher: publisher, Now: func() time.Time { return noon }, Random: func() float64 { return 0 }, Alerts: heard,
-		Lease: time.Minute, Attempt: time.Second, Lines: 9, EventsPerLine: 9,
+		Outbox: outbox, Publisher: publisher, Now: func() time.Time { return noon }, Random: func() float64 { return 0 },
+		Alerts: alerts, Lease: time.Minute, Attempt: time.Second, Lines: 9, EventsPerLine: 9,
 	}
 	_, err := d.Step(t.Context())
 	require.NoError(t, err)
 	require.Len(t, publisher.Published(), 1)
 	require.Equal(t, id.ID{3}, publisher.Published()[0].ID)
-	require.Len(t, heard.Raised(), 2)
-	require.ElementsMatch(t, []string{"PARKED the stored bill cannot be opened", "PARKED the stored inquiry cannot be opened", "DELIVERED "},
+	require.Len(t, alerts.Raised(), 2)
+	require.ElementsMatch(t,
+		[]string{"PARKED the stored bill cannot be opened", "PARKED the stored inquiry cannot be opened", "DELIVERED "},
 		texts(t, db.Admin, "SELECT state || ' ' || note FROM delivery_attempts"))
 	page, _, err := outbox.List(t.Context(), delivery.Filter{State: delivery.Parked, Page: 1, Size: 9})
 	require.NoError(t, err)
@@ -360,8 +379,8 @@ func TestAResultThatCannotBeOpenedIsParkedAlone(t *testing.T) {
 	require.Empty(t, page[0].Line)
 }
 
-// TestClaimsStandInARow: while one claimer is at work, another waits instead of taking a line's second-oldest for its oldest.
-func TestClaimsStandInARow(t *testing.T) {
+// TestClaimsAreSerialised: during a claim another one waits instead of taking a line's second-oldest for its oldest.
+func TestClaimsAreSerialised(t *testing.T) {
 	t.Parallel()
 	v := keyring(t)
 	for db, claim := range map[migrations.Database]func(ctx context.Context, pool *pgxpool.Pool) error{
@@ -388,7 +407,8 @@ func TestClaimsStandInARow(t *testing.T) {
 	}
 }
 
-// TestARepeatedOrderIsNotALiveOne: only the live slot is CHANGE_IN_PROGRESS; the same transaction twice is our own mistake.
+// TestARepeatedOrderIsNotALiveOne: only another live order is CHANGE_IN_PROGRESS; the same transaction twice is our own
+// mistake.
 func TestARepeatedOrderIsNotALiveOne(t *testing.T) {
 	t.Parallel()
 	orders := postgres.NewOrders(pgtest.New(t, migrations.Product).Pool, keyring(t))

@@ -12,15 +12,15 @@ import (
 	"phonebill/ports"
 )
 
-// A row of which a part cannot be opened (damaged, or sealed with a key that this process has not) is in nobody's way. In a queue it is put
-// off for unreadableFor, so that it is looked at again when the key may be there, and a person is told each time; the rows beside it are
-// handed out. A page of history shows it with what can be read: the columns in the clear, and its line, which is known by its blind index.
-// The outbox parks it (unreadable).
+// A row of which a part cannot be opened (damaged, or sealed with a key that this process does not have) does not stop
+// other rows. In a queue it is put off for unreadableFor, until the key may be there, with an alert each time. History
+// shows it with what can be read: the plain columns, and its line, which is known by its blind index. The outbox parks
+// it (unreadable).
 
-// unreadableFor is how long nobody works on a row that could not be opened.
+// unreadableFor is how long a row that could not be opened is put off.
 const unreadableFor = time.Hour
 
-// queued maps claimed rows; those that cannot be read are put off.
+// queued maps claimed rows; those that cannot be opened are put off.
 func queued[Row, Noun any](
 	ctx context.Context, alerts ports.Alerts, rows []Row, noun func(Row) (Noun, error), key func(Row) uuid.UUID,
 	putOff func(ctx context.Context, ids []uuid.UUID) error,
@@ -37,17 +37,18 @@ func queued[Row, Noun any](
 	if len(unread) == 0 {
 		return nouns
 	}
-	_ = putOff(ctx, unread) // if it fails they come again when their lease is over, and are put off then
+	_ = putOff(ctx, unread) // if it fails they are claimed and put off again when their lease is over
 	for _, id := range unread {
-		tellUnreadable(ctx, alerts, id)
+		alertUnreadable(ctx, alerts, id)
 	}
 	return nouns
 }
 
-func tellUnreadable(ctx context.Context, alerts ports.Alerts, row uuid.UUID) {
+func alertUnreadable(ctx context.Context, alerts ports.Alerts, row uuid.UUID) {
 	if alerts != nil {
 		alerts.Raise(ctx, operations.Alert{
-			Kind: operations.RowUnreadable, Subject: id.ID(row).String(), Note: "a stored part cannot be opened; nobody works on it until it can be",
+			Kind: operations.RowUnreadable, Subject: id.ID(row).String(),
+			Note: "a stored part cannot be opened; the row is put off until it can be",
 		})
 	}
 }

@@ -20,11 +20,12 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// TestOneUnreadableRowHoldsUpNoInquiry: the others are handed out, it is put off and told of, and history shows it with its line.
-func TestOneUnreadableRowHoldsUpNoInquiry(t *testing.T) {
+// TestOneUnreadableRowDelaysNoInquiry: the others are handed out, it is put off with an alert, and history shows it
+// with its line.
+func TestOneUnreadableRowDelaysNoInquiry(t *testing.T) {
 	t.Parallel()
-	db, keys, heard := pgtest.New(t, migrations.Bill), keyring(t), &memory.Alerts{}
-	rows := postgres.OpenInquiries(db.Pool, keys, postgres.InquiryOptions{Alerts: heard})
+	db, keys, alerts := pgtest.New(t, migrations.Bill), keyring(t), &memory.Alerts{}
+	rows := postgres.OpenInquiries(db.Pool, keys, postgres.InquiryOptions{Alerts: alerts})
 	t.Cleanup(rows.Close)
 	var lines []line.Number
 	for n := range byte(4) {
@@ -39,19 +40,20 @@ func TestOneUnreadableRowHoldsUpNoInquiry(t *testing.T) {
 		got = append(got, q.ID)
 	}
 	require.ElementsMatch(t, []id.ID{{0}, {2}, {3}}, got)
-	require.Len(t, heard.Raised(), 1)
-	require.Equal(t, operations.RowUnreadable, heard.Raised()[0].Kind)
-	require.Equal(t, id.ID{1}.String(), heard.Raised()[0].Subject)
+	require.Len(t, alerts.Raised(), 1)
+	require.Equal(t, operations.RowUnreadable, alerts.Raised()[0].Kind)
+	require.Equal(t, id.ID{1}.String(), alerts.Raised()[0].Subject)
 
 	again, err := rows.Claim(t.Context(), noon.Add(2*time.Minute), time.Minute, 4)
 	require.NoError(t, err)
 	require.Len(t, again, 3, "their leases are over")
-	require.Len(t, heard.Raised(), 1, "it is left alone")
+	require.Len(t, alerts.Raised(), 1, "it is left alone")
 	_, err = rows.Claim(t.Context(), noon.Add(61*time.Minute), time.Minute, 4)
 	require.NoError(t, err)
-	require.Len(t, heard.Raised(), 2, "and looked at again")
+	require.Len(t, alerts.Raised(), 2, "and looked at again")
 	var attempts int
-	require.NoError(t, db.Admin.QueryRow(t.Context(), "SELECT attempts FROM inquiries WHERE id = $1", id.ID{1}.String()).Scan(&attempts))
+	require.NoError(t,
+		db.Admin.QueryRow(t.Context(), "SELECT attempts FROM inquiries WHERE id = $1", id.ID{1}.String()).Scan(&attempts))
 	require.Zero(t, attempts, "KOS was not asked for it")
 
 	page, total, err := rows.History(t.Context(), bill.HistoryFilter{UserID: "hong1234", Lines: lines, Page: 1, Size: 10})
@@ -64,10 +66,10 @@ func TestOneUnreadableRowHoldsUpNoInquiry(t *testing.T) {
 	require.Equal(t, bill.Processing, page[at].Status)
 }
 
-func TestOneUnreadableRowHoldsUpNoOrder(t *testing.T) {
+func TestOneUnreadableRowDelaysNoOrder(t *testing.T) {
 	t.Parallel()
-	db, keys, heard := pgtest.New(t, migrations.Product), keyring(t), &memory.Alerts{}
-	rows := postgres.OpenOrders(db.Pool, keys, heard)
+	db, keys, alerts := pgtest.New(t, migrations.Product), keyring(t), &memory.Alerts{}
+	rows := postgres.OpenOrders(db.Pool, keys, alerts)
 	var lines []line.Number
 	for n := range byte(6) {
 		o := order(n)
@@ -79,7 +81,8 @@ func TestOneUnreadableRowHoldsUpNoOrder(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	exec(t, db.Admin, "UPDATE change_orders SET line_sealed = 'damaged' WHERE id IN ($1, $2)", id.ID{1}.String(), id.ID{4}.String())
+	exec(t, db.Admin, "UPDATE change_orders SET line_sealed = 'damaged' WHERE id IN ($1, $2)", id.ID{1}.String(),
+		id.ID{4}.String())
 	for queue, want := range map[product.Queue][]id.ID{product.New: {{0}, {2}}, product.Begun: {{3}, {5}}} {
 		claimed, err := rows.Claim(t.Context(), queue, noon, time.Minute, 3)
 		require.NoError(t, err)
@@ -94,10 +97,11 @@ func TestOneUnreadableRowHoldsUpNoOrder(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, again, 2)
 	}
-	require.Len(t, heard.Raised(), 2)
-	require.Equal(t, operations.RowUnreadable, heard.Raised()[0].Kind)
+	require.Len(t, alerts.Raised(), 2)
+	require.Equal(t, operations.RowUnreadable, alerts.Raised()[0].Kind)
 
-	page, total, err := rows.History(t.Context(), product.HistoryFilter{UserID: "hong1234", Lines: lines, Page: 1, Size: 10})
+	page, total, err := rows.History(t.Context(),
+		product.HistoryFilter{UserID: "hong1234", Lines: lines, Page: 1, Size: 10})
 	require.NoError(t, err)
 	require.Equal(t, 6, total)
 	at := slices.IndexFunc(page, func(o product.Order) bool { return o.ID == id.ID{4} })

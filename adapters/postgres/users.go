@@ -24,7 +24,8 @@ import (
 	"phonebill/ports"
 )
 
-// Users implements ports.Users. Name, phone, email and lines are sealed; phone, email and lines can be found by equality.
+// Users implements ports.Users. Name, phone, email and lines are sealed; phone, email and lines can be found by
+// equality.
 type Users struct {
 	pool  *pgxpool.Pool
 	vault ports.Vault
@@ -41,8 +42,8 @@ const (
 	userHash  = "auth.users.password_hash"
 )
 
-// userPlace is where a part of the account stands. The account without an id is the decoy, which is made anew when it
-// does not open.
+// userPlace is where a part of the account is stored. The account without an id is the decoy, which is made anew when
+// it does not open.
 func userPlace(column, user string, keys ...string) sealing.Place {
 	at := sealing.At(column, append([]string{user}, keys...)...)
 	if user == "" {
@@ -53,7 +54,9 @@ func userPlace(column, user string, keys ...string) sealing.Place {
 
 // NewUsers works on the auth database.
 func NewUsers(pool *pgxpool.Pool, vault ports.Vault) *Users {
-	return &Users{pool: pool, vault: vault, lines: lines{vault, "auth.user_lines.line"}, phone: lines{vault, "auth.users.phone"}}
+	return &Users{
+		pool: pool, vault: vault, lines: lines{vault, "auth.user_lines.line"}, phone: lines{vault, "auth.users.phone"},
+	}
 }
 
 // ByID reads the account in one statement, so that rights and lines are of one moment.
@@ -78,9 +81,10 @@ func (u *Users) openDecoy() {
 	}
 }
 
-// ByLogin reads the account that a typed id means, in one statement. It takes as long for an unknown id.
+// ByLogin reads the account of a typed id in one statement. It takes as long for an unknown id.
 func (u *Users) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, error) {
-	row, err := authdb.New(u.pool).UserByLogin(ctx, authdb.UserByLoginParams{Typed: string(typed), Folded: string(typed.Folded())})
+	row, err := authdb.New(u.pool).UserByLogin(ctx,
+		authdb.UserByLoginParams{Typed: string(typed), Folded: string(typed.Folded())})
 	if errors.Is(err, pgx.ErrNoRows) {
 		u.openDecoy()
 	}
@@ -90,8 +94,8 @@ func (u *Users) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, erro
 	return u.noun(authdb.UserByIDRow(row)), nil
 }
 
-// makeDecoy seals an account that does not exist. Opening it when an id is unknown takes as long as opening one that is known: at login
-// the time must not tell the two apart (ADR 16).
+// makeDecoy seals an account that does not exist. It is opened when an id is unknown, which takes as long as opening a
+// known one: the time of a login must not tell the two apart (ADR 16).
 func (u *Users) makeDecoy() (authdb.UserByIDRow, error) {
 	number, _ := line.Parse("01000000000")
 	row, err := u.row(auth.User{
@@ -107,7 +111,8 @@ func (u *Users) makeDecoy() (authdb.UserByIDRow, error) {
 			NameSealed: row.NameSealed, PhoneSealed: row.PhoneSealed, PhoneIndex: row.PhoneIndex, EmailSealed: row.EmailSealed,
 			EmailIndex: row.EmailIndex, PasswordHash: row.PasswordHash,
 		},
-		Lines: [][]byte{sealed}, LineIndexes: [][]byte{u.lines.index(number)}, LinePositions: []int64{1}, Roles: []string{string(auth.Customer)},
+		Lines: [][]byte{sealed}, LineIndexes: [][]byte{u.lines.index(number)}, LinePositions: []int64{1},
+		Roles: []string{string(auth.Customer)},
 	}, err
 }
 
@@ -135,7 +140,9 @@ func (u *Users) Create(ctx context.Context, user auth.User) error {
 }
 
 // Change holds the account's row while it decides.
-func (u *Users) Change(ctx context.Context, user auth.UserID, decide func(auth.User) (auth.User, error)) (auth.User, error) {
+func (u *Users) Change(
+	ctx context.Context, user auth.UserID, decide func(auth.User) (auth.User, error),
+) (auth.User, error) {
 	var stored auth.User
 	err := pgx.BeginFunc(ctx, u.pool, func(tx pgx.Tx) error {
 		q := authdb.New(tx)
@@ -169,8 +176,8 @@ func (u *Users) Change(ctx context.Context, user auth.UserID, decide func(auth.U
 	return stored, nil
 }
 
-// othersAdminister is auth.LastAdmin when nobody but the user is an active administrator. Who asks holds a lock until his transaction
-// ends, so that of two who step down the second sees what the first did.
+// othersAdminister returns auth.LastAdmin when no other user is an active administrator. It holds a lock until the
+// transaction ends, so that of two administrators who step down the second sees what the first did.
 func othersAdminister(ctx context.Context, q *authdb.Queries, user auth.UserID) error {
 	if err := q.LockAdministrators(ctx); err != nil {
 		return err
@@ -189,7 +196,7 @@ func own(user auth.User) auth.User {
 	return user
 }
 
-// save writes the account. What could not be opened of it, and was not given anew, stays as it is stored.
+// save writes the account. Parts that could not be opened and were not replaced stay as they are stored.
 func (u *Users) save(ctx context.Context, q *authdb.Queries, user, before auth.User, held authdb.User) error {
 	row, err := u.row(user)
 	if err != nil {
@@ -205,13 +212,13 @@ func (u *Users) save(ctx context.Context, q *authdb.Queries, user, before auth.U
 			row.EmailSealed, row.EmailIndex = held.EmailSealed, held.EmailIndex
 		case auth.PartPassword:
 			row.PasswordHash = held.PasswordHash
-		case auth.PartLines: // they are not written below
+		case auth.PartLines: // not written below
 		}
 	}
 	if err := q.SaveUser(ctx, authdb.SaveUserParams{
 		UserID: row.UserID, PasswordHash: row.PasswordHash, NameSealed: row.NameSealed, PhoneSealed: row.PhoneSealed,
-		PhoneIndex: row.PhoneIndex, EmailSealed: row.EmailSealed, EmailIndex: row.EmailIndex, CustomerID: row.CustomerID, Status: row.Status,
-		Version: int64(user.Version), Epoch: int64(user.Epoch), InitialPassword: user.InitialPassword,
+		PhoneIndex: row.PhoneIndex, EmailSealed: row.EmailSealed, EmailIndex: row.EmailIndex, CustomerID: row.CustomerID,
+		Status: row.Status, Version: int64(user.Version), Epoch: int64(user.Epoch), InitialPassword: user.InitialPassword,
 		FactorHandedOver: user.FactorHandedOver,
 	}); err != nil {
 		return err
@@ -248,7 +255,8 @@ func (u *Users) addLines(ctx context.Context, q *authdb.Queries, user auth.User)
 			return err
 		}
 	}
-	return q.AddUserLines(ctx, authdb.AddUserLinesParams{UserID: string(user.UserID), Sealed: sealed, Indexes: u.lines.indexes(user.Lines)})
+	return q.AddUserLines(ctx,
+		authdb.AddUserLinesParams{UserID: string(user.UserID), Sealed: sealed, Indexes: u.lines.indexes(user.Lines)})
 }
 
 func (u *Users) addRoles(ctx context.Context, q *authdb.Queries, user auth.User) error {
@@ -264,7 +272,7 @@ func (u *Users) RecordLogin(ctx context.Context, user auth.UserID, at time.Time)
 	return translate("record login", err)
 }
 
-// Rehash replaces the password hash, if it is still the old one.
+// Rehash replaces the password hash if it is still the old one.
 func (u *Users) Rehash(ctx context.Context, user auth.UserID, old, hash personal.Secret) error {
 	sealed, err := u.sealHash(string(user), hash)
 	if err != nil {
@@ -288,12 +296,12 @@ func (u *Users) Rehash(ctx context.Context, user auth.UserID, old, hash personal
 	return translate("replace password hash", err)
 }
 
-// sealedHash stands in front of a password hash (PHC form) that is sealed, bound to its account; the rest is base64.
-// One that is not sealed begins with "$".
+// sealedHash is the prefix of a password hash (PHC form) that is sealed, bound to its account; the rest is base64. One
+// that is not sealed begins with "$".
 const sealedHash = "sealed:"
 
-// sealHash returns the stored form: the hash itself while the release before must be able to read it.
-// SERVICE_UNAVAILABLE while it is not known whether it must.
+// sealHash returns the stored form: the hash itself while the previous release must be able to read it.
+// SERVICE_UNAVAILABLE while that is not known.
 func (u *Users) sealHash(user string, hash personal.Secret) (string, error) {
 	form := u.vault.Form()
 	switch {
@@ -329,7 +337,7 @@ func (u *Users) emailPlace(user string, index []byte) sealing.Place {
 	return userPlace(userEmail, user, string(index))
 }
 
-// openEmail returns the address of the row with the index; one that has another index is not of that row.
+// openEmail returns the address of the row with the index; one with another index is not of that row.
 func (u *Users) openEmail(row authdb.User) (personal.Email, error) {
 	at := u.emailPlace(row.UserID, row.EmailIndex)
 	clear, err := u.vault.Open(at, row.EmailSealed)
@@ -351,12 +359,12 @@ func (u *Users) row(user auth.User) (authdb.CreateUserParams, error) {
 	return authdb.CreateUserParams{
 		UserID: string(user.UserID), PasswordHash: hash, NameSealed: name,
 		PhoneSealed: phone, PhoneIndex: u.phone.index(user.Phone), EmailSealed: email, EmailIndex: emailIndex,
-		CustomerID: user.CustomerID, Status: string(user.Status), CreatedAt: user.CreatedAt, InitialPassword: user.InitialPassword,
-		FactorHandedOver: user.FactorHandedOver,
+		CustomerID: user.CustomerID, Status: string(user.Status), CreatedAt: user.CreatedAt,
+		InitialPassword: user.InitialPassword, FactorHandedOver: user.FactorHandedOver,
 	}, errors.Join(err1, err2, err3, err4)
 }
 
-// noun is the account. What cannot be opened of it is absent and named; the vault has raised the alert.
+// noun maps the account. Parts that cannot be opened are empty and named; the vault has raised the alert.
 func (u *Users) noun(row authdb.UserByIDRow) auth.User {
 	own := row.User
 	name, err1 := u.vault.Open(userPlace(userName, own.UserID), own.NameSealed)
@@ -364,10 +372,9 @@ func (u *Users) noun(row authdb.UserByIDRow) auth.User {
 	email, err3 := u.openEmail(own)
 	hash, err4 := u.openHash(own.UserID, own.PasswordHash)
 	user := auth.User{
-		UserID: auth.UserID(own.UserID), PasswordHash: hash,
-		Name: personal.NewName(string(name)), Phone: phone, Email: email, CustomerID: own.CustomerID,
-		Status: auth.Status(own.Status), LastLoginAt: moment(own.LastLoginAt), CreatedAt: own.CreatedAt.UTC(),
-		Version: int(own.Version), Epoch: int(own.Epoch), SecondFactor: row.SecondFactor,
+		UserID: auth.UserID(own.UserID), PasswordHash: hash, Name: personal.NewName(string(name)), Phone: phone, Email: email,
+		CustomerID: own.CustomerID, Status: auth.Status(own.Status), LastLoginAt: moment(own.LastLoginAt),
+		CreatedAt: own.CreatedAt.UTC(), Version: int(own.Version), Epoch: int(own.Epoch), SecondFactor: row.SecondFactor,
 		InitialPassword: own.InitialPassword, FactorHandedOver: own.FactorHandedOver,
 	}
 	var err5 error
@@ -391,7 +398,8 @@ func (u *Users) noun(row authdb.UserByIDRow) auth.User {
 	}
 	for i, permission := range row.Permissions {
 		user.Grants = append(user.Grants, auth.Grant{
-			Permission: auth.Permission(permission), ExpiresAt: row.Expiries[i].UTC(), GrantedBy: row.Givers[i], GrantedAt: row.Given[i].UTC(),
+			Permission: auth.Permission(permission), ExpiresAt: row.Expiries[i].UTC(), GrantedBy: row.Givers[i],
+			GrantedAt: row.Given[i].UTC(),
 		})
 	}
 	return user

@@ -58,7 +58,7 @@ func child(dir string) int {
 	return 0
 }
 
-// TestKilled: whatever was acknowledged before a process was killed is found by the next one, over and over.
+// TestKilled: the next process finds whatever was acknowledged before one was killed, over and over.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -21,7 +21,7 @@ import (
 	"phonebill/core/operations"
 )
 
-// typical returns an inquiry as long as they come.
+// typical returns an inquiry of typical length.
 func typical(t *testing.T, n int) bill.Inquiry {
 	t.Helper()
 	number, err := line.Parse(fmt.Sprintf("010%08d", n))
@@ -58,7 +58,7 @@ func TestTheSpoolHoldsTenMinutes(t *testing.T) {
 	require.Positive(t, fault.From(err).RetryAfter())
 }
 
-// TestADamagedSpoolIsKeptAndReported: its disk gives back nothing that makes sense.
+// TestADamagedSpoolIsKeptAndReported: the disk returns garbage.
 func TestADamagedSpoolIsKeptAndReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -189,11 +189,11 @@ const unfinishedFactor = 4
 // must be time left for the last good copy. One that is thought to be down may only have been slow for a moment: it is
 // tried all the same, though not for long.
 func (s *Inquiries) addUnfinished(ctx context.Context, q bill.Inquiry) error {
-	patience := s.storeTimeout
+	timeout := s.storeTimeout
 	if !s.isAway() {
-		patience *= unfinishedFactor
+		timeout *= unfinishedFactor
 	}
-	within, cancel := context.WithTimeout(ctx, patience)
+	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err := s.Inquiries.Add(within, q)
 	if unavailable(err) && ctx.Err() == nil {

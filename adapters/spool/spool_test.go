@@ -31,29 +31,29 @@ import (
 
 var noon = time.Date(2026, 3, 2, 3, 4, 5, 0, time.UTC)
 
-// store is a memory store that can be away, hang, or hate a row.
+// store is a memory store that can be down, hang, or refuse a row.
 type store struct {
 	memory.Inquiries
-	mu          sync.Mutex
-	away, hangs bool
-	hates       id.ID
-	adds        int
-	added       []id.ID // in order
-	largest     int
+	mu         sync.Mutex
+	away, slow bool
+	hates      id.ID
+	adds       int
+	added      []id.ID // in order
+	largest    int
 }
 
-func (s *store) set(away, hangs bool) {
+func (s *store) set(away, slow bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.away, s.hangs = away, hangs
+	s.away, s.slow = away, slow
 }
 
 func (s *store) trouble(ctx context.Context, all ...bill.Inquiry) error {
 	s.mu.Lock()
-	away, hangs := s.away, s.hangs
+	away, slow := s.away, s.slow
 	s.adds++
 	s.mu.Unlock()
-	if hangs {
+	if slow {
 		<-ctx.Done()
 		return fault.New(fault.ServiceUnavailable).Because(ctx.Err())
 	}
@@ -156,12 +156,10 @@ func (w *world) raised() (kinds []operations.AlertKind) {
 	return kinds
 }
 
-// answered returns a final inquiry of a line with a new id.
 func answered(n line.Number) bill.Inquiry {
 	q := bill.Inquiry{
 		ID: id.ID(uuid.Must(uuid.NewV7())), UserID: portstest.Owner().UserID, CustomerID: "C-SECRET", Line: n,
-		Month:       portstest.Month(),
-		RequestedAt: noon,
+		Month: portstest.Month(), RequestedAt: noon,
 	}
 	return q.Complete(portstest.BillCopies()[0], freshness.FromCache, noon)
 }
@@ -227,7 +225,7 @@ func TestAStoreThatHangsCostsOneTimeout(t *testing.T) {
 	})
 }
 
-// TestAHangingStoreIsDetectedByUnfinishedRows before anything is: the customer must have time left for the last
+// TestAHangingStoreIsDetectedByUnfinishedRows before a completed one: the customer must have time left for the last
 // good copy.
 func TestAHangingStoreIsDetectedByUnfinishedRows(t *testing.T) {
 	t.Parallel()
@@ -286,8 +284,8 @@ func TestUnfinishedInquiriesAndMistakesAreNotSpooled(t *testing.T) {
 	require.Zero(t, w.State())
 }
 
-// TestNoWorkerClaimsACompletedInquiry: the unfinished row, whose Add was given up, is in the store; its answer waits
-// here.
+// TestNoWorkerClaimsACompletedInquiry: the unfinished row, whose Add timed out, is in the store; its answer is in the
+// spool.
 func TestNoWorkerClaimsACompletedInquiry(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -383,7 +381,7 @@ func TestNothingPersonalIsOnDisk(t *testing.T) {
 	require.Equal(t, q, same)
 }
 
-// TestProcessesOfOneMachineShareADirectory: each has a folder for itself, and a new one takes over that of a dead one.
+// TestProcessesOfOneMachineShareADirectory: each has its own folder, and a new one takes over that of a dead one.
 func TestProcessesOfOneMachineShareADirectory(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

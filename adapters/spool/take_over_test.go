@@ -14,7 +14,6 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// another opens one more process on the directory.
 func (w *world) another(t *testing.T) *spool.Inquiries {
 	t.Helper()
 	own := w.Inquiries
@@ -24,8 +23,8 @@ func (w *world) another(t *testing.T) *spool.Inquiries {
 	return other
 }
 
-// TestRowsOfAnEndedProcessAreTakenOver: of two processes one is gone for good, during an outage. The other one brings
-// all rows in, its own first, and says that all is well when they are, not before.
+// TestRowsOfAnEndedProcessAreTakenOver: one of two processes ends during an outage. The other one stores all rows, its
+// own first, and reports the end of the outage when they are stored, not before.
 func TestRowsOfAnEndedProcessAreTakenOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -77,8 +76,8 @@ func TestRowsOfAnEndedProcessAreTakenOver(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(w.dir, "3"))
 }
 
-// TestFoldersAreTakenOverOneAtATime with the database away: however many processes are gone, one holds one folder more
-// than its own. When the database is back all of them come in.
+// TestFoldersAreTakenOverOneAtATime during an outage: one process holds one folder more than its own, however many have
+// ended. After the outage all of them are stored.
 func TestFoldersAreTakenOverOneAtATime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -112,7 +111,7 @@ func TestFoldersAreTakenOverOneAtATime(t *testing.T) {
 	require.Len(t, stored, 1)
 }
 
-// TestFoldersFromBeforeTheStartAreTakenOver: one process comes where there were two.
+// TestFoldersFromBeforeTheStartAreTakenOver: one process starts where there were two.
 func TestFoldersFromBeforeTheStartAreTakenOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -147,7 +146,7 @@ func TestTakenOverRowsWaitAfterAShutdown(t *testing.T) {
 	}
 }
 
-// TestUnreadableFoldersAreReported: one alert, and no all-clear; our own rows go on.
+// TestUnreadableFoldersAreReported: one alert, no all-clear, and the process's own rows are stored.
 func TestUnreadableFoldersAreReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -179,7 +178,7 @@ func TestUnreadableFoldersAreReported(t *testing.T) {
 	require.Error(t, err)
 	require.Zero(t, w.State().Rows)
 	require.NotContains(t, w.raised(), operations.HistoryStored)
-	require.NoError(t, os.RemoveAll(filepath.Join(w.dir, "1"))) // a person has looked after it
+	require.NoError(t, os.RemoveAll(filepath.Join(w.dir, "1"))) // staff have repaired it
 	w.drain(t)
 	require.Contains(t, w.raised(), operations.HistoryStored)
 }

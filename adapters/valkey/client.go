@@ -1,5 +1,6 @@
-// Package valkey is the cache in front of the stores: decorators that answer from Valkey (or Redis) what the store behind them would
-// answer, and nothing else. The stores are the truth. A slow or dead cache is a miss that costs less than 50 ms, never an error.
+// Package valkey is the cache in front of the stores: decorators that return from Valkey (or Redis) what the store
+// behind them would return, and nothing else. The stores are the truth. A slow or dead cache is a miss that costs less
+// than 50 ms, never an error.
 package valkey
 
 import (
@@ -24,53 +25,55 @@ import (
 // Config says where the cache is: one server, or a cluster (Valkey's or Redis's own sharding, 3 masters or more).
 type Config struct {
 	Addr      string                // host:port; of a cluster one or more of its nodes, separated by commas
-	Cluster   bool                  // the nodes are those of a cluster, which tells where a key lies
+	Cluster   bool                  // the nodes are those of a cluster, which says where a key is
 	Password  personal.Secret       // of the default user; empty = none
 	Mini      bool                  // miniredis: RESP2, one plain connection
 	Namespace string                // before every key; empty = phonebill
-	Patience  time.Duration         // with one cache call; 0 = 40 ms, so that a slow cache costs less than 50
+	Timeout   time.Duration         // of one cache call; 0 = 40 ms, so that a slow cache costs less than 50
 	Metrics   prometheus.Registerer // nil = not exported
 
-	dial func(ctx context.Context, addr string, d *net.Dialer) (net.Conn, error) // for tests: the way to a node
+	dial func(ctx context.Context, addr string, d *net.Dialer) (net.Conn, error) // for tests: how to connect to a node
 }
 
 const (
-	patience = 40 * time.Millisecond
-	// After trouble the cache is left alone, so that a request pays for it once; a moment at first, for it may have been a hiccup of ours.
-	restFirst = 25 * time.Millisecond
-	rest      = 500 * time.Millisecond
-	mending   = 200 * time.Millisecond // how often changes are made good that the cache has missed
-	quiet     = 10 * time.Second       // between two log lines about trouble
-	dialing   = time.Second
+	defaultTimeout = 40 * time.Millisecond
+	// After trouble the cache is not used for a while, so that a request pays for it once; short at first, in case this
+	// process was slow.
+	restFirst      = 25 * time.Millisecond
+	restMost       = 500 * time.Millisecond
+	repairInterval = 200 * time.Millisecond // how often missed changes are applied to the cache
+	warnInterval   = 10 * time.Second       // between two log lines about trouble
+	dialTimeout    = time.Second
 )
 
-// errResting is trouble that is known already.
+// errResting is returned while the cache is not used.
 var errResting = errors.New("valkey: cache is being left alone")
 
-// Client is the connection and what this process owes the cache. It is safe for concurrent use.
+// Client is the connection and the changes that the cache has missed. It is safe for concurrent use.
 type Client struct {
-	cfg   Config
-	calls *prometheus.CounterVec
-	conn  atomic.Pointer[valkeygo.Client] // nil until the first connection
-	rests [parts]atomic.Int64             // Unix ns before which a part of the cache is left alone; 0 = no trouble
-	fails [parts]atomic.Int32             // rests of a part in a row
-	spoke atomic.Int64                    // Unix ns of the last log line about trouble
-	stop  context.CancelFunc
-	done  sync.WaitGroup
+	cfg       Config
+	calls     *prometheus.CounterVec
+	conn      atomic.Pointer[valkeygo.Client] // nil until the first connection
+	restUntil [parts]atomic.Int64             // Unix ns before which a part of the cache is not used; 0 = no trouble
+	fails     [parts]atomic.Int32             // rests of a part in a row
+	warnedAt  atomic.Int64                    // Unix ns of the last log line about trouble
+	stop      context.CancelFunc
+	done      sync.WaitGroup
 
 	mu   sync.RWMutex
 	owed map[string]debt // by key
 }
 
-// debt is a change of the store that the cache has missed. Until it is made good this process does not believe the cache about the
-// key. Other processes, which may reach a cache that we do not, learn of raised epochs from the store (raises.go).
+// debt is a change of the store that the cache has missed. Until it is applied this process does not use what the cache
+// has of the key. Other processes, which may reach a cache that we do not, learn of raised epochs from the store
+// (raises.go).
 type debt struct {
 	drop
-	turn uint64 // tells a debt from a later one of the same key
+	version uint64 // distinguishes a debt from a later one of the same key
 }
 
-// Open connects. A cache that cannot be reached is no error: the client goes on trying in the background, and Ping tells. Close it
-// after the decorators' last call.
+// Open connects. A cache that is not reachable is no error: the client keeps trying in the background, and Ping reports
+// it. Close it after the decorators' last call.
 func Open(ctx context.Context, cfg Config) (*Client, error) {
 	nodes := strings.Split(cfg.Addr, ",")
 	if len(nodes) > 1 && !cfg.Cluster {
@@ -85,22 +88,22 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.Namespace == "" {
 		cfg.Namespace = "phonebill"
 	}
-	if cfg.Patience <= 0 {
-		cfg.Patience = patience
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = defaultTimeout
 	}
 	c := &Client{cfg: cfg, owed: map[string]debt{}}
 	var err error
 	if c.calls, err = counter(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("valkey: %w", err)
 	}
-	_ = c.connect() // tried again by mend
+	_ = c.connect() // tried again by repair
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	c.stop = stop
-	c.done.Go(func() { c.mend(background) })
+	c.done.Go(func() { c.repair(background) })
 	return c, nil
 }
 
-// counter answers the metric, shared by clients that share the registerer.
+// counter returns the metric, shared by clients that share the registerer.
 func counter(r prometheus.Registerer) (*prometheus.CounterVec, error) {
 	made := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "cache_calls_total", Help: "Questions to the cache by kind: hit, miss; trouble comes on top.",
@@ -122,7 +125,7 @@ func (c *Client) connect() error {
 	o := valkeygo.ClientOption{
 		InitAddress: strings.Split(c.cfg.Addr, ","), Password: c.cfg.Password.Reveal(), ClientName: "phonebill",
 		ForceSingleClient: !c.cfg.Cluster, DisableCache: true, AlwaysRESP2: c.cfg.Mini, DisableRetry: true,
-		Dialer: net.Dialer{Timeout: dialing, KeepAlive: 15 * time.Second}, ConnWriteTimeout: dialing,
+		Dialer: net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}, ConnWriteTimeout: dialTimeout,
 	}
 	if c.cfg.dial != nil {
 		o.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
@@ -137,9 +140,9 @@ func (c *Client) connect() error {
 	return nil
 }
 
-// Ping tells whether the cache answers, for a readiness page. Of a cluster one node is asked.
+// Ping reports whether the cache answers, for a readiness page. Of a cluster one node is asked.
 func (c *Client) Ping(ctx context.Context) error {
-	_, err := c.within(ctx, dialing, func(ctx context.Context, conn valkeygo.Client) (any, error) {
+	_, err := c.within(ctx, dialTimeout, func(ctx context.Context, conn valkeygo.Client) (any, error) {
 		return nil, conn.Do(ctx, conn.B().Ping().Build()).Error()
 	})
 	if err != nil {
@@ -157,9 +160,10 @@ func (c *Client) Close() {
 	}
 }
 
-// within runs one cache call until ctx is done or the limit is over. The client library keeps to its context while it waits for an answer,
-// but not while it waits for a connection that another call is making; and when that other's context ends, all who wait for the connection
-// fail. So a call has a context of its own, which does not end when its caller leaves.
+// within runs one cache call until ctx is done or the limit is over. The client library respects its context while it
+// waits for an answer, but not while it waits for a connection that another call is making; and when that other's
+// context ends, all who share the connection fail. So a call has a context of its own, which does not end with its
+// caller's.
 func (c *Client) within(
 	ctx context.Context, limit time.Duration, call func(context.Context, valkeygo.Client) (any, error),
 ) (any, error) {
@@ -186,26 +190,27 @@ func (c *Client) within(
 	case <-calling.Done():
 	}
 	select {
-	case a := <-answered: // it was quicker
+	case a := <-answered: // the call ended first
 		return a.v, a.err
 	default:
 		return nil, calling.Err()
 	}
 }
 
-// use runs one cache call about a key within its patience. After trouble the key's part of the cache is left alone for a while, then one
-// caller tries it for all. The caller's own impatience is no trouble of the cache.
+// use runs one cache call about a key within the timeout. After trouble the key's part of the cache is not used for a
+// while, then one caller tries it for all. A caller whose own context ends is no trouble of the cache.
 func use[T any](
 	ctx context.Context, c *Client, log *slog.Logger, key string, call func(context.Context, valkeygo.Client) (T, error),
 ) (v T, err error) {
 	part := c.part(key)
-	resume := &c.rests[part]
+	resume := &c.restUntil[part]
 	since, now := resume.Load(), time.Now().UnixNano()
-	again := now + int64(rest)
+	again := now + int64(restMost)
 	if since != 0 && (now < since || !resume.CompareAndSwap(since, again)) {
 		return v, errResting
 	}
-	got, err := c.within(ctx, c.cfg.Patience, func(ctx context.Context, conn valkeygo.Client) (any, error) { return call(ctx, conn) })
+	got, err := c.within(ctx, c.cfg.Timeout,
+		func(ctx context.Context, conn valkeygo.Client) (any, error) { return call(ctx, conn) })
 	switch {
 	case err == nil:
 		if since != 0 {
@@ -213,7 +218,7 @@ func use[T any](
 			c.fails[part].Store(0)
 		}
 		v, _ = got.(T)
-	case ctx.Err() != nil: // nothing was learnt
+	case ctx.Err() != nil: // the result says nothing about the cache
 		if since != 0 {
 			resume.CompareAndSwap(again, since)
 		}
@@ -224,32 +229,30 @@ func use[T any](
 	return v, err
 }
 
-// rested is how long the part is left alone after trouble; since is not zero when the rest before was in vain.
+// rested returns how long the part is not used after trouble; since is not zero when the try after the last rest
+// failed.
 func (c *Client) rested(part int, since int64) time.Duration {
-	const most = 5 // restFirst doubled so often is more than rest
+	const most = 5 // restFirst doubled so often is more than restMost
 	if since == 0 {
 		return restFirst
 	}
-	return min(restFirst<<min(c.fails[part].Add(1), most), rest)
+	return min(restFirst<<min(c.fails[part].Add(1), most), restMost)
 }
 
-// warn tells of trouble once in a while.
 func (c *Client) warn(ctx context.Context, log *slog.Logger, err error) {
 	now := time.Now().UnixNano()
-	if last := c.spoke.Load(); now-last > int64(quiet) && c.spoke.CompareAndSwap(last, now) {
+	if last := c.warnedAt.Load(); now-last > int64(warnInterval) && c.warnedAt.CompareAndSwap(last, now) {
 		log.WarnContext(ctx, "the cache is in trouble; answering without it", slog.Any("error", err))
 	}
 }
 
-// owe notes a change that the cache has missed.
 func (c *Client) owe(key string, d drop) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	held := c.owed[key]
-	c.owed[key] = debt{drop: d.and(held.drop), turn: held.turn + 1}
+	c.owed[key] = debt{drop: d.and(held.drop), version: held.version + 1}
 }
 
-// trusted tells that nothing is owed for the key.
 func (c *Client) trusted(key string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -257,9 +260,9 @@ func (c *Client) trusted(key string) bool {
 	return !owed
 }
 
-// mend connects when there is no connection, and pays debts.
-func (c *Client) mend(ctx context.Context) {
-	tick := time.NewTicker(mending)
+// repair connects when there is no connection, and pays debts.
+func (c *Client) repair(ctx context.Context) {
+	tick := time.NewTicker(repairInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -275,11 +278,11 @@ func (c *Client) mend(ctx context.Context) {
 	}
 }
 
-// revive makes connections anew where there is trouble: that may take longer than a caller's patience, and would then never come about.
+// revive reconnects where there is trouble: that may take longer than a caller's timeout, and would then never succeed.
 func (c *Client) revive(ctx context.Context) {
-	for n := range c.rests {
-		if c.rests[n].Load() != 0 {
-			_, _ = c.within(ctx, dialing, func(ctx context.Context, conn valkeygo.Client) (any, error) {
+	for n := range c.restUntil {
+		if c.restUntil[n].Load() != 0 {
+			_, _ = c.within(ctx, dialTimeout, func(ctx context.Context, conn valkeygo.Client) (any, error) {
 				var all sync.WaitGroup
 				for _, node := range conn.Nodes() {
 					all.Go(func() { _ = node.Do(ctx, node.B().Ping().Build()).Error() })
@@ -292,7 +295,7 @@ func (c *Client) revive(ctx context.Context) {
 	}
 }
 
-// pay makes good what is owed, as far as the cache is not in trouble again.
+// pay applies the missed changes until the cache is in trouble again.
 func (c *Client) pay(ctx context.Context, log *slog.Logger) {
 	c.mu.RLock()
 	due := maps.Clone(c.owed)
@@ -302,7 +305,7 @@ func (c *Client) pay(ctx context.Context, log *slog.Logger) {
 			continue
 		}
 		c.mu.Lock()
-		if c.owed[key].turn == d.turn {
+		if c.owed[key].version == d.version {
 			delete(c.owed, key)
 		}
 		c.mu.Unlock()

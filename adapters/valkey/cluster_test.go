@@ -25,9 +25,9 @@ import (
 // onCluster is set in the environment of the run that has a cluster for a cache.
 const onCluster = "PHONEBILL_TEST_ON_CLUSTER"
 
-// TestEverythingHoldsOnACluster runs every test of this package once more, in a process of its own, with three masters for a cache. What
-// the tests leave there must be as a cluster (and a full memory) wants it: each key has a namespace, a kind, a format version, a hash
-// tag and an end.
+// TestEverythingHoldsOnACluster runs every test of this package once more, in a process of its own, with three masters
+// for a cache. What the tests leave there must be as a cluster (and a full memory) wants it: each key has a namespace,
+// a kind, a format version, a hash tag and an end.
 //
 //nolint:paralleltest // two runs at a time are too much for a small machine
 func TestEverythingHoldsOnACluster(t *testing.T) {
@@ -40,11 +40,14 @@ func TestEverythingHoldsOnACluster(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, cluster.Stop(context.Background())) })
 	run := exec.CommandContext(t.Context(), os.Args[0], "-test.count=1", "-test.timeout=5m")
 	run.Env = append(os.Environ(), onCluster+"=1", "PHONEBILL_TEST_REQUIRED=1",
-		"PHONEBILL_TEST_VALKEY_ADDR="+strings.Join(cluster.Addrs(), ","), "PHONEBILL_TEST_VALKEY_PASSWORD="+cluster.Password())
+		"PHONEBILL_TEST_VALKEY_ADDR="+strings.Join(cluster.Addrs(), ","),
+		"PHONEBILL_TEST_VALKEY_PASSWORD="+cluster.Password())
 	out, err := run.CombinedOutput()
 	require.NoError(t, err, string(out))
 
-	raw, err := valkeygo.NewClient(valkeygo.ClientOption{InitAddress: cluster.Addrs(), Password: cluster.Password(), DisableCache: true})
+	raw, err := valkeygo.NewClient(valkeygo.ClientOption{
+		InitAddress: cluster.Addrs(), Password: cluster.Password(), DisableCache: true,
+	})
 	require.NoError(t, err)
 	t.Cleanup(raw.Close)
 	kinds := map[string]bool{}
@@ -63,8 +66,8 @@ func TestEverythingHoldsOnACluster(t *testing.T) {
 	require.Subset(t, kinds, map[string]bool{"line": true, "plans": true, "session": true})
 }
 
-// TestANodeInTroubleIsNoTroubleOfTheOthers stops one of three masters: the lines of the others stay warm, those of its own are answered by
-// the store.
+// TestANodeInTroubleIsNoTroubleOfTheOthers stops one of three masters: the lines of the others stay cached, those of
+// its own come from the store.
 func TestANodeInTroubleIsNoTroubleOfTheOthers(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(onCluster) != "" {
@@ -77,8 +80,8 @@ func TestANodeInTroubleIsNoTroubleOfTheOthers(t *testing.T) {
 	c := &cache{logged: &logged{}, metrics: prometheus.NewRegistry(), vault: memory.Vault{}}
 	c.log = c.logged.logger()
 	c.Client, err = valkey.Open(t.Context(), valkey.Config{
-		Addr: cluster.Addrs()[0] + "," + cluster.Addrs()[1], Cluster: true, Password: personal.NewSecret(cluster.Password()), Metrics: c.metrics,
-		Patience: 500 * time.Millisecond,
+		Addr: cluster.Addrs()[0] + "," + cluster.Addrs()[1], Cluster: true, Password: personal.NewSecret(cluster.Password()),
+		Metrics: c.metrics, Timeout: 500 * time.Millisecond,
 	})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
@@ -92,15 +95,16 @@ func TestANodeInTroubleIsNoTroubleOfTheOthers(t *testing.T) {
 		}
 	}
 	for n := range lines {
-		told := bill.Copy{Version: id.ID{14: byte(n)}, Bill: portstest.Bill(portstest.Line(n)), AsOf: start}
-		require.NoError(t, plainBills.Put(t.Context(), told))
+		held := bill.Copy{Version: id.ID{14: byte(n)}, Bill: portstest.Bill(portstest.Line(n)), AsOf: start}
+		require.NoError(t, plainBills.Put(t.Context(), held))
 	}
 	round()
 	round()
 	require.Equal(t, lines, c.count(t, "bill", "hit"))
 
 	require.NoError(t, cluster.StopNode(t.Context(), 2))
-	require.NoError(t, valkey.NewCachedEpochs(c.Client, epochs, c.vault, c.log).Raise(t.Context(), portstest.Line(0), time.Time{}))
+	require.NoError(t,
+		valkey.NewCachedEpochs(c.Client, epochs, c.vault, c.log).Raise(t.Context(), portstest.Line(0), time.Time{}))
 	for range 3 {
 		before := c.count(t, "bill", "hit")
 		round()
@@ -110,11 +114,11 @@ func TestANodeInTroubleIsNoTroubleOfTheOthers(t *testing.T) {
 	}
 }
 
-// TestSlots compares with what the cluster specification and a server say.
 func TestSlots(t *testing.T) {
 	t.Parallel()
 	for key, want := range map[string]int{
-		"123456789": 0x31C3, "": 0, "foo": 12182, "{foo}bar": 12182, "a{foo}{bar}": 12182, "foo{}{bar}": 8363, "{user1000}.following": 3443,
+		"123456789": 0x31C3, "": 0, "foo": 12182, "{foo}bar": 12182, "a{foo}{bar}": 12182, "foo{}{bar}": 8363,
+		"{user1000}.following": 3443,
 	} {
 		require.Equal(t, want, valkey.Slot(key), key)
 	}

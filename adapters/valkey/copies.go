@@ -27,7 +27,7 @@ func (c *Client) lineKey(vault ports.Vault, n line.Number) string {
 
 func (c *Client) indexKey(index []byte) string { return c.cfg.Namespace + ":line:v1:" + lineTag(index) }
 
-// lineTag is the part of a key that decides where it lies: all keys of a line lie together.
+// lineTag is the part of a key that decides its slot: all keys of a line are in one.
 func lineTag(index []byte) string { return "{" + hex.EncodeToString(index[:16]) + "}" }
 
 // lineTTL is how long a line's hash outlives its last change: no copy in it may be shown longer (S-STALE-BILL).
@@ -40,16 +40,15 @@ type cachedBills struct {
 	entries entries[bill.Copy]
 }
 
-// NewCachedBills returns next with its newest bills cached. A warm Latest is one round trip to the cache and does not
-// read next; it may lag where the cache has missed a put. Versions are read from next: a delivery reads each but once.
-// epochs are those that next obeys.
+// NewCachedBills returns next with its newest bills cached. A cached Latest is one round trip to the cache and does not
+// read next; it may lag where the cache has missed a put. Versions are read from next: a delivery reads each once.
+// epochs are those of next.
 func NewCachedBills(
 	c *Client, next ports.Bills, epochs ports.Epochs, vault ports.Vault, sealer ports.Sealer[bill.Copy],
 	log *slog.Logger,
 ) ports.Bills {
 	return &cachedBills{next: next, epochs: epochs, vault: vault, entries: entries[bill.Copy]{
-		client: c, kind: "bill", ttl: lineTTL(), asOf: asOfBill,
-		seal: sealer.Seal, open: sealer.Open, log: log,
+		client: c, kind: "bill", ttl: lineTTL(), asOf: asOfBill, seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
 }
 
@@ -100,7 +99,7 @@ func (b *cachedBills) Put(ctx context.Context, c bill.Copy) error {
 	return nil
 }
 
-// Version reads next. While that cannot be read the version may be the one that is cached.
+// Version reads next. While that is not available it may read the cache.
 func (b *cachedBills) Version(ctx context.Context, n line.Number, m calendar.Month, version id.ID) (bill.Copy, error) {
 	c, err := b.next.Version(ctx, n, m, version)
 	if err == nil || errors.Is(err, fault.New(fault.ResourceNotFound)) {
@@ -120,14 +119,13 @@ type cachedCustomers struct {
 	entries entries[product.CustomerCopy]
 }
 
-// NewCachedCustomers returns next cached, as NewCachedBills does. epochs are those that next obeys.
+// NewCachedCustomers returns next cached, as NewCachedBills does. epochs are those of next.
 func NewCachedCustomers(
 	c *Client, next ports.Customers, epochs ports.Epochs, vault ports.Vault,
 	sealer ports.Sealer[product.CustomerCopy], log *slog.Logger,
 ) ports.Customers {
 	return &cachedCustomers{next: next, epochs: epochs, vault: vault, entries: entries[product.CustomerCopy]{
-		client: c, kind: "customer", ttl: lineTTL(),
-		asOf: func(c product.CustomerCopy) time.Time { return c.AsOf },
+		client: c, kind: "customer", ttl: lineTTL(), asOf: func(c product.CustomerCopy) time.Time { return c.AsOf },
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
 }
@@ -177,8 +175,7 @@ type cachedPlans struct {
 // NewCachedPlans returns next cached, as NewCachedBills does.
 func NewCachedPlans(c *Client, next ports.Plans, sealer ports.Sealer[product.PlansCopy], log *slog.Logger) ports.Plans {
 	return &cachedPlans{next: next, key: c.cfg.Namespace + ":plans:v1:" + plansTag, entries: entries[product.PlansCopy]{
-		client: c, kind: "plans", ttl: freshness.PlanList.Hard,
-		asOf: func(p product.PlansCopy) time.Time { return p.AsOf },
+		client: c, kind: "plans", ttl: freshness.PlanList.Hard, asOf: func(p product.PlansCopy) time.Time { return p.AsOf },
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
 }
@@ -219,18 +216,18 @@ type cachedEpochs struct {
 	entries entries[struct{}]
 }
 
-// NewCachedEpochs returns next; a raise drops what the cache holds of the line.
+// NewCachedEpochs returns next; a raise deletes what the cache holds of the line.
 func NewCachedEpochs(c *Client, next ports.Epochs, vault ports.Vault, log *slog.Logger) ports.Epochs {
 	return &cachedEpochs{next: next, vault: vault, entries: entries[struct{}]{
 		client: c, kind: "epoch", ttl: lineTTL(), log: log,
 	}}
 }
 
-// Raise raises the durable epoch first: a copy that is read from the store after the drop is judged by it. Should the
-// cache not be reached, others may reach it and go on showing what it holds until they have pulled what was raised
-// (Raises): Raise blocks until then, so that a customer who knows of a change is not shown a value older than it
-// afterwards (ADR 6). When ctx ends before, the epoch is raised all the same, but Raise returns an error: it is not
-// yet so everywhere.
+// Raise raises the durable epoch first: a copy that is read from the store afterwards is compared with it. While the
+// cache is not reachable, other processes may reach it and show what it holds until they have pulled the raised epochs
+// (Raises): Raise blocks until then, so that a customer who knows of a change is not shown an older value (ADR 6). When
+// ctx ends before, the epoch is raised all the same, but Raise returns an error: other processes may still show older
+// values.
 func (e *cachedEpochs) Raise(ctx context.Context, n line.Number, at time.Time) error {
 	if err := e.next.Raise(ctx, n, at); err != nil {
 		return err
@@ -248,7 +245,7 @@ func (e *cachedEpochs) Raise(ctx context.Context, n line.Number, at time.Time) e
 	}
 }
 
-// Of reads next: the cache knows which copies are good, and of a line that is not asked about not even that.
+// Of reads next: the cache does not hold all epochs.
 func (e *cachedEpochs) Of(ctx context.Context, n line.Number) (time.Time, error) {
 	return e.next.Of(ctx, n)
 }

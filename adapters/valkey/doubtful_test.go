@@ -18,21 +18,23 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// before seals customers as the release before did: with a fee of 0 won where KOS had left it out.
+// before seals customers as the previous release did: with a fee of 0 won where KOS had left it out.
 type before struct {
 	ports.Sealer[product.CustomerCopy]
 	vault ports.Vault
 }
 
 func (b before) Seal(_ sealing.Place, c product.CustomerCopy) ([]byte, error) {
-	sealed, err := b.vault.Seal(sealing.At("customer"), fmt.Appendf(nil, `{"asOf":%q,"customerId":"C","line":%q,"name":"","operator":"O",
-		"status":"ACTIVE","plan":"P","contractDate":"","termEnd":"","fee":0}`, c.AsOf.Format(time.RFC3339Nano), c.Customer.Line.Digits()))
+	sealed, err := b.vault.Seal(sealing.At("customer"), fmt.Appendf(nil,
+		`{"asOf":%q,"customerId":"C","line":%q,"name":"","operator":"O",
+		"status":"ACTIVE","plan":"P","contractDate":"","termEnd":"","fee":0}`, c.AsOf.Format(time.RFC3339Nano),
+		c.Customer.Line.Digits()))
 	return append([]byte{1}, sealed...), err
 }
 
-// An entry that the release before has made is read, and not trusted; neither is one that this release made anew of
-// such a copy. The release before goes on with what this one makes.
-func TestEntriesOfTheReleaseBefore(t *testing.T) {
+// TestEntriesOfPreviousRelease: they are read but doubtful, and so is what this release caches of such a copy. The
+// previous release reads what this one caches.
+func TestEntriesOfPreviousRelease(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	epochs, store := valkey.NewCachedEpochs(c.Client, &memory.Epochs{}, c.vault, c.log), &memory.Customers{}
@@ -41,22 +43,24 @@ func TestEntriesOfTheReleaseBefore(t *testing.T) {
 		return valkey.NewCachedCustomers(c.Client, store, epochs, c.vault, s, c.log)
 	}
 	then := of(before{now, c.vault})
-	told := product.CustomerCopy{
-		Customer: product.Customer{Line: portstest.Line(1), Name: personal.NewName(""), LineStatus: product.LineActive}, AsOf: time.Now().UTC(),
+	stored := product.CustomerCopy{
+		Customer: product.Customer{Line: portstest.Line(1), Name: personal.NewName(""), LineStatus: product.LineActive},
+		AsOf:     time.Now().UTC(),
 	}
-	told.Customer.Contract.EarlyTerminationFee = new(money.Won(0))
-	require.NoError(t, then.Put(t.Context(), told))
-	_, err := then.Latest(t.Context(), told.Customer.Line) // it is cached now
+	stored.Customer.Contract.EarlyTerminationFee = new(money.Won(0))
+	require.NoError(t, then.Put(t.Context(), stored))
+	_, err := then.Latest(t.Context(), stored.Customer.Line) // it is cached now
 	require.NoError(t, err)
-	held, err := of(now).Latest(t.Context(), told.Customer.Line)
+	held, err := of(now).Latest(t.Context(), stored.Customer.Line)
 	require.NoError(t, err)
 	require.True(t, held.Doubtful)
 	require.Nil(t, held.Customer.Contract.EarlyTerminationFee)
 
-	require.NoError(t, store.Put(t.Context(), product.CustomerCopy{Customer: told.Customer, AsOf: told.AsOf.Add(time.Second), Doubtful: true}))
-	require.NoError(t, epochs.Raise(t.Context(), told.Customer.Line, told.AsOf)) // the cache forgets it
-	for range 2 {                                                                // from the store, then from the cache
-		held, err = of(now).Latest(t.Context(), told.Customer.Line)
+	require.NoError(t, store.Put(t.Context(),
+		product.CustomerCopy{Customer: stored.Customer, AsOf: stored.AsOf.Add(time.Second), Doubtful: true}))
+	require.NoError(t, epochs.Raise(t.Context(), stored.Customer.Line, stored.AsOf)) // drops it from the cache
+	for range 2 {                                                                    // from the store, then from the cache
+		held, err = of(now).Latest(t.Context(), stored.Customer.Line)
 		require.NoError(t, err)
 		require.True(t, held.Doubtful)
 	}

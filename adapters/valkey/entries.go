@@ -86,7 +86,7 @@ const (
 	opening = time.Minute // a hash lives at least so long after it was opened: no read of the store takes longer
 )
 
-// stamp is a time as the cache keeps it; the zero time is before all others.
+// stamp is a time as the cache stores it; the zero time is before all others.
 func stamp(t time.Time) string {
 	if t.IsZero() || t.UnixNano() < 0 {
 		return zero
@@ -96,14 +96,13 @@ func stamp(t time.Time) string {
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 
-// drop is what a hash is to forget.
+// drop is what a hash must not return any more.
 type drop struct {
 	epoch string // what is from before it, for good
-	all   bool   // everything, for once: it is asked for again
+	all   bool   // everything, once
 	ttl   time.Duration
 }
 
-// and returns the drop that does both.
 func (d drop) and(o drop) drop {
 	return drop{epoch: max(d.epoch, o.epoch), all: d.all || o.all, ttl: max(d.ttl, o.ttl)}
 }
@@ -138,7 +137,7 @@ type location[T any] struct {
 	fits       func(T) error // an error when what opened there does not belong there; nil = everything that opens does
 }
 
-// errStamp is why an entry is not shown that claims to be newer than its value is.
+// errStamp is why an entry is not shown whose stored time is newer than its value.
 var errStamp = errors.New("valkey: an entry claims another time than its value has")
 
 // opened returns the value of an entry, which begins with the time that KOS stated it.
@@ -173,7 +172,7 @@ func (s *entries[T]) get(ctx context.Context, on location[T], from origin[T]) (T
 		return held.value, nil
 	}
 	s.count("miss")
-	left := s.client.cfg.Patience - time.Since(began) // what follows shares it: a slow cache costs its timeout once
+	left := s.client.cfg.Timeout - time.Since(began) // all calls share it: a slow cache costs its timeout once
 	if err == nil && held.token == "" {
 		err = spending(ctx, &left, func(ctx context.Context) (err error) {
 			held.token, err = s.begin(ctx, key)
@@ -197,7 +196,7 @@ func (s *entries[T]) get(ctx context.Context, on location[T], from origin[T]) (T
 	return v, failed
 }
 
-// spending makes one more cache call, for no longer than what is left.
+// spending makes one more cache call, within the rest of the timeout.
 func spending(ctx context.Context, left *time.Duration, ask func(context.Context) error) error {
 	if *left <= 0 {
 		return context.DeadlineExceeded
@@ -214,14 +213,15 @@ type entry[T any] struct {
 	value T
 	hit   bool
 	known bool   // the epoch is
-	token string // what a refill must find again; "" when there is no hash
+	token string // for a refill; "" when there is no hash
 }
 
 // read is one round trip.
 func (s *entries[T]) read(ctx context.Context, on location[T]) (entry[T], error) {
-	found, err := use(ctx, s.client, s.log, on.key, func(ctx context.Context, conn valkeygo.Client) ([]valkeygo.ValkeyMessage, error) {
-		return conn.Do(ctx, conn.B().Hmget().Key(on.key).Field("g", "e", on.field).Build()).ToArray()
-	})
+	found, err := use(ctx, s.client, s.log, on.key,
+		func(ctx context.Context, conn valkeygo.Client) ([]valkeygo.ValkeyMessage, error) {
+			return conn.Do(ctx, conn.B().Hmget().Key(on.key).Field("g", "e", on.field).Build()).ToArray()
+		})
 	if err != nil || len(found) != 3 {
 		s.count("trouble")
 		return entry[T]{}, errors.Join(err, errShape(len(found)))
@@ -234,7 +234,7 @@ func (s *entries[T]) read(ctx context.Context, on location[T]) (entry[T], error)
 		return e, nil
 	}
 	e.value, err = s.opened(on, value)
-	if err != nil { // not ours, or of a key that is gone, or of another line
+	if err != nil { // not ours, or of a deleted key, or of another line
 		s.count("trouble")
 		s.forget(ctx, on.key)
 		return entry[T]{}, err
@@ -271,20 +271,22 @@ func (s *entries[T]) refill(ctx context.Context, on location[T], token, epoch st
 		value = sealed
 	}
 	_, err := use(ctx, s.client, s.log, on.key, func(ctx context.Context, conn valkeygo.Client) (int64, error) {
-		return refillScript.Exec(ctx, conn, []string{on.key}, []string{token, epoch, on.field, value, seconds(s.ttl)}).AsInt64()
+		return refillScript.Exec(ctx, conn, []string{on.key},
+			[]string{token, epoch, on.field, value, seconds(s.ttl)}).AsInt64()
 	})
 	if err != nil { // at worst the value is cached, and good
 		s.count("trouble")
 	}
 }
 
-// put caches a value that the store has just taken. A caller that leaves does not leave an older one behind.
+// put caches a value that was just stored. When the caller's context ends no older value stays behind.
 func (s *entries[T]) put(ctx context.Context, on location[T], v T) {
 	value, err := s.sealed(on.at, v)
 	if err == nil {
-		_, err = use(context.WithoutCancel(ctx), s.client, s.log, on.key, func(ctx context.Context, conn valkeygo.Client) (int64, error) {
-			return putScript.Exec(ctx, conn, []string{on.key}, []string{on.field, value, rand.Text(), seconds(s.ttl)}).AsInt64()
-		})
+		_, err = use(context.WithoutCancel(ctx), s.client, s.log, on.key,
+			func(ctx context.Context, conn valkeygo.Client) (int64, error) {
+				return putScript.Exec(ctx, conn, []string{on.key}, []string{on.field, value, rand.Text(), seconds(s.ttl)}).AsInt64()
+			})
 	}
 	if err != nil {
 		s.count("trouble")
@@ -297,7 +299,7 @@ func (s *entries[T]) forget(ctx context.Context, key string) {
 	_ = s.drop(ctx, key, drop{epoch: zero, all: true, ttl: s.ttl})
 }
 
-// drop drops what is cached under the key, or owes that and returns why. It goes on when the caller leaves.
+// drop deletes what is cached under the key, or owes that and returns why. It continues when the caller's context ends.
 func (s *entries[T]) drop(ctx context.Context, key string, d drop) error {
 	err := s.client.drop(context.WithoutCancel(ctx), s.log, key, d)
 	if err != nil {

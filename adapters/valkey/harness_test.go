@@ -26,12 +26,12 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// cache is a client with what a test looks at.
+// cache is a client with what a test checks.
 type cache struct {
 	*valkey.Client
 	namespace string
 	vault     ports.Vault
-	raw       valkeygo.Client // straight to the server
+	raw       valkeygo.Client // directly to the server
 	wire      *wire
 	log       *slog.Logger
 	logged    *logged
@@ -61,18 +61,18 @@ func open(t *testing.T) *cache {
 	return c
 }
 
-// another connects once more: another process with a namespace in common.
+// another connects once more, as another process with the same namespace.
 func (c *cache) another(t *testing.T) *valkey.Client {
 	t.Helper()
 	return c.connect(t, func(cfg *valkey.Config) { cfg.Metrics = c.metrics })
 }
 
-// connect connects through the wire, unless change sees to it that it does not.
+// connect connects through the wire, unless change replaces that.
 func (c *cache) connect(t *testing.T, change func(*valkey.Config)) *valkey.Client {
 	t.Helper()
 	cfg := valkey.Config{
-		Addr: c.addr, Cluster: strings.Contains(c.addr, ","), Password: personal.NewSecret(c.password), Namespace: c.namespace + ":",
-		Patience: 500 * time.Millisecond, // a busy test machine is no trouble of the cache
+		Addr: c.addr, Cluster: strings.Contains(c.addr, ","), Password: personal.NewSecret(c.password),
+		Namespace: c.namespace + ":", Timeout: 500 * time.Millisecond, // a busy test machine is no trouble of the cache
 	}.Via(c.wire.dial)
 	change(&cfg)
 	client, err := valkey.Open(t.Context(), cfg)
@@ -81,10 +81,8 @@ func (c *cache) connect(t *testing.T, change func(*valkey.Config)) *valkey.Clien
 	return client
 }
 
-// direct is for a process that reaches the cache by a wire of its own, which is whole.
 func direct(cfg *valkey.Config) { *cfg = cfg.Via(nil) }
 
-// keys lists what is cached in the test's namespace.
 func (c *cache) keys(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -96,7 +94,6 @@ func (c *cache) keys(t *testing.T) []string {
 	return all
 }
 
-// flush forgets everything in the test's namespace.
 func (c *cache) flush(t *testing.T) {
 	t.Helper()
 	for _, key := range c.keys(t) {
@@ -104,7 +101,7 @@ func (c *cache) flush(t *testing.T) {
 	}
 }
 
-// count answers cache_calls_total.
+// count returns cache_calls_total.
 func (c *cache) count(t *testing.T, kind, result string) int {
 	t.Helper()
 	families, err := c.metrics.Gather()
@@ -125,21 +122,22 @@ func (c *cache) count(t *testing.T, kind, result string) int {
 // settled waits until the wire is whole and nothing is owed.
 func (c *cache) settled(t *testing.T) {
 	t.Helper()
-	require.Eventually(t, func() bool { return valkey.Owed(c.Client) == 0 && c.Ping(t.Context()) == nil }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return valkey.Owed(c.Client) == 0 && c.Ping(t.Context()) == nil }, 10*time.Second,
+		10*time.Millisecond)
 }
 
-// lines answers the stores of lines with the cache in front, and the bills behind it.
+// lines returns the stores of lines with the cache in front, and the bills behind it.
 func (c *cache) lines() (ports.Bills, ports.Customers, ports.Epochs, *memory.Bills) {
 	durable := &memory.Epochs{}
 	stored := &memory.Bills{Epochs: durable}
 	return valkey.NewCachedBills(c.Client, stored, durable, c.vault, vault.Bills(c.vault), c.log),
-		valkey.NewCachedCustomers(c.Client, &memory.Customers{Epochs: durable}, durable, c.vault, vault.Customers(c.vault), c.log),
+		valkey.NewCachedCustomers(c.Client, &memory.Customers{Epochs: durable}, durable, c.vault, vault.Customers(c.vault),
+			c.log),
 		valkey.NewCachedEpochs(c.Client, durable, c.vault, c.log), stored
 }
 
 func one() line.Number { return portstest.Line(1) }
 
-// logged collects log lines.
 type logged struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -157,9 +155,10 @@ func (l *logged) lines() int {
 	return bytes.Count(l.buf.Bytes(), []byte("\n"))
 }
 
-// wire is the way to the cache's nodes, which can be cut (connections break, new ones are refused at once) or jammed (bytes stand still).
+// wire connects to the cache's nodes; it can be cut (connections break, new ones are refused at once) or jammed (bytes
+// stand still).
 type wire struct {
-	ends map[string]string // where the way to a node begins
+	ends map[string]string // where the connection to a node begins
 
 	mu     sync.Mutex
 	open   []net.Conn
@@ -193,7 +192,7 @@ func newWire(t *testing.T, nodes ...string) *wire {
 	return w
 }
 
-// dial is for a client, who knows the nodes by their own addresses.
+// dial is for a client, which knows the nodes by their own addresses.
 func (w *wire) dial(ctx context.Context, addr string, d *net.Dialer) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", w.ends[addr])
 }
@@ -246,7 +245,6 @@ func (w *wire) jam() {
 	w.jammed = make(chan struct{})
 }
 
-// flow undoes cut and jam.
 func (w *wire) flow() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -266,7 +264,6 @@ func (l *logged) String() string {
 
 func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
-// lineKey is where the first line's copies lie.
 func lineKey(c *cache) string {
 	return c.namespace + ":line:v1:{" + hex.EncodeToString(c.vault.Index(ports.LineIndex, one().Digits())[:16]) + "}"
 }

@@ -18,12 +18,10 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// keyOf is where a line's copies lie.
 func (c *cache) keyOf(n line.Number) string {
 	return c.namespace + ":line:v1:{" + hex.EncodeToString(c.vault.Index(ports.LineIndex, n.Digits())[:16]) + "}"
 }
 
-// move copies an entry to another key and field.
 func (c *cache) move(t *testing.T, from, field, to, as string) {
 	t.Helper()
 	value, err := c.raw.Do(t.Context(), c.raw.B().Hget().Key(from).Field(field).Build()).ToString()
@@ -31,8 +29,8 @@ func (c *cache) move(t *testing.T, from, field, to, as string) {
 	require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Hset().Key(to).FieldValue().FieldValue(as, value).Build()).Error())
 }
 
-// TestAnEntryThatWasMovedIsAMiss: whatever form it has, the value of another line, month or session is never shown, and
-// staff hear of it.
+// TestAnEntryThatWasMovedIsAMiss: in every form the value of another line, month or session is never shown, and raises
+// an alert.
 func TestAnEntryThatWasMovedIsAMiss(t *testing.T) {
 	t.Parallel()
 	for _, form := range []sealing.Form{sealing.Column, sealing.Row, sealing.RowOnly} {
@@ -48,7 +46,8 @@ func TestAnEntryThatWasMovedIsAMiss(t *testing.T) {
 			before := one
 			before.Version, before.Bill.Month = id.ID{9}, one.Bill.Month.Add(-1)
 			bills := valkey.NewCachedBills(c.Client, &memory.Bills{Epochs: epochs}, epochs, c.vault, vault.Bills(c.vault), c.log)
-			customers := valkey.NewCachedCustomers(c.Client, &memory.Customers{Epochs: epochs}, epochs, c.vault, vault.Customers(c.vault), c.log)
+			customers := valkey.NewCachedCustomers(c.Client, &memory.Customers{Epochs: epochs}, epochs, c.vault,
+				vault.Customers(c.vault), c.log)
 			for range 2 { // the first Get learns the epoch, the second finds the entry
 				require.NoError(t, bills.Put(t.Context(), one))
 				require.NoError(t, bills.Put(t.Context(), two))
@@ -124,7 +123,7 @@ func TestAnEntryOfTheOlderFormIsMadeAnew(t *testing.T) {
 	require.Equal(t, 2, c.count(t, "plans", "hit"))
 }
 
-// TestAnEntryCannotPretendToBeNewer than its value: the time in front of it is what epochs are compared with.
+// TestAnEntryCannotPretendToBeNewer than its value: epochs are compared with the time in front of it.
 func TestAnEntryCannotPretendToBeNewer(t *testing.T) {
 	t.Parallel()
 	c := open(t)

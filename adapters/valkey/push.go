@@ -23,16 +23,17 @@ import (
 )
 
 const (
-	sending      = 100 * time.Millisecond // what a request pays at most for telling the others
-	relisten     = 250 * time.Millisecond // between two tries to listen
-	perMessage   = 500
-	maxMessage   = 256 << 10
-	messageStart = "v1."
+	publishTimeout      = 100 * time.Millisecond // the most that a request waits for publishing
+	resubscribeInterval = 250 * time.Millisecond // between two attempts to subscribe
+	maxPerMessage       = 500
+	maxMessageSize      = 256 << 10
+	messageStart        = "v1."
 )
 
-// Push spreads revocations over the cache's publish and subscribe: to everybody who listens at the moment, at most once, in no order.
-// It is the quick way beside the feed, which is the sure one (docs/revocation.md). Messages carry a MAC of the token that all services
-// share, so that who can merely publish can log nobody out; nothing that is heard can log anybody in. It is safe for concurrent use.
+// Push publishes revocations over the cache's publish and subscribe: to every subscriber of the moment, at most once,
+// in no order. It is the quick way beside the feed, which is the sure one (docs/revocation.md). Messages carry a MAC of
+// the token that all services share, so that others who can publish can log no user out; no message can log a user in.
+// It is safe for concurrent use.
 type Push struct {
 	client    *Client
 	channel   string
@@ -40,17 +41,18 @@ type Push struct {
 	log       *slog.Logger
 	messages  *prometheus.CounterVec
 	listening atomic.Bool
-	spoke     atomic.Int64 // Unix ns of the last log line about trouble
+	warnedAt  atomic.Int64 // Unix ns of the last log line about trouble
 }
 
 var _ ports.RevocationPush = (*Push)(nil)
 
-// NewPush speaks on a channel in the client's namespace.
+// NewPush publishes on a channel in the client's namespace.
 func NewPush(c *Client, token personal.Secret, log *slog.Logger) (*Push, error) {
 	p := &Push{
 		client: c, channel: c.cfg.Namespace + ":revocations:v1", key: []byte(token.Reveal()), log: log,
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "revocation_messages_total", Help: "Messages about revocations through the cache: sent, unsent, heard, refused.",
+			Name: "revocation_messages_total",
+			Help: "Messages about revocations through the cache: sent, unsent, heard, refused.",
 		}, []string{"result"}),
 	}
 	if c.cfg.Metrics == nil {
@@ -70,16 +72,17 @@ func NewPush(c *Client, token personal.Secret, log *slog.Logger) (*Push, error) 
 	return p, nil
 }
 
-// Push tells whoever listens, within 100 ms or not at all, also for a caller who has hung up.
+// Push publishes within 100 ms or not at all, also when the caller's context has ended.
 func (p *Push) Push(ctx context.Context, ended ...auth.Revocation) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sending)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
 	defer cancel()
 	for len(ended) > 0 {
-		n := min(len(ended), perMessage)
+		n := min(len(ended), maxPerMessage)
 		if err := p.send(ctx, p.encode(ended[:n])); err != nil {
 			p.messages.WithLabelValues("unsent").Inc()
 			if p.mayWarn() {
-				p.log.WarnContext(ctx, "revocations could not be pushed; the others learn them by their next pull", slog.Any("error", err))
+				p.log.WarnContext(ctx, "revocations could not be pushed; the others learn them by their next pull",
+					slog.Any("error", err))
 			}
 			return
 		}
@@ -89,21 +92,21 @@ func (p *Push) Push(ctx context.Context, ended ...auth.Revocation) {
 }
 
 func (p *Push) send(ctx context.Context, message string) error {
-	_, err := p.client.within(ctx, sending, func(ctx context.Context, conn valkeygo.Client) (any, error) {
+	_, err := p.client.within(ctx, publishTimeout, func(ctx context.Context, conn valkeygo.Client) (any, error) {
 		return nil, conn.Do(ctx, conn.B().Publish().Channel(p.channel).Message(message).Build()).Error()
 	})
 	return err
 }
 
-// mayWarn tells once in a while that it is time to log trouble.
+// mayWarn reports once in a while that it is time to log trouble.
 func (p *Push) mayWarn() bool {
 	now := time.Now().UnixNano()
-	last := p.spoke.Load()
-	return now-last > int64(quiet) && p.spoke.CompareAndSwap(last, now)
+	last := p.warnedAt.Load()
+	return now-last > int64(warnInterval) && p.warnedAt.CompareAndSwap(last, now)
 }
 
-// Listen hands what is heard to to, until ctx is done. Each time it has (again) begun to hear it calls pull once, because of what was
-// said before. It mends itself.
+// Listen passes what it receives to to, until ctx is done. After each subscription it calls pull once, because of
+// messages that were published before. It reconnects by itself.
 func (p *Push) Listen(ctx context.Context, to ports.RevocationPush, pull func(context.Context) error) {
 	begun := make(chan struct{}, 1)
 	catchUp := make(chan struct{})
@@ -119,18 +122,18 @@ func (p *Push) Listen(ctx context.Context, to ports.RevocationPush, pull func(co
 		}
 	}()
 	for ctx.Err() == nil {
-		p.hear(ctx, to, begun)
+		p.receive(ctx, to, begun)
 		p.listening.Store(false)
 		select {
 		case <-ctx.Done():
-		case <-time.After(relisten):
+		case <-time.After(resubscribeInterval):
 		}
 	}
 	<-catchUp
 }
 
-// hear listens on one connection until it breaks.
-func (p *Push) hear(ctx context.Context, to ports.RevocationPush, begun chan<- struct{}) {
+// receive subscribes on one connection until it breaks.
+func (p *Push) receive(ctx context.Context, to ports.RevocationPush, begun chan<- struct{}) {
 	conn := p.client.conn.Load()
 	if conn == nil {
 		return
@@ -159,23 +162,23 @@ func (p *Push) hear(ctx context.Context, to ports.RevocationPush, begun chan<- s
 	})
 }
 
-// told is a message, version 1. Its times are nobody's business: a revocation counts from when it is heard.
-type told struct {
-	Sessions []string     `json:"sessions,omitempty"`
-	Reasons  []string     `json:"reasons,omitempty"` // of the sessions, in their order; absent from the previous release
-	Users    []toldEpochs `json:"users,omitempty"`
+// wireMessage is version 1 of the wire format. It has no times: a revocation counts from when it is received.
+type wireMessage struct {
+	Sessions []string    `json:"sessions,omitempty"`
+	Reasons  []string    `json:"reasons,omitempty"` // of the sessions, in their order; absent from the previous release
+	Users    []userEpoch `json:"users,omitempty"`
 }
 
-type toldEpochs struct {
+type userEpoch struct {
 	UserID string `json:"userId"`
 	Epoch  int    `json:"epoch"`
 }
 
 func (p *Push) encode(ended []auth.Revocation) string {
-	var m told
+	var m wireMessage
 	for _, r := range ended {
 		if r.UserID != "" {
-			m.Users = append(m.Users, toldEpochs{string(r.UserID), r.Epoch})
+			m.Users = append(m.Users, userEpoch{string(r.UserID), r.Epoch})
 			continue
 		}
 		m.Sessions, m.Reasons = append(m.Sessions, r.SessionID.String()), append(m.Reasons, string(r.Why))
@@ -197,18 +200,18 @@ var (
 	errForged       = errors.New("valkey: a message with a wrong MAC")
 )
 
-// decode answers all of a message or nothing.
+// decode returns all of a message or nothing.
 func (p *Push) decode(message string) ([]auth.Revocation, error) {
 	rest, ok := strings.CutPrefix(message, messageStart)
 	given, body, ok2 := strings.Cut(rest, ".")
 	mac, err := base64.RawURLEncoding.DecodeString(given)
 	switch {
-	case !ok || !ok2 || err != nil || len(message) > maxMessage:
+	case !ok || !ok2 || err != nil || len(message) > maxMessageSize:
 		return nil, errMessage
 	case !hmac.Equal(mac, p.mac([]byte(body))):
 		return nil, errForged
 	}
-	var m told
+	var m wireMessage
 	if err := json.Unmarshal([]byte(body), &m); err != nil {
 		return nil, errMessage
 	}

@@ -23,22 +23,22 @@ import (
 	"phonebill/core/personal"
 )
 
-// ear is an instance that listens.
-type ear struct {
+// listener is an instance that listens.
+type listener struct {
 	*valkey.Push
-	heard memory.RevocationPush
-	pulls atomic.Int64
+	received memory.RevocationPush
+	pulls    atomic.Int64
 }
 
-func listen(t *testing.T, c *valkey.Client, log *cache, token string) *ear {
+func listen(t *testing.T, c *valkey.Client, log *cache, token string) *listener {
 	t.Helper()
 	push, err := valkey.NewPush(c, personal.NewSecret(token), log.log)
 	require.NoError(t, err)
-	e := &ear{Push: push}
+	e := &listener{Push: push}
 	ctx, stop := context.WithCancel(t.Context())
 	var done sync.WaitGroup
 	done.Go(func() {
-		e.Listen(ctx, &e.heard, func(context.Context) error { e.pulls.Add(1); return nil })
+		e.Listen(ctx, &e.received, func(context.Context) error { e.pulls.Add(1); return nil })
 	})
 	t.Cleanup(func() { stop(); done.Wait() })
 	return e
@@ -50,14 +50,15 @@ func (c *cache) client(t *testing.T) *valkey.Client {
 	return c.connect(t, func(*valkey.Config) {})
 }
 
-func (e *ear) awaitPulls(t *testing.T, n int64) {
+func (e *listener) awaitPulls(t *testing.T, n int64) {
 	t.Helper()
 	require.Eventually(t, func() bool { return e.pulls.Load() >= n }, 20*time.Second, 5*time.Millisecond)
 }
 
-var over = []auth.Revocation{{SessionID: id.ID{15: 1}, Why: auth.EndedByNewerDevice}, {UserID: "hong1234", Epoch: 3}}
+var endedSessions = []auth.Revocation{{SessionID: id.ID{15: 1}, Why: auth.EndedByNewerDevice},
+	{UserID: "hong1234", Epoch: 3}}
 
-func TestEverybodyHearsWhatOnePushes(t *testing.T) {
+func TestEverySubscriberReceivesAPush(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	one, two := listen(t, c.client(t), c, "s3cret"), listen(t, c.client(t), c, "s3cret")
@@ -65,11 +66,11 @@ func TestEverybodyHearsWhatOnePushes(t *testing.T) {
 	two.awaitPulls(t, 1)
 	gone, hangUp := context.WithCancel(t.Context())
 	hangUp()
-	one.Push.Push(gone, over...)
+	one.Push.Push(gone, endedSessions...)
 	one.Push.Push(t.Context())
-	for _, e := range []*ear{one, two} {
-		require.Eventually(t, func() bool { return len(e.heard.Pushed()) == 2 }, 20*time.Second, 5*time.Millisecond)
-		require.ElementsMatch(t, over, e.heard.Pushed())
+	for _, e := range []*listener{one, two} {
+		require.Eventually(t, func() bool { return len(e.received.Pushed()) == 2 }, 20*time.Second, 5*time.Millisecond)
+		require.ElementsMatch(t, endedSessions, e.received.Pushed())
 	}
 	many := make([]auth.Revocation, 1234)
 	for n := range many {
@@ -77,15 +78,15 @@ func TestEverybodyHearsWhatOnePushes(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { // a busy machine may lose some: at most once
 		one.Push.Push(t.Context(), many...)
-		heard := map[auth.Revocation]bool{}
-		for _, r := range two.heard.Pushed() {
-			heard[r] = true
+		received := map[auth.Revocation]bool{}
+		for _, r := range two.received.Pushed() {
+			received[r] = true
 		}
-		return len(heard) == len(over)+len(many)
+		return len(received) == len(endedSessions)+len(many)
 	}, 20*time.Second, 100*time.Millisecond)
 }
 
-func TestListenMendsItselfAndCatchesUp(t *testing.T) {
+func TestListenReconnectsAndCatchesUp(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	metrics := prometheus.NewRegistry()
@@ -97,15 +98,16 @@ func TestListenMendsItselfAndCatchesUp(t *testing.T) {
 	require.NoError(t, err)
 	for n := range int64(2) {
 		c.wire.cut()
-		require.Eventually(t, func() bool { return gauge(t, metrics, "revocation_push_listening") == 0 }, 20*time.Second, 5*time.Millisecond)
-		speaker.Push(t.Context(), over...) // nobody hears it
-		e.Push.Push(t.Context(), over...)  // nobody to send it to
+		require.Eventually(t, func() bool { return gauge(t, metrics, "revocation_push_listening") == 0 }, 20*time.Second,
+			5*time.Millisecond)
+		speaker.Push(t.Context(), endedSessions...) // no instance is subscribed
+		e.Push.Push(t.Context(), endedSessions...)  // not connected
 		c.wire.flow()
 		e.awaitPulls(t, n+2)
-		require.Empty(t, e.heard.Pushed())
+		require.Empty(t, e.received.Pushed())
 	}
-	speaker.Push(t.Context(), over...)
-	require.Eventually(t, func() bool { return len(e.heard.Pushed()) == 2 }, 20*time.Second, 5*time.Millisecond)
+	speaker.Push(t.Context(), endedSessions...)
+	require.Eventually(t, func() bool { return len(e.received.Pushed()) == 2 }, 20*time.Second, 5*time.Millisecond)
 	require.Equal(t, 1, strings.Count(c.logged.String(), "could not be pushed"), "once in a while")
 	_, err = valkey.NewPush(client, personal.Secret{}, c.log)
 	require.Error(t, err, "one per registry")
@@ -123,25 +125,25 @@ func gauge(t *testing.T, metrics *prometheus.Registry, name string) float64 {
 	return -1
 }
 
-func TestAJammedCacheCostsALogoutLittle(t *testing.T) {
+func TestAJammedCacheDelaysALogoutLittle(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	push, err := valkey.NewPush(c.client(t), personal.Secret{}, c.log)
 	require.NoError(t, err)
 	c.wire.jam()
 	done := make(chan struct{})
-	go func() { push.Push(t.Context(), over...); close(done) }()
+	go func() { push.Push(t.Context(), endedSessions...); close(done) }()
 	select {
 	case <-done:
 	case <-time.After(20 * time.Second):
 		require.FailNow(t, "it waits for a cache that does not answer")
 	}
-	nobody, err := valkey.Open(t.Context(), valkey.Config{Addr: "127.0.0.1:1"})
+	offline, err := valkey.Open(t.Context(), valkey.Config{Addr: "127.0.0.1:1"})
 	require.NoError(t, err)
-	t.Cleanup(nobody.Close)
-	push, err = valkey.NewPush(nobody, personal.Secret{}, c.log)
+	t.Cleanup(offline.Close)
+	push, err = valkey.NewPush(offline, personal.Secret{}, c.log)
 	require.NoError(t, err)
-	push.Push(t.Context(), over...)
+	push.Push(t.Context(), endedSessions...)
 }
 
 // sealed makes a message by hand.
@@ -159,20 +161,24 @@ func TestForgedAndGarbledMessagesAreRefused(t *testing.T) {
 	channel := c.namespace + ":revocations:v1"
 	good := `{"sessions":["00000000-0000-0000-0000-000000000001"]}`
 	for _, message := range []string{
-		"", "v1.", "v1..", "v2." + sealed(channel, "s3cret", good)[3:], sealed(channel, "", good), sealed("other:revocations:v1", "s3cret", good),
-		sealed(channel, "s3cret", good) + " ", sealed(channel, "s3cret", "{"), sealed(channel, "s3cret", `{"sessions":["1"]}`),
-		sealed(channel, "s3cret", `{"sessions":["00000000-0000-0000-0000-000000000002"],"users":[{"userId":"a b","epoch":1}]}`),
+		"", "v1.", "v1..", "v2." + sealed(channel, "s3cret", good)[3:], sealed(channel, "", good),
+		sealed("other:revocations:v1", "s3cret", good), sealed(channel, "s3cret", good) + " ", sealed(channel, "s3cret", "{"),
+		sealed(channel, "s3cret", `{"sessions":["1"]}`),
+		sealed(channel, "s3cret",
+			`{"sessions":["00000000-0000-0000-0000-000000000002"],"users":[{"userId":"a b","epoch":1}]}`),
 		sealed(channel, "s3cret", `{"users":[{"userId":"hong1234","epoch":"x"}]}`), strings.Repeat("x", 300<<10), "\x00\xff",
-		sealed(channel, "s3cret", `{"sessions":[`+strings.TrimSuffix(strings.Repeat(fmt.Sprintf("%q,", id.ID{1}), 8000), ",")+`]}`),
+		sealed(channel, "s3cret",
+			`{"sessions":[`+strings.TrimSuffix(strings.Repeat(fmt.Sprintf("%q,", id.ID{1}), 8000), ",")+`]}`),
 	} {
 		require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Publish().Channel(channel).Message(message).Build()).Error())
 	}
-	require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Publish().Channel(channel).Message(sealed(channel, "s3cret", good)).Build()).Error())
-	require.Eventually(t, func() bool { return len(e.heard.Pushed()) > 0 }, 20*time.Second, 5*time.Millisecond)
-	require.Equal(t, []auth.Revocation{{SessionID: id.ID{15: 1}}}, e.heard.Pushed(), "the good one alone")
+	require.NoError(t,
+		c.raw.Do(t.Context(), c.raw.B().Publish().Channel(channel).Message(sealed(channel, "s3cret", good)).Build()).Error())
+	require.Eventually(t, func() bool { return len(e.received.Pushed()) > 0 }, 20*time.Second, 5*time.Millisecond)
+	require.Equal(t, []auth.Revocation{{SessionID: id.ID{15: 1}}}, e.received.Pushed(), "the good one alone")
 }
 
-func TestPushThroughTheStandIn(t *testing.T) {
+func TestPushThroughMiniredis(t *testing.T) {
 	t.Parallel()
 	server := miniredis.RunT(t)
 	c := &cache{logged: &logged{}}
@@ -186,8 +192,8 @@ func TestPushThroughTheStandIn(t *testing.T) {
 	one, two := listen(t, client(), c, ""), listen(t, client(), c, "")
 	one.awaitPulls(t, 1)
 	two.awaitPulls(t, 1)
-	one.Push.Push(t.Context(), over...)
-	require.Eventually(t, func() bool { return len(two.heard.Pushed()) == 2 }, 20*time.Second, 5*time.Millisecond)
+	one.Push.Push(t.Context(), endedSessions...)
+	require.Eventually(t, func() bool { return len(two.received.Pushed()) == 2 }, 20*time.Second, 5*time.Millisecond)
 }
 
 // FuzzMessage signs anything as one of ours would: it is read whole or refused, and never a panic.

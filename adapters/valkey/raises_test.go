@@ -69,9 +69,9 @@ func (i instance) work(t *testing.T) {
 	t.Cleanup(func() { stop(); done.Wait() })
 }
 
-// TestOthersLearnOfAnEpochThatTheRaiserCouldNotTell: one instance cannot reach the cache while it raises an epoch, another can. Once the
-// raise is answered, the other shows nothing from before it.
-func TestOthersLearnOfAnEpochThatTheRaiserCouldNotTell(t *testing.T) {
+// TestOthersLearnOfAnEpochThatMissedTheCache: one instance cannot reach the cache while it raises an epoch, another
+// can. Once Raise has returned, the other shows nothing from before it.
+func TestOthersLearnOfAnEpochThatMissedTheCache(t *testing.T) {
 	t.Parallel()
 	for name, trouble := range map[string]func(*wire){"cut": (*wire).cut, "jam": (*wire).jam} {
 		t.Run(name, func(t *testing.T) {
@@ -101,8 +101,8 @@ func TestOthersLearnOfAnEpochThatTheRaiserCouldNotTell(t *testing.T) {
 	}
 }
 
-// TestARaiserWhoIsLeftIsNotToldThatAllKnow: the epoch is raised and owed to the cache.
-func TestARaiserWhoIsLeftIsNotToldThatAllKnow(t *testing.T) {
+// TestACancelledRaiseReturnsAnError: the epoch is raised and owed to the cache.
+func TestACancelledRaiseReturnsAnError(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	_, _, epochs, _ := c.lines()
@@ -116,7 +116,6 @@ func TestARaiserWhoIsLeftIsNotToldThatAllKnow(t *testing.T) {
 	require.True(t, at.Equal(start))
 }
 
-// feed tells what a test wants told.
 type feed struct {
 	raised []freshness.Raise
 	asOf   time.Time
@@ -129,7 +128,7 @@ func (f *feed) Raised(_ context.Context, since time.Time) ([]freshness.Raise, ti
 	return f.raised, f.asOf, f.err
 }
 
-func TestAPullTellsTheCacheOnceAndDropsNothingNewer(t *testing.T) {
+func TestAPullUpdatesTheCacheOnceAndDropsNothingNewer(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	bills, _, _, stored := c.lines()
@@ -149,7 +148,7 @@ func TestAPullTellsTheCacheOnceAndDropsNothingNewer(t *testing.T) {
 	require.Zero(t, valkey.Owed(c.Client))
 	hits := c.count(t, "bill", "hit")
 	requireLatest(t, copyAt(1), bills) // of the store, which knows of no epoch here
-	require.Equal(t, hits, c.count(t, "bill", "hit"), "told before the epoch")
+	require.Equal(t, hits, c.count(t, "bill", "hit"), "from before the epoch")
 	require.NoError(t, bills.Put(t.Context(), copyAt(3)))
 	f.raised[0].Epoch = copyAt(3).AsOf
 	step()
@@ -162,7 +161,8 @@ func TestAPullTellsTheCacheOnceAndDropsNothingNewer(t *testing.T) {
 	requireLatest(t, copyAt(4), bills)
 	require.Equal(t, hits+1, c.count(t, "bill", "hit"), "an older epoch drops nothing")
 
-	require.WithinDuration(t, time.Now().Add(-7*24*time.Hour-time.Hour), f.asked[0], time.Minute, "all that a copy can be older than")
+	require.WithinDuration(t, time.Now().Add(-7*24*time.Hour-time.Hour), f.asked[0], time.Minute,
+		"all that a copy can be older than")
 	for _, since := range f.asked[1:] {
 		require.Equal(t, start, since)
 	}
@@ -178,7 +178,7 @@ func TestAPullTellsTheCacheOnceAndDropsNothingNewer(t *testing.T) {
 	requireLatest(t, copyAt(4), bills)
 }
 
-// TestAPullWhileTheCacheIsAway: the process believes the cache no more, and tells it later.
+// TestAPullWhileTheCacheIsAway: the process does not use the cache for the line, and updates it later.
 func TestAPullWhileTheCacheIsAway(t *testing.T) {
 	t.Parallel()
 	c := open(t)
@@ -225,7 +225,8 @@ func TestAFlushBetweenMissAndRefillLetsNothingOldIn(t *testing.T) {
 	}
 }
 
-// TestALatePutFindsTheEpochThoughTheHashIsNew: KOS was asked before the change, the cache was flushed after it, somebody has asked since.
+// TestALatePutFindsTheEpochThoughTheHashIsNew: KOS was asked before the change, the cache was flushed after it, and
+// another caller has asked since.
 func TestALatePutFindsTheEpochThoughTheHashIsNew(t *testing.T) {
 	t.Parallel()
 	c := open(t)
@@ -241,7 +242,7 @@ func TestALatePutFindsTheEpochThoughTheHashIsNew(t *testing.T) {
 	require.Equal(t, 1, c.count(t, "bill", "hit"))
 }
 
-// TestAPutBesideARefillLeavesNoOlderCopy: the refill's answer is from before the put, and the put found no epoch yet.
+// TestAPutBesideARefillLeavesNoOlderCopy: the refill's value is from before the put, and the put found no epoch yet.
 func TestAPutBesideARefillLeavesNoOlderCopy(t *testing.T) {
 	t.Parallel()
 	c := open(t)
@@ -275,9 +276,10 @@ func TestAFlushBringsNoSessionBack(t *testing.T) {
 	require.False(t, s.RevokedAt.IsZero())
 }
 
-// TestNobodySeesAValueOlderThanAnAcknowledgedChange lets two instances read, store late answers of KOS and raise epochs while the cache is
-// flushed and one instance loses its way to it: what is read after a raise was answered is never older than it (ADR 6).
-func TestNobodySeesAValueOlderThanAnAcknowledgedChange(t *testing.T) {
+// TestNoValueIsOlderThanAnAcknowledgedChange lets two instances read, store late responses of KOS and raise epochs
+// while the cache is flushed and one instance loses its connection to it: what is read after a raise has returned is
+// never older than it (ADR 6).
+func TestNoValueIsOlderThanAnAcknowledgedChange(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	s := newShared(c)
@@ -296,7 +298,7 @@ func TestNobodySeesAValueOlderThanAnAcknowledgedChange(t *testing.T) {
 		i.work(t)
 		for range 2 {
 			again(func(int) {
-				var floor time.Time // before the first change anything may be told
+				var floor time.Time // before the first change any value is right
 				if n := int(acknowledged.Load()); n > 0 {
 					floor = copyAt(n).AsOf
 				}
@@ -306,13 +308,14 @@ func TestNobodySeesAValueOlderThanAnAcknowledgedChange(t *testing.T) {
 				case err != nil:
 					t.Errorf("unexpected error: %v", err)
 				case got.AsOf.Before(floor):
-					t.Errorf("told at %v, though the change of %v was acknowledged", got.AsOf, floor)
+					t.Errorf("value of %v, though the change of %v was acknowledged", got.AsOf, floor)
 				}
 			})
 		}
-		again(func(int) { // late answers of KOS, and new ones
-			told := int(acknowledged.Load()) + rand.IntN(6) - 4
-			_ = i.bills.Put(t.Context(), bill.Copy{Version: id.ID{15: byte(told)}, Bill: portstest.Bill(one()), AsOf: copyAt(told).AsOf})
+		again(func(int) { // late responses of KOS, and new ones
+			second := int(acknowledged.Load()) + rand.IntN(6) - 4
+			_ = i.bills.Put(t.Context(),
+				bill.Copy{Version: id.ID{15: byte(second)}, Bill: portstest.Bill(one()), AsOf: copyAt(second).AsOf})
 			<-time.After(time.Duration(rand.IntN(3)) * time.Millisecond)
 		})
 	}
@@ -329,7 +332,8 @@ func TestNobodySeesAValueOlderThanAnAcknowledgedChange(t *testing.T) {
 		c.wire.flow()
 		<-time.After(10 * time.Millisecond)
 	}
-	require.Eventually(t, func() bool { return c.count(t, "bill", "hit") > 0 }, 30*time.Second, 5*time.Millisecond, "else nothing was tried")
+	require.Eventually(t, func() bool { return c.count(t, "bill", "hit") > 0 }, 30*time.Second, 5*time.Millisecond,
+		"else nothing was tried")
 	over()
 	all.Wait()
 }

@@ -15,10 +15,10 @@ import (
 	"phonebill/ports"
 )
 
-// sessionTTL is how long a session that nobody asks for stays cached (S-TTL-SESSION).
+// sessionTTL is how long an unused session stays cached (S-TTL-SESSION).
 const sessionTTL = 30 * time.Minute
 
-// sessionPlace is where the cached form, version 1, of a session stands.
+// sessionPlace is where the cached form, version 1, of a session is stored.
 func sessionPlace(sid id.ID) sealing.Place {
 	return sealing.Cached("session", sid.String(), "1").Formerly("cache:session")
 }
@@ -29,9 +29,9 @@ type cachedSessions struct {
 	entries entries[auth.Session]
 }
 
-// NewCachedSessions returns next with Get cached, sealed by the vault (a session holds where its user is). A change
-// is followed by a drop, not by writing its result: of two changes one after the other the results could arrive the
-// other way round, and bring a revoked session back.
+// NewCachedSessions returns next with Get cached, sealed by the vault (a session holds where its user is). A change is
+// followed by a drop, not by writing its result: two results could arrive in the wrong order, and bring a revoked
+// session back.
 func NewCachedSessions(c *Client, next ports.Sessions, vault ports.Vault, log *slog.Logger) ports.Sessions {
 	return &cachedSessions{next: next, vault: vault, entries: entries[auth.Session]{
 		client: c, kind: "session", ttl: sessionTTL, asOf: func(auth.Session) time.Time { return time.Time{} },
@@ -57,25 +57,31 @@ func (s *cachedSessions) location(sid id.ID) location[auth.Session] {
 }
 
 // Create stores in next alone; the first Get fetches it.
-func (s *cachedSessions) Create(ctx context.Context, session auth.Session, policy auth.SessionPolicy) ([]auth.Revocation, error) {
+func (s *cachedSessions) Create(
+	ctx context.Context, session auth.Session, policy auth.SessionPolicy,
+) ([]auth.Revocation, error) {
 	ended, err := s.next.Create(ctx, session, policy)
 	s.forget(ctx, ended)
 	return ended, err
 }
 
-// Live asks next: a list is looked at rarely.
-func (s *cachedSessions) Live(ctx context.Context, user auth.UserID, policy auth.SessionPolicy, now time.Time) ([]auth.Session, error) {
+// Live reads next: lists are rare.
+func (s *cachedSessions) Live(
+	ctx context.Context, user auth.UserID, policy auth.SessionPolicy, now time.Time,
+) ([]auth.Session, error) {
 	return s.next.Live(ctx, user, policy, now)
 }
 
-// EndAll ends them in next, then drops the cached ones.
-func (s *cachedSessions) EndAll(ctx context.Context, user auth.UserID, keep id.ID, now time.Time) ([]auth.Revocation, error) {
+// EndAll ends them in next, then deletes the cached ones.
+func (s *cachedSessions) EndAll(
+	ctx context.Context, user auth.UserID, keep id.ID, now time.Time,
+) ([]auth.Revocation, error) {
 	ended, err := s.next.EndAll(ctx, user, keep, now)
 	s.forget(ctx, ended)
 	return ended, err
 }
 
-// Sweep deletes them in next alone: a copy goes by its own time.
+// Sweep deletes them in next alone: cached ones expire.
 func (s *cachedSessions) Sweep(ctx context.Context, before time.Time, most int) (int, error) {
 	return s.next.Sweep(ctx, before, most)
 }
@@ -93,8 +99,10 @@ func (s *cachedSessions) Get(ctx context.Context, sid id.ID) (auth.Session, erro
 	})
 }
 
-// Change changes next, then drops the cached session, also when it is not known whether next has changed it.
-func (s *cachedSessions) Change(ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error) {
+// Change changes next, then deletes the cached session, also when it is not known whether next has changed it.
+func (s *cachedSessions) Change(
+	ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session,
+) (auth.Session, error) {
 	after, err := s.next.Change(ctx, sid, decide)
 	if !errors.Is(err, fault.New(fault.ResourceNotFound)) {
 		s.entries.forget(ctx, s.key(sid))
@@ -126,8 +134,8 @@ type spent struct {
 
 func sealSession(vault ports.Vault, at sealing.Place, s auth.Session) ([]byte, error) {
 	row := sessionRow{
-		s.ID.String(), string(s.UserID), s.AutoLogin, s.CreatedAt.UTC(), s.LastSeenAt.UTC(), s.ExpiresAt.UTC(), s.Generation, s.RotatedAt.UTC(),
-		s.RevokedAt.UTC(), s.Client.IP, s.Client.UserAgent, string(s.EndReason), nil,
+		s.ID.String(), string(s.UserID), s.AutoLogin, s.CreatedAt.UTC(), s.LastSeenAt.UTC(), s.ExpiresAt.UTC(), s.Generation,
+		s.RotatedAt.UTC(), s.RevokedAt.UTC(), s.Client.IP, s.Client.UserAgent, string(s.EndReason), nil,
 	}
 	for _, x := range s.Spent {
 		row.Spent = append(row.Spent, spent{x.Generation, x.At.UTC()})
@@ -154,8 +162,8 @@ func openSession(vault ports.Vault, at sealing.Place, sealed []byte) (auth.Sessi
 	}
 	session := auth.Session{
 		ID: sid, UserID: auth.UserID(r.UserID), AutoLogin: r.AutoLogin, CreatedAt: r.CreatedAt, LastSeenAt: r.LastSeenAt,
-		ExpiresAt: r.ExpiresAt, Generation: r.Generation, RotatedAt: r.RotatedAt, RevokedAt: r.RevokedAt, EndReason: auth.EndReason(r.EndReason),
-		Client: auth.Client{IP: r.IP, UserAgent: r.UserAgent},
+		ExpiresAt: r.ExpiresAt, Generation: r.Generation, RotatedAt: r.RotatedAt, RevokedAt: r.RevokedAt,
+		EndReason: auth.EndReason(r.EndReason), Client: auth.Client{IP: r.IP, UserAgent: r.UserAgent},
 	}
 	for _, x := range r.Spent {
 		session.Spent = append(session.Spent, auth.Spent{Generation: x.Generation, At: x.At})

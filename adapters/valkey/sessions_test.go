@@ -15,9 +15,9 @@ import (
 	"phonebill/ports"
 )
 
-// TestNoWayOfEndingLeavesALiveCopy lets another instance end a session while this one is between asking the store and shelving its
-// answer, in every way a session can end.
-func TestNoWayOfEndingLeavesALiveCopy(t *testing.T) {
+// TestEveryWayOfEndingLeavesNoLiveCopy lets another instance end a session while this one is between reading the store
+// and caching the session, in every way a session can end.
+func TestEveryWayOfEndingLeavesNoLiveCopy(t *testing.T) {
 	t.Parallel()
 	policy := auth.DefaultSessions()
 	policy.Devices = 1
@@ -57,14 +57,15 @@ func TestNoWayOfEndingLeavesALiveCopy(t *testing.T) {
 	}
 }
 
-// TestASessionThatEndedStaysEndedUnderLoad reads and touches on two instances while one ends it: once it is over for anybody who asks
-// afterwards, it is over for all.
+// TestASessionThatEndedStaysEndedUnderLoad reads and touches on two instances while one ends it: after that no call
+// finds it alive.
 func TestASessionThatEndedStaysEndedUnderLoad(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	stored, policy, sid := &memory.Sessions{}, auth.DefaultSessions(), id.ID{15: 1}
 	instances := []ports.Sessions{
-		valkey.NewCachedSessions(c.Client, stored, c.vault, c.log), valkey.NewCachedSessions(c.another(t), stored, c.vault, c.log),
+		valkey.NewCachedSessions(c.Client, stored, c.vault, c.log),
+		valkey.NewCachedSessions(c.another(t), stored, c.vault, c.log),
 	}
 	_, err := instances[0].Create(t.Context(), policy.NewSession(sid, "hong1234", true, auth.Client{}, start), policy)
 	require.NoError(t, err)

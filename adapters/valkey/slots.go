@@ -2,8 +2,8 @@ package valkey
 
 import "strings"
 
-// parts is into how many parts a cluster is divided for leaving them alone: one node in trouble is no reason to leave the others alone. A
-// node has neighbouring slots, so few parts lie on two nodes. Elsewhere there is one part.
+// parts is into how many parts a cluster is divided for resting: one node in trouble is no reason not to use the
+// others. A node has neighbouring slots, so few parts are on two nodes. Without a cluster there is one part.
 const parts = 64
 
 func (c *Client) part(key string) int {
@@ -13,11 +13,10 @@ func (c *Client) part(key string) int {
 	return slot(key) / (slots / parts)
 }
 
-// slots of a cluster.
 const slots = 1 << 14
 
-// slot is where a cluster keeps a key: by what is between the first braces, if there is anything, else by all of it (cluster
-// specification, "Hash tags"). The checksum is CRC-16/XMODEM.
+// slot returns the slot of a key in a cluster: of what is between the first braces, if there is anything, else of the
+// whole key (cluster specification, "Hash tags"). The checksum is CRC-16/XMODEM.
 func slot(key string) int {
 	if _, after, ok := strings.Cut(key, "{"); ok {
 		if tag, _, ok := strings.Cut(after, "}"); ok && tag != "" {

@@ -13,12 +13,12 @@ import (
 	"phonebill/ports"
 )
 
-// throttlePurpose is that of the keyed hash that stands for a caller.
 const throttlePurpose = "cache:throttle"
 
-// throttleScript is throttle.Rate.Take in one step. All numbers are whole microseconds, which a Lua number holds exactly.
+// throttleScript is throttle.Rate.Take in one step. All numbers are whole microseconds, which a Lua number holds
+// exactly.
 //
-// KEYS: bucket. ARGV: now, interval of one call, window of a full bucket. It answers 0, or how long to wait.
+// KEYS: bucket. ARGV: now, interval of one call, window of a full bucket. It returns 0, or how long to wait.
 var throttleScript = valkeygo.NewLuaScript(`
 local now, interval, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local tat = tonumber(redis.call('GET', KEYS[1]) or '0')
@@ -29,8 +29,8 @@ if wait > 0 then return wait end
 redis.call('SET', KEYS[1], string.format('%.0f', tat), 'PX', math.ceil((tat - now) / 1000) + 1)
 return 0`)
 
-// Throttle implements ports.Throttle: one bucket per caller over all instances. While the cache is slow or away each instance counts
-// in memory, for itself.
+// Throttle implements ports.Throttle: one bucket per caller over all instances. While the cache is slow or not
+// available each instance counts in memory, for itself.
 type Throttle struct {
 	client *Client
 	vault  ports.Vault
@@ -46,7 +46,9 @@ func NewThrottle(c *Client, vault ports.Vault, log *slog.Logger) *Throttle {
 }
 
 // Take takes one call from the caller's bucket; it costs less than 50 ms.
-func (t *Throttle) Take(ctx context.Context, key string, r throttle.Rate, now time.Time) (ok bool, retryIn time.Duration) {
+func (t *Throttle) Take(
+	ctx context.Context, key string, r throttle.Rate, now time.Time,
+) (ok bool, retryIn time.Duration) {
 	if r.PerMinute == 0 {
 		return true, 0
 	}

@@ -30,7 +30,7 @@ func TestThrottleOnMiniredis(t *testing.T) {
 		t.Helper()
 		mini := miniredis.RunT(t)
 		connect := func() ports.Throttle {
-			c, err := valkey.Open(t.Context(), valkey.Config{Addr: mini.Addr(), Mini: true, Patience: time.Second})
+			c, err := valkey.Open(t.Context(), valkey.Config{Addr: mini.Addr(), Mini: true, Timeout: time.Second})
 			require.NoError(t, err)
 			t.Cleanup(c.Close)
 			return valkey.NewThrottle(c, memory.Vault{}, slog.New(slog.DiscardHandler))
@@ -51,7 +51,7 @@ func TestThrottleWithoutACache(t *testing.T) {
 	})
 }
 
-func TestThrottleKeysTellNoAddressAndExpire(t *testing.T) {
+func TestThrottleKeysHideAddressesAndExpire(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	ok, _ := valkey.NewThrottle(c.Client, c.vault, c.log).Take(t.Context(), "192.0.2.77", throttle.Logins(600), time.Now())

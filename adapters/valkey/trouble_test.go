@@ -29,9 +29,11 @@ import (
 
 var start = time.Date(2026, 3, 2, 3, 4, 5, 123456789, time.UTC)
 
-// copyAt is the bill of line 1 told at start + s seconds.
+// copyAt is the bill of line 1 as of start + s seconds.
 func copyAt(s int) bill.Copy {
-	return bill.Copy{Version: id.ID{15: byte(s)}, Bill: portstest.Bill(one()), AsOf: start.Add(time.Duration(s) * time.Second)}
+	return bill.Copy{
+		Version: id.ID{15: byte(s)}, Bill: portstest.Bill(one()), AsOf: start.Add(time.Duration(s) * time.Second),
+	}
 }
 
 func latest(t *testing.T, b ports.Bills) (bill.Copy, error) {
@@ -47,7 +49,7 @@ func requireLatest(t *testing.T, want bill.Copy, b ports.Bills) {
 	require.True(t, want.AsOf.Equal(got.AsOf))
 }
 
-func TestWarmLatestAsksNobodyElse(t *testing.T) {
+func TestACachedLatestReadsNoStore(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	bills, _, _, _ := c.lines()
@@ -77,7 +79,7 @@ func TestACacheThatMissedANewCopy(t *testing.T) {
 	require.Equal(t, copyAt(2).Version, got.Version)
 }
 
-func TestKeysAndValuesTellNothing(t *testing.T) {
+func TestKeysAndValuesShowNothing(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	bills, customers, _, _ := c.lines()
@@ -89,7 +91,9 @@ func TestKeysAndValuesTellNothing(t *testing.T) {
 	require.NoError(t, bills.Put(ctx, copyAt(1)))
 	require.NoError(t, customers.Put(ctx, product.CustomerCopy{Customer: portstest.Customer(one()), AsOf: start}))
 	require.NoError(t, plans.Put(ctx, portstest.PlansCopies()[0]))
-	s := auth.Session{ID: id.ID{15: 7}, UserID: "hong1234", Client: auth.Client{IP: "192.0.2.7", UserAgent: "Browser"}, ExpiresAt: start}
+	s := auth.Session{
+		ID: id.ID{15: 7}, UserID: "hong1234", Client: auth.Client{IP: "192.0.2.7", UserAgent: "Browser"}, ExpiresAt: start,
+	}
 	_, err := sessions.Create(ctx, s, auth.DefaultSessions())
 	require.NoError(t, err)
 	_, err = sessions.Get(ctx, s.ID)
@@ -119,10 +123,10 @@ func TestFlushIsRefilled(t *testing.T) {
 	c := open(t)
 	bills, customers, epochs, _ := c.lines()
 	ctx := t.Context()
-	told := product.CustomerCopy{Customer: portstest.Customer(one()), AsOf: start.Add(2 * time.Second)}
+	held := product.CustomerCopy{Customer: portstest.Customer(one()), AsOf: start.Add(2 * time.Second)}
 	require.NoError(t, epochs.Raise(ctx, one(), start.Add(time.Second)))
 	require.NoError(t, bills.Put(ctx, copyAt(1)))
-	require.NoError(t, customers.Put(ctx, told))
+	require.NoError(t, customers.Put(ctx, held))
 	c.flush(t)
 	requireLatest(t, copyAt(1), bills)
 	require.Len(t, c.keys(t), 1)
@@ -131,25 +135,30 @@ func TestFlushIsRefilled(t *testing.T) {
 	require.Equal(t, before+1, c.count(t, "bill", "hit"))
 	got, err := customers.Latest(ctx, one())
 	require.NoError(t, err)
-	require.Equal(t, told.Customer, got.Customer)
+	require.Equal(t, held.Customer, got.Customer)
 	at, err := epochs.Of(ctx, one())
 	require.NoError(t, err)
 	require.True(t, at.Equal(start.Add(time.Second)), "epochs survive the cache")
 }
 
-// slowBills lets a test act between the store's answer and its arrival.
+// once lets a test act between the store's response and its arrival, once.
+type once struct{ meanwhile func() }
+
+func (o *once) act() {
+	if f := o.meanwhile; f != nil {
+		o.meanwhile = nil
+		f()
+	}
+}
+
 type slowBills struct {
 	ports.Bills
-	meanwhile func()
+	once
 }
 
 func (s *slowBills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
 	c, err := s.Bills.Latest(ctx, n, m)
-	if s.meanwhile != nil {
-		f := s.meanwhile
-		s.meanwhile = nil
-		f()
-	}
+	s.act()
 	return c, err
 }
 
@@ -173,7 +182,7 @@ func TestLateRefillLosesAgainstARaise(t *testing.T) {
 			require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
 			require.NoError(t, bills.Put(t.Context(), copyAt(4)))
 			_, err = latest(t, bills)
-			require.ErrorIs(t, err, fault.New(fault.ResourceNotFound), "told before the change, arrived after it")
+			require.ErrorIs(t, err, fault.New(fault.ResourceNotFound), "read before the change, arrived after it")
 			require.NoError(t, bills.Put(t.Context(), copyAt(5)))
 			requireLatest(t, copyAt(5), bills)
 			require.NoError(t, epochs.Raise(t.Context(), one(), copyAt(2).AsOf))
@@ -235,19 +244,14 @@ func TestLateRefillLosesAgainstANewerCopy(t *testing.T) {
 	requireLatest(t, copyAt(2), bills)
 }
 
-// slowSessions lets a test act between the store's answer and its arrival.
 type slowSessions struct {
 	ports.Sessions
-	meanwhile func()
+	once
 }
 
 func (s *slowSessions) Get(ctx context.Context, sid id.ID) (auth.Session, error) {
 	found, err := s.Sessions.Get(ctx, sid)
-	if s.meanwhile != nil {
-		f := s.meanwhile
-		s.meanwhile = nil
-		f()
-	}
+	s.act()
 	return found, err
 }
 
@@ -276,7 +280,7 @@ func TestLateRefillBringsNoSessionBack(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
 }
 
-// TestCacheGoneInTheMiddle cuts and jams the wire under every change: what comes back is always what the store says.
+// TestCacheGoneInTheMiddle cuts and jams the wire under every change: the store's value is always returned.
 func TestCacheGoneInTheMiddle(t *testing.T) {
 	t.Parallel()
 	for name, trouble := range map[string]func(*wire){"cut": (*wire).cut, "jam": (*wire).jam} {
@@ -339,7 +343,8 @@ func TestGarbageIsAMissAndIsThrownAway(t *testing.T) {
 	key := c.keys(t)[0]
 	field := "b" + portstest.Month().Compact()
 	for _, garbage := range []string{"", "short", strings.Repeat("9", 20), strings.Repeat("9", 20) + "garbage"} {
-		require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Hset().Key(key).FieldValue().FieldValue(field, garbage).Build()).Error())
+		require.NoError(t,
+			c.raw.Do(t.Context(), c.raw.B().Hset().Key(key).FieldValue().FieldValue(field, garbage).Build()).Error())
 		requireLatest(t, copyAt(1), bills)
 		requireLatest(t, copyAt(1), bills)
 	}
@@ -350,7 +355,7 @@ func TestGarbageIsAMissAndIsThrownAway(t *testing.T) {
 
 var errDown = errors.New("database down")
 
-// failing and the down types stand for stores that are down.
+// failing and the down types are stores that are down.
 type failing struct{ ports.Bills }
 
 type downCustomers struct{ ports.Customers }
@@ -406,8 +411,8 @@ func TestStoreDown(t *testing.T) {
 	require.ErrorIs(t, err, errDown)
 }
 
-// TestWhatIsCachedIsAnsweredWhileTheStoresAreDown: reads prefer availability (ADR 24).
-func TestWhatIsCachedIsAnsweredWhileTheStoresAreDown(t *testing.T) {
+// TestCachedValuesAreReturnedWhileTheStoresAreDown: reads prefer availability (ADR 24).
+func TestCachedValuesAreReturnedWhileTheStoresAreDown(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	ctx := t.Context()
@@ -420,10 +425,10 @@ func TestWhatIsCachedIsAnsweredWhileTheStoresAreDown(t *testing.T) {
 	sessions := func(next ports.Sessions) ports.Sessions {
 		return valkey.NewCachedSessions(c.Client, next, c.vault, c.log)
 	}
-	told := product.CustomerCopy{Customer: portstest.Customer(one()), AsOf: start}
+	held := product.CustomerCopy{Customer: portstest.Customer(one()), AsOf: start}
 	storedCustomers, storedPlans, storedSessions := &memory.Customers{}, &memory.Plans{}, &memory.Sessions{}
 	sid := id.ID{15: 1}
-	require.NoError(t, storedCustomers.Put(ctx, told))
+	require.NoError(t, storedCustomers.Put(ctx, held))
 	require.NoError(t, storedPlans.Put(ctx, portstest.PlansCopies()[0]))
 	_, err := storedSessions.Create(ctx, auth.Session{ID: sid}, auth.DefaultSessions())
 	require.NoError(t, err)
@@ -441,7 +446,7 @@ func TestWhatIsCachedIsAnsweredWhileTheStoresAreDown(t *testing.T) {
 	for range 3 {
 		got, err := customers(downCustomers{}, downEpochs{}).Latest(ctx, one())
 		require.NoError(t, err)
-		require.Equal(t, told.Customer, got.Customer)
+		require.Equal(t, held.Customer, got.Customer)
 		_, err = plans(downPlans{}).Latest(ctx)
 		require.NoError(t, err)
 		_, err = sessions(downSessions{}).Get(ctx, sid)
@@ -449,11 +454,12 @@ func TestWhatIsCachedIsAnsweredWhileTheStoresAreDown(t *testing.T) {
 	}
 }
 
-func TestStoresThatTakeNothingAreNotCached(t *testing.T) {
+func TestFailedWritesAreNotCached(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	ctx := t.Context()
-	customers := valkey.NewCachedCustomers(c.Client, downCustomers{}, &memory.Epochs{}, c.vault, vault.Customers(c.vault), c.log)
+	customers := valkey.NewCachedCustomers(c.Client, downCustomers{}, &memory.Epochs{}, c.vault, vault.Customers(c.vault),
+		c.log)
 	require.ErrorIs(t, customers.Put(ctx, product.CustomerCopy{Customer: portstest.Customer(one()), AsOf: start}), errDown)
 	plans := valkey.NewCachedPlans(c.Client, downPlans{}, vault.Plans(c.vault), c.log)
 	require.ErrorIs(t, plans.Put(ctx, portstest.PlansCopies()[0]), errDown)
@@ -467,7 +473,8 @@ func TestStoresThatTakeNothingAreNotCached(t *testing.T) {
 	require.NoError(t, err)
 	_, err = here.Get(ctx, sid)
 	require.NoError(t, err)
-	_, err = sessions.Change(ctx, sid, func(s auth.Session) auth.Session { return s.Revoke(start) }) // committed, but the answer is lost
+	// committed, but the response is lost
+	_, err = sessions.Change(ctx, sid, func(s auth.Session) auth.Session { return s.Revoke(start) })
 	require.NoError(t, err)
 	_, err = valkey.NewCachedSessions(c.Client, downSessions{}, c.vault, c.log).Change(ctx, sid, nil)
 	require.ErrorIs(t, err, errDown)
@@ -476,7 +483,6 @@ func TestStoresThatTakeNothingAreNotCached(t *testing.T) {
 	require.False(t, s.RevokedAt.IsZero(), "not known whether it was changed: asked again")
 }
 
-// stubborn is a sealer that seals nothing.
 type stubborn struct{}
 
 func (stubborn) Seal(sealing.Place, bill.Copy) ([]byte, error) { return nil, errDown }
@@ -484,7 +490,7 @@ func (stubborn) Open(sealing.Place, []byte) (bill.Copy, error) { return bill.Cop
 func (stubborn) Reseal(sealing.Place, []byte) ([]byte, error)  { return nil, errDown }
 func (stubborn) Bound([]byte) bool                             { return true }
 
-func TestWhatCannotBeSealedIsNotCached(t *testing.T) {
+func TestUnsealableValuesAreNotCached(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	bills := valkey.NewCachedBills(c.Client, &memory.Bills{}, &memory.Epochs{}, c.vault, stubborn{}, c.log)
@@ -495,7 +501,7 @@ func TestWhatCannotBeSealedIsNotCached(t *testing.T) {
 	require.Positive(t, c.logged.lines())
 }
 
-func TestCallerWhoLeavesIsNoTrouble(t *testing.T) {
+func TestACancelledCallIsNoTrouble(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	bills, _, epochs, _ := c.lines()
@@ -505,7 +511,7 @@ func TestCallerWhoLeavesIsNoTrouble(t *testing.T) {
 	_, _ = bills.Latest(ctx, one(), portstest.Month())
 	require.NoError(t, bills.Put(ctx, copyAt(1)), "the memory store does not mind")
 	require.NoError(t, epochs.Raise(ctx, one(), copyAt(2).AsOf))
-	require.Zero(t, valkey.Owed(c.Client), "the cache was told all the same")
+	require.Zero(t, valkey.Owed(c.Client), "the cache was updated all the same")
 	require.Zero(t, c.logged.lines())
 	_, err := latest(t, bills)
 	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
@@ -523,7 +529,8 @@ func TestOpenWithoutACache(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, got.AsOf.Equal(portstest.PlansCopies()[0].AsOf))
 	c.wire.flow()
-	require.Eventually(t, func() bool { return late.Ping(t.Context()) == nil && valkey.Owed(late) == 0 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return late.Ping(t.Context()) == nil && valkey.Owed(late) == 0 }, 10*time.Second,
+		10*time.Millisecond)
 
 	for _, bad := range []valkey.Config{
 		{Addr: "nowhere"}, {Addr: "one:1,two:2"}, {Addr: "one:1,two", Cluster: true}, {Addr: "one:1,", Cluster: true}, {},
@@ -533,13 +540,14 @@ func TestOpenWithoutACache(t *testing.T) {
 	}
 }
 
-func TestMiniredisWillDo(t *testing.T) {
+func TestOnMiniredis(t *testing.T) {
 	t.Parallel()
 	portstest.Bills(t, func(t *testing.T) (ports.Bills, ports.Epochs) {
 		t.Helper()
 		server := miniredis.RunT(t)
 		server.RequireAuth("secret")
-		client, err := valkey.Open(t.Context(), valkey.Config{Addr: server.Addr(), Password: personal.NewSecret("secret"), Mini: true})
+		client, err := valkey.Open(t.Context(),
+			valkey.Config{Addr: server.Addr(), Password: personal.NewSecret("secret"), Mini: true})
 		require.NoError(t, err)
 		t.Cleanup(client.Close)
 		require.NoError(t, client.Ping(t.Context()))

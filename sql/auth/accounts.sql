@@ -1,4 +1,4 @@
--- Each search is driven by one index and stops after @most rows: it answers how many it saw and the ids of one page.
+-- Each search is driven by one index and stops after @most rows: it returns how many it saw and the ids of one page.
 
 -- name: SearchAllUsers :one
 WITH found AS MATERIALIZED (SELECT user_id FROM users ORDER BY user_id LIMIT @most::bigint)
@@ -13,7 +13,8 @@ SELECT (SELECT count(*) FROM found)::bigint AS total,
 -- name: SearchUsersByCustomer :one
 WITH found AS MATERIALIZED (
     SELECT user_id FROM users
-    WHERE customer_id = @customer_id AND (@status::text = '' OR status = @status::text) ORDER BY user_id LIMIT @most::bigint
+    WHERE customer_id = @customer_id AND (@status::text = '' OR status = @status::text) ORDER BY user_id
+    LIMIT @most::bigint
 )
 SELECT (SELECT count(*) FROM found)::bigint AS total,
     ARRAY(SELECT f.user_id FROM found f ORDER BY f.user_id LIMIT @size::bigint OFFSET @skip::bigint)::text[] AS ids;
@@ -22,7 +23,8 @@ SELECT (SELECT count(*) FROM found)::bigint AS total,
 WITH found AS MATERIALIZED (
     SELECT u.user_id FROM users u
     WHERE u.user_id IN (SELECT l.user_id FROM user_lines l WHERE l.line_index = @line_index)
-        AND (@customer_id::text = '' OR u.customer_id = @customer_id::text) AND (@status::text = '' OR u.status = @status::text)
+        AND (@customer_id::text = '' OR u.customer_id = @customer_id::text)
+        AND (@status::text = '' OR u.status = @status::text)
     ORDER BY u.user_id LIMIT @most::bigint
 )
 SELECT (SELECT count(*) FROM found)::bigint AS total,
@@ -31,7 +33,8 @@ SELECT (SELECT count(*) FROM found)::bigint AS total,
 -- name: SearchUsersByID :one
 WITH found AS MATERIALIZED (
     SELECT u.user_id FROM users u
-    WHERE lower(u.user_id COLLATE "C") = @folded::text AND (@customer_id::text = '' OR u.customer_id = @customer_id::text)
+    WHERE lower(u.user_id COLLATE "C") = @folded::text
+        AND (@customer_id::text = '' OR u.customer_id = @customer_id::text)
         AND (@status::text = '' OR u.status = @status::text)
         AND (
             @line_index::bytea = ''::bytea
@@ -42,13 +45,14 @@ WITH found AS MATERIALIZED (
 SELECT (SELECT count(*) FROM found)::bigint AS total,
     ARRAY(SELECT f.user_id FROM found f ORDER BY f.user_id LIMIT @size::bigint OFFSET @skip::bigint)::text[] AS ids;
 
--- Locks are kept under a keyed hash of the submitted id; the login history tells whose it is.
+-- Locks are kept under a keyed hash of the submitted id; the login history has the account of it.
 -- name: SearchLockedUsers :one
 WITH found AS MATERIALIZED (
     SELECT DISTINCT u.user_id
     FROM (SELECT subject FROM login_attempts WHERE locked_until > @now::timestamptz LIMIT @most::bigint) a
     CROSS JOIN LATERAL (
-        SELECT h.user_id FROM login_history h WHERE h.subject = a.subject AND h.user_id IS NOT NULL ORDER BY h.at DESC LIMIT 1
+        SELECT h.user_id FROM login_history h WHERE h.subject = a.subject AND h.user_id IS NOT NULL ORDER BY h.at DESC
+        LIMIT 1
     ) h
     JOIN users u ON u.user_id = h.user_id
     WHERE u.status = 'ACTIVE' AND (@folded::text = '' OR lower(u.user_id COLLATE "C") = @folded::text)
@@ -63,17 +67,20 @@ SELECT (SELECT count(*) FROM found)::bigint AS total,
 
 -- name: UsersByIDs :many
 SELECT sqlc.embed(u),
-    ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS lines,
-    ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS line_indexes,
-    ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bigint[] AS line_positions,
+    ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY position)::bytea[] AS lines,
+    ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY position)::bytea[] AS line_indexes,
+    ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id
+        ORDER BY position)::bigint[] AS line_positions,
     ARRAY(SELECT r.role FROM user_roles r WHERE r.user_id = u.user_id ORDER BY r.role)::text[] AS roles,
-    ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS permissions,
+    ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id
+        ORDER BY permission)::text[] AS permissions,
     ARRAY(
         SELECT coalesce(g.expires_at, '0001-01-01 00:00:00+00') FROM user_grants g
         WHERE g.user_id = u.user_id ORDER BY g.permission
     )::timestamptz[] AS expiries,
-    ARRAY(SELECT g.granted_by FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS givers,
-    ARRAY(SELECT g.granted_at FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::timestamptz[] AS given,
+    ARRAY(SELECT g.granted_by FROM user_grants g WHERE g.user_id = u.user_id ORDER BY permission)::text[] AS givers,
+    ARRAY(SELECT g.granted_at FROM user_grants g WHERE g.user_id = u.user_id
+        ORDER BY permission)::timestamptz[] AS given,
     EXISTS(SELECT 1 FROM user_totp t WHERE t.user_id = u.user_id AND t.confirmed_at IS NOT NULL) AS second_factor
 FROM users u WHERE u.user_id = ANY(@ids::text[]) ORDER BY u.user_id;
 
@@ -85,7 +92,8 @@ SELECT pg_advisory_xact_lock(hashtext('phonebill.administrators'));
 
 -- name: CountOtherAdmins :one
 SELECT count(*) FROM users u
-WHERE u.user_id <> $1 AND u.status = 'ACTIVE' AND u.user_id IN (SELECT r.user_id FROM user_roles r WHERE r.role = 'ADMIN');
+WHERE u.user_id <> $1 AND u.status = 'ACTIVE'
+    AND u.user_id IN (SELECT r.user_id FROM user_roles r WHERE r.role = 'ADMIN');
 
 -- name: KnownUsers :many
 SELECT user_id, created_at FROM users WHERE lower(user_id COLLATE "C") = ANY(@folded::text[]);
@@ -99,11 +107,11 @@ SELECT u.user_id FROM users u JOIN twice t ON lower(u.user_id COLLATE "C") = t.f
 WHERE u.status <> 'INACTIVE' ORDER BY t.folded, u.user_id COLLATE "C";
 
 -- name: AddUsers :many
-INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id, status,
-    created_at, initial_password)
-SELECT (@user_ids::text[])[i], (@hashes::text[])[i], (@names::bytea[])[i], (@phones::bytea[])[i], (@phone_indexes::bytea[])[i],
-    (@emails::bytea[])[i], (@email_indexes::bytea[])[i], (@customers::text[])[i], (@statuses::text[])[i],
-    (@created::timestamptz[])[i], (@initial::boolean[])[i]
+INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index,
+    customer_id, status, created_at, initial_password)
+SELECT (@user_ids::text[])[i], (@hashes::text[])[i], (@names::bytea[])[i], (@phones::bytea[])[i],
+    (@phone_indexes::bytea[])[i], (@emails::bytea[])[i], (@email_indexes::bytea[])[i], (@customers::text[])[i],
+    (@statuses::text[])[i], (@created::timestamptz[])[i], (@initial::boolean[])[i]
 FROM generate_subscripts(@user_ids::text[], 1) AS i
 ON CONFLICT (user_id) DO NOTHING RETURNING user_id;
 
@@ -116,9 +124,9 @@ FROM generate_subscripts(@user_ids::text[], 1) AS i;
 INSERT INTO user_roles (user_id, role)
 SELECT (@user_ids::text[])[i], (@roles::text[])[i] FROM generate_subscripts(@user_ids::text[], 1) AS i;
 
--- The zero time stands for a grant for good.
+-- The zero time stands for a grant without end.
 -- name: AddGrantsOf :exec
 INSERT INTO user_grants (user_id, permission, expires_at, granted_by, granted_at)
-SELECT (@user_ids::text[])[i], (@permissions::text[])[i], nullif((@expiries::timestamptz[])[i], '0001-01-01 00:00:00+00'),
-    (@givers::text[])[i], (@given::timestamptz[])[i]
+SELECT (@user_ids::text[])[i], (@permissions::text[])[i],
+    nullif((@expiries::timestamptz[])[i], '0001-01-01 00:00:00+00'), (@givers::text[])[i], (@given::timestamptz[])[i]
 FROM generate_subscripts(@user_ids::text[], 1) AS i;

@@ -1,4 +1,4 @@
--- One statement, so that parallel searches of one person, over all instances, are counted one after the other. No row comes back when the
+-- One statement, so that parallel searches of one person in all instances are counted one after the other. No row: the
 -- limit is reached.
 -- name: TakeSearch :one
 INSERT INTO exact_searches AS s (person, times) VALUES (@person, ARRAY[@now::timestamptz])
@@ -8,4 +8,5 @@ WHERE (SELECT count(*) FROM unnest(s.times) AS t WHERE t > @since::timestamptz) 
 RETURNING cardinality(s.times)::bigint AS taken;
 
 -- name: OldestSearch :one
-SELECT t::timestamptz AS at FROM exact_searches s, unnest(s.times) AS t WHERE s.person = @person AND t > @since::timestamptz ORDER BY t LIMIT 1;
+SELECT t::timestamptz AS at FROM exact_searches s, unnest(s.times) AS t
+WHERE s.person = @person AND t > @since::timestamptz ORDER BY t LIMIT 1;

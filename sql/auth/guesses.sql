@@ -1,8 +1,9 @@
--- Each transition is one statement that says what auth.LockoutPolicy says in Go; portstest compares the two. A row that is locked
--- has nothing pending, and failures and pending together are never more than max_failures.
+-- Each transition is one statement with the rules of auth.LockoutPolicy; portstest compares the two. A row that is
+-- locked has nothing pending, and failures and pending together are never more than max_failures.
 
--- Take reserves a guess and answers its round. Nothing is answered, and nothing written, when the subject is locked or busy. The row
--- starts afresh when its lock is over: one that was set, or that of five failures of which some lapsed.
+-- TakeGuess reserves a guess and returns its round. It returns nothing, and writes nothing, when the subject is locked
+-- or busy. The row starts afresh when its lock is over: one that was set, or that of five failures of which some
+-- expired.
 -- name: TakeGuess :one
 INSERT INTO login_attempts AS a (subject, user_index, failures, pending, pending_until, updated_at)
 VALUES (@subject, @user_index, 0, 1, @pending_until::timestamptz, @now::timestamptz)
@@ -56,7 +57,7 @@ UPDATE login_attempts SET failures = 0, locked_until = NULL WHERE subject = @use
 -- name: PeekGuesses :one
 SELECT failures, pending, round, pending_until, locked_until FROM login_attempts WHERE subject = $1;
 
--- A few at a time, and none that somebody is at.
+-- A few at a time, and none that is in use.
 -- name: SweepGuesses :execrows
 DELETE FROM login_attempts WHERE subject IN (
     SELECT o.subject FROM login_attempts o

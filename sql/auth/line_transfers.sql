@@ -1,9 +1,10 @@
--- Whoever adds a line to an account holds the lock of the line until the transaction ends, so that of two who add it the second sees what
--- the first did. There are 1024 locks for all lines, so that a bulk load does not need more locks than the server has. Accounts are
--- locked before lines, everywhere.
+-- A transaction that adds a line to an account holds the lock of the line until its end, so that the second of two sees
+-- what the first did. There are 1024 locks for all lines, so that a bulk load does not need more locks than the server
+-- has. Accounts are locked before lines, everywhere.
 -- name: LockLines :exec
 SELECT pg_advisory_xact_lock(hashtext('phonebill.lines'), s.lock) FROM (
-    SELECT DISTINCT (hashtextextended(encode(i, 'hex'), 0) & 1023)::int AS lock FROM unnest(@indexes::bytea[]) AS i ORDER BY 1
+    SELECT DISTINCT (hashtextextended(encode(i, 'hex'), 0) & 1023)::int AS lock FROM unnest(@indexes::bytea[]) AS i
+    ORDER BY 1
 ) AS s;
 
 -- name: LineHeldByOther :one
@@ -14,10 +15,11 @@ SELECT line_index, user_id FROM user_lines WHERE line_index = ANY(@indexes::byte
 
 -- name: WaitingTransfer :one
 SELECT * FROM line_transfers
-WHERE line_index = @line_index AND to_user = @to_user AND proposed_by = @proposed_by AND confirmed_at IS NULL AND expires_at > @now
+WHERE line_index = @line_index AND to_user = @to_user AND proposed_by = @proposed_by AND confirmed_at IS NULL
+    AND expires_at > @now
 ORDER BY proposed_at LIMIT 1;
 
--- A line that was taken has no account that shall have it.
+-- A line that was taken has no account that gets it.
 -- name: TakenLine :one
 SELECT * FROM line_transfers
 WHERE line_index = ANY(@indexes::bytea[]) AND to_user = '' AND lower(proposed_by COLLATE "C") = @folded::text
@@ -29,7 +31,8 @@ INSERT INTO line_transfers (id, line_index, line_masked, to_user, proposed_by, r
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: WaitingTransfers :many
-SELECT * FROM line_transfers WHERE confirmed_at IS NULL AND expires_at > @now ORDER BY expires_at, id LIMIT @most::bigint;
+SELECT * FROM line_transfers WHERE confirmed_at IS NULL AND expires_at > @now ORDER BY expires_at, id
+LIMIT @most::bigint;
 
 -- name: LockTransfer :one
 SELECT * FROM line_transfers WHERE id = $1 FOR UPDATE;

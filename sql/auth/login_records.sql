@@ -1,5 +1,5 @@
--- The keyed hash is of the account's id as it is spelled, and in rows of an id that meant no account of the folded id. Rows of another
--- account whose id differs in case alone are left out.
+-- The keyed hash is of the account's id as it is spelled or, in rows of an unknown id, of the folded id. Rows of
+-- another account whose id differs in case alone are left out.
 
 -- name: CountLogins :one
 SELECT count(*) FROM (
@@ -18,4 +18,5 @@ ORDER BY at DESC, id DESC LIMIT @size::bigint OFFSET @skip::bigint;
 
 -- name: CountLoginsSince :one
 SELECT count(*) FROM login_history
-WHERE subject = ANY(@subjects::bytea[]) AND at >= @since AND type = @type AND (user_id IS NULL OR user_id = @user_id::text);
+WHERE subject = ANY(@subjects::bytea[]) AND at >= @since AND type = @type
+    AND (user_id IS NULL OR user_id = @user_id::text);

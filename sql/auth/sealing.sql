@@ -8,13 +8,13 @@ SELECT form, greatest(0, extract(epoch FROM clock_timestamp() - changed_at))::do
 -- name: RaiseSealing :exec
 SELECT raise_sealing(@to_form::bigint);
 
--- Rows are read along the primary key, whatever their form, so that no statement takes long however many are done already.
+-- Rows are read along the primary key, whatever their form, so that no statement takes long however many are done.
 -- name: UsersToReseal :many
 SELECT user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index
 FROM users WHERE user_id > @after ORDER BY user_id LIMIT @n::bigint;
 
 -- name: ResealUser :exec
--- Each column by itself: a log-in that changes the hash meanwhile leaves the others to be replaced.
+-- Each column by itself: a login that changes the hash meanwhile leaves the others to be replaced.
 UPDATE users SET
     password_hash = CASE WHEN password_hash = @old_hash THEN @new_hash ELSE password_hash END,
     name_sealed = CASE WHEN name_sealed = @old_name THEN @new_name ELSE name_sealed END,

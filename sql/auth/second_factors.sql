@@ -14,7 +14,8 @@ SELECT * FROM user_totp WHERE user_id = $1 FOR UPDATE;
 UPDATE user_totp SET next_sealed = $2, next_created_at = $3 WHERE user_id = $1 AND confirmed_at IS NOT NULL;
 
 -- name: ConfirmSecondFactor :exec
-UPDATE user_totp SET secret_sealed = $2, created_at = $3, confirmed_at = $4, last_step = $5, next_sealed = NULL, next_created_at = NULL
+UPDATE user_totp SET secret_sealed = $2, created_at = $3, confirmed_at = $4, last_step = $5, next_sealed = NULL,
+    next_created_at = NULL
 WHERE user_id = $1;
 
 -- name: AddRecoveryCodes :exec

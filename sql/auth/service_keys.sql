@@ -2,9 +2,10 @@
 SELECT pg_advisory_xact_lock(hashtext('phonebill.service_keys'));
 
 -- name: AddServiceKey :execrows
-INSERT INTO service_keys (key_hash, service, created_at, retired_at) VALUES ($1, $2, $3, $4) ON CONFLICT (key_hash) DO NOTHING;
+INSERT INTO service_keys (key_hash, service, created_at, retired_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (key_hash) DO NOTHING;
 
--- Of a service's live keys those beyond the newest @most end. The caller holds the lock.
+-- Ends a service's live keys beyond the newest @most. The caller holds the lock.
 -- name: RetireOldServiceKeys :exec
 UPDATE service_keys SET retired_at = @now WHERE key_hash IN (
     SELECT o.key_hash FROM service_keys o

@@ -1,6 +1,6 @@
 -- name: CreateSession :exec
-INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent,
-    end_reason, spent_generations, spent_at)
+INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at,
+    ip, user_agent, end_reason, spent_generations, spent_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
 
 -- name: Session :one
@@ -11,12 +11,12 @@ SELECT * FROM sessions WHERE id = $1 FOR UPDATE;
 
 -- name: SaveSession :one
 UPDATE sessions SET user_id = $2, auto_login = $3, created_at = $4, last_seen_at = $5, expires_at = $6, generation = $7,
-    rotated_at = $8, revoked_at = $9, ip = $10, user_agent = $11, end_reason = $12, spent_generations = $13, spent_at = $14,
-    noted_at = CASE WHEN $9::timestamptz IS NOT NULL THEN coalesce(noted_at, clock_timestamp()) END
+    rotated_at = $8, revoked_at = $9, ip = $10, user_agent = $11, end_reason = $12, spent_generations = $13,
+    spent_at = $14, noted_at = CASE WHEN $9::timestamptz IS NOT NULL THEN coalesce(noted_at, clock_timestamp()) END
 WHERE id = $1 RETURNING *;
 
--- Of a user's live sessions those beyond the newest @most end. The caller holds the user's row, so that two logins do not both count
--- the same sessions.
+-- Ends a user's live sessions beyond the newest @most. The caller holds the user's row, so that two logins do not count
+-- the same.
 -- name: EndOldest :many
 UPDATE sessions SET revoked_at = @now, noted_at = clock_timestamp(), end_reason = @why WHERE id IN (
     SELECT o.id FROM sessions o

@@ -11,9 +11,10 @@ SELECT sealed FROM bill_versions WHERE id = $1 AND line_index = $2 AND month = $
 SELECT * FROM inquiries WHERE id = $1;
 
 -- name: SaveInquiry :execrows
-UPDATE inquiries SET status = @status, source = @source, processed_at = @processed_at, as_of = @as_of, version_id = @version_id,
-    summary_sealed = @summary_sealed, failure_code = @failure_code, timed_out = @timed_out, attempts = @attempts,
-    next_attempt_at = @next_attempt_at, delivery_state = @delivery_state, delivery_next_at = @delivery_next_at
+UPDATE inquiries SET status = @status, source = @source, processed_at = @processed_at, as_of = @as_of,
+    version_id = @version_id, summary_sealed = @summary_sealed, failure_code = @failure_code, timed_out = @timed_out,
+    attempts = @attempts, next_attempt_at = @next_attempt_at, delivery_state = @delivery_state,
+    delivery_next_at = @delivery_next_at
 WHERE id = @id AND fence = @fence AND status = 'PROCESSING';
 
 -- The attempt is counted before it is made: a worker that dies in it has made it.
@@ -27,9 +28,9 @@ UPDATE inquiries i SET next_attempt_at = @lease_until::timestamptz, fence = i.fe
 FROM due WHERE i.id = due.id
 RETURNING i.*;
 
--- One page of a customer's history from its first row on (HistoryStart of sql/request), by the index of history: each row
--- shown costs one page of the table, however deep the page is. A range that is always there is used by plans that are made
--- for all parameters, too.
+-- One page of a customer's history from its first row on (HistoryStart of sql/request), by the index of history: each
+-- row shown costs one page of the table, however deep the page is. The range is always given, for generic plans use it
+-- too.
 -- name: InquiryHistory :many
 SELECT * FROM inquiries i
 WHERE i.user_id = @user_id AND i.line_index = ANY(@lines::bytea[])

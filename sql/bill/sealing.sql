@@ -4,7 +4,7 @@ SELECT form FROM sealing;
 -- name: RaiseSealing :exec
 SELECT raise_sealing(@to_form::bigint);
 
--- Rows are read along the primary key, whatever their form, so that no statement takes long however many are done already.
+-- Rows are read along the primary key, whatever their form, so that no statement takes long however many are done.
 -- name: BillVersionsToReseal :many
 SELECT id, line_index, month, sealed FROM bill_versions WHERE id > @after ORDER BY id LIMIT @n::bigint;
 
@@ -15,7 +15,8 @@ SELECT reseal_bill_versions(@ids::uuid[], @olds::bytea[], @news::bytea[])::bigin
 SELECT count(*) FROM bill_versions;
 
 -- name: InquiriesToReseal :many
-SELECT id, user_id, line_index, month, line_sealed, summary_sealed FROM inquiries WHERE id > @after ORDER BY id LIMIT @n::bigint;
+SELECT id, user_id, line_index, month, line_sealed, summary_sealed FROM inquiries WHERE id > @after ORDER BY id
+LIMIT @n::bigint;
 
 -- name: ResealInquiryLines :one
 SELECT reseal_inquiries(@ids::uuid[], @olds::bytea[], @news::bytea[])::bigint;

@@ -1,5 +1,5 @@
--- In order of the index, so that two instances that note the same lines cannot wait for each other.
--- name: SeeLines :exec
+-- In order of the index, so that two instances that note the same lines do not deadlock.
+-- name: NoteLines :exec
 INSERT INTO active_lines AS a (line_index, kind, line_sealed, seen_at, due_at)
 SELECT v.line_index, @kind, v.line_sealed, @seen_at::timestamptz, @due_at::timestamptz
 FROM (SELECT unnest(@line_indexes::bytea[]) AS line_index, unnest(@lines_sealed::bytea[]) AS line_sealed) AS v
@@ -17,7 +17,7 @@ UPDATE active_lines a SET due_at = @lease_until::timestamptz
 FROM due WHERE a.line_index = due.line_index AND a.kind = due.kind
 RETURNING a.line_index, a.line_sealed;
 
--- name: DoneLine :exec
+-- name: PostponeLine :exec
 UPDATE active_lines SET due_at = @due_at WHERE line_index = @line_index AND kind = @kind;
 
 -- name: ForgetLines :exec

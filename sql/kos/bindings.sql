@@ -1,7 +1,8 @@
--- Binds an account once, and returns what it is bound to. No row: it was bound a moment ago; look again.
+-- Binds an account once, and returns what it is bound to. No row: it was bound a moment ago; try again.
 -- name: BindAccount :one
 WITH new AS (
-    INSERT INTO account_customers (account_index, line_index, customer_index) VALUES (@account_index, @line_index, @customer_index)
+    INSERT INTO account_customers (account_index, line_index, customer_index)
+    VALUES (@account_index, @line_index, @customer_index)
     ON CONFLICT DO NOTHING RETURNING customer_index
 )
 SELECT n.customer_index FROM new n

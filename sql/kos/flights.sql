@@ -1,11 +1,11 @@
--- The clock of leases and notes is the database's.
+-- Leases and outcomes use the database's clock.
 -- name: LiveFlight :one
 SELECT token, refusal, failures, at, extract(epoch FROM until - clock_timestamp())::double precision AS seconds_left
 FROM flights
 WHERE kind = @kind AND line_index = @line_index AND month = @month AND until > clock_timestamp();
 
--- What has ended makes room. Failures in a row stay known for a minute beyond the rest that they caused, and at is that of
--- the outcome noted last. No row: another process was faster.
+-- Takes the place of what has ended. Failures in a row are kept for a minute beyond the rest that they caused, and at
+-- is that of the outcome stored last. No row: another process was faster.
 -- name: TakeFlight :one
 INSERT INTO flights AS f (kind, line_index, month, token, until)
 VALUES (@kind, @line_index, @month, @token, clock_timestamp() + make_interval(secs => @lease_seconds::double precision))

@@ -1,8 +1,9 @@
 -- name: LockQuota :exec
 SELECT pg_advisory_xact_lock(hashtext('phonebill.quota_ledger'));
 
--- The ledger's clock is the database's, the same for all instances; asked in a subquery, it is asked once and the index serves.
--- Calls before the newest so many cannot matter. Without a squeeze its percent is 100; without calls there is nothing to squeeze.
+-- The ledger's clock is the database's, the same for all instances; in a subquery it is read once and the index can be
+-- used. Calls older than the newest @budget do not matter. Without a squeeze its percent is 100; without calls there is
+-- nothing to squeeze.
 -- name: Spent :many
 SELECT l.spent_at, l.lane, clock_timestamp()::timestamptz AS now, coalesce(s.percent, 100)::bigint AS percent,
     coalesce(s.until, '0001-01-01 00:00:00+00')::timestamptz AS until
@@ -27,20 +28,21 @@ WITH forgotten AS (
 )
 INSERT INTO quota_ledger (spent_at, lane) VALUES (clock_timestamp(), @lane);
 
--- What every instance has spent within the last 60 s per lane, and the squeeze, in one look that waits for nobody. Without calls there is
--- one row, whose lane is empty and whose count is 0.
+-- What every instance has spent within the last 60 s per lane, and the squeeze, read once and without a lock. Without
+-- calls there is one row, whose lane is empty and whose count is 0.
 -- name: Usage :many
 SELECT n.now::timestamptz AS now, coalesce(s.percent, 100)::bigint AS percent,
-    coalesce(s.until, '0001-01-01 00:00:00+00')::timestamptz AS until, coalesce(l.lane, '')::text AS lane, count(l.id) AS calls
+    coalesce(s.until, '0001-01-01 00:00:00+00')::timestamptz AS until, coalesce(l.lane, '')::text AS lane,
+    count(l.id) AS calls
 FROM (SELECT clock_timestamp() AS now) n
 LEFT JOIN quota_squeeze s ON true
 LEFT JOIN quota_ledger l ON l.spent_at > (SELECT clock_timestamp() - interval '60 seconds')
 GROUP BY n.now, s.percent, s.until, l.lane;
 
--- A call that is written again after an answer that got lost is one row.
+-- A call that is written again after its response got lost is one row.
 -- name: AppendCall :exec
-INSERT INTO kos_calls (id, operation, line_index, request_id, asked_at, answered_at, attempt, breaker, result, http_status,
-    request_sealed, answer_sealed, waited_ms)
+INSERT INTO kos_calls (id, operation, line_index, request_id, asked_at, answered_at, attempt, breaker, result,
+    http_status, request_sealed, answer_sealed, waited_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (id) DO NOTHING;
 
@@ -50,14 +52,16 @@ WHERE c.line_index = $1 AND (e.at IS NULL OR c.told_at >= e.at);
 
 -- name: PutCustomerCopy :exec
 INSERT INTO customer_copies AS c (line_index, told_at, sealed) VALUES ($1, $2, $3)
-ON CONFLICT (line_index) DO UPDATE SET told_at = excluded.told_at, sealed = excluded.sealed WHERE c.told_at <= excluded.told_at;
+ON CONFLICT (line_index) DO UPDATE SET told_at = excluded.told_at, sealed = excluded.sealed
+WHERE c.told_at <= excluded.told_at;
 
 -- name: PlansCopy :one
 SELECT sealed FROM plan_copies WHERE list = 'all';
 
 -- name: PutPlansCopy :exec
 INSERT INTO plan_copies AS c (list, told_at, sealed) VALUES ('all', $1, $2)
-ON CONFLICT (list) DO UPDATE SET told_at = excluded.told_at, sealed = excluded.sealed WHERE c.told_at <= excluded.told_at;
+ON CONFLICT (list) DO UPDATE SET told_at = excluded.told_at, sealed = excluded.sealed
+WHERE c.told_at <= excluded.told_at;
 
 -- name: RaiseEpoch :exec
 INSERT INTO line_epochs AS e (line_index, at) VALUES ($1, $2)

@@ -4,9 +4,10 @@ SELECT form FROM sealing;
 -- name: RaiseSealing :exec
 SELECT raise_sealing(@to_form::bigint);
 
--- Rows are read along the primary key, whatever their form, so that no statement takes long however many are done already.
+-- Rows are read along the primary key, whatever their form, so that no statement takes long however many are done.
 -- name: CallsToReseal :many
-SELECT id, operation, line_index, request_id, request_sealed, answer_sealed FROM kos_calls WHERE id > @after ORDER BY id LIMIT @n::bigint;
+SELECT id, operation, line_index, request_id, request_sealed, answer_sealed FROM kos_calls WHERE id > @after ORDER BY id
+LIMIT @n::bigint;
 
 -- name: ResealCallRequests :one
 SELECT reseal_call_requests(@ids::uuid[], @olds::bytea[], @news::bytea[])::bigint;

@@ -1,8 +1,9 @@
 -- No row means that another order of the line is live.
 -- name: AddOrder :execrows
 WITH added AS (
-    INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name,
-        effective_rule, effective_date, state, requested_at, next_attempt_at, trace_id, delivery_state)
+    INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name,
+        to_code, to_name, effective_rule, effective_date, state, requested_at, next_attempt_at, trace_id,
+        delivery_state)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'NONE')
     ON CONFLICT (line_index) WHERE state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED') DO NOTHING
     RETURNING id, requested_at, state, result_code, sends
@@ -17,7 +18,7 @@ SELECT * FROM change_orders WHERE id = $1;
 SELECT * FROM change_orders
 WHERE line_index = $1 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED');
 
--- What KOS may have seen neither gets another transaction id nor is cancelled, whoever writes.
+-- An order that KOS may have seen neither gets another transaction id nor is cancelled.
 -- name: SaveOrder :execrows
 WITH saved AS (
     UPDATE change_orders SET transaction_id = @transaction_id, effective_date = @effective_date, from_name = @from_name,
@@ -71,7 +72,8 @@ ORDER BY o.requested_at DESC, o.id DESC LIMIT @size::bigint;
 
 -- name: ChangedSince :one
 SELECT EXISTS (
-    SELECT 1 FROM change_orders WHERE line_index = @line_index AND state = 'COMPLETED' AND processed_at >= @since::timestamptz
+    SELECT 1 FROM change_orders WHERE line_index = @line_index AND state = 'COMPLETED'
+        AND processed_at >= @since::timestamptz
 )::boolean;
 
 -- name: OrdersByID :many

@@ -1,8 +1,8 @@
 -- The outbox: events in order per subject, at least once (docs/deliveries.md).
 
--- Claims are serialised, so that the time of its first event can serve as a subject's lease. A claim uses indexes whatever
--- the statistics say: a table that was empty a minute ago may hold a backlog now. JIT is off because the planner's costs
--- are far too high without sorting, and it would compile the query.
+-- Claims are serialised, so that the time of its first event can serve as a subject's lease. A claim uses indexes
+-- whatever the statistics say: a table that was empty a minute ago may hold a backlog now. JIT is off because the
+-- planner's costs are far too high without sorting, and it would compile the query.
 -- name: LockDeliveries :exec
 SELECT pg_advisory_xact_lock(hashtext('phonebill.deliveries')), set_config('enable_seqscan', 'off', true),
     set_config('enable_sort', 'off', true), set_config('jit', 'off', true);
@@ -38,12 +38,14 @@ WITH batch AS (
         ORDER BY i.delivery_sequence, i.id LIMIT @each::bigint
     ) b
 ), numbered AS (
-    SELECT b.id, b.subject_index, (b.delivery_sequence IS NULL) AS fresh, coalesce(b.delivery_sequence, coalesce(s.last, 0) + row_number()
+    SELECT b.id, b.subject_index, (b.delivery_sequence IS NULL) AS fresh,
+        coalesce(b.delivery_sequence, coalesce(s.last, 0) + row_number()
         OVER (PARTITION BY b.subject_index, b.delivery_sequence IS NULL ORDER BY b.id)) AS number
     FROM batch b LEFT JOIN delivery_sequences s ON s.line_index = b.subject_index
 ), counted AS (
     INSERT INTO delivery_sequences AS s (line_index, last)
-    SELECT numbered.subject_index, max(numbered.number) FROM numbered WHERE numbered.fresh GROUP BY numbered.subject_index
+    SELECT numbered.subject_index, max(numbered.number) FROM numbered WHERE numbered.fresh
+    GROUP BY numbered.subject_index
     ON CONFLICT (line_index) DO UPDATE SET last = excluded.last
 )
 UPDATE requests i SET delivery_sequence = numbered.number, delivery_next_at = @lease_until::timestamptz,
@@ -65,12 +67,13 @@ WITH given AS (
     RETURNING i.id, i.delivery_fence, i.delivery_state, given.made, given.note
 ), remembered AS (
     INSERT INTO delivery_attempts (event_id, fence, at, state, note)
-    SELECT settled.id, settled.delivery_fence, @at::timestamptz, settled.delivery_state, settled.note FROM settled WHERE settled.made
+    SELECT settled.id, settled.delivery_fence, @at::timestamptz, settled.delivery_state, settled.note FROM settled
+    WHERE settled.made
 )
 SELECT count(*) FROM settled;
 
--- Newest first, by the primary key or, for pending and parked events, by their partial index. Ids are in the order of the
--- requests.
+-- Newest first, by the primary key or, for pending and parked events, by their partial index. Ids are in the order of
+-- the requests.
 -- name: Deliveries :many
 SELECT i.id, i.delivery_state, i.delivery_sequence, i.delivery_attempts,
     i.processed_at, i.delivery_next_at, i.delivered_at, i.delivery_replayed_at
@@ -97,10 +100,10 @@ FROM unnest(@events::uuid[]) AS e (id) CROSS JOIN LATERAL (
 -- name: DeliveryOf :one
 SELECT delivery_state FROM requests WHERE id = $1;
 
--- An event that is replayed keeps its number, so it is first in line; but not before the lease of its subject is over.
+-- An event that is replayed keeps its number, so it is the next one; but not before the lease of its subject is over.
 -- name: ReplayDelivery :execrows
-UPDATE requests i SET delivery_state = 'PENDING', delivery_attempts = 0, delivered_at = NULL, delivery_replayed_at = @now::timestamptz,
-    delivery_next_at = greatest(@now::timestamptz, (
+UPDATE requests i SET delivery_state = 'PENDING', delivery_attempts = 0, delivered_at = NULL,
+    delivery_replayed_at = @now::timestamptz, delivery_next_at = greatest(@now::timestamptz, (
         SELECT f.delivery_next_at FROM requests f
         WHERE f.subject_index = i.subject_index AND f.delivery_state = 'PENDING'
         ORDER BY f.delivery_sequence, f.id LIMIT 1

@@ -1,5 +1,5 @@
--- Lists of requests: those of staff and of customers. Each query uses an index of its own, so that it costs what it shows.
--- Counts stop at @most. They return ids; the product reads its own rows by them.
+-- Lists of requests: those of staff and of customers. Each query uses an index of its own, so that it costs what it
+-- shows. Counts stop at @most. They return ids; the product reads its own rows by them.
 
 -- name: RequestsOfTrace :many
 SELECT i.id FROM requests i
@@ -41,7 +41,7 @@ SELECT count(*) FROM (
     LIMIT @most::bigint
 ) counted;
 
--- The stored state is that of the index; the state may be a finer one.
+-- @stored_state is that of the index; @state may be a finer one.
 -- name: RequestsUncompleted :many
 SELECT i.id FROM requests i
 WHERE i.uncompleted AND i.stored_state = @stored_state::text AND (@state::text = '' OR i.state = @state::text)
@@ -65,8 +65,8 @@ SELECT count(*) FROM (
     LIMIT @most::bigint
 ) counted;
 
--- How many requests of a customer match, from the index of history alone. A range that is always there is used by plans
--- that are made for all parameters, too.
+-- How many requests of a customer match, from the index of history alone. The range is always given, for generic plans
+-- use it too.
 -- name: CountHistory :one
 SELECT count(*) FROM requests
 WHERE user_id = @user_id AND subject_index = ANY(@subjects::bytea[])

@@ -1,7 +1,7 @@
 -- Requests of a product that has no table of its own (migrations/request). The other files work on every product's.
 -- name: AddRequest :exec
-INSERT INTO requests (id, kind, user_id, subject_sealed, subject_index, payload_sealed, state, requested_at, next_attempt_at,
-    attempts, trace_id)
+INSERT INTO requests (id, kind, user_id, subject_sealed, subject_index, payload_sealed, state, requested_at,
+    next_attempt_at, attempts, trace_id)
 VALUES (@id, @kind, @user_id, @subject_sealed, @subject_index, @payload_sealed, @state, @requested_at, @next_attempt_at,
     @attempts, @trace_id);
 

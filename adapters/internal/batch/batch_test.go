@@ -19,7 +19,7 @@ var (
 	errDown = errors.New("down")
 )
 
-// table takes a while for each commit and refuses negative rows.
+// table takes some time for each commit and refuses negative rows.
 type table struct {
 	mu      sync.Mutex
 	takes   time.Duration
@@ -51,7 +51,6 @@ func (s *table) rows() []int { return slices.Concat(s.commits...) }
 
 func bad(err error) bool { return errors.Is(err, errBad) }
 
-// add adds rows as that many callers and returns their errors.
 func add(ctx context.Context, w *batch.Writer[int], rows ...int) []error {
 	errs := make([]error, len(rows))
 	var wg sync.WaitGroup

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// shell starts a script that says one line when it is ready.
+// shell starts a script that prints one line when it is ready.
 func shell(t *testing.T, script string) *Process {
 	t.Helper()
 	out, in, err := os.Pipe()

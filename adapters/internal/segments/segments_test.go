@@ -202,8 +202,7 @@ func TestADamagedRecordCostsNoOther(t *testing.T) {
 	require.Equal(t, segments.Report{Damaged: 1, Aside: 1}, found)
 }
 
-// TestDamagedFilesAreKept: neither a file without a whole record nor one whose whole records are done with takes its
-// content along.
+// TestDamagedFilesAreKept: a file with damage is kept even when no whole record of it is left.
 func TestDamagedFilesAreKept(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

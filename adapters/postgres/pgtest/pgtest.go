@@ -1,5 +1,5 @@
-// Package pgtest gives each test a migrated database of its own in about 20 ms, by cloning a template that is made once per
-// state of the migrations. Tests run as the least-right role of the services, so that a missing GRANT fails a test.
+// Package pgtest gives each test a migrated database of its own in about 20 ms, by cloning a template that is made once
+// per state of the migrations. Tests run as the least-right role of the services, so that a missing GRANT fails a test.
 package pgtest
 
 import (
@@ -21,14 +21,15 @@ import (
 const (
 	urlVariable      = "PHONEBILL_TEST_DATABASE_URL"
 	requiredVariable = "PHONEBILL_TEST_REQUIRED"
-	// templateLock is the advisory lock under which one test process makes a template and the others wait ("pb templ" in ASCII).
+	// templateLock is the advisory lock under which one test process makes a template and the others wait ("pb templ" in
+	// ASCII).
 	templateLock int64 = 0x70622074656d706c
 )
 
 // DB is a test's own database; it is dropped when the test ends.
 type DB struct {
 	Pool  *pgxpool.Pool // as the services' role: what the GRANTs allow and no more
-	Admin *pgxpool.Pool // as the owner: for looking behind the scenes
+	Admin *pgxpool.Pool // as the owner: for what the services' role may not do
 	URL   string        // what Pool connects to
 	Name  string        // of the database on the server
 }
@@ -95,8 +96,8 @@ func drop(t testing.TB, adminURL, quoted string) {
 	require.NoError(t, err)
 }
 
-// ensureTemplate makes the template if no test process has yet. It becomes a template at last, so a half-made one is never
-// cloned; the next process makes it anew.
+// ensureTemplate makes the template if no test process has yet. It is marked as a template last, so a half-made one is
+// never cloned; the next process makes it anew.
 func ensureTemplate(
 	ctx context.Context, admin *pgx.Conn, adminURL string, access postgres.Access, secrets postgres.Passwords,
 	db migrations.Database, template string,
@@ -129,7 +130,8 @@ func ensureTemplate(
 
 func isTemplate(ctx context.Context, admin *pgx.Conn, name string) (bool, error) {
 	var ready bool
-	err := admin.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datistemplate)", name).Scan(&ready)
+	err := admin.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datistemplate)",
+		name).Scan(&ready)
 	if err != nil {
 		return false, fmt.Errorf("look for the template: %w", err)
 	}

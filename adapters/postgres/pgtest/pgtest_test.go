@@ -44,14 +44,15 @@ func TestDatabaseIsDroppedAtTheEnd(t *testing.T) { //nolint:tparallel // the sub
 	t.Run("user", func(t *testing.T) { // not parallel: it must end before we look
 		db := pgtest.New(t, migrations.Auth)
 		name = db.Name
-		_, err := pgx.Connect(t.Context(), db.URL) // forgotten: must not keep the database alive
+		_, err := pgx.Connect(t.Context(), db.URL) // forgotten: must not keep the database
 		require.NoError(t, err)
 	})
 	admin, err := pgx.Connect(t.Context(), adminURL)
 	require.NoError(t, err)
 	defer func() { _ = admin.Close(context.Background()) }()
 	var count int
-	require.NoError(t, admin.QueryRow(t.Context(), "SELECT count(*) FROM pg_database WHERE datname = $1", name).Scan(&count))
+	require.NoError(t,
+		admin.QueryRow(t.Context(), "SELECT count(*) FROM pg_database WHERE datname = $1", name).Scan(&count))
 	require.Zero(t, count)
 }
 

@@ -14,8 +14,9 @@ const (
 	requiredVariable = "PHONEBILL_TEST_REQUIRED"
 )
 
-// New tells where the test server is, and a key prefix ("test-…:") of the test's own: tests share the server, so they put it
-// before every key and never flush. Without a server the test is skipped, or fails when PHONEBILL_TEST_REQUIRED=1.
+// New returns where the test server is, and a key prefix ("test-…:") of the test's own: tests share the server, so they
+// put it before every key and never flush. Without a server the test is skipped, or fails when
+// PHONEBILL_TEST_REQUIRED=1.
 func New(t testing.TB) (addr, password, prefix string) {
 	t.Helper()
 	addr = os.Getenv(addrVariable)

@@ -12,8 +12,8 @@ import (
 
 const addGrantsOf = `-- name: AddGrantsOf :exec
 INSERT INTO user_grants (user_id, permission, expires_at, granted_by, granted_at)
-SELECT ($1::text[])[i], ($2::text[])[i], nullif(($3::timestamptz[])[i], '0001-01-01 00:00:00+00'),
-    ($4::text[])[i], ($5::timestamptz[])[i]
+SELECT ($1::text[])[i], ($2::text[])[i],
+    nullif(($3::timestamptz[])[i], '0001-01-01 00:00:00+00'), ($4::text[])[i], ($5::timestamptz[])[i]
 FROM generate_subscripts($1::text[], 1) AS i
 `
 
@@ -25,7 +25,7 @@ type AddGrantsOfParams struct {
 	Given       []time.Time
 }
 
-// The zero time stands for a grant for good.
+// The zero time stands for a grant without end.
 func (q *Queries) AddGrantsOf(ctx context.Context, arg AddGrantsOfParams) error {
 	_, err := q.db.Exec(ctx, addGrantsOf,
 		arg.UserIds,
@@ -76,11 +76,11 @@ func (q *Queries) AddRolesOf(ctx context.Context, arg AddRolesOfParams) error {
 }
 
 const addUsers = `-- name: AddUsers :many
-INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id, status,
-    created_at, initial_password)
-SELECT ($1::text[])[i], ($2::text[])[i], ($3::bytea[])[i], ($4::bytea[])[i], ($5::bytea[])[i],
-    ($6::bytea[])[i], ($7::bytea[])[i], ($8::text[])[i], ($9::text[])[i],
-    ($10::timestamptz[])[i], ($11::boolean[])[i]
+INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index,
+    customer_id, status, created_at, initial_password)
+SELECT ($1::text[])[i], ($2::text[])[i], ($3::bytea[])[i], ($4::bytea[])[i],
+    ($5::bytea[])[i], ($6::bytea[])[i], ($7::bytea[])[i], ($8::text[])[i],
+    ($9::text[])[i], ($10::timestamptz[])[i], ($11::boolean[])[i]
 FROM generate_subscripts($1::text[], 1) AS i
 ON CONFLICT (user_id) DO NOTHING RETURNING user_id
 `
@@ -162,7 +162,8 @@ func (q *Queries) ClashingUserIDs(ctx context.Context, most int64) ([]string, er
 
 const countOtherAdmins = `-- name: CountOtherAdmins :one
 SELECT count(*) FROM users u
-WHERE u.user_id <> $1 AND u.status = 'ACTIVE' AND u.user_id IN (SELECT r.user_id FROM user_roles r WHERE r.role = 'ADMIN')
+WHERE u.user_id <> $1 AND u.status = 'ACTIVE'
+    AND u.user_id IN (SELECT r.user_id FROM user_roles r WHERE r.role = 'ADMIN')
 `
 
 func (q *Queries) CountOtherAdmins(ctx context.Context, userID string) (int64, error) {
@@ -257,7 +258,7 @@ type SearchAllUsersRow struct {
 	Ids   []string
 }
 
-// Each search is driven by one index and stops after @most rows: it answers how many it saw and the ids of one page.
+// Each search is driven by one index and stops after @most rows: it returns how many it saw and the ids of one page.
 func (q *Queries) SearchAllUsers(ctx context.Context, arg SearchAllUsersParams) (SearchAllUsersRow, error) {
 	row := q.db.QueryRow(ctx, searchAllUsers, arg.Skip, arg.Size, arg.Most)
 	var i SearchAllUsersRow
@@ -270,7 +271,8 @@ WITH found AS MATERIALIZED (
     SELECT DISTINCT u.user_id
     FROM (SELECT subject FROM login_attempts WHERE locked_until > $3::timestamptz LIMIT $4::bigint) a
     CROSS JOIN LATERAL (
-        SELECT h.user_id FROM login_history h WHERE h.subject = a.subject AND h.user_id IS NOT NULL ORDER BY h.at DESC LIMIT 1
+        SELECT h.user_id FROM login_history h WHERE h.subject = a.subject AND h.user_id IS NOT NULL ORDER BY h.at DESC
+        LIMIT 1
     ) h
     JOIN users u ON u.user_id = h.user_id
     WHERE u.status = 'ACTIVE' AND ($5::text = '' OR lower(u.user_id COLLATE "C") = $5::text)
@@ -299,7 +301,7 @@ type SearchLockedUsersRow struct {
 	Ids   []string
 }
 
-// Locks are kept under a keyed hash of the submitted id; the login history tells whose it is.
+// Locks are kept under a keyed hash of the submitted id; the login history has the account of it.
 func (q *Queries) SearchLockedUsers(ctx context.Context, arg SearchLockedUsersParams) (SearchLockedUsersRow, error) {
 	row := q.db.QueryRow(ctx, searchLockedUsers,
 		arg.Skip,
@@ -318,7 +320,8 @@ func (q *Queries) SearchLockedUsers(ctx context.Context, arg SearchLockedUsersPa
 const searchUsersByCustomer = `-- name: SearchUsersByCustomer :one
 WITH found AS MATERIALIZED (
     SELECT user_id FROM users
-    WHERE customer_id = $3 AND ($4::text = '' OR status = $4::text) ORDER BY user_id LIMIT $5::bigint
+    WHERE customer_id = $3 AND ($4::text = '' OR status = $4::text) ORDER BY user_id
+    LIMIT $5::bigint
 )
 SELECT (SELECT count(*) FROM found)::bigint AS total,
     ARRAY(SELECT f.user_id FROM found f ORDER BY f.user_id LIMIT $2::bigint OFFSET $1::bigint)::text[] AS ids
@@ -353,7 +356,8 @@ func (q *Queries) SearchUsersByCustomer(ctx context.Context, arg SearchUsersByCu
 const searchUsersByID = `-- name: SearchUsersByID :one
 WITH found AS MATERIALIZED (
     SELECT u.user_id FROM users u
-    WHERE lower(u.user_id COLLATE "C") = $3::text AND ($4::text = '' OR u.customer_id = $4::text)
+    WHERE lower(u.user_id COLLATE "C") = $3::text
+        AND ($4::text = '' OR u.customer_id = $4::text)
         AND ($5::text = '' OR u.status = $5::text)
         AND (
             $6::bytea = ''::bytea
@@ -399,7 +403,8 @@ const searchUsersByLine = `-- name: SearchUsersByLine :one
 WITH found AS MATERIALIZED (
     SELECT u.user_id FROM users u
     WHERE u.user_id IN (SELECT l.user_id FROM user_lines l WHERE l.line_index = $3)
-        AND ($4::text = '' OR u.customer_id = $4::text) AND ($5::text = '' OR u.status = $5::text)
+        AND ($4::text = '' OR u.customer_id = $4::text)
+        AND ($5::text = '' OR u.status = $5::text)
     ORDER BY u.user_id LIMIT $6::bigint
 )
 SELECT (SELECT count(*) FROM found)::bigint AS total,
@@ -466,17 +471,20 @@ func (q *Queries) SearchUsersByStatus(ctx context.Context, arg SearchUsersByStat
 
 const usersByIDs = `-- name: UsersByIDs :many
 SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password, u.factor_handed_over,
-    ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS lines,
-    ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS line_indexes,
-    ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bigint[] AS line_positions,
+    ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY position)::bytea[] AS lines,
+    ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY position)::bytea[] AS line_indexes,
+    ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id
+        ORDER BY position)::bigint[] AS line_positions,
     ARRAY(SELECT r.role FROM user_roles r WHERE r.user_id = u.user_id ORDER BY r.role)::text[] AS roles,
-    ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS permissions,
+    ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id
+        ORDER BY permission)::text[] AS permissions,
     ARRAY(
         SELECT coalesce(g.expires_at, '0001-01-01 00:00:00+00') FROM user_grants g
         WHERE g.user_id = u.user_id ORDER BY g.permission
     )::timestamptz[] AS expiries,
-    ARRAY(SELECT g.granted_by FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS givers,
-    ARRAY(SELECT g.granted_at FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::timestamptz[] AS given,
+    ARRAY(SELECT g.granted_by FROM user_grants g WHERE g.user_id = u.user_id ORDER BY permission)::text[] AS givers,
+    ARRAY(SELECT g.granted_at FROM user_grants g WHERE g.user_id = u.user_id
+        ORDER BY permission)::timestamptz[] AS given,
     EXISTS(SELECT 1 FROM user_totp t WHERE t.user_id = u.user_id AND t.confirmed_at IS NOT NULL) AS second_factor
 FROM users u WHERE u.user_id = ANY($1::text[]) ORDER BY u.user_id
 `

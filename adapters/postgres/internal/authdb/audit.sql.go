@@ -13,7 +13,8 @@ import (
 )
 
 const addAuditCheckpoint = `-- name: AddAuditCheckpoint :execrows
-INSERT INTO audit_checkpoints (seq, at, heads, previous_hash, hash, kid, signature, closes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO audit_checkpoints (seq, at, heads, previous_hash, hash, kid, signature, closes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (seq) DO NOTHING
 `
 
@@ -285,7 +286,8 @@ const auditWriters = `-- name: AuditWriters :many
 WITH RECURSIVE w AS (
     (SELECT writer FROM audit_log ORDER BY writer LIMIT 1)
     UNION ALL
-    SELECT (SELECT a.writer FROM audit_log a WHERE a.writer > w.writer ORDER BY a.writer LIMIT 1) FROM w WHERE w.writer IS NOT NULL
+    SELECT (SELECT a.writer FROM audit_log a WHERE a.writer > w.writer ORDER BY a.writer LIMIT 1) FROM w
+    WHERE w.writer IS NOT NULL
 )
 SELECT w.writer::uuid AS writer, h.seq, h.hash FROM w
 CROSS JOIN LATERAL (SELECT a.seq, a.hash FROM audit_log a WHERE a.writer = w.writer ORDER BY a.seq DESC LIMIT 1) h

@@ -11,7 +11,8 @@ import (
 )
 
 const oldestSearch = `-- name: OldestSearch :one
-SELECT t::timestamptz AS at FROM exact_searches s, unnest(s.times) AS t WHERE s.person = $1 AND t > $2::timestamptz ORDER BY t LIMIT 1
+SELECT t::timestamptz AS at FROM exact_searches s, unnest(s.times) AS t
+WHERE s.person = $1 AND t > $2::timestamptz ORDER BY t LIMIT 1
 `
 
 type OldestSearchParams struct {
@@ -41,7 +42,7 @@ type TakeSearchParams struct {
 	Most   int64
 }
 
-// One statement, so that parallel searches of one person, over all instances, are counted one after the other. No row comes back when the
+// One statement, so that parallel searches of one person in all instances are counted one after the other. No row: the
 // limit is reached.
 func (q *Queries) TakeSearch(ctx context.Context, arg TakeSearchParams) (int64, error) {
 	row := q.db.QueryRow(ctx, takeSearch,

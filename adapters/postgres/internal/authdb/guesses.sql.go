@@ -129,7 +129,7 @@ type SweepGuessesParams struct {
 	Most   int64
 }
 
-// A few at a time, and none that somebody is at.
+// A few at a time, and none that is in use.
 func (q *Queries) SweepGuesses(ctx context.Context, arg SweepGuessesParams) (int64, error) {
 	result, err := q.db.Exec(ctx, sweepGuesses, arg.Before, arg.Now, arg.Most)
 	if err != nil {
@@ -170,10 +170,11 @@ type TakeGuessParams struct {
 	LapsedBefore time.Time
 }
 
-// Each transition is one statement that says what auth.LockoutPolicy says in Go; portstest compares the two. A row that is locked
-// has nothing pending, and failures and pending together are never more than max_failures.
-// Take reserves a guess and answers its round. Nothing is answered, and nothing written, when the subject is locked or busy. The row
-// starts afresh when its lock is over: one that was set, or that of five failures of which some lapsed.
+// Each transition is one statement with the rules of auth.LockoutPolicy; portstest compares the two. A row that is
+// locked has nothing pending, and failures and pending together are never more than max_failures.
+// TakeGuess reserves a guess and returns its round. It returns nothing, and writes nothing, when the subject is locked
+// or busy. The row starts afresh when its lock is over: one that was set, or that of five failures of which some
+// expired.
 func (q *Queries) TakeGuess(ctx context.Context, arg TakeGuessParams) (int64, error) {
 	row := q.db.QueryRow(ctx, takeGuess,
 		arg.Subject,

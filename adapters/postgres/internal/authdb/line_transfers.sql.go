@@ -104,13 +104,14 @@ func (q *Queries) LineHolders(ctx context.Context, indexes [][]byte) ([]LineHold
 
 const lockLines = `-- name: LockLines :exec
 SELECT pg_advisory_xact_lock(hashtext('phonebill.lines'), s.lock) FROM (
-    SELECT DISTINCT (hashtextextended(encode(i, 'hex'), 0) & 1023)::int AS lock FROM unnest($1::bytea[]) AS i ORDER BY 1
+    SELECT DISTINCT (hashtextextended(encode(i, 'hex'), 0) & 1023)::int AS lock FROM unnest($1::bytea[]) AS i
+    ORDER BY 1
 ) AS s
 `
 
-// Whoever adds a line to an account holds the lock of the line until the transaction ends, so that of two who add it the second sees what
-// the first did. There are 1024 locks for all lines, so that a bulk load does not need more locks than the server has. Accounts are
-// locked before lines, everywhere.
+// A transaction that adds a line to an account holds the lock of the line until its end, so that the second of two sees
+// what the first did. There are 1024 locks for all lines, so that a bulk load does not need more locks than the server
+// has. Accounts are locked before lines, everywhere.
 func (q *Queries) LockLines(ctx context.Context, indexes [][]byte) error {
 	_, err := q.db.Exec(ctx, lockLines, indexes)
 	return err
@@ -151,7 +152,7 @@ type TakenLineParams struct {
 	Now     time.Time
 }
 
-// A line that was taken has no account that shall have it.
+// A line that was taken has no account that gets it.
 func (q *Queries) TakenLine(ctx context.Context, arg TakenLineParams) (LineTransfer, error) {
 	row := q.db.QueryRow(ctx, takenLine, arg.Indexes, arg.Folded, arg.Now)
 	var i LineTransfer
@@ -172,7 +173,8 @@ func (q *Queries) TakenLine(ctx context.Context, arg TakenLineParams) (LineTrans
 
 const waitingTransfer = `-- name: WaitingTransfer :one
 SELECT id, line_index, line_masked, to_user, proposed_by, reason, proposed_at, expires_at, confirmed_by, confirmed_at FROM line_transfers
-WHERE line_index = $1 AND to_user = $2 AND proposed_by = $3 AND confirmed_at IS NULL AND expires_at > $4
+WHERE line_index = $1 AND to_user = $2 AND proposed_by = $3 AND confirmed_at IS NULL
+    AND expires_at > $4
 ORDER BY proposed_at LIMIT 1
 `
 
@@ -207,7 +209,8 @@ func (q *Queries) WaitingTransfer(ctx context.Context, arg WaitingTransferParams
 }
 
 const waitingTransfers = `-- name: WaitingTransfers :many
-SELECT id, line_index, line_masked, to_user, proposed_by, reason, proposed_at, expires_at, confirmed_by, confirmed_at FROM line_transfers WHERE confirmed_at IS NULL AND expires_at > $1 ORDER BY expires_at, id LIMIT $2::bigint
+SELECT id, line_index, line_masked, to_user, proposed_by, reason, proposed_at, expires_at, confirmed_by, confirmed_at FROM line_transfers WHERE confirmed_at IS NULL AND expires_at > $1 ORDER BY expires_at, id
+LIMIT $2::bigint
 `
 
 type WaitingTransfersParams struct {

@@ -24,8 +24,8 @@ type CountLoginsParams struct {
 	Most     int64
 }
 
-// The keyed hash is of the account's id as it is spelled, and in rows of an id that meant no account of the folded id. Rows of another
-// account whose id differs in case alone are left out.
+// The keyed hash is of the account's id as it is spelled or, in rows of an unknown id, of the folded id. Rows of
+// another account whose id differs in case alone are left out.
 func (q *Queries) CountLogins(ctx context.Context, arg CountLoginsParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countLogins, arg.Subjects, arg.UserID, arg.Most)
 	var count int64
@@ -35,7 +35,8 @@ func (q *Queries) CountLogins(ctx context.Context, arg CountLoginsParams) (int64
 
 const countLoginsSince = `-- name: CountLoginsSince :one
 SELECT count(*) FROM login_history
-WHERE subject = ANY($1::bytea[]) AND at >= $2 AND type = $3 AND (user_id IS NULL OR user_id = $4::text)
+WHERE subject = ANY($1::bytea[]) AND at >= $2 AND type = $3
+    AND (user_id IS NULL OR user_id = $4::text)
 `
 
 type CountLoginsSinceParams struct {

@@ -61,7 +61,7 @@ type ResealUserParams struct {
 	UserID   string
 }
 
-// Each column by itself: a log-in that changes the hash meanwhile leaves the others to be replaced.
+// Each column by itself: a login that changes the hash meanwhile leaves the others to be replaced.
 func (q *Queries) ResealUser(ctx context.Context, arg ResealUserParams) error {
 	_, err := q.db.Exec(ctx, resealUser,
 		arg.OldHash,
@@ -185,7 +185,7 @@ type UsersToResealRow struct {
 	EmailIndex   []byte
 }
 
-// Rows are read along the primary key, whatever their form, so that no statement takes long however many are done already.
+// Rows are read along the primary key, whatever their form, so that no statement takes long however many are done.
 func (q *Queries) UsersToReseal(ctx context.Context, arg UsersToResealParams) ([]UsersToResealRow, error) {
 	rows, err := q.db.Query(ctx, usersToReseal, arg.After, arg.N)
 	if err != nil {

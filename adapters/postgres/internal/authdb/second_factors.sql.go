@@ -81,7 +81,8 @@ func (q *Queries) BeginSecondFactor(ctx context.Context, arg BeginSecondFactorPa
 }
 
 const confirmSecondFactor = `-- name: ConfirmSecondFactor :exec
-UPDATE user_totp SET secret_sealed = $2, created_at = $3, confirmed_at = $4, last_step = $5, next_sealed = NULL, next_created_at = NULL
+UPDATE user_totp SET secret_sealed = $2, created_at = $3, confirmed_at = $4, last_step = $5, next_sealed = NULL,
+    next_created_at = NULL
 WHERE user_id = $1
 `
 

@@ -11,7 +11,8 @@ import (
 )
 
 const addServiceKey = `-- name: AddServiceKey :execrows
-INSERT INTO service_keys (key_hash, service, created_at, retired_at) VALUES ($1, $2, $3, $4) ON CONFLICT (key_hash) DO NOTHING
+INSERT INTO service_keys (key_hash, service, created_at, retired_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (key_hash) DO NOTHING
 `
 
 type AddServiceKeyParams struct {
@@ -57,7 +58,7 @@ type RetireOldServiceKeysParams struct {
 	Most    int64
 }
 
-// Of a service's live keys those beyond the newest @most end. The caller holds the lock.
+// Ends a service's live keys beyond the newest @most. The caller holds the lock.
 func (q *Queries) RetireOldServiceKeys(ctx context.Context, arg RetireOldServiceKeysParams) error {
 	_, err := q.db.Exec(ctx, retireOldServiceKeys, arg.Now, arg.Service, arg.Most)
 	return err

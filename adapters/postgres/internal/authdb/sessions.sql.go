@@ -13,8 +13,8 @@ import (
 )
 
 const createSession = `-- name: CreateSession :exec
-INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent,
-    end_reason, spent_generations, spent_at)
+INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at,
+    ip, user_agent, end_reason, spent_generations, spent_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 `
 
@@ -104,8 +104,8 @@ type EndOldestParams struct {
 	Most          int64
 }
 
-// Of a user's live sessions those beyond the newest @most end. The caller holds the user's row, so that two logins do not both count
-// the same sessions.
+// Ends a user's live sessions beyond the newest @most. The caller holds the user's row, so that two logins do not count
+// the same.
 func (q *Queries) EndOldest(ctx context.Context, arg EndOldestParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, endOldest,
 		arg.Now,
@@ -217,8 +217,8 @@ func (q *Queries) LockSession(ctx context.Context, id uuid.UUID) (Session, error
 
 const saveSession = `-- name: SaveSession :one
 UPDATE sessions SET user_id = $2, auto_login = $3, created_at = $4, last_seen_at = $5, expires_at = $6, generation = $7,
-    rotated_at = $8, revoked_at = $9, ip = $10, user_agent = $11, end_reason = $12, spent_generations = $13, spent_at = $14,
-    noted_at = CASE WHEN $9::timestamptz IS NOT NULL THEN coalesce(noted_at, clock_timestamp()) END
+    rotated_at = $8, revoked_at = $9, ip = $10, user_agent = $11, end_reason = $12, spent_generations = $13,
+    spent_at = $14, noted_at = CASE WHEN $9::timestamptz IS NOT NULL THEN coalesce(noted_at, clock_timestamp()) END
 WHERE id = $1 RETURNING id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at, end_reason, spent_generations, spent_at
 `
 

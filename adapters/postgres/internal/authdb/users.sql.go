@@ -25,7 +25,7 @@ type AddUserGrantsParams struct {
 	Given       []time.Time
 }
 
-// The zero time stands for a grant for good.
+// The zero time stands for a grant without end.
 func (q *Queries) AddUserGrants(ctx context.Context, arg AddUserGrantsParams) error {
 	_, err := q.db.Exec(ctx, addUserGrants,
 		arg.UserID,
@@ -39,7 +39,8 @@ func (q *Queries) AddUserGrants(ctx context.Context, arg AddUserGrantsParams) er
 
 const addUserLines = `-- name: AddUserLines :exec
 INSERT INTO user_lines (user_id, position, line_sealed, line_index)
-SELECT $1::text, i, ($2::bytea[])[i], ($3::bytea[])[i] FROM generate_subscripts($2::bytea[], 1) AS i
+SELECT $1::text, i, ($2::bytea[])[i], ($3::bytea[])[i]
+FROM generate_subscripts($2::bytea[], 1) AS i
 `
 
 type AddUserLinesParams struct {
@@ -68,8 +69,8 @@ func (q *Queries) AddUserRoles(ctx context.Context, arg AddUserRolesParams) erro
 }
 
 const createUser = `-- name: CreateUser :execrows
-INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id, status,
-    created_at, initial_password, factor_handed_over)
+INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index,
+    customer_id, status, created_at, initial_password, factor_handed_over)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (user_id) DO NOTHING
 `
@@ -173,8 +174,9 @@ func (q *Queries) Rehash(ctx context.Context, arg RehashParams) error {
 }
 
 const saveUser = `-- name: SaveUser :exec
-UPDATE users SET password_hash = $2, name_sealed = $3, phone_sealed = $4, phone_index = $5, email_sealed = $6, email_index = $7,
-    customer_id = $8, status = $9, version = $10, epoch_at = CASE WHEN epoch = $11 THEN epoch_at ELSE clock_timestamp() END,
+UPDATE users SET password_hash = $2, name_sealed = $3, phone_sealed = $4, phone_index = $5, email_sealed = $6,
+    email_index = $7, customer_id = $8, status = $9, version = $10,
+    epoch_at = CASE WHEN epoch = $11 THEN epoch_at ELSE clock_timestamp() END,
     epoch = $11, initial_password = $12, factor_handed_over = $13, updated_at = now()
 WHERE user_id = $1
 `
@@ -230,17 +232,20 @@ func (q *Queries) SawLogin(ctx context.Context, arg SawLoginParams) error {
 
 const userByID = `-- name: UserByID :one
 SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password, u.factor_handed_over,
-    ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS lines,
-    ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS line_indexes,
-    ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bigint[] AS line_positions,
+    ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY position)::bytea[] AS lines,
+    ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY position)::bytea[] AS line_indexes,
+    ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id
+        ORDER BY position)::bigint[] AS line_positions,
     ARRAY(SELECT r.role FROM user_roles r WHERE r.user_id = u.user_id ORDER BY r.role)::text[] AS roles,
-    ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS permissions,
+    ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id
+        ORDER BY permission)::text[] AS permissions,
     ARRAY(
         SELECT coalesce(g.expires_at, '0001-01-01 00:00:00+00') FROM user_grants g
         WHERE g.user_id = u.user_id ORDER BY g.permission
     )::timestamptz[] AS expiries,
-    ARRAY(SELECT g.granted_by FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS givers,
-    ARRAY(SELECT g.granted_at FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::timestamptz[] AS given,
+    ARRAY(SELECT g.granted_by FROM user_grants g WHERE g.user_id = u.user_id ORDER BY permission)::text[] AS givers,
+    ARRAY(SELECT g.granted_at FROM user_grants g WHERE g.user_id = u.user_id
+        ORDER BY permission)::timestamptz[] AS given,
     EXISTS(SELECT 1 FROM user_totp t WHERE t.user_id = u.user_id AND t.confirmed_at IS NOT NULL) AS second_factor
 FROM users u WHERE u.user_id = $1
 `
@@ -258,7 +263,7 @@ type UserByIDRow struct {
 	SecondFactor  bool
 }
 
-// One statement, so that nobody sees the old roles with the new lines. A grant for good has the zero time.
+// One statement, so that old roles are never read with new lines. A grant without end has the zero time.
 func (q *Queries) UserByID(ctx context.Context, userID string) (UserByIDRow, error) {
 	row := q.db.QueryRow(ctx, userByID, userID)
 	var i UserByIDRow
@@ -295,23 +300,27 @@ func (q *Queries) UserByID(ctx context.Context, userID string) (UserByIDRow, err
 
 const userByLogin = `-- name: UserByLogin :one
 SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password, u.factor_handed_over,
-    ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS lines,
-    ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS line_indexes,
-    ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bigint[] AS line_positions,
+    ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY position)::bytea[] AS lines,
+    ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY position)::bytea[] AS line_indexes,
+    ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id
+        ORDER BY position)::bigint[] AS line_positions,
     ARRAY(SELECT r.role FROM user_roles r WHERE r.user_id = u.user_id ORDER BY r.role)::text[] AS roles,
-    ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS permissions,
+    ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id
+        ORDER BY permission)::text[] AS permissions,
     ARRAY(
         SELECT coalesce(g.expires_at, '0001-01-01 00:00:00+00') FROM user_grants g
         WHERE g.user_id = u.user_id ORDER BY g.permission
     )::timestamptz[] AS expiries,
-    ARRAY(SELECT g.granted_by FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS givers,
-    ARRAY(SELECT g.granted_at FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::timestamptz[] AS given,
+    ARRAY(SELECT g.granted_by FROM user_grants g WHERE g.user_id = u.user_id ORDER BY permission)::text[] AS givers,
+    ARRAY(SELECT g.granted_at FROM user_grants g WHERE g.user_id = u.user_id
+        ORDER BY permission)::timestamptz[] AS given,
     EXISTS(SELECT 1 FROM user_totp t WHERE t.user_id = u.user_id AND t.confirmed_at IS NOT NULL) AS second_factor
 FROM users u WHERE u.user_id = (
     SELECT CASE
         WHEN bool_or(f.user_id = $1::text) THEN $1::text
         WHEN count(*) = 1 THEN min(f.user_id)
-        WHEN count(*) FILTER (WHERE f.status <> 'INACTIVE') = 1 THEN min(f.user_id) FILTER (WHERE f.status <> 'INACTIVE')
+        WHEN count(*) FILTER (WHERE f.status <> 'INACTIVE') = 1
+            THEN min(f.user_id) FILTER (WHERE f.status <> 'INACTIVE')
     END
     FROM users f WHERE lower(f.user_id COLLATE "C") = $2::text
 )
@@ -335,7 +344,8 @@ type UserByLoginRow struct {
 	SecondFactor  bool
 }
 
-// The account of exactly that spelling, else the only one of the folded id, else the only one among those that is not inactive.
+// The account of exactly that spelling, else the only one of the folded id, else the only one of it that is not
+// inactive.
 func (q *Queries) UserByLogin(ctx context.Context, arg UserByLoginParams) (UserByLoginRow, error) {
 	row := q.db.QueryRow(ctx, userByLogin, arg.Typed, arg.Folded)
 	var i UserByLoginRow

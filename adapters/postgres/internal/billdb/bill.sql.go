@@ -238,9 +238,9 @@ type InquiryHistoryParams struct {
 	Size   int64
 }
 
-// One page of a customer's history from its first row on (HistoryStart of sql/request), by the index of history: each row
-// shown costs one page of the table, however deep the page is. A range that is always there is used by plans that are made
-// for all parameters, too.
+// One page of a customer's history from its first row on (HistoryStart of sql/request), by the index of history: each
+// row shown costs one page of the table, however deep the page is. The range is always given, for generic plans use it
+// too.
 func (q *Queries) InquiryHistory(ctx context.Context, arg InquiryHistoryParams) ([]Inquiry, error) {
 	rows, err := q.db.Query(ctx, inquiryHistory,
 		arg.UserID,
@@ -325,7 +325,7 @@ type PutBillParams struct {
 	ID        uuid.UUID
 	LineIndex []byte
 	Month     string
-	ToldAt    time.Time
+	StatedAt  time.Time
 	Sealed    []byte
 }
 
@@ -334,16 +334,17 @@ func (q *Queries) PutBill(ctx context.Context, arg PutBillParams) error {
 		arg.ID,
 		arg.LineIndex,
 		arg.Month,
-		arg.ToldAt,
+		arg.StatedAt,
 		arg.Sealed,
 	)
 	return err
 }
 
 const saveInquiry = `-- name: SaveInquiry :execrows
-UPDATE inquiries SET status = $1, source = $2, processed_at = $3, as_of = $4, version_id = $5,
-    summary_sealed = $6, failure_code = $7, timed_out = $8, attempts = $9,
-    next_attempt_at = $10, delivery_state = $11, delivery_next_at = $12
+UPDATE inquiries SET status = $1, source = $2, processed_at = $3, as_of = $4,
+    version_id = $5, summary_sealed = $6, failure_code = $7, timed_out = $8,
+    attempts = $9, next_attempt_at = $10, delivery_state = $11,
+    delivery_next_at = $12
 WHERE id = $13 AND fence = $14 AND status = 'PROCESSING'
 `
 

@@ -14,7 +14,7 @@ type BillVersion struct {
 	ID        uuid.UUID
 	LineIndex []byte
 	Month     string
-	ToldAt    time.Time
+	StatedAt  time.Time
 	Sealed    []byte
 }
 

@@ -27,7 +27,7 @@ type BillVersionsToResealRow struct {
 	Sealed    []byte
 }
 
-// Rows are read along the primary key, whatever their form, so that no statement takes long however many are done already.
+// Rows are read along the primary key, whatever their form, so that no statement takes long however many are done.
 func (q *Queries) BillVersionsToReseal(ctx context.Context, arg BillVersionsToResealParams) ([]BillVersionsToResealRow, error) {
 	rows, err := q.db.Query(ctx, billVersionsToReseal, arg.After, arg.N)
 	if err != nil {
@@ -76,7 +76,8 @@ func (q *Queries) CountBillVersions(ctx context.Context) (int64, error) {
 }
 
 const inquiriesToReseal = `-- name: InquiriesToReseal :many
-SELECT id, user_id, line_index, month, line_sealed, summary_sealed FROM inquiries WHERE id > $1 ORDER BY id LIMIT $2::bigint
+SELECT id, user_id, line_index, month, line_sealed, summary_sealed FROM inquiries WHERE id > $1 ORDER BY id
+LIMIT $2::bigint
 `
 
 type InquiriesToResealParams struct {

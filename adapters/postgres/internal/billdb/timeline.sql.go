@@ -12,12 +12,13 @@ import (
 	"github.com/google/uuid"
 )
 
-const inquiryTold = `-- name: InquiryTold :one
-SELECT user_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, failure_code, attempts, next_attempt_at, delivery_replayed_at
+const inquiryTimeline = `-- name: InquiryTimeline :one
+SELECT user_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, failure_code,
+    attempts, next_attempt_at, delivery_replayed_at
 FROM inquiries WHERE id = $1
 `
 
-type InquiryToldRow struct {
+type InquiryTimelineRow struct {
 	UserID             string
 	LineSealed         []byte
 	LineIndex          []byte
@@ -33,10 +34,10 @@ type InquiryToldRow struct {
 	DeliveryReplayedAt *time.Time
 }
 
-// What one inquiry's timeline tells; each query is along a primary key.
-func (q *Queries) InquiryTold(ctx context.Context, id uuid.UUID) (InquiryToldRow, error) {
-	row := q.db.QueryRow(ctx, inquiryTold, id)
-	var i InquiryToldRow
+// The inquiry of a timeline; each query is along a primary key.
+func (q *Queries) InquiryTimeline(ctx context.Context, id uuid.UUID) (InquiryTimelineRow, error) {
+	row := q.db.QueryRow(ctx, inquiryTimeline, id)
+	var i InquiryTimelineRow
 	err := row.Scan(
 		&i.UserID,
 		&i.LineSealed,

@@ -13,7 +13,8 @@ import (
 )
 
 const putOffInquiries = `-- name: PutOffInquiries :exec
-UPDATE inquiries SET next_attempt_at = $1::timestamptz, attempts = attempts - 1 WHERE id = ANY($2::uuid[]) AND status = 'PROCESSING'
+UPDATE inquiries SET next_attempt_at = $1::timestamptz, attempts = attempts - 1
+WHERE id = ANY($2::uuid[]) AND status = 'PROCESSING'
 `
 
 type PutOffInquiriesParams struct {

@@ -10,21 +10,6 @@ import (
 	"time"
 )
 
-const doneLine = `-- name: DoneLine :exec
-UPDATE active_lines SET due_at = $1 WHERE line_index = $2 AND kind = $3
-`
-
-type DoneLineParams struct {
-	DueAt     time.Time
-	LineIndex []byte
-	Kind      string
-}
-
-func (q *Queries) DoneLine(ctx context.Context, arg DoneLineParams) error {
-	_, err := q.db.Exec(ctx, doneLine, arg.DueAt, arg.LineIndex, arg.Kind)
-	return err
-}
-
 const dueLines = `-- name: DueLines :many
 WITH due AS (
     SELECT d.line_index, d.kind FROM active_lines d
@@ -89,7 +74,7 @@ func (q *Queries) ForgetLines(ctx context.Context, arg ForgetLinesParams) error 
 	return err
 }
 
-const seeLines = `-- name: SeeLines :exec
+const noteLines = `-- name: NoteLines :exec
 INSERT INTO active_lines AS a (line_index, kind, line_sealed, seen_at, due_at)
 SELECT v.line_index, $1, v.line_sealed, $2::timestamptz, $3::timestamptz
 FROM (SELECT unnest($4::bytea[]) AS line_index, unnest($5::bytea[]) AS line_sealed) AS v
@@ -98,7 +83,7 @@ ON CONFLICT (line_index, kind) DO UPDATE SET seen_at = excluded.seen_at, line_se
 WHERE a.seen_at < excluded.seen_at
 `
 
-type SeeLinesParams struct {
+type NoteLinesParams struct {
 	Kind        string
 	SeenAt      time.Time
 	DueAt       time.Time
@@ -106,14 +91,29 @@ type SeeLinesParams struct {
 	LinesSealed [][]byte
 }
 
-// In order of the index, so that two instances that note the same lines cannot wait for each other.
-func (q *Queries) SeeLines(ctx context.Context, arg SeeLinesParams) error {
-	_, err := q.db.Exec(ctx, seeLines,
+// In order of the index, so that two instances that note the same lines do not deadlock.
+func (q *Queries) NoteLines(ctx context.Context, arg NoteLinesParams) error {
+	_, err := q.db.Exec(ctx, noteLines,
 		arg.Kind,
 		arg.SeenAt,
 		arg.DueAt,
 		arg.LineIndexes,
 		arg.LinesSealed,
 	)
+	return err
+}
+
+const postponeLine = `-- name: PostponeLine :exec
+UPDATE active_lines SET due_at = $1 WHERE line_index = $2 AND kind = $3
+`
+
+type PostponeLineParams struct {
+	DueAt     time.Time
+	LineIndex []byte
+	Kind      string
+}
+
+func (q *Queries) PostponeLine(ctx context.Context, arg PostponeLineParams) error {
+	_, err := q.db.Exec(ctx, postponeLine, arg.DueAt, arg.LineIndex, arg.Kind)
 	return err
 }

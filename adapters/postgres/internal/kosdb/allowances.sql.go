@@ -11,7 +11,8 @@ import (
 )
 
 const customerCalls = `-- name: CustomerCalls :one
-SELECT clock_timestamp()::timestamptz AS now, coalesce(c.calls, '{}')::timestamptz[] AS calls, coalesce(c.version, 0)::bigint AS version
+SELECT clock_timestamp()::timestamptz AS now, coalesce(c.calls, '{}')::timestamptz[] AS calls,
+    coalesce(c.version, 0)::bigint AS version
 FROM (SELECT 1) AS one LEFT JOIN customer_calls c ON c.customer_index = $1
 `
 
@@ -21,7 +22,7 @@ type CustomerCallsRow struct {
 	Version int64
 }
 
-// What a customer has spent, and the clock of all instances. One who has spent nothing has version 0.
+// What a customer has spent, and the clock of all instances. A customer without calls has version 0.
 func (q *Queries) CustomerCalls(ctx context.Context, customerIndex []byte) (CustomerCallsRow, error) {
 	row := q.db.QueryRow(ctx, customerCalls, customerIndex)
 	var i CustomerCallsRow
@@ -41,7 +42,8 @@ func (q *Queries) ForgetCustomerCalls(ctx context.Context, seconds float64) erro
 const putCustomerCalls = `-- name: PutCustomerCalls :execrows
 INSERT INTO customer_calls AS c (customer_index, calls, version, written_at)
 VALUES ($1, $2::timestamptz[], 1, clock_timestamp())
-ON CONFLICT (customer_index) DO UPDATE SET calls = excluded.calls, version = c.version + 1, written_at = excluded.written_at
+ON CONFLICT (customer_index) DO UPDATE SET calls = excluded.calls, version = c.version + 1,
+    written_at = excluded.written_at
 WHERE c.version = $3::bigint
 `
 
@@ -51,7 +53,7 @@ type PutCustomerCallsParams struct {
 	Version       int64
 }
 
-// Writes what follows from the version that was read. No row: another call of the customer was counted meanwhile.
+// Writes the result of the version that was read. No row: another call of the customer was counted meanwhile.
 func (q *Queries) PutCustomerCalls(ctx context.Context, arg PutCustomerCallsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, putCustomerCalls, arg.CustomerIndex, arg.Calls, arg.Version)
 	if err != nil {

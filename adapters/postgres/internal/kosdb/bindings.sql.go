@@ -11,7 +11,8 @@ import (
 
 const bindAccount = `-- name: BindAccount :one
 WITH new AS (
-    INSERT INTO account_customers (account_index, line_index, customer_index) VALUES ($1, $2, $3)
+    INSERT INTO account_customers (account_index, line_index, customer_index)
+    VALUES ($1, $2, $3)
     ON CONFLICT DO NOTHING RETURNING customer_index
 )
 SELECT n.customer_index FROM new n
@@ -26,7 +27,7 @@ type BindAccountParams struct {
 	CustomerIndex []byte
 }
 
-// Binds an account once, and returns what it is bound to. No row: it was bound a moment ago; look again.
+// Binds an account once, and returns what it is bound to. No row: it was bound a moment ago; try again.
 func (q *Queries) BindAccount(ctx context.Context, arg BindAccountParams) ([]byte, error) {
 	row := q.db.QueryRow(ctx, bindAccount, arg.AccountIndex, arg.LineIndex, arg.CustomerIndex)
 	var customer_index []byte

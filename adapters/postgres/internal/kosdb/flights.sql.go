@@ -60,7 +60,7 @@ type LiveFlightRow struct {
 	SecondsLeft float64
 }
 
-// The clock of leases and notes is the database's.
+// Leases and outcomes use the database's clock.
 func (q *Queries) LiveFlight(ctx context.Context, arg LiveFlightParams) (LiveFlightRow, error) {
 	row := q.db.QueryRow(ctx, liveFlight, arg.Kind, arg.LineIndex, arg.Month)
 	var i LiveFlightRow
@@ -127,8 +127,8 @@ type TakeFlightRow struct {
 	At       time.Time
 }
 
-// What has ended makes room. Failures in a row stay known for a minute beyond the rest that they caused, and at is that of
-// the outcome noted last. No row: another process was faster.
+// Takes the place of what has ended. Failures in a row are kept for a minute beyond the rest that they caused, and at
+// is that of the outcome stored last. No row: another process was faster.
 func (q *Queries) TakeFlight(ctx context.Context, arg TakeFlightParams) (TakeFlightRow, error) {
 	row := q.db.QueryRow(ctx, takeFlight,
 		arg.Kind,

@@ -13,8 +13,8 @@ import (
 )
 
 const appendCall = `-- name: AppendCall :exec
-INSERT INTO kos_calls (id, operation, line_index, request_id, asked_at, answered_at, attempt, breaker, result, http_status,
-    request_sealed, answer_sealed, waited_ms)
+INSERT INTO kos_calls (id, operation, line_index, request_id, asked_at, answered_at, attempt, breaker, result,
+    http_status, request_sealed, answer_sealed, waited_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (id) DO NOTHING
 `
@@ -35,7 +35,7 @@ type AppendCallParams struct {
 	WaitedMs      int64
 }
 
-// A call that is written again after an answer that got lost is one row.
+// A call that is written again after its response got lost is one row.
 func (q *Queries) AppendCall(ctx context.Context, arg AppendCallParams) error {
 	_, err := q.db.Exec(ctx, appendCall,
 		arg.ID,
@@ -111,32 +111,34 @@ func (q *Queries) PlansCopy(ctx context.Context) ([]byte, error) {
 
 const putCustomerCopy = `-- name: PutCustomerCopy :exec
 INSERT INTO customer_copies AS c (line_index, told_at, sealed) VALUES ($1, $2, $3)
-ON CONFLICT (line_index) DO UPDATE SET told_at = excluded.told_at, sealed = excluded.sealed WHERE c.told_at <= excluded.told_at
+ON CONFLICT (line_index) DO UPDATE SET told_at = excluded.told_at, sealed = excluded.sealed
+WHERE c.told_at <= excluded.told_at
 `
 
 type PutCustomerCopyParams struct {
 	LineIndex []byte
-	ToldAt    time.Time
+	StatedAt  time.Time
 	Sealed    []byte
 }
 
 func (q *Queries) PutCustomerCopy(ctx context.Context, arg PutCustomerCopyParams) error {
-	_, err := q.db.Exec(ctx, putCustomerCopy, arg.LineIndex, arg.ToldAt, arg.Sealed)
+	_, err := q.db.Exec(ctx, putCustomerCopy, arg.LineIndex, arg.StatedAt, arg.Sealed)
 	return err
 }
 
 const putPlansCopy = `-- name: PutPlansCopy :exec
 INSERT INTO plan_copies AS c (list, told_at, sealed) VALUES ('all', $1, $2)
-ON CONFLICT (list) DO UPDATE SET told_at = excluded.told_at, sealed = excluded.sealed WHERE c.told_at <= excluded.told_at
+ON CONFLICT (list) DO UPDATE SET told_at = excluded.told_at, sealed = excluded.sealed
+WHERE c.told_at <= excluded.told_at
 `
 
 type PutPlansCopyParams struct {
-	ToldAt time.Time
-	Sealed []byte
+	StatedAt time.Time
+	Sealed   []byte
 }
 
 func (q *Queries) PutPlansCopy(ctx context.Context, arg PutPlansCopyParams) error {
-	_, err := q.db.Exec(ctx, putPlansCopy, arg.ToldAt, arg.Sealed)
+	_, err := q.db.Exec(ctx, putPlansCopy, arg.StatedAt, arg.Sealed)
 	return err
 }
 
@@ -238,8 +240,9 @@ type SpentRow struct {
 	Until   time.Time
 }
 
-// The ledger's clock is the database's, the same for all instances; asked in a subquery, it is asked once and the index serves.
-// Calls before the newest so many cannot matter. Without a squeeze its percent is 100; without calls there is nothing to squeeze.
+// The ledger's clock is the database's, the same for all instances; in a subquery it is read once and the index can be
+// used. Calls older than the newest @budget do not matter. Without a squeeze its percent is 100; without calls there is
+// nothing to squeeze.
 func (q *Queries) Spent(ctx context.Context, arg SpentParams) ([]SpentRow, error) {
 	rows, err := q.db.Query(ctx, spent, arg.Seconds, arg.Budget)
 	if err != nil {
@@ -297,7 +300,8 @@ func (q *Queries) Squeeze(ctx context.Context) ([]SqueezeRow, error) {
 
 const usage = `-- name: Usage :many
 SELECT n.now::timestamptz AS now, coalesce(s.percent, 100)::bigint AS percent,
-    coalesce(s.until, '0001-01-01 00:00:00+00')::timestamptz AS until, coalesce(l.lane, '')::text AS lane, count(l.id) AS calls
+    coalesce(s.until, '0001-01-01 00:00:00+00')::timestamptz AS until, coalesce(l.lane, '')::text AS lane,
+    count(l.id) AS calls
 FROM (SELECT clock_timestamp() AS now) n
 LEFT JOIN quota_squeeze s ON true
 LEFT JOIN quota_ledger l ON l.spent_at > (SELECT clock_timestamp() - interval '60 seconds')
@@ -312,8 +316,8 @@ type UsageRow struct {
 	Calls   int64
 }
 
-// What every instance has spent within the last 60 s per lane, and the squeeze, in one look that waits for nobody. Without calls there is
-// one row, whose lane is empty and whose count is 0.
+// What every instance has spent within the last 60 s per lane, and the squeeze, read once and without a lock. Without
+// calls there is one row, whose lane is empty and whose count is 0.
 func (q *Queries) Usage(ctx context.Context) ([]UsageRow, error) {
 	rows, err := q.db.Query(ctx, usage)
 	if err != nil {

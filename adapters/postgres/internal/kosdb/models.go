@@ -34,7 +34,7 @@ type CustomerCall struct {
 
 type CustomerCopy struct {
 	LineIndex []byte
-	ToldAt    time.Time
+	StatedAt  time.Time
 	Sealed    []byte
 }
 
@@ -72,9 +72,9 @@ type LineEpoch struct {
 }
 
 type PlanCopy struct {
-	List   string
-	ToldAt time.Time
-	Sealed []byte
+	List     string
+	StatedAt time.Time
+	Sealed   []byte
 }
 
 type QuotaLedger struct {

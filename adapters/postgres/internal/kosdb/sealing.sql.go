@@ -49,7 +49,8 @@ func (q *Queries) ActiveLinesToReseal(ctx context.Context, arg ActiveLinesToRese
 }
 
 const callsToReseal = `-- name: CallsToReseal :many
-SELECT id, operation, line_index, request_id, request_sealed, answer_sealed FROM kos_calls WHERE id > $1 ORDER BY id LIMIT $2::bigint
+SELECT id, operation, line_index, request_id, request_sealed, answer_sealed FROM kos_calls WHERE id > $1 ORDER BY id
+LIMIT $2::bigint
 `
 
 type CallsToResealParams struct {
@@ -66,7 +67,7 @@ type CallsToResealRow struct {
 	AnswerSealed  []byte
 }
 
-// Rows are read along the primary key, whatever their form, so that no statement takes long however many are done already.
+// Rows are read along the primary key, whatever their form, so that no statement takes long however many are done.
 func (q *Queries) CallsToReseal(ctx context.Context, arg CallsToResealParams) ([]CallsToResealRow, error) {
 	rows, err := q.db.Query(ctx, callsToReseal, arg.After, arg.N)
 	if err != nil {

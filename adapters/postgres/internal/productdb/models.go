@@ -10,31 +10,6 @@ import (
 	"github.com/google/uuid"
 )
 
-type BookDifference struct {
-	RunID   uuid.UUID
-	OrderID uuid.UUID
-	Kind    string
-	FoundAt time.Time
-	Detail  string
-}
-
-type BookRun struct {
-	ID         uuid.UUID
-	Nightly    bool
-	FromAt     time.Time
-	ToAt       time.Time
-	StartedAt  time.Time
-	FinishedAt *time.Time
-	ReachedAt  *time.Time
-	ReachedID  *uuid.UUID
-	Checked    int64
-	Asked      int64
-	Undecided  int64
-	Unasked    int64
-	LeaseUntil time.Time
-	Fence      int64
-}
-
 type ChangeOrder struct {
 	ID                 uuid.UUID
 	TransactionID      uuid.UUID
@@ -116,6 +91,31 @@ type OrderStep struct {
 	Sends      int64
 	Note       string
 	NextAt     *time.Time
+}
+
+type ReconciliationDifference struct {
+	RunID   uuid.UUID
+	OrderID uuid.UUID
+	Kind    string
+	FoundAt time.Time
+	Detail  string
+}
+
+type ReconciliationRun struct {
+	ID         uuid.UUID
+	Nightly    bool
+	FromAt     time.Time
+	ToAt       time.Time
+	StartedAt  time.Time
+	FinishedAt *time.Time
+	ReachedAt  *time.Time
+	ReachedID  *uuid.UUID
+	Checked    int64
+	Asked      int64
+	Undecided  int64
+	Unasked    int64
+	LeaseUntil time.Time
+	Fence      int64
 }
 
 type Request struct {

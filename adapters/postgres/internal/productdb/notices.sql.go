@@ -29,8 +29,8 @@ type ClaimNoticesParams struct {
 	N          int64
 }
 
-// Orders that have ended and whose customer is to be told. The lease is the time itself: each claim moves it on, so who comes late with an
-// older one changes nothing.
+// Orders that have ended and whose customer is to be notified. The lease is the time itself: each claim moves it on, so
+// a late worker with an older one changes nothing.
 func (q *Queries) ClaimNotices(ctx context.Context, arg ClaimNoticesParams) ([]ChangeOrder, error) {
 	rows, err := q.db.Query(ctx, claimNotices, arg.LeaseUntil, arg.Now, arg.N)
 	if err != nil {
@@ -103,7 +103,7 @@ type SettleNoticeParams struct {
 	Lease      time.Time
 }
 
-// Told at notified_at, or to be told again at next_at.
+// Notified at notified_at, or to be notified again at next_at.
 func (q *Queries) SettleNotice(ctx context.Context, arg SettleNoticeParams) (int64, error) {
 	result, err := q.db.Exec(ctx, settleNotice,
 		arg.NextAt,

@@ -61,7 +61,7 @@ type LastProposalRow struct {
 	Reason  string
 }
 
-// What was said last of an order and not carried out: one row or none.
+// The last proposal for an order that was not carried out: one row or none.
 func (q *Queries) LastProposal(ctx context.Context, orderID uuid.UUID) ([]LastProposalRow, error) {
 	rows, err := q.db.Query(ctx, lastProposal, orderID)
 	if err != nil {
@@ -91,7 +91,7 @@ const lockOrder = `-- name: LockOrder :one
 SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at, trace_id FROM change_orders WHERE id = $1 FOR UPDATE
 `
 
-// Two persons at the same moment are judged one after the other.
+// Resolutions of two persons at the same moment are judged one after the other.
 func (q *Queries) LockOrder(ctx context.Context, id uuid.UUID) (ChangeOrder, error) {
 	row := q.db.QueryRow(ctx, lockOrder, id)
 	var i ChangeOrder
@@ -139,17 +139,18 @@ func (q *Queries) LockOrder(ctx context.Context, id uuid.UUID) (ChangeOrder, err
 }
 
 const parkedOrders = `-- name: ParkedOrders :many
-SELECT o.id, o.transaction_id, o.user_id, o.line_sealed, o.line_index, o.from_code, o.to_code, o.effective_date, o.requested_at, o.sends,
-    o.reconciles, o.kos_order,
+SELECT o.id, o.transaction_id, o.user_id, o.line_sealed, o.line_index, o.from_code, o.to_code, o.effective_date,
+    o.requested_at, o.sends, o.reconciles, o.kos_order,
     coalesce(s.at, o.requested_at)::timestamptz AS parked_at,
-    coalesce(r.outcome, '')::text AS outcome, coalesce(r.reason, '')::text AS reason, coalesce(r.by_user, '')::text AS by_user,
-    coalesce(r.at, o.requested_at)::timestamptz AS proposed_at
+    coalesce(r.outcome, '')::text AS outcome, coalesce(r.reason, '')::text AS reason,
+    coalesce(r.by_user, '')::text AS by_user, coalesce(r.at, o.requested_at)::timestamptz AS proposed_at
 FROM change_orders o
 LEFT JOIN LATERAL (
     SELECT p.at FROM order_steps p WHERE p.order_id = o.id AND p.state = 'PARKED' ORDER BY p.step DESC LIMIT 1
 ) s ON true
 LEFT JOIN LATERAL (
-    SELECT l.at, l.by_user, l.outcome, l.reason, l.applied FROM order_resolutions l WHERE l.order_id = o.id ORDER BY l.number DESC LIMIT 1
+    SELECT l.at, l.by_user, l.outcome, l.reason, l.applied FROM order_resolutions l WHERE l.order_id = o.id
+    ORDER BY l.number DESC LIMIT 1
 ) r ON NOT r.applied
 WHERE o.state = 'PARKED'
 ORDER BY o.id LIMIT $2::bigint OFFSET $1::bigint
@@ -180,8 +181,8 @@ type ParkedOrdersRow struct {
 	ProposedAt    time.Time
 }
 
-// Parked orders, those that wait longest first: a handful, along their own index. What persons said last, and when it was parked, come
-// along with each.
+// Parked orders, those that wait longest first: a handful, along their own index. Each comes with its last proposal,
+// and when it was parked.
 func (q *Queries) ParkedOrders(ctx context.Context, arg ParkedOrdersParams) ([]ParkedOrdersRow, error) {
 	rows, err := q.db.Query(ctx, parkedOrders, arg.Skip, arg.Size)
 	if err != nil {

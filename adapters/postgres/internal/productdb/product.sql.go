@@ -14,8 +14,9 @@ import (
 
 const addOrder = `-- name: AddOrder :execrows
 WITH added AS (
-    INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name,
-        effective_rule, effective_date, state, requested_at, next_attempt_at, trace_id, delivery_state)
+    INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name,
+        to_code, to_name, effective_rule, effective_date, state, requested_at, next_attempt_at, trace_id,
+        delivery_state)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'NONE')
     ON CONFLICT (line_index) WHERE state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED') DO NOTHING
     RETURNING id, requested_at, state, result_code, sends
@@ -71,7 +72,8 @@ func (q *Queries) AddOrder(ctx context.Context, arg AddOrderParams) (int64, erro
 
 const changedSince = `-- name: ChangedSince :one
 SELECT EXISTS (
-    SELECT 1 FROM change_orders WHERE line_index = $1 AND state = 'COMPLETED' AND processed_at >= $2::timestamptz
+    SELECT 1 FROM change_orders WHERE line_index = $1 AND state = 'COMPLETED'
+        AND processed_at >= $2::timestamptz
 )::boolean
 `
 
@@ -539,7 +541,7 @@ type SaveOrderParams struct {
 	Version        int64
 }
 
-// What KOS may have seen neither gets another transaction id nor is cancelled, whoever writes.
+// An order that KOS may have seen neither gets another transaction id nor is cancelled.
 func (q *Queries) SaveOrder(ctx context.Context, arg SaveOrderParams) (int64, error) {
 	result, err := q.db.Exec(ctx, saveOrder,
 		arg.At,

@@ -38,7 +38,7 @@ type OrdersToResealRow struct {
 	LineSealed []byte
 }
 
-// Rows are read along the primary key, whatever their form, so that no statement takes long however many are done already.
+// Rows are read along the primary key, whatever their form, so that no statement takes long however many are done.
 func (q *Queries) OrdersToReseal(ctx context.Context, arg OrdersToResealParams) ([]OrdersToResealRow, error) {
 	rows, err := q.db.Query(ctx, ordersToReseal, arg.After, arg.N)
 	if err != nil {

@@ -12,13 +12,57 @@ import (
 	"github.com/google/uuid"
 )
 
-const orderTold = `-- name: OrderTold :one
-SELECT transaction_id, user_id, line_sealed, line_index, from_code, to_code, effective_date, state, requested_at, failure_reason, kos_order,
-    next_attempt_at, notified_at, notify_attempts, delivery_replayed_at
+const decisionsOf = `-- name: DecisionsOf :many
+SELECT at, by_user, outcome, reason, applied FROM order_resolutions
+WHERE order_id = $1 ORDER BY number DESC LIMIT $2::bigint
+`
+
+type DecisionsOfParams struct {
+	OrderID uuid.UUID
+	Most    int64
+}
+
+type DecisionsOfRow struct {
+	At      time.Time
+	ByUser  string
+	Outcome string
+	Reason  string
+	Applied bool
+}
+
+func (q *Queries) DecisionsOf(ctx context.Context, arg DecisionsOfParams) ([]DecisionsOfRow, error) {
+	rows, err := q.db.Query(ctx, decisionsOf, arg.OrderID, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DecisionsOfRow
+	for rows.Next() {
+		var i DecisionsOfRow
+		if err := rows.Scan(
+			&i.At,
+			&i.ByUser,
+			&i.Outcome,
+			&i.Reason,
+			&i.Applied,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const orderTimeline = `-- name: OrderTimeline :one
+SELECT transaction_id, user_id, line_sealed, line_index, from_code, to_code, effective_date, state, requested_at,
+    failure_reason, kos_order, next_attempt_at, notified_at, notify_attempts, delivery_replayed_at
 FROM change_orders WHERE id = $1
 `
 
-type OrderToldRow struct {
+type OrderTimelineRow struct {
 	TransactionID      uuid.UUID
 	UserID             string
 	LineSealed         []byte
@@ -36,10 +80,10 @@ type OrderToldRow struct {
 	DeliveryReplayedAt *time.Time
 }
 
-// What one order's timeline tells; each query is along a primary key.
-func (q *Queries) OrderTold(ctx context.Context, id uuid.UUID) (OrderToldRow, error) {
-	row := q.db.QueryRow(ctx, orderTold, id)
-	var i OrderToldRow
+// The order of a timeline; each query is along a primary key.
+func (q *Queries) OrderTimeline(ctx context.Context, id uuid.UUID) (OrderTimelineRow, error) {
+	row := q.db.QueryRow(ctx, orderTimeline, id)
+	var i OrderTimelineRow
 	err := row.Scan(
 		&i.TransactionID,
 		&i.UserID,
@@ -96,50 +140,6 @@ func (q *Queries) StepsOf(ctx context.Context, arg StepsOfParams) ([]StepsOfRow,
 			&i.Sends,
 			&i.Note,
 			&i.NextAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const wordsOf = `-- name: WordsOf :many
-SELECT at, by_user, outcome, reason, applied FROM order_resolutions
-WHERE order_id = $1 ORDER BY number DESC LIMIT $2::bigint
-`
-
-type WordsOfParams struct {
-	OrderID uuid.UUID
-	Most    int64
-}
-
-type WordsOfRow struct {
-	At      time.Time
-	ByUser  string
-	Outcome string
-	Reason  string
-	Applied bool
-}
-
-func (q *Queries) WordsOf(ctx context.Context, arg WordsOfParams) ([]WordsOfRow, error) {
-	rows, err := q.db.Query(ctx, wordsOf, arg.OrderID, arg.Most)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []WordsOfRow
-	for rows.Next() {
-		var i WordsOfRow
-		if err := rows.Scan(
-			&i.At,
-			&i.ByUser,
-			&i.Outcome,
-			&i.Reason,
-			&i.Applied,
 		); err != nil {
 			return nil, err
 		}

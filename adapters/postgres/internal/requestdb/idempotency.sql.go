@@ -17,7 +17,8 @@ INSERT INTO idempotency_keys AS k (user_id, key_hash, payload_hash, request_id, 
 SELECT $1::text, $2::bytea, $3::bytea, $4::uuid, $5::timestamptz
 WHERE NOT EXISTS (
     SELECT 1 FROM idempotency_keys b
-    WHERE b.user_id = $1 AND b.key_hash = $6::bytea AND b.used_at >= $7::timestamptz AND b.request_id <> $8::uuid
+    WHERE b.user_id = $1 AND b.key_hash = $6::bytea AND b.used_at >= $7::timestamptz
+        AND b.request_id <> $8::uuid
 )
 ON CONFLICT (user_id, key_hash) DO UPDATE
 SET payload_hash = excluded.payload_hash, request_id = excluded.request_id, used_at = excluded.used_at
@@ -35,8 +36,8 @@ type ClaimKeyParams struct {
 	Instead     uuid.UUID
 }
 
-// The key's first use stays what it is, unless that is too old or of the request that is to be replaced. The release before kept keys as
-// plain digests: one that it took is taken for a day.
+// The key's first use stays, unless it is too old or of the request that is to be replaced. The previous release kept
+// keys as plain digests: one that it took is taken for a day.
 func (q *Queries) ClaimKey(ctx context.Context, arg ClaimKeyParams) (int64, error) {
 	result, err := q.db.Exec(ctx, claimKey,
 		arg.UserID,
@@ -76,7 +77,8 @@ func (q *Queries) ForgetKeys(ctx context.Context, arg ForgetKeysParams) (int64, 
 }
 
 const releaseKey = `-- name: ReleaseKey :exec
-DELETE FROM idempotency_keys WHERE user_id = $1 AND key_hash IN ($2, $3::bytea) AND request_id = $4
+DELETE FROM idempotency_keys WHERE user_id = $1 AND key_hash IN ($2, $3::bytea)
+    AND request_id = $4
 `
 
 type ReleaseKeyParams struct {

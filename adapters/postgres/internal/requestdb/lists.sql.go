@@ -28,8 +28,8 @@ type CountHistoryParams struct {
 	Status   string
 }
 
-// How many requests of a customer match, from the index of history alone. A range that is always there is used by plans
-// that are made for all parameters, too.
+// How many requests of a customer match, from the index of history alone. The range is always given, for generic plans
+// use it too.
 func (q *Queries) CountHistory(ctx context.Context, arg CountHistoryParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countHistory,
 		arg.UserID,
@@ -287,8 +287,8 @@ type RequestsOfTraceParams struct {
 	Size    int64
 }
 
-// Lists of requests: those of staff and of customers. Each query uses an index of its own, so that it costs what it shows.
-// Counts stop at @most. They return ids; the product reads its own rows by them.
+// Lists of requests: those of staff and of customers. Each query uses an index of its own, so that it costs what it
+// shows. Counts stop at @most. They return ids; the product reads its own rows by them.
 func (q *Queries) RequestsOfTrace(ctx context.Context, arg RequestsOfTraceParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, requestsOfTrace,
 		arg.TraceID,
@@ -366,7 +366,7 @@ type RequestsUncompletedParams struct {
 	Size        int64
 }
 
-// The stored state is that of the index; the state may be a finer one.
+// @stored_state is that of the index; @state may be a finer one.
 func (q *Queries) RequestsUncompleted(ctx context.Context, arg RequestsUncompletedParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, requestsUncompleted,
 		arg.StoredState,

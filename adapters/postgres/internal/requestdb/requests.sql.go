@@ -13,8 +13,8 @@ import (
 )
 
 const addRequest = `-- name: AddRequest :exec
-INSERT INTO requests (id, kind, user_id, subject_sealed, subject_index, payload_sealed, state, requested_at, next_attempt_at,
-    attempts, trace_id)
+INSERT INTO requests (id, kind, user_id, subject_sealed, subject_index, payload_sealed, state, requested_at,
+    next_attempt_at, attempts, trace_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
     $10, $11)
 `

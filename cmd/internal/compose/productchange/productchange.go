@@ -113,7 +113,7 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	stores.ForgetKeys(b, "order-keys", postgres.NewIdempotencyKeys(at.Pool, migrations.Product, at.Keyring).Forget)
 	stores.Retain(b,
 		purge.History{Name: "changes", Years: purge.Changes, Purge: postgres.PurgeChanges(at.Pool)},
-		purge.History{Name: "books", Years: purge.Changes, Purge: postgres.PurgeBookRuns(at.Pool)})
+		purge.History{Name: "books", Years: purge.Changes, Purge: postgres.PurgeReconciliationRuns(at.Pool)})
 
 	guard, err := b.GuardByAuth(c.Auth, at.Cache)
 	if err != nil {

@@ -25,14 +25,15 @@ import (
 	"phonebill/core/id"
 	"phonebill/core/product"
 	"phonebill/core/throttle"
+	"phonebill/ports"
 	"phonebill/ports/portstest"
 )
 
-// sick is a cache in memory that has something wrong with it, for tests under virtual time.
+// sick is a cache in memory with a fault, for tests under virtual time.
 type sick struct {
-	lost   bool                                 // no connection comes about
-	refuse bool                                 // none is allowed
-	answer func(command []string) (text string) // what is answered; "" = nothing, ever
+	lost   bool                                 // connections hang
+	refuse bool                                 // connections are refused
+	answer func(command []string) (text string) // the response; "" = none, ever
 	asked  atomic.Int64                         // commands after the handshake
 
 	mu   sync.Mutex
@@ -40,7 +41,6 @@ type sick struct {
 	over bool // the test has ended: a client that still reconnects is refused
 }
 
-// client connects to it until the test is over.
 func (s *sick) client(t *testing.T) *valkey.Client {
 	t.Helper()
 	client, err := valkey.Open(t.Context(), valkey.Config{Addr: "cache:6379", Mini: true}.Via(s.dial))
@@ -110,7 +110,6 @@ const hangUp = "\x00hang up"
 
 func handshake(command []string) bool { return command[0] == "CLIENT" || command[0] == "HELLO" }
 
-// readCommand reads an array of strings.
 func readCommand(in *bufio.Reader) ([]string, error) {
 	size := func() (int, error) {
 		text, err := in.ReadString('\n')
@@ -135,7 +134,7 @@ func readCommand(in *bufio.Reader) ([]string, error) {
 	return words, err
 }
 
-// healthyUntilAsked lets a client in and answers everything else with the text.
+// healthyUntilAsked completes the handshake and replies to everything else with the text.
 func healthyUntilAsked(text string) func([]string) string {
 	return func(command []string) string {
 		if handshake(command) {
@@ -165,17 +164,19 @@ func sicknesses() map[string]*sick {
 		"nothing":                  {answer: healthyUntilAsked("$-1\r\n")},
 		"too few":                  {answer: healthyUntilAsked("*1\r\n$-1\r\n")},
 		"other things":             {answer: healthyUntilAsked("*3\r\n$3\r\nabc\r\n:1\r\n$5\r\nabcde\r\n")},
-		"values of nobody":         {answer: healthyUntilAsked("*3\r\n$1\r\ng\r\n$1\r\n0\r\n$30\r\n999999999999999999999999999999\r\n")},
+		"foreign values": {
+			answer: healthyUntilAsked("*3\r\n$1\r\ng\r\n$1\r\n0\r\n$30\r\n999999999999999999999999999999\r\n"),
+		},
 	}
 }
 
 const (
-	costs = 50 * time.Millisecond // what a slow or dead cache may cost a call (S-CACHE-WAIT)
-	rests = 500 * time.Millisecond
+	maxCallTime = 50 * time.Millisecond // what a slow or dead cache may cost a call (S-CACHE-WAIT)
+	maxRest     = 500 * time.Millisecond
 )
 
-// TestASickCacheCostsLittleAndIsNoError calls everything that uses the cache, on every kind of sickness: what the store says is what is
-// answered, in less than 50 ms per question to the cache.
+// TestASickCacheCostsLittleAndIsNoError calls everything that uses the cache with every fault: the store's value is
+// returned, in less than 50 ms per cache call.
 func TestASickCacheCostsLittleAndIsNoError(t *testing.T) {
 	t.Parallel()
 	for name, s := range sicknesses() {
@@ -183,7 +184,7 @@ func TestASickCacheCostsLittleAndIsNoError(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				client := s.client(t)
-				for _, pause := range []time.Duration{0, 10 * time.Millisecond, rests + time.Millisecond, 3 * time.Second} {
+				for _, pause := range []time.Duration{0, 10 * time.Millisecond, maxRest + time.Millisecond, 3 * time.Second} {
 					time.Sleep(pause)
 					callEverything(t, client)
 				}
@@ -233,20 +234,24 @@ func callEverything(t *testing.T, client *valkey.Client) {
 	} {
 		began := time.Now()
 		require.NoError(t, c.call(), c.name)
-		require.Less(t, time.Since(began), time.Duration(c.questions)*costs, c.name)
+		require.Less(t, time.Since(began), time.Duration(c.questions)*maxCallTime, c.name)
 	}
 	began := time.Now()
 	require.NoError(t, valkey.NewCachedEpochs(client, epochs, v, log).Raise(ctx, one(), start))
-	require.LessOrEqual(t, time.Since(began), valkey.PulledWithin+costs)
+	require.LessOrEqual(t, time.Since(began), valkey.PulledWithin+maxCallTime)
 }
 
-// TestASlowCacheIsLeftAlone: of all who come, one pays for it each half second.
-func TestASlowCacheIsLeftAlone(t *testing.T) {
+func cachedPlans(c *valkey.Client) ports.Plans {
+	return valkey.NewCachedPlans(c, &memory.Plans{}, &memory.Sealer[product.PlansCopy]{}, slog.New(slog.DiscardHandler))
+}
+
+// TestASlowCacheRests: of all callers one pays for it each half second.
+func TestASlowCacheRests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &sick{answer: healthyUntilAsked("")}
 		client := s.client(t)
-		plans := valkey.NewCachedPlans(client, &memory.Plans{}, &memory.Sealer[product.PlansCopy]{}, slog.New(slog.DiscardHandler))
+		plans := cachedPlans(client)
 		begin := func() time.Duration {
 			began := time.Now()
 			_, err := plans.Latest(t.Context())
@@ -260,7 +265,7 @@ func TestASlowCacheIsLeftAlone(t *testing.T) {
 				require.Zero(t, begin())
 			}
 			require.Equal(t, asked, s.asked.Load())
-			time.Sleep(rests)
+			time.Sleep(maxRest)
 			paid := make(chan time.Duration, 20)
 			for range cap(paid) {
 				go func() { paid <- begin() }()
@@ -276,15 +281,15 @@ func TestASlowCacheIsLeftAlone(t *testing.T) {
 	})
 }
 
-// TestWhoLeavesWhileTryingForAllLeavesItToTheNext: he has learnt nothing about the cache.
-func TestWhoLeavesWhileTryingForAllLeavesItToTheNext(t *testing.T) {
+// TestACancelledTryLeavesItToTheNextCaller: it says nothing about the cache.
+func TestACancelledTryLeavesItToTheNextCaller(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &sick{answer: healthyUntilAsked("")}
 		client := s.client(t)
-		plans := valkey.NewCachedPlans(client, &memory.Plans{}, &memory.Sealer[product.PlansCopy]{}, slog.New(slog.DiscardHandler))
-		begin := func(patience time.Duration) time.Duration {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+		plans := cachedPlans(client)
+		begin := func(timeout time.Duration) time.Duration {
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			defer cancel()
 			began := time.Now()
 			_, err := plans.Latest(ctx)
@@ -292,7 +297,7 @@ func TestWhoLeavesWhileTryingForAllLeavesItToTheNext(t *testing.T) {
 			return time.Since(began)
 		}
 		begin(time.Minute)
-		time.Sleep(rests)
+		time.Sleep(maxRest)
 		for range 3 {
 			require.Equal(t, time.Millisecond, begin(time.Millisecond))
 		}
@@ -301,9 +306,9 @@ func TestWhoLeavesWhileTryingForAllLeavesItToTheNext(t *testing.T) {
 	})
 }
 
-// TestACacheThatIsSlowToLetInIsUsedAllTheSame: to connect anew takes longer than anybody's patience, so nobody who asks gets through to it;
-// the client does it beside.
-func TestACacheThatIsSlowToLetInIsUsedAllTheSame(t *testing.T) {
+// TestASlowHandshakeEndsInTheBackground: connecting takes longer than any caller's timeout, so the client does it
+// beside.
+func TestASlowHandshakeEndsInTheBackground(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var up, reached atomic.Bool
@@ -319,11 +324,11 @@ func TestACacheThatIsSlowToLetInIsUsedAllTheSame(t *testing.T) {
 			return hangUp
 		}}
 		client := s.client(t)
-		plans := valkey.NewCachedPlans(client, &memory.Plans{}, &memory.Sealer[product.PlansCopy]{}, slog.New(slog.DiscardHandler))
+		plans := cachedPlans(client)
 		_, _ = plans.Latest(t.Context())
 		up.Store(true)
 		for tries := 0; !reached.Load() && tries < 10; tries++ {
-			time.Sleep(rests + time.Millisecond)
+			time.Sleep(maxRest + time.Millisecond)
 			_, _ = plans.Latest(t.Context())
 		}
 		require.True(t, reached.Load())
@@ -331,8 +336,8 @@ func TestACacheThatIsSlowToLetInIsUsedAllTheSame(t *testing.T) {
 	})
 }
 
-// TestWhoWaitsForAnothersConnectionKeepsHisPatience: a listener is connecting, which may take a second; a request does not wait for it.
-func TestWhoWaitsForAnothersConnectionKeepsHisPatience(t *testing.T) {
+// TestACallDoesNotWaitForAnothersConnection: a listener is connecting, which may take a second.
+func TestACallDoesNotWaitForAnothersConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var broken atomic.Bool
@@ -344,23 +349,23 @@ func TestWhoWaitsForAnothersConnectionKeepsHisPatience(t *testing.T) {
 		}}
 		client := s.client(t)
 		broken.Store(true)
-		plans := valkey.NewCachedPlans(client, &memory.Plans{}, &memory.Sealer[product.PlansCopy]{}, slog.New(slog.DiscardHandler))
+		plans := cachedPlans(client)
 		_, err := plans.Latest(t.Context()) // breaks the connection
 		require.Error(t, err)
-		time.Sleep(rests)
+		time.Sleep(maxRest)
 		pinged := make(chan error, 1)
 		go func() { pinged <- client.Ping(context.Background()) }() //nolint:usetesting // without an end of its own
 		synctest.Wait()
 		began := time.Now()
 		_, err = plans.Latest(t.Context())
 		require.Error(t, err)
-		require.Less(t, time.Since(began), costs)
+		require.Less(t, time.Since(began), maxCallTime)
 		require.Error(t, <-pinged)
 	})
 }
 
-// TestASlowCacheCostsItsPatienceOnce: a miss asks it three things, and it takes nearly all of our patience for each.
-func TestASlowCacheCostsItsPatienceOnce(t *testing.T) {
+// TestASlowCacheCostsItsTimeoutOnce: a miss makes three cache calls, and each takes nearly all of the timeout.
+func TestASlowCacheCostsItsTimeoutOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &sick{answer: func(command []string) string {
@@ -385,7 +390,7 @@ func TestASlowCacheCostsItsPatienceOnce(t *testing.T) {
 			began := time.Now()
 			_, err := bills.Latest(t.Context(), one(), portstest.Month())
 			require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
-			require.Less(t, time.Since(began), costs)
+			require.Less(t, time.Since(began), maxCallTime)
 		}
 		time.Sleep(time.Second)
 	})

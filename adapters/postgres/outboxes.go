@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"phonebill/adapters/postgres/internal/billdb"
+	"phonebill/adapters/postgres/internal/productdb"
 	"phonebill/core/bill"
 	"phonebill/core/delivery"
 	"phonebill/core/sealing"
@@ -22,7 +23,6 @@ func NewBillOutbox(pool *pgxpool.Pool, vault ports.Vault, sealer ports.Sealer[bi
 	return &Outbox[ports.BillResult]{pool: pool, kind: delivery.BillResult, masked: results.masked, bodies: results.read}
 }
 
-// billResults reads the results of inquiries that are delivered to the MVNO AP server.
 type billResults struct {
 	pool   *pgxpool.Pool
 	rows   inquiryRows
@@ -58,7 +58,6 @@ func (b billResults) read(
 	return all, nil
 }
 
-// versions reads the bill versions of the rows in one query, each once.
 func (b billResults) versions(
 	ctx context.Context, q *billdb.Queries, rows []billdb.Inquiry,
 ) (map[uuid.UUID]body[bill.Copy], error) {
@@ -117,4 +116,37 @@ func (b billResults) result(row billdb.Inquiry, versions map[uuid.UUID]body[bill
 		r.body.Inquiry, r.body.Bill = q.Recall(version.body)
 	}
 	return r
+}
+
+// NewChangeOutbox is the outbox of the product database: the results of change orders.
+func NewChangeOutbox(pool *pgxpool.Pool, vault ports.Vault) *Outbox[ports.ChangeResult] {
+	rows := newOrderRows(vault)
+	return &Outbox[ports.ChangeResult]{
+		pool: pool, kind: delivery.ChangeResult,
+		masked: func(ctx context.Context, events []uuid.UUID) (map[uuid.UUID]string, error) {
+			found, err := productdb.New(pool).OrdersByID(ctx, events)
+			all := make(map[uuid.UUID]string, len(found))
+			for _, r := range found {
+				number, _ := rows.lines.open(r.LineSealed, r.LineIndex, orderKeys(r.ID, r.UserID)...)
+				all[r.ID] = number.String()
+			}
+			return all, err
+		},
+		bodies: func(ctx context.Context, tx pgx.Tx, events []uuid.UUID) (map[uuid.UUID]body[ports.ChangeResult], error) {
+			found, err := productdb.New(tx).OrdersByID(ctx, events)
+			all := make(map[uuid.UUID]body[ports.ChangeResult], len(found))
+			for _, row := range found {
+				all[row.ID] = changeResult(rows, row)
+			}
+			return all, err
+		},
+	}
+}
+
+func changeResult(rows orderRows, row productdb.ChangeOrder) body[ports.ChangeResult] {
+	o, err := rows.noun(row)
+	if err != nil {
+		return body[ports.ChangeResult]{verdict: unreadable("order")}
+	}
+	return body[ports.ChangeResult]{body: ports.ChangeResult{Order: o}}
 }
