@@ -32,7 +32,7 @@ func load(t *testing.T) map[string]pkg {
 	return all
 }
 
-// isNoun tells core/<context>; isVerb tells core/<context>/<use case>.
+// isNoun reports whether it is core/<context>; isVerb, whether it is core/<context>/<use case>.
 func isNoun(path string) bool {
 	rest, ok := strings.CutPrefix(path, module+"core/")
 	return ok && !strings.Contains(rest, "/")
@@ -66,7 +66,8 @@ const normalisation = "golang.org/x/text/unicode/norm"
 
 // forbiddenInNouns are the standard packages that mean I/O, clocks by stealth, or logging.
 var forbiddenInNouns = map[string]bool{
-	"context": true, "os": true, "net": true, "net/http": true, "io": true, "log": true, "log/slog": true, "database/sql": true,
+	"context": true, "os": true, "net": true, "net/http": true, "io": true, "log": true, "log/slog": true,
+	"database/sql":  true,
 	"encoding/json": true, "math/rand": true, "math/rand/v2": true, "crypto/rand": true, "syscall": true,
 }
 
@@ -88,7 +89,8 @@ func TestImportLaw(t *testing.T) {
 				ok := isNoun(imp) || isVerb(imp) || imp == module+"ports" || isStd(imp)
 				require.Truef(t, ok, "verb %s imports %s: verbs know nouns and ports", path, imp)
 			case family(path) == plumbing:
-				require.Truef(t, isStd(imp), "%s imports %s: plumbing below the adapters knows the standard library only", path, imp)
+				require.Truef(t, isStd(imp), "%s imports %s: plumbing below the adapters knows the standard library only",
+					path, imp)
 			case family(path) != "":
 				other := family(imp)
 				ok := other == "" || other == family(path) || other == plumbing

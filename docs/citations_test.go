@@ -205,8 +205,8 @@ func (c citation) in(text string) [][2]int {
 	return at
 }
 
-// bars returns where in the text quality bars are cited: a letter of theirs and one or two digits that stand alone. It does
-// what a regular expression would in a tenth of the time.
+// bars returns where in the text quality bars are cited: a letter of theirs and one or two digits that stand alone. It
+// does what a regular expression would in a tenth of the time.
 func bars(text string) [][2]int {
 	digit := func(i int) bool { return i < len(text) && text[i] >= '0' && text[i] <= '9' }
 	word := func(i int) bool {
@@ -283,7 +283,8 @@ func TestEveryCitationResolves(t *testing.T) {
 		wrong = append(wrong, r.unresolved(name, text)...)
 	}
 	for name := range files {
-		if path.Dir(name) == "docs/adr" && !strings.Contains(files["docs/adr/README.md"]+"(README.md)", "("+path.Base(name)+")") {
+		if path.Dir(name) == "docs/adr" && !strings.Contains(files["docs/adr/README.md"]+"(README.md)",
+			"("+path.Base(name)+")") {
 			wrong = append(wrong, "docs/adr/README.md: does not list "+path.Base(name))
 		}
 	}

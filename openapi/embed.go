@@ -1,5 +1,5 @@
-// Package openapi embeds the specifications of our own APIs, so that what a service enforces at run time is the file that is published.
-// adapters/rest/contract reads them.
+// Package openapi embeds the specifications of our own APIs, so that what a service enforces at run time is the file
+// that is published. adapters/rest/contract reads them.
 package openapi
 
 import "embed"

@@ -33,28 +33,26 @@ type Bills interface {
 
 // Inquiries are the inquiry rows: request history, queue of unfinished work and outbox in one (UFR-BILL-040).
 type Inquiries interface {
-	// Add stores a new inquiry durably before it returns. A final one is at once due for delivery. One that is Processing is
-	// leased to the caller until q.NextAttemptAt, after which Claim may hand it out. An error that is not CONFLICT leaves open whether it
-	// is stored. One that is there already changes nothing (a replay), but for a final one, which is what the customer was told: it takes
-	// the place of an unfinished or another answer under a newer fence, and is delivered as it says; unless the Outbox has handed out the
-	// other answer: that one stays, and a person is told. Another inquiry under the same id is CONFLICT.
+	// Add stores a new inquiry durably before it returns. A final one is at once due for delivery. A Processing one is
+	// leased to the caller until q.NextAttemptAt, after which Claim may return it. After an error other than CONFLICT it
+	// may be stored or not. Adding an inquiry that is stored already changes nothing, unless q is final: the customer has
+	// seen that answer, so it replaces the stored one under a newer fence and is delivered. If the Outbox has handed out
+	// the stored answer, that one stays, and an alert is raised. Another inquiry under the same id is CONFLICT.
 	Add(ctx context.Context, q bill.Inquiry) error
-	// Get answers the inquiry, or NOT_FOUND.
+	// Get returns the inquiry, or NOT_FOUND.
 	Get(ctx context.Context, inquiry id.ID) (bill.Inquiry, error)
-	// Save stores status, answer and next attempt of a Processing inquiry. CONFLICT when the row is final already or has been
-	// claimed since (its fence is newer than q.Fence): a late worker changes nothing.
+	// Save stores status, answer and next attempt of a Processing inquiry. CONFLICT when the row is final already or has
+	// been claimed since (its fence is newer than q.Fence): a late worker changes nothing.
 	Save(ctx context.Context, q bill.Inquiry) error
-	// Claim leases up to n Processing inquiries that are due at now, raising their fence and next attempt to now+lease. It counts one
-	// attempt more for each: whoever dies before Save has made it. What the store cannot read it puts off, and tells a person; the others
-	// are answered all the same.
+	// Claim leases up to n Processing inquiries that are due at now, raising their fence and next attempt to now+lease,
+	// and counts one more attempt for each, made or not. A row that cannot be read is put off and raises an alert.
 	Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]bill.Inquiry, error)
-	// History answers one page, newest first, and how many rows match in all. What cannot be read of a row is missing in it.
+	// History returns one page, newest first, and the number of all matches. Fields that cannot be read are left out.
 	History(ctx context.Context, f bill.HistoryFilter) (page []bill.Inquiry, total int, err error)
 }
 
 // InquiryBatches stores inquiries that were acknowledged elsewhere. It is the same store as Inquiries.
 type InquiryBatches interface {
-	// AddAll does what Inquiries.Add does for each, in one commit: they are seen together. On an error none is stored, but for CONFLICT,
-	// which may leave the others stored.
+	// AddAll does what Inquiries.Add does for each, in one commit. On an error none is stored, but others on CONFLICT.
 	AddAll(ctx context.Context, all []bill.Inquiry) error
 }

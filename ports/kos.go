@@ -23,8 +23,8 @@ var ErrNoAnswer = errors.New("kos did not answer in time")
 // does not know will be no different then.
 var ErrTransient = errors.New("kos may answer a moment later")
 
-// NamedError is in the chain of an error of CustomerSource when KOS's answer states whose the line is and cannot be used
-// for anything else. Its text does not name the customer.
+// NamedError is in the chain of an error of CustomerSource when KOS's answer states whose the line is and cannot be
+// used for anything else. Its text does not name the customer.
 type NamedError struct{ Customer string }
 
 func (NamedError) Error() string { return "kos states the line's customer and too little else" }
@@ -53,12 +53,12 @@ type Flights interface {
 	// it is still known.
 	Begin(ctx context.Context, s freshness.Subject, lease time.Duration) (freshness.Flight, error)
 	// Finish gives the lease back and notes the outcome for those who ask next. It changes nothing when another caller
-	// has been given the lease since. Failures in a row are remembered for a while after the rest they cause, so that the
-	// next one rests longer.
+	// has been given the lease since. Failures in a row are remembered for a while after the pause they cause, so that the
+	// next one pauses longer.
 	Finish(ctx context.Context, s freshness.Subject, token string, o freshness.Outcome) error
 }
 
-// Alerts notify a person of trouble.
+// Alerts notify a person of failures.
 type Alerts interface {
 	// Raise raises the alert. It never errs and never waits for the person.
 	Raise(ctx context.Context, a operations.Alert)

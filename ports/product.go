@@ -20,7 +20,7 @@ type CustomerSource interface {
 
 // PlanSource is KOS as far as the plan list goes.
 type PlanSource interface {
-	// Plans asks KOS once for all plans of all operators, those off sale included; trouble is SERVICE_UNAVAILABLE.
+	// Plans asks KOS once for all plans of all operators, those off sale included. It fails with SERVICE_UNAVAILABLE.
 	Plans(ctx context.Context, call Call) ([]product.Plan, error)
 }
 
@@ -66,27 +66,26 @@ type Epochs interface {
 
 // Orders are the change orders: request history, queue and outbox in one (UFR-PROD-040).
 type Orders interface {
-	// Add stores a new order durably, takes the line's one live slot (ADR 22) and, when u has a key, the key, all or nothing.
-	// ErrKeyUsed when the key stands for another request already; CHANGE_IN_PROGRESS when another order of the line is live. The order is
-	// leased to the caller until o.NextAttemptAt.
+	// Add stores a new order durably, takes the line's one live slot (ADR 22) and, when u has a key, the key, all or
+	// nothing. ErrKeyUsed when the key stands for another request already; CHANGE_IN_PROGRESS when another order of the
+	// line is live. The order is leased to the caller until o.NextAttemptAt.
 	Add(ctx context.Context, o product.Order, u request.KeyUse) error
-	// Used answers what u's key stands for, as u sees it (Use.SeenBy); NOT_FOUND when it is new or was used before since.
+	// Used returns what u's key stands for, as u sees it (Use.SeenBy); NOT_FOUND when it is new or was used before since.
 	Used(ctx context.Context, u request.KeyUse, since time.Time) (request.KeyUse, error)
-	// Live answers the line's order that is not final, or NOT_FOUND.
+	// Live returns the line's order that is not final, or NOT_FOUND.
 	Live(ctx context.Context, n line.Number) (product.Order, error)
-	// Get answers the order, or NOT_FOUND.
+	// Get returns the order, or NOT_FOUND.
 	Get(ctx context.Context, order id.ID) (product.Order, error)
-	// Save stores the progress that the order made at that time and answers it with its new version. CONFLICT when the row is final
-	// already, was written since (its version is newer) or has been claimed since (its fence is newer): a late worker changes nothing. So
-	// it is when a transaction id would change that KOS may have seen, or an order be cancelled that it may have seen. A final order frees
-	// the slot and is at once due for delivery.
+	// Save stores the progress that the order made at that time and returns it with its new version. CONFLICT when the
+	// row is final, or its version or fence is newer: a late worker changes nothing. CONFLICT too when an order would be
+	// cancelled, or its transaction id changed, that KOS may have seen. A final order frees the line's slot
+	// and is at once due for delivery.
 	Save(ctx context.Context, o product.Order, at time.Time) (product.Order, error)
-	// Claim leases up to n orders of the queue that are due at now, the longest due first, raising their fence and next attempt to
-	// now+lease. Parked orders are never handed out. What the store cannot read it puts off, and tells a person; the others are answered
-	// all the same.
+	// Claim leases up to n orders of the queue that are due at now, the longest due first, raising their fence and next
+	// attempt to now+lease. Parked orders are not returned. An unreadable row is put off and raises an alert.
 	Claim(ctx context.Context, q product.Queue, now time.Time, lease time.Duration, n int) ([]product.Order, error)
-	// ChangedSince tells whether an order of the line was completed at or after since, whenever it was requested.
+	// ChangedSince reports whether an order of the line was completed at or after since, whenever it was requested.
 	ChangedSince(ctx context.Context, n line.Number, since time.Time) (bool, error)
-	// History answers one page, newest first, and how many rows match in all.
+	// History returns one page, newest first, and the number of all matches.
 	History(ctx context.Context, f product.HistoryFilter) (page []product.Order, total int, err error)
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# coverage.sh PROFILE MINIMUM [PREFIX]: prints the share of statements that ran, generated code left out, and fails below MINIMUM.
-# Blocks that several test binaries report are counted once.
+# coverage.sh PROFILE MINIMUM [PREFIX]: prints the share of statements that ran, and fails below MINIMUM. Generated code
+# is left out. Blocks that several test binaries report are counted once.
 set -euo pipefail
 profile=$1 minimum=$2 prefix=${3:-phonebill/}
 awk -v min="$minimum" -v prefix="$prefix" -v name="${profile##*/}" '

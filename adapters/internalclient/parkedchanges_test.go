@@ -104,7 +104,9 @@ func TestRefusalsOfWordsAreTheService(t *testing.T) {
 	require.Equal(t, map[string]string{"state": "PARKED"}, fault.From(err).Details())
 	_, err = p.Resolve(t.Context(), id.ID{6}, word())
 	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
-	_, err = p.Resolve(t.Context(), id.ID{5}, product.Resolution{Outcome: "MADE_UP", Reason: "KOS 화면에서 확인", By: "kim"})
+	_, err = p.Resolve(t.Context(), id.ID{5}, product.Resolution{
+		Outcome: "MADE_UP", Reason: "KOS 화면에서 확인", By: "kim",
+	})
 	require.ErrorIs(t, err, fault.New(fault.ValidationError))
 	require.Empty(t, other.words)
 }

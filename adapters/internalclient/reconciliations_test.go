@@ -56,10 +56,13 @@ func TestComparisonsTravelWhole(t *testing.T) {
 	c := &compared{report: product.ReconciliationReport{
 		Run: product.ReconciliationRun{
 			ID: id.ID{1}, Nightly: true, From: said.Add(-time.Hour), To: said, StartedAt: said, Finished: said.Add(time.Minute),
-			Reached: product.ReconciliationPlace{At: said.Add(-time.Minute)}, Checked: 6, Asked: 5, Undecided: 4, Unasked: 3, Found: 2,
+			Reached: product.ReconciliationPlace{At: said.Add(-time.Minute)}, Checked: 6, Asked: 5, Undecided: 4,
+			Unasked: 3, Found: 2,
 		},
 		Differences: []product.Difference{
-			{RequestID: id.ID{2}, Line: "010-****-5678", Kind: product.NotDelivered, Found: said, Text: "its delivery is parked"},
+			{
+				RequestID: id.ID{2}, Line: "010-****-5678", Kind: product.NotDelivered, Found: said, Text: "its delivery is parked",
+			},
 			{RequestID: id.ID{3}, Kind: product.OursDoneKOSNot, Found: said, Text: "KOS does not know the transaction"},
 		},
 	}}

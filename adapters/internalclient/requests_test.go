@@ -80,7 +80,8 @@ func TestRequestsTravelWhole(t *testing.T) {
 func TestRefusedRequests(t *testing.T) {
 	t.Parallel()
 	for _, code := range []fault.Code{fault.ResourceNotFound, fault.StateConflict} {
-		err := askRequests(t, serveRequests(t, &asked{err: fault.New(code).WithMessage("까닭")})).Cancel(t.Context(), id.ID{1})
+		err := askRequests(t, serveRequests(t, &asked{err: fault.New(code).WithMessage("까닭")})).Cancel(
+			t.Context(), id.ID{1})
 		require.ErrorIs(t, err, fault.New(code))
 		require.Equal(t, "까닭", fault.From(err).Message())
 	}

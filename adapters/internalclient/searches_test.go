@@ -28,7 +28,7 @@ func (b *searchBudget) Spend(_ context.Context, person string, n line.Number) (s
 	return "abc123", b.err
 }
 
-// TestSearchesAreCountedByTheAuthService: for who has the gateway's credential, with the time until there is one again.
+// TestSearchesAreCountedByTheAuthService: for a caller with the gateway's credential, with a Retry-After.
 func TestSearchesAreCountedByTheAuthService(t *testing.T) {
 	t.Parallel()
 	budget := &searchBudget{}
@@ -52,7 +52,7 @@ func TestSearchesAreCountedByTheAuthService(t *testing.T) {
 	require.NoError(t, spend(gateway, "operator-kim", n))
 	require.Equal(t, []string{"operator-kim 01012345678"}, budget.spent)
 	unavailable := fault.New(fault.ServiceUnavailable)
-	require.ErrorIs(t, spend(all, "operator-kim", n), unavailable, "INTERNAL_TOKEN alone spends nobody's searches")
+	require.ErrorIs(t, spend(all, "operator-kim", n), unavailable, "INTERNAL_TOKEN alone spends no searches")
 	require.ErrorIs(t, spend(gateway, "", n), unavailable)
 	require.ErrorIs(t, spend(gateway, "operator-kim", line.Number{}), unavailable, "not a line")
 	require.Len(t, budget.spent, 1)

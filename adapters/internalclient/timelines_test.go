@@ -63,7 +63,7 @@ func TestTimelines(t *testing.T) {
 	})
 }
 
-func TestStoriesTravelWhole(t *testing.T) {
+func TestTimelinesTravelWhole(t *testing.T) {
 	t.Parallel()
 	short := timeline.Timeline{Kind: timeline.Bill, Status: "PROCESSING", Events: []timeline.Event{}}
 	well := serveTimelines(t, memory.Timelines{{1}: aStory(), {2}: short})

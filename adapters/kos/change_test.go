@@ -78,21 +78,26 @@ func TestOnlyAVerdictIsAVerdict(t *testing.T) {
 		body        string
 		change, ask product.AnswerKind
 	}{
-		"mine":                {200, envelope(t, "0000", data(mine, standard, "정상")), product.AnswerAccepted, product.AnswerAccepted},
-		"another transaction": {200, envelope(t, "0000", data("other", standard, "정상")), product.AnswerUnknown, product.AnswerUnknown},
-		"another plan":        {200, envelope(t, "0000", data(mine, premium, "정상")), product.AnswerUnknown, product.AnswerAccepted},
-		"contradiction":       {200, envelope(t, "0000", data(mine, standard, "실패")), product.AnswerUnknown, product.AnswerAccepted},
-		"no data":             {200, envelope(t, "0000", nil), product.AnswerUnknown, product.AnswerAbsent},
-		"text as data":        {200, envelope(t, "0000", "x"), product.AnswerUnknown, product.AnswerUnknown},
-		"refused":             {400, envelope(t, "E105", nil), product.AnswerRefused, product.AnswerUnknown},
-		"id in progress":      {200, envelope(t, "E110", nil), product.AnswerUnknown, product.AnswerUnknown},
-		"our bug":             {400, envelope(t, "E400", nil), product.AnswerUnknown, product.AnswerUnknown},
-		"over quota":          {429, envelope(t, "E429", nil), product.AnswerNotSent, product.AnswerNotSent},
-		"system":              {500, envelope(t, "E999", nil), product.AnswerUnknown, product.AnswerUnknown},
-		"refusal in a 500":    {500, envelope(t, "E103", nil), product.AnswerUnknown, product.AnswerUnknown},
-		"new code":            {200, envelope(t, "E777", nil), product.AnswerUnknown, product.AnswerUnknown},
-		"nothing there":       {404, "<html>", product.AnswerUnknown, product.AnswerNoQuery},
-		"half":                {200, `{"resultCode":"0000","data":{"transactionId"`, product.AnswerUnknown, product.AnswerUnknown},
+		"mine": {200, envelope(t, "0000", data(mine, standard, "정상")), product.AnswerAccepted,
+			product.AnswerAccepted},
+		"another transaction": {200, envelope(t, "0000", data("other", standard, "정상")), product.AnswerUnknown,
+			product.AnswerUnknown},
+		"another plan": {200, envelope(t, "0000", data(mine, premium, "정상")), product.AnswerUnknown,
+			product.AnswerAccepted},
+		"contradiction": {200, envelope(t, "0000", data(mine, standard, "실패")), product.AnswerUnknown,
+			product.AnswerAccepted},
+		"no data":          {200, envelope(t, "0000", nil), product.AnswerUnknown, product.AnswerAbsent},
+		"text as data":     {200, envelope(t, "0000", "x"), product.AnswerUnknown, product.AnswerUnknown},
+		"refused":          {400, envelope(t, "E105", nil), product.AnswerRefused, product.AnswerUnknown},
+		"id in progress":   {200, envelope(t, "E110", nil), product.AnswerUnknown, product.AnswerUnknown},
+		"our bug":          {400, envelope(t, "E400", nil), product.AnswerUnknown, product.AnswerUnknown},
+		"over quota":       {429, envelope(t, "E429", nil), product.AnswerNotSent, product.AnswerNotSent},
+		"system":           {500, envelope(t, "E999", nil), product.AnswerUnknown, product.AnswerUnknown},
+		"refusal in a 500": {500, envelope(t, "E103", nil), product.AnswerUnknown, product.AnswerUnknown},
+		"new code":         {200, envelope(t, "E777", nil), product.AnswerUnknown, product.AnswerUnknown},
+		"nothing there":    {404, "<html>", product.AnswerUnknown, product.AnswerNoQuery},
+		"half": {200, `{"resultCode":"0000","data":{"transactionId"`, product.AnswerUnknown,
+			product.AnswerUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -104,7 +109,7 @@ func TestOnlyAVerdictIsAVerdict(t *testing.T) {
 	}
 }
 
-func TestAskTellsWhatKOSKnows(t *testing.T) {
+func TestAskReturnsWhatKOSKnows(t *testing.T) {
 	t.Parallel()
 	l, sim := simulate(t)
 	o := order(t, "01012345678", premium, standard)

@@ -16,7 +16,8 @@ func TestUsageTexts(t *testing.T) {
 	t.Parallel()
 	n := func(i int) *int { return &i }
 	for said, want := range map[string]*int{
-		"250분": n(250), "1,250 분": n(1250), "4시간 10분": n(250), "2시간": n(120), "": nil, "분": nil, "무제한": nil, "약 10분": nil,
+		"250분": n(250), "1,250 분": n(1250), "4시간 10분": n(250), "2시간": n(120), "": nil, "분": nil,
+		"무제한": nil, "약 10분": nil,
 		"99999999999분": nil,
 	} {
 		require.Equal(t, want, minutes(said), said)
@@ -25,7 +26,8 @@ func TestUsageTexts(t *testing.T) {
 		require.Equal(t, want, messages(said), said)
 	}
 	for said, want := range map[string]*int{
-		"23.5GB": n(24064), "500MB": n(500), "1 gb": n(1024), "1TB": n(1 << 20), "2048KB": n(2), "GB": nil, "무제한": nil, "1.GB": nil,
+		"23.5GB": n(24064), "500MB": n(500), "1 gb": n(1024), "1TB": n(1 << 20), "2048KB": n(2), "GB": nil,
+		"무제한": nil, "1.GB": nil,
 	} {
 		require.Equal(t, want, megabytes(said), said)
 	}
@@ -46,14 +48,13 @@ func read(t *testing.T, data string) bill.Bill {
 
 func TestEveryFieldOfABill(t *testing.T) {
 	t.Parallel()
-	b := read(
-		t,
-		`"charge":74000,"contractInfo":" 24개월 약정 ","contractMonths":24,"contractStart":"20250301","contractEnd":"20270228",
-		"charges":[{"name":"월정액","amount":59000},{"name":"단말기 할부금","amount":25000}],"discountInfo":"가족할인 10000원",
+	b := read(t,
+		`"charge":74000,"contractInfo":" 24개월 약정 ","contractMonths":24,"contractStart":"20250301",
+		"contractEnd":"20270228","discountInfo":"가족할인 10000원",
+		"charges":[{"name":"월정액","amount":59000},{"name":"단말기 할부금","amount":25000}],
 		"usage":{"voice":"무제한","data":"23.5GB"},"estimatedCancellationFee":48000,"deviceInstallment":100000,
 		"deviceInstallmentMonthly":25000,
-		"billingPaymentInfo":{"billingDate":"20261130","dueDate":"20261225","paymentStatus":"완료","paymentMethod":"카드"}`,
-	)
+		"billingPaymentInfo":{"billingDate":"20261130","dueDate":"20261225","paymentStatus":"완료","paymentMethod":"카드"}`)
 	megabytes, monthly := 24064, money.Won(25_000)
 	date := func(s string) calendar.Date {
 		d, err := calendar.ParseDate("", s)
@@ -72,8 +73,10 @@ func TestEveryFieldOfABill(t *testing.T) {
 			{Name: "월정액", Amount: new(money.Won(59_000))},
 			{Name: "단말기 할부금", Amount: new(money.Won(25_000))},
 		},
-		Discounts:                []bill.Item{{Name: "가족할인", Amount: new(money.Won(10_000))}},
-		Usage:                    bill.Usage{Voice: "무제한", VoiceUnlimited: true, Data: "23.5GB", DataMegabytes: &megabytes},
+		Discounts: []bill.Item{{Name: "가족할인", Amount: new(money.Won(10_000))}},
+		Usage: bill.Usage{
+			Voice: "무제한", VoiceUnlimited: true, Data: "23.5GB", DataMegabytes: &megabytes,
+		},
 		TerminationFee:           new(money.Won(48_000)),
 		DeviceInstallment:        new(money.Won(100_000)),
 		DeviceInstallmentMonthly: &monthly,
@@ -126,13 +129,19 @@ func grown(f *testing.F) {
 	f.Helper()
 	for _, seed := range []string{
 		`{"resultCode":"0000","data":{` + november + `,"charge":1}}`,
-		`{"resultCode":"0000","data":{` + november + `,"charges":[{"name":"월정액","amount":59000}],"discountInfo":"가족할인 10000원",
-			"usage":{"voice":"4시간 10분","sms":"3건","data":"23.5GB"},"billingPaymentInfo":{"paymentStatus":"연체","dueDate":"20261225"}}}`,
-		`{"resultCode":"0000","data":{` + november + `,"charges":[{"name":"a","amount":-9223372036854775808}],"discountInfo":[]}}`,
-		`{"resultCode":"0000","data":{"customerId":"C","customerName":"홍","operatorCode":"O","lineStatus":"ACTIVE","currentProduct":
-			{"productCode":"P"},"scheduledProduct":{"productCode":"Q","effectiveDate":"20261201"},"contract":{"contractEnd":"20270228"}}}`,
-		`{"resultCode":"0000","data":{"products":[{"productCode":"P","productName":"N","operatorCode":"O","monthlyFee":1,"status":"ACTIVE"}]}}`,
-		`{"resultCode":"0000","data":{"products":[{"productCode":"P","productName":"N","operatorCode":"O","monthlyFee":null},null]}}`,
+		`{"resultCode":"0000","data":{` + november +
+			`,"charges":[{"name":"월정액","amount":59000}],"discountInfo":"가족할인 10000원",
+			"usage":{"voice":"4시간 10분","sms":"3건","data":"23.5GB"},
+			"billingPaymentInfo":{"paymentStatus":"연체","dueDate":"20261225"}}}`,
+		`{"resultCode":"0000","data":{` + november +
+			`,"charges":[{"name":"a","amount":-9223372036854775808}],"discountInfo":[]}}`,
+		`{"resultCode":"0000","data":{"customerId":"C","customerName":"홍","operatorCode":"O","lineStatus":"ACTIVE",
+			"currentProduct":{"productCode":"P"},"scheduledProduct":{"productCode":"Q","effectiveDate":"20261201"},
+			"contract":{"contractEnd":"20270228"}}}`,
+		`{"resultCode":"0000","data":{"products":[{"productCode":"P","productName":"N","operatorCode":"O",
+			"monthlyFee":1,"status":"ACTIVE"}]}}`,
+		`{"resultCode":"0000","data":{"products":[{"productCode":"P","productName":"N","operatorCode":"O",
+			"monthlyFee":null},null]}}`,
 		`{"resultCode":"0000","data":{"transactionId":"T","newProductCode":"P","kosOrderNumber":"K","processResult":"정상"}}`,
 		`{"resultCode":"0000","data":{"transactionId":"T","state":"REFUSED","resultCode":"E103"}}`,
 		`{"resultCode":"0000"}`, `{}`, `[]`, `null`, ``, "\xb0\xa1", `{"data":{"data":{"data":[[[[[]]]]]}}}`,
@@ -225,14 +234,14 @@ func FuzzJudge(f *testing.F) {
 	n, _ := line.Parse("01012345678")
 	m, _ := calendar.ParseMonth("2026-11")
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		var told bill.Bill
+		var parsed bill.Bill
 		out := judge(exchange{status: status, body: body}, &billInquiry.traits, func(body []byte) (err error) {
-			told, err = readBill(body, n, m)
+			parsed, err = readBill(body, n, m)
 			return err
 		})
 		if out.verdict == answered {
 			require.Equal(t, 200, status)
-			require.Equal(t, m, told.Month)
+			require.Equal(t, m, parsed.Month)
 			require.True(t, json.Valid(body))
 		}
 		_, err := readCustomer(body, n)

@@ -87,7 +87,7 @@ func TestARefusedKeyGivesWay(t *testing.T) {
 		[]int{l.calls.Calls()[0].Attempt, l.calls.Calls()[1].Attempt, l.calls.Calls()[2].Attempt},
 	)
 	require.Equal(t, quota.Shares{quota.Read: 3}, l.quota.Spent(), "each attempt takes quota")
-	require.Equal(t, []string{"kos_refuses_us customer.get"}, l.told())
+	require.Equal(t, []string{"kos_refuses_us customer.get"}, l.raised())
 
 	require.NoError(t, sim.SetTokens("neither"))
 	_, f = l.ask(t.Context(), t, twoLines[0])
@@ -125,7 +125,7 @@ func TestAChangeByARefusedKeyWasNotSent(t *testing.T) {
 	require.Len(t, sim.Calls(), 1)
 	require.Equal(t, product.AnswerAccepted, l.Change(t.Context(), change, o).Kind)
 	require.Len(t, sim.Ledger(), 1)
-	require.Equal(t, []string{"kos_refuses_us product.change"}, l.told())
+	require.Equal(t, []string{"kos_refuses_us product.change"}, l.raised())
 	single, _ := simulate(t, func(c *kos.Config, _ *kos.Deps) { c.Keys = keys(t, "old") })
 	require.Equal(
 		t,
@@ -218,5 +218,5 @@ func TestRotationUnderLoad(t *testing.T) {
 	stop.Store(true)
 	all.Wait()
 	require.Zero(t, failed.Load(), "of %d", asked.Load())
-	require.NotEmpty(t, f.told(), "and a person hears that a key was refused")
+	require.NotEmpty(t, f.raised(), "and an alert says that a key was refused")
 }

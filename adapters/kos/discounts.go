@@ -36,18 +36,18 @@ var plainForm = strings.NewReplacer(
 	"０", "0", "１", "1", "２", "2", "３", "3", "４", "4", "５", "5", "６", "6", "７", "7", "８", "8", "９", "9",
 )
 
-// discountText parses 「가족할인 10,000원(2회선), 선택약정할인 14,750원」. The text is free, so an item is read only where it has one
-// meaning:
+// discountText parses 「가족할인 10,000원(2회선), 선택약정할인 14,750원」. The text is free, so an item is read only
+// where it has one meaning:
 //
 //   - Commas, slashes, semicolons, bars and line ends separate items, but never between two digits (14,750원) and never
 //     in brackets.
 //   - What stands in brackets is a remark. An amount in it is no discount. A remark right after an amount that takes it
 //     back (미적용, 예정, 최대 …) makes the item unread.
 //   - An amount is a number, its thousands grouped well or not at all, and 원. It comes after its name.
-//   - 할인 10,000원 and 할인 -10,000원 are the same discount. A text that writes some amounts with a minus and some without
-//     is not read.
-//   - Without a separator a second amount is an item of its own only if both names say that they are discounts (가족할인 1원
-//     복지할인 2원).
+//   - 할인 10,000원 and 할인 -10,000원 are the same discount. A text that writes some amounts with a minus and some
+//     without is not read.
+//   - Without a separator a second amount is an item of its own only if both names say that they are discounts
+//     (가족할인 1원 복지할인 2원).
 //   - A sum that the text adds (합계 15,000원) is left out if it is the sum of the others; else nothing is read.
 //
 // An item that is not read keeps its text and has no amount: the customer sees what KOS wrote, and the bill's total is
@@ -126,14 +126,16 @@ var (
 	afterwards    = regexp.MustCompile(`^(?:할인|감면|차감|적용|할인\s*적용)$`)
 	// otherwise are words that make an amount something else than a discount of that many won, or only a part of the
 	// amount.
-	otherwise = regexp.MustCompile(`취소|환수|반환|추징|위약|최대|최소|최저|예정|정상가|정가|월정액|기본료|이용료|청구|납부|결제|할인\s*[전후]` +
-		`|(?:^|\s)약\s*$|[xX×*~≈]\s*$|[0-9]\s*[십백천만억]\s*$`)
+	otherwise = regexp.MustCompile(
+		`취소|환수|반환|추징|위약|최대|최소|최저|예정|정상가|정가|월정액|기본료|이용료|청구|납부|결제|할인\s*[전후]` +
+			`|(?:^|\s)약\s*$|[xX×*~≈]\s*$|[0-9]\s*[십백천만억]\s*$`)
 	// takenBack are words of a remark by which the amount before it is not, not yet or not wholly a discount.
 	takenBack   = regexp.MustCompile(`미적용|제외|취소|종료|만료|중단|예정|최대|환수|추징|한도`)
 	threeDigits = regexp.MustCompile(`^[0-9]{3}(?:,|$)`) // with a number before it: thousands grouped by a blank
 	endsInDigit = regexp.MustCompile(`[0-9]\s+$`)
 	// summing are words that make an amount the sum of others.
-	summing = regexp.MustCompile(`^(?:총\s*)?(?:합계|총계|소계|총액|할인\s*합계|할인\s*총액|총\s*할인(?:\s*금액|액)?|총|계)$`)
+	summing = regexp.MustCompile(
+		`^(?:총\s*)?(?:합계|총계|소계|총액|할인\s*합계|할인\s*총액|총\s*할인(?:\s*금액|액)?|총|계)$`)
 )
 
 // readPart parses the text between two separators: one item, or several where each name says that it is a discount.

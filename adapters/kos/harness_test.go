@@ -120,8 +120,8 @@ func keys(t *testing.T, all ...string) *kos.Credentials {
 	return c
 }
 
-// told lists the alerts as "kind subject", oldest first.
-func (l *link) told() []string {
+// raised lists the alerts as "kind subject", oldest first.
+func (l *link) raised() []string {
 	out := []string{}
 	for _, a := range l.alerts.Raised() {
 		out = append(out, string(a.Kind)+" "+a.Subject)
@@ -158,7 +158,7 @@ func serve(t *testing.T, h http.HandlerFunc) *link {
 	return l
 }
 
-// says answers a fixed status and body.
+// says returns a handler with a fixed status and body.
 func says(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -199,7 +199,7 @@ func (l *link) results() []string {
 	return out
 }
 
-// metric answers the value of a counter or gauge with the label values in the order of the label names.
+// metric returns the value of a counter or gauge with the label values in the order of the label names.
 func (l *link) metric(t *testing.T, name string, labels ...string) float64 {
 	t.Helper()
 	families, err := l.metrics.Gather()
@@ -230,7 +230,7 @@ func equal(a, b []string) bool {
 	return true
 }
 
-// deadPort answers a loopback address where nobody listens.
+// deadPort returns a loopback address on which nothing listens.
 func deadPort(t *testing.T) string {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -14,8 +14,8 @@ import (
 	"phonebill/ports"
 )
 
-// TestNobodysCallersHoldNobodyUp: a refresh waits half a second for a place, a prefetch not at all.
-func TestNobodysCallersHoldNobodyUp(t *testing.T) {
+// TestBackgroundCallsDelayNoOther: a refresh waits half a second for a place, a prefetch not at all.
+func TestBackgroundCallsDelayNoOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d, a := newDoors(roomy, narrow), number(t, twoLines[0])
@@ -49,8 +49,8 @@ func TestNobodysCallersHoldNobodyUp(t *testing.T) {
 	})
 }
 
-// TestTheLastPlaceIsForSomebodyWhoWaits: work ahead of time never fills a compartment.
-func TestTheLastPlaceIsForSomebodyWhoWaits(t *testing.T) {
+// TestTheLastPlaceIsForAWaitingCustomer: work ahead of time never fills a compartment.
+func TestTheLastPlaceIsForAWaitingCustomer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d, a := newDoors(roomy, kos.DefaultBulkhead()), number(t, twoLines[0])
@@ -70,7 +70,7 @@ func TestTheLastPlaceIsForSomebodyWhoWaits(t *testing.T) {
 	})
 }
 
-// TestARefreshThatGetsItsTurnHasAllTheTimeItNeeds: patience is for the turn, not for the call.
+// TestARefreshThatGetsItsTurnHasAllTheTimeItNeeds: the limit is for the turn, not for the call.
 func TestARefreshThatGetsItsTurnHasAllTheTimeItNeeds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -81,8 +81,8 @@ func TestARefreshThatGetsItsTurnHasAllTheTimeItNeeds(t *testing.T) {
 	})
 }
 
-// TestWithoutBudgetNobodysCallersAreToldAtOnce, honestly: when the lane's own place gets free.
-func TestWithoutBudgetNobodysCallersAreToldAtOnce(t *testing.T) {
+// TestWithoutBudgetBackgroundCallsAreRefusedAtOnce, honestly: when the lane's own place gets free.
+func TestWithoutBudgetBackgroundCallsAreRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d, a := newDoors(quota.Window{Budget: 1, Per: 10 * time.Second}, kos.DefaultBulkhead()), number(t, twoLines[0])
@@ -98,8 +98,7 @@ func TestWithoutBudgetNobodysCallersAreToldAtOnce(t *testing.T) {
 	})
 }
 
-// TestWaitingTellsWhoWaitsAndHowLongOneMoreWould.
-func TestWaitingTellsWhoWaitsAndHowLongOneMoreWould(t *testing.T) {
+func TestWaitingCountsCallersAndEstimatesTheNext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := kos.DefaultBulkhead()
@@ -113,7 +112,7 @@ func TestWaitingTellsWhoWaitsAndHowLongOneMoreWould(t *testing.T) {
 		)
 		none, eta := d.Waiting()
 		require.Zero(t, none)
-		require.Zero(t, eta, "nobody waits and nothing is known against it")
+		require.Zero(t, eta, "no caller waits and nothing is known against it")
 		d.wait("first", quota.Read, a)
 		d.wait("patient", quota.Read, a)
 		d.wait("as patient", quota.Read, a)

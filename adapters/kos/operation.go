@@ -37,14 +37,14 @@ type traits struct {
 	route       string        // HTTP method and path, as openapi/kos.yaml and the simulator spell them
 	compartment compartment   // the part of the bulkhead that a call occupies
 	typical     time.Duration // how long a healthy KOS takes
-	limit       time.Duration // how long one call may take while somebody waits for it
+	limit       time.Duration // how long one call may take while a customer waits for it
 	refusals    []string      // the business result codes that make sense as an answer to this question
 	order       bool          // an order of a change, which always spends of the lane quota.Change
 	idempotent  bool          // the call may be repeated at once with another credential
 	optional    bool          // a KOS may lack the operation, and then returns 404
 }
 
-// sufficient is two thirds of the limit: a KOS that has not answered after that is in trouble. A call that was given
+// sufficient is two thirds of the limit: a KOS that has not answered after that is failing. A call that was given
 // less time, because its customer had waited for a turn, and timed out does not count against KOS.
 func (t *traits) sufficient() time.Duration { return t.limit * 2 / 3 }
 

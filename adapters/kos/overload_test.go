@@ -19,7 +19,7 @@ import (
 	"phonebill/core/quota"
 )
 
-// overload lets so many customers a second ask for bills, each with 2.7 s, for two minutes, and answers what became of
+// overload lets so many customers a second ask for bills, each with 2.7 s, for two minutes, and returns what became of
 // the calls made.
 func overload(
 	t *testing.T,
@@ -55,7 +55,7 @@ func overload(
 	for _, c := range l.calls.Calls() {
 		results[c.Result]++
 	}
-	return results, l.told()
+	return results, l.raised()
 }
 
 // TestOverloadIsNoTroubleOfKOS: however many more ask than KOS may be asked, a KOS that is well is never taken for ill,
@@ -130,7 +130,7 @@ func TestHurriedTimeoutsDoNotCount(t *testing.T) {
 			_, _ = l.ask(ctx, t, twoLines[i%2])
 			cancel()
 		}
-		require.Empty(t, l.told())
+		require.Empty(t, l.raised())
 		require.Zero(t, l.Breakers()[0].Failures)
 		require.Less(t, len(l.calls.Calls()), 5, "once it is known that it is not enough, none is spent on it")
 		for i := range 5 {
@@ -138,13 +138,13 @@ func TestHurriedTimeoutsDoNotCount(t *testing.T) {
 			_, _ = l.ask(ctx, t, twoLines[i%2])
 			cancel()
 		}
-		require.Equal(t, []string{"breaker_opened bill.inquiry"}, l.told())
+		require.Equal(t, []string{"breaker_opened bill.inquiry"}, l.raised())
 	})
 }
 
-// TestOneSlowLineHurriesNobody: an answer that took ten times as long as usual does not make it too late for the
+// TestOneSlowLineHurriesNoOther: an answer that took ten times as long as usual does not make it too late for the
 // others.
-func TestOneSlowLineHurriesNobody(t *testing.T) {
+func TestOneSlowLineHurriesNoOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var slow atomic.Bool

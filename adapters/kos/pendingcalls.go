@@ -17,7 +17,7 @@ const (
 )
 
 // pendingCalls are calls that were made and are not in the call log yet, oldest first: an answer does not wait for a
-// database in trouble. A process that is killed loses them. It is safe for concurrent use.
+// database that fails. A process that is killed loses them. It is safe for concurrent use.
 type pendingCalls struct {
 	mu    sync.Mutex
 	calls []audit.Call

@@ -52,7 +52,7 @@ func TestACallThatTheLogDoesNotTakeIsLoggedLater(t *testing.T) {
 	_, f := l.ask(t.Context(), t, "01012345678")
 	require.Nil(t, f)
 	require.Len(t, log.Calls(), 4, "at once again")
-	require.Empty(t, l.told())
+	require.Empty(t, l.raised())
 	require.InDelta(t, 0, l.metric(t, "kos_calls_unlogged_total"), 0)
 }
 
@@ -70,7 +70,7 @@ func TestACallThatTheLogNeverTakesIsLostAloud(t *testing.T) {
 	later.Store(int64(61 * time.Minute))
 	_, err := l.WritePendingCalls(t.Context())
 	require.NoError(t, err, "nothing is left to try")
-	require.Equal(t, []string{"kos_call_log_unwritten bill.inquiry"}, l.told())
+	require.Equal(t, []string{"kos_call_log_unwritten bill.inquiry"}, l.raised())
 	require.InDelta(t, 1, l.metric(t, "kos_calls_unlogged_total"), 0)
 	require.Contains(t, l.log.String(), "level=ERROR")
 	log.tried.Store(0)

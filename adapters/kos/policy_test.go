@@ -20,7 +20,9 @@ func TestParseBreakers(t *testing.T) {
 		"": {}, " , ": {},
 		"bill.inquiry=5/30s/3": {"bill.inquiry": {Failures: 5, Open: 30 * time.Second, Successes: 3}},
 		" bill.inquiry=1/1m/2 , product.change=3/90s/1,": {
-			"bill.inquiry": {Failures: 1, Open: time.Minute, Successes: 2}, "product.change": {Failures: 3, Open: 90 * time.Second, Successes: 1},
+			"bill.inquiry": {
+				Failures: 1, Open: time.Minute, Successes: 2,
+			}, "product.change": {Failures: 3, Open: 90 * time.Second, Successes: 1},
 		},
 	} {
 		got, err := kos.ParseBreakers(said)
@@ -28,8 +30,10 @@ func TestParseBreakers(t *testing.T) {
 		require.Equal(t, want, got, said)
 	}
 	for _, entry := range []string{
-		"bill", "bill.inquiry", "bill.inquiry=", "bill.inquiry=5", "bill.inquiry=5/30s", "bill.inquiry=5/30s/3/1", "bill.inquiry=0/30s/3",
-		"bill.inquiry=5/30/3", "bill.inquiry=5/10ms/3", "bill.inquiry=5/2h/3", "bill.inquiry=5/30s/0", "bill.inquiry=101/30s/3",
+		"bill", "bill.inquiry", "bill.inquiry=", "bill.inquiry=5", "bill.inquiry=5/30s", "bill.inquiry=5/30s/3/1",
+		"bill.inquiry=0/30s/3",
+		"bill.inquiry=5/30/3", "bill.inquiry=5/10ms/3", "bill.inquiry=5/2h/3", "bill.inquiry=5/30s/0",
+		"bill.inquiry=101/30s/3",
 		"bill.inquiry=-1/30s/3", "bill.inquiry=5/30s/999", "bills.inquiry=5/30s/3", "mvnoap=5/30s/3", "customer.get=1/1s/1",
 	} {
 		_, err := kos.ParseBreakers("customer.get=1/1s/1," + entry)
@@ -81,7 +85,7 @@ func TestEachOperationHasItsOwnPolicy(t *testing.T) {
 		}, states()["bill.inquiry"])
 		require.Equal(t, operations.Breaker{Name: "customer.get", State: operations.Closed, Failures: 2, Since: start},
 			states()["customer.get"], "the default takes five")
-		require.Equal(t, []string{"breaker_opened bill.inquiry"}, l.told())
+		require.Equal(t, []string{"breaker_opened bill.inquiry"}, l.raised())
 
 		time.Sleep(10*time.Second + time.Millisecond)
 		require.Equal(
@@ -92,7 +96,7 @@ func TestEachOperationHasItsOwnPolicy(t *testing.T) {
 		probe(t, l, 1)
 		require.Equal(t, operations.Open, states()["bill.inquiry"].State)
 		require.Equal(t, 3, states()["bill.inquiry"].Failures)
-		require.Len(t, l.told(), 1, "that a probe failed is no news")
+		require.Len(t, l.raised(), 1, "a failed probe raises no alert")
 
 		healthy = true
 		time.Sleep(10*time.Second + time.Millisecond)
@@ -102,7 +106,7 @@ func TestEachOperationHasItsOwnPolicy(t *testing.T) {
 			operations.Breaker{Name: "bill.inquiry", State: operations.Closed, Since: time.Now().UTC()},
 			states()["bill.inquiry"],
 		)
-		require.Equal(t, []string{"breaker_opened bill.inquiry", "breaker_closed bill.inquiry"}, l.told())
+		require.Equal(t, []string{"breaker_opened bill.inquiry", "breaker_closed bill.inquiry"}, l.raised())
 
 		var breakers []string
 		for _, c := range l.calls.Calls() {
@@ -124,14 +128,16 @@ func TestWhatAPersonMustHear(t *testing.T) {
 		note   string
 	}{
 		"a code of another time": {200, "E777", operations.UnknownCode, "result code E777"},
-		"an odd code":            {400, "E\n'" + twoLines[0] + twoLines[0], operations.UnknownCode, `result code E\n'` + twoLines[0][:5]},
-		"our bug":                {400, "E400", operations.RefusedByKOS, "KOS does not understand our request: E400"},
-		"our credential":         {401, "E400", operations.RefusedByKOS, "KOS does not know our credential; there is no other one"},
-		"our rights":             {403, "", operations.RefusedByKOS, "KOS does not know our credential; there is no other one"},
-		"our budget":             {429, "E429", operations.OverQuota, "KOS counts more calls than we do; the budget shrinks for a while"},
-		"a plain failure":        {500, "E999", "", ""},
-		"nonsense":               {200, "", "", ""},
-		"a business answer":      {200, "E002", "", ""},
+		"an odd code": {400, "E\n'" + twoLines[0] + twoLines[0], operations.UnknownCode,
+			`result code E\n'` + twoLines[0][:5]},
+		"our bug":        {400, "E400", operations.RefusedByKOS, "KOS does not understand our request: E400"},
+		"our credential": {401, "E400", operations.RefusedByKOS, "KOS does not know our credential; there is no other one"},
+		"our rights":     {403, "", operations.RefusedByKOS, "KOS does not know our credential; there is no other one"},
+		"our budget": {429, "E429", operations.OverQuota,
+			"KOS counts more calls than we do; the budget shrinks for a while"},
+		"a plain failure":   {500, "E999", "", ""},
+		"nonsense":          {200, "", "", ""},
+		"a business answer": {200, "E002", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -68,7 +68,7 @@ type rateLimiter struct {
 	inFlight     [compartments]int
 	blockedUntil [len(quota.Shares{})]time.Time // of a lane: the quota has no call for it before then
 	refusal      [len(quota.Shares{})]error     // of a lane: the quota's last refusal
-	lastRetryAt  [len(quota.Shares{})]time.Time // of a lane: when the caller rejected last was told to come again
+	lastRetryAt  [len(quota.Shares{})]time.Time // of a lane: the end of the Retry-After given last
 	waiting      []*waiter
 	admitted     map[line.Number]int // calls per line since the queue was last empty
 	dispatching  bool                // a dispatcher runs

@@ -32,7 +32,7 @@ func newDoors(w quota.Window, b kos.Bulkhead) *doors {
 	return &doors{RateLimiter: kos.NewRateLimiter(q, b)}
 }
 
-// wait lets somebody of that name wait for a bill read in his lane.
+// wait has a caller of that name wait for a bill read in its lane.
 func (d *doors) wait(name string, lane quota.Lane, who line.Number) {
 	go func() {
 		over, err := d.Acquire(context.Background(), lane, kos.BillReads, who)
@@ -127,7 +127,7 @@ func TestWaitingForTheBudget(t *testing.T) {
 			require.ErrorIs(t, err, ports.ErrNotAsked)
 			require.Equal(t, want, fault.From(err).RetryAfter())
 		}
-		require.Equal(t, start, time.Now(), "nobody waits in vain")
+		require.Equal(t, start, time.Now(), "no caller waits in vain")
 		require.Equal(t, []string{"first"}, d.names())
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
@@ -178,7 +178,7 @@ func TestTheQueueIsBoundedAndLeavingIsFree(t *testing.T) {
 		leave()
 		synctest.Wait()
 		require.ErrorIs(t, left, context.Canceled)
-		require.NotErrorIs(t, left, ports.ErrNotAsked, "who hung up is told nothing")
+		require.NotErrorIs(t, left, ports.ErrNotAsked, "a caller that hung up gets no refusal")
 		time.Sleep(time.Second)
 		synctest.Wait()
 		require.ErrorIs(t, timedOut, ports.ErrNotAsked)
@@ -189,7 +189,7 @@ func TestTheQueueIsBoundedAndLeavingIsFree(t *testing.T) {
 	})
 }
 
-// TestALedgerInTroubleIsARefusal: waiting callers try again, hurried ones are told.
+// TestALedgerInTroubleIsARefusal: waiting callers try again, hurried ones are refused.
 func TestALedgerInTroubleIsARefusal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -206,8 +206,8 @@ func TestALedgerInTroubleIsARefusal(t *testing.T) {
 	})
 }
 
-// TestWhoHasTooLittleTimeLeftIsNotServed: his call could not be answered in time, and would be one of the budget.
-func TestWhoHasTooLittleTimeLeftIsNotServed(t *testing.T) {
+// TestACallerWithTooLittleTimeLeftIsNotServed: its call could not be answered in time, and would be one of the budget.
+func TestACallerWithTooLittleTimeLeftIsNotServed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d, a := newDoors(roomy, narrow), number(t, twoLines[0])
@@ -224,7 +224,7 @@ func TestWhoHasTooLittleTimeLeftIsNotServed(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond)
 		d.end()
 		require.ErrorIs(t, err, ports.ErrNotAsked, "the place got free with half a second too little")
-		require.Equal(t, time.Second, waited, "he was told as soon as it was too late")
+		require.Equal(t, time.Second, waited, "refused as soon as it was too late")
 		require.Positive(t, fault.From(err).RetryAfter())
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
@@ -238,23 +238,23 @@ func TestWhoHasTooLittleTimeLeftIsNotServed(t *testing.T) {
 	})
 }
 
-// TestPromisesEndSomewhere: however many are sent away, none is told to come again in hours.
+// TestPromisesEndSomewhere: however many are refused, no Retry-After is hours long.
 func TestPromisesEndSomewhere(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d, a := newDoors(quota.Window{Budget: 1, Per: 10 * time.Second}, kos.DefaultBulkhead()), number(t, twoLines[0])
 		d.wait("first", quota.Read, a)
-		var told []time.Duration
+		var delays []time.Duration
 		for range 1000 {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			_, err := d.Acquire(ctx, quota.Read, kos.BillReads, a)
 			cancel()
-			told = append(told, fault.From(err).RetryAfter())
+			delays = append(delays, fault.From(err).RetryAfter())
 		}
 		pace := kos.DefaultBulkhead().Interval
-		require.Equal(t, 10*time.Second, told[0])
-		require.InDelta(t, 10*time.Second+99*pace, told[99], float64(time.Millisecond))
-		require.Equal(t, 5*time.Minute, told[999])
+		require.Equal(t, 10*time.Second, delays[0])
+		require.InDelta(t, 10*time.Second+99*pace, delays[99], float64(time.Millisecond))
+		require.Equal(t, 5*time.Minute, delays[999])
 		d.end()
 	})
 }
@@ -275,8 +275,8 @@ func (l *slowLedger) Take(context.Context, quota.Lane) error {
 	return nil
 }
 
-// TestWhoLeavesWhileHeIsServedIsLetGo at once; nothing more is spent on him, and what was got for him goes to the next.
-func TestWhoLeavesWhileHeIsServedIsLetGo(t *testing.T) {
+// TestACallerThatLeavesWhileServedIsReleased at once; nothing more is spent on it, and its permit goes to the next.
+func TestACallerThatLeavesWhileServedIsReleased(t *testing.T) {
 	t.Parallel()
 	for refuses, want := range map[int32]int32{1: 0, 0: 1} {
 		synctest.Test(t, func(t *testing.T) {
@@ -291,7 +291,7 @@ func TestWhoLeavesWhileHeIsServedIsLetGo(t *testing.T) {
 			if want == 1 {
 				over, err := gate.Acquire(t.Context(), quota.Read, kos.BillReads, a)
 				require.NoError(t, err)
-				require.Equal(t, 100*time.Millisecond, time.Since(start), "he has taken over")
+				require.Equal(t, 100*time.Millisecond, time.Since(start), "the next one has taken over")
 				over()
 			}
 			time.Sleep(time.Minute)

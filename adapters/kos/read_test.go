@@ -35,7 +35,7 @@ var (
 	change = ports.Call{Lane: quota.Change}
 )
 
-// ask asks for a bill of November 2026 and answers the fault, nil for none.
+// ask asks for a bill of November 2026 and returns the fault, nil for none.
 func (l *link) ask(ctx context.Context, t *testing.T, lineNumber string) (bill.Bill, *fault.Error) {
 	t.Helper()
 	b, err := l.Bill(ctx, billed, number(t, lineNumber), month(t, "2026-11"))
@@ -290,28 +290,35 @@ func refusesToRead(t *testing.T, status int, body string) *link {
 func TestUnreadableAnswers(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
-		"no data":                   envelope(t, "0000", nil),
-		"null data":                 `{"resultCode":"0000","data":null}`,
-		"data of another type":      `{"resultCode":"0000","data":["bill"]}`,
-		"no month":                  envelope(t, "0000", with("billingMonth", nil)),
-		"no plan":                   envelope(t, "0000", with("productCode", "")),
-		"no amount":                 envelope(t, "0000", with("charge", nil)),
-		"amount as words":           envelope(t, "0000", with("charge", "칠만원")),
-		"amount as text":            envelope(t, "0000", with("charge", "1원")),
-		"ten, or ten thousand":      envelope(t, "0000", with("charge", "10.000")),
-		"half a won":                envelope(t, "0000", with("charge", 0.5)),
-		"huge number":               strings.Replace(envelope(t, "0000", good()), `"charge":1`, `"charge":1e400`, 1),
-		"number past int64":         strings.Replace(envelope(t, "0000", good()), `"charge":1`, `"charge":9223372036854775808`, 1),
+		"no data":              envelope(t, "0000", nil),
+		"null data":            `{"resultCode":"0000","data":null}`,
+		"data of another type": `{"resultCode":"0000","data":["bill"]}`,
+		"no month":             envelope(t, "0000", with("billingMonth", nil)),
+		"no plan":              envelope(t, "0000", with("productCode", "")),
+		"no amount":            envelope(t, "0000", with("charge", nil)),
+		"amount as words":      envelope(t, "0000", with("charge", "칠만원")),
+		"amount as text":       envelope(t, "0000", with("charge", "1원")),
+		"ten, or ten thousand": envelope(t, "0000", with("charge", "10.000")),
+		"half a won":           envelope(t, "0000", with("charge", 0.5)),
+		"huge number":          strings.Replace(envelope(t, "0000", good()), `"charge":1`, `"charge":1e400`, 1),
+		"number past int64": strings.Replace(envelope(t, "0000", good()), `"charge":1`,
+			`"charge":9223372036854775808`, 1),
 		"amount beyond all measure": envelope(t, "0000", with("charge", int64(1)<<60)),
 		"sum that overflows": `{"resultCode":"0000","data":{"productCode":"P","productName":"N","discountInfo":[],
-			"billingMonth":"202611","charges":[{"name":"a","amount":9223372036854775807},{"name":"b","amount":9223372036854775807}]}}`,
-		"a charge without an amount": `{"resultCode":"0000","data":{"productCode":"P","productName":"N","billingMonth":"202611",
-			"charges":[{"name":"월정액"},{"name":"단말기 할부금","amount":25000}],"discountInfo":[{"name":"가족할인","amount":10000}]}}`,
-		"a charge that is none": `{"resultCode":"0000","data":{"productCode":"P","productName":"N","billingMonth":"202611",
+			"billingMonth":"202611","charges":[{"name":"a","amount":9223372036854775807},
+			{"name":"b","amount":9223372036854775807}]}}`,
+		"a charge without an amount": `{"resultCode":"0000","data":{
+			"productCode":"P","productName":"N","billingMonth":"202611",
+			"charges":[{"name":"월정액"},{"name":"단말기 할부금","amount":25000}],
+			"discountInfo":[{"name":"가족할인","amount":10000}]}}`,
+		"a charge that is none": `{"resultCode":"0000","data":{
+			"productCode":"P","productName":"N","billingMonth":"202611",
 			"charges":["월정액",{"name":"단말기 할부금","amount":25000}],"discountInfo":[]}}`,
-		"a discount that is not understood": `{"resultCode":"0000","data":{"productCode":"P","productName":"N","billingMonth":"202611",
+		"a discount that is not understood": `{"resultCode":"0000","data":{
+			"productCode":"P","productName":"N","billingMonth":"202611",
 			"charges":[{"name":"월정액","amount":59000}],"discountInfo":"가족할인 1만원"}}`,
-		"nothing about discounts": `{"resultCode":"0000","data":{"productCode":"P","productName":"N","billingMonth":"202611",
+		"nothing about discounts": `{"resultCode":"0000","data":{
+			"productCode":"P","productName":"N","billingMonth":"202611",
 			"charges":[{"name":"월정액","amount":59000}]}}`,
 		"negative fee":        envelope(t, "0000", with("estimatedCancellationFee", -1)),
 		"negative instalment": envelope(t, "0000", with("deviceInstallmentMonthly", -1)),
@@ -329,7 +336,7 @@ func TestUnreadableAnswers(t *testing.T) {
 					require.NotErrorIs(t, f, ports.ErrNotAsked)
 				}
 			}
-			require.Empty(t, l.told(), "no alert is raised")
+			require.Empty(t, l.raised(), "no alert is raised")
 		})
 	}
 }
@@ -356,9 +363,11 @@ func TestOddButUnambiguousAnswers(t *testing.T) {
 		"mark within gzip":        {zipped(t, "\xef\xbb\xbf"+of(`"charge":74000`)), 74_000},
 		"parts as text": {of(`"charges":[{"name":"월정액","amount":"59000"},{"name":"단말기 할부금","amount":25000.0}],
 			"discountInfo":"가족할인 10,000원(2회선)"`), 74_000},
-		"total unreadable, parts complete": {of(`"charge":"?","charges":[{"name":"월정액","amount":74000}],"discountInfo":[]`), 74_000},
-		"discounts as number":              {of(`"charge":74000,"discountInfo":7`), 74_000},
-		"everything else of another type": {of(`"charge":74000,"contractInfo":7,"contractMonths":"?","contractStart":true,"charges":{},
+		"total unreadable, parts complete": {
+			of(`"charge":"?","charges":[{"name":"월정액","amount":74000}],"discountInfo":[]`), 74_000},
+		"discounts as number": {of(`"charge":74000,"discountInfo":7`), 74_000},
+		"everything else of another type": {
+			of(`"charge":74000,"contractInfo":7,"contractMonths":"?","contractStart":true,"charges":{},
 			"usage":"무제한","estimatedCancellationFee":[],"deviceInstallment":"?","billingPaymentInfo":"완료"`), 74_000},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -403,10 +412,13 @@ func TestUnreadableCustomersAndPlans(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
 		"<html>": "MALFORMED", "": "MALFORMED", "[]": "MALFORMED", "\xbf\xe4": "MALFORMED",
-		envelope(t, "0000", nil): "UNREADABLE", envelope(t, "0000", "text"): "UNREADABLE", envelope(t, "0000", []any{}): "UNREADABLE",
-		envelope(t, "0000", map[string]any{"customerId": "C"}):                                                          "UNREADABLE",
-		envelope(t, "0000", map[string]any{"products": []any{}}):                                                        "UNREADABLE",
-		envelope(t, "0000", map[string]any{"products": []any{map[string]any{"productName": "N", "operatorCode": "O"}}}): "UNREADABLE",
+		envelope(t, "0000", nil): "UNREADABLE", envelope(t, "0000", "text"): "UNREADABLE",
+		envelope(t, "0000", []any{}):                             "UNREADABLE",
+		envelope(t, "0000", map[string]any{"customerId": "C"}):   "UNREADABLE",
+		envelope(t, "0000", map[string]any{"products": []any{}}): "UNREADABLE",
+		envelope(t, "0000", map[string]any{
+			"products": []any{map[string]any{"productName": "N", "operatorCode": "O"}},
+		}): "UNREADABLE",
 	} {
 		l := serve(t, says(200, body))
 		_, err := l.Customer(t.Context(), read, number(t, "01012345678"))
@@ -539,7 +551,7 @@ func TestFaultsOfTheWire(t *testing.T) {
 	}
 }
 
-func TestCallerWhoLeavesBlamesNobody(t *testing.T) {
+func TestACallerThatLeavesCountsAsNoFailure(t *testing.T) {
 	t.Parallel()
 	l, sim := simulate(t)
 	require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.AnyOperation, Mode: kossim.Hang}))
@@ -564,7 +576,7 @@ func TestCallerWhoLeavesBlamesNobody(t *testing.T) {
 	require.Len(t, sim.Calls(), 8)
 }
 
-func TestQuotaRefusalCountsForNobody(t *testing.T) {
+func TestAQuotaRefusalCountsAsNoFailure(t *testing.T) {
 	t.Parallel()
 	spent := &memory.Quota{Window: quota.Window{Budget: 1, Per: time.Minute}, Now: now}
 	l, sim := simulate(t, func(_ *kos.Config, d *kos.Deps) { d.Quota = spent })
@@ -586,7 +598,7 @@ func TestQuotaRefusalCountsForNobody(t *testing.T) {
 	require.Zero(t, l.metric(t, "kos_breaker_state", "bill.inquiry"))
 }
 
-func TestCallLogTellsTheWholeCall(t *testing.T) {
+func TestTheCallLogHasTheWholeCall(t *testing.T) {
 	t.Parallel()
 	l, _ := simulate(t)
 	_, f := l.ask(t.Context(), t, "01012345678")
@@ -687,15 +699,16 @@ func TestAFeeThatCannotBeMeantIsAbsent(t *testing.T) {
 		want := product.Plan{Code: "P", Name: "N", OnSale: true}
 		require.Equal(t, want, c.Plan)
 		require.Equal(t, want, c.Scheduled.Plan)
-		plans, err := serve(t, says(200, envelope(t, "0000", map[string]any{"products": []any{plan}}))).Plans(t.Context(), read)
+		plans, err := serve(t, says(200, envelope(t, "0000", map[string]any{"products": []any{plan}}))).Plans(
+			t.Context(), read)
 		require.NoError(t, err, fee)
 		require.Equal(t, []product.Plan{want}, plans)
 	}
 }
 
-// TestACustomerOfWhomTheIDAloneIsGood: the error names the customer, for callers that need the id alone. Without an id
+// TestACustomerWhoseIDAloneIsReadable: the error names the customer, for callers that need the id alone. Without an id
 // it names none.
-func TestACustomerOfWhomTheIDAloneIsGood(t *testing.T) {
+func TestACustomerWhoseIDAloneIsReadable(t *testing.T) {
 	t.Parallel()
 	for name, data := range map[string]map[string]any{
 		"no plan":       {"customerId": "C", "operatorCode": "O"},

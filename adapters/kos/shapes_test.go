@@ -29,14 +29,17 @@ func TestEveryShapeOfAnAnswer(t *testing.T) {
 		kossim.Decimals:      func(*bill.Bill, *product.Customer, []product.Plan) {},
 		kossim.TextAmounts:   func(*bill.Bill, *product.Customer, []product.Plan) {},
 		kossim.TornDiscounts: func(b *bill.Bill, _ *product.Customer, _ []product.Plan) {
-			b.Discounts = []bill.Item{{Name: "가족할인", Amount: new(money.Won(10_000))}, {Name: "복지할인", Amount: new(money.Won(5_000))}}
+			b.Discounts = []bill.Item{{
+				Name: "가족할인", Amount: new(money.Won(10_000)),
+			}, {Name: "복지할인", Amount: new(money.Won(5_000))}}
 			b.Total, _ = b.Sum()
 		},
 		kossim.UnknownPlan: func(b *bill.Bill, c *product.Customer, _ []product.Plan) {
 			b.ProductCode, b.ProductName = "LTE-WITHDRAWN-001", "LTE 지난 플랜"
 			c.PlanCode = b.ProductCode
 			c.Plan = product.Plan{
-				Code: b.ProductCode, Name: b.ProductName, MonthlyFee: new(money.Won(45_000)), DataAllowance: "10GB", NetworkType: "LTE",
+				Code: b.ProductCode, Name: b.ProductName, MonthlyFee: new(money.Won(45_000)), DataAllowance: "10GB",
+				NetworkType:  "LTE",
 				OperatorCode: c.OperatorCode,
 			}
 		},
@@ -93,7 +96,7 @@ func TestEveryShapeOfAnAnswer(t *testing.T) {
 				require.Equal(t, product.Answer{Kind: product.AnswerAccepted, Code: "0000"}, l.Change(t.Context(), change, o))
 			}
 			require.Equal(t, product.AnswerAccepted, l.Ask(t.Context(), change, o).Kind)
-			require.Empty(t, l.told())
+			require.Empty(t, l.raised())
 		})
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 const noQueryIsOver = 10 * time.Minute
 
-// TestAKOSWithoutTheQueryIsNotAskedEachTime: whoever asks, in whatever lane; and it is asked again after a while.
+// TestAKOSWithoutTheQueryIsNotAskedEachTime: by any caller, in any lane; and it is asked again after a while.
 func TestAKOSWithoutTheQueryIsNotAskedEachTime(t *testing.T) {
 	t.Parallel()
 	var later atomic.Int64

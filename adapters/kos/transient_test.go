@@ -87,8 +87,8 @@ func TestAQuestionCostsThreeCallsAtMost(t *testing.T) {
 	}
 }
 
-// TestNothingThatKOSSentIsInAnError: not even what net/http quotes.
-func TestNothingThatKOSSentIsInAnError(t *testing.T) {
+// TestNoErrorContainsWhatKOSSent: not even what net/http quotes.
+func TestNoErrorContainsWhatKOSSent(t *testing.T) {
 	t.Parallel()
 	secret := `{"lineNumber":"01012345678","customerName":"KimSecret"}`
 	for want, sent := range map[string]string{
@@ -151,7 +151,7 @@ func isTransient(f *fault.Error) bool {
 	return f != nil && errors.Is(f, ports.ErrTransient)
 }
 
-// speaker answers whatever it is asked with these bytes, and hangs up.
+// speaker sends these bytes to each client and hangs up.
 func speaker(t *testing.T, bytes string) (url string) {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

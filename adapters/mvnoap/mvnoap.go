@@ -43,8 +43,8 @@ type Deps struct {
 	Metrics prometheus.Registerer // nil = not exported
 }
 
-// kept is how many connections stay open between attempts: as many as there are attempts at once.
-const kept = 128
+// maxIdle is how many connections stay open between attempts: as many as there are attempts at once.
+const maxIdle = 128
 
 // Client makes publishers, which share its circuit breaker. It is safe for concurrent use.
 type Client struct {
@@ -74,7 +74,7 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	}
 	dialer := &net.Dialer{Timeout: min(c.timeout, 3*time.Second)}
 	c.wire = &http.Transport{
-		DialContext: dialer.DialContext, TLSHandshakeTimeout: c.timeout, MaxIdleConns: kept, MaxIdleConnsPerHost: kept,
+		DialContext: dialer.DialContext, TLSHandshakeTimeout: c.timeout, MaxIdleConns: maxIdle, MaxIdleConnsPerHost: maxIdle,
 		IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
 	}
 	c.breaker = newBreaker(cfg.Breaker, deps)

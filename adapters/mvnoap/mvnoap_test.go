@@ -103,8 +103,11 @@ func whole(t *testing.T) *bill.Bill {
 	t.Helper()
 	minutes, monthly := 250, money.Won(25_000)
 	return &bill.Bill{
-		Line: number(t), Month: date(t, "2026-11-01").Month(), ProductCode: "P", ProductName: "N", ContractInfo: "24개월 약정",
-		Contract: &bill.Contract{Months: new(24), Start: date(t, "2025-03-01"), End: date(t, "2027-02-28")}, Total: 74_000,
+		Line: number(t), Month: date(t, "2026-11-01").Month(), ProductCode: "P", ProductName: "N",
+		ContractInfo: "24개월 약정",
+		Contract: &bill.Contract{
+			Months: new(24), Start: date(t, "2025-03-01"), End: date(t, "2027-02-28"),
+		}, Total: 74_000,
 		Charges:        []bill.Item{{Name: "월정액", Amount: new(money.Won(84_000))}},
 		Discounts:      []bill.Item{{Name: "가족할인", Amount: new(money.Won(10_000))}},
 		Usage:          bill.Usage{Voice: "250분", VoiceMinutes: &minutes, Data: "무제한", DataUnlimited: true},
@@ -197,8 +200,8 @@ func TestBillResultsArriveSignedAndWhole(t *testing.T) {
 	require.Contains(t, info(4), `"amountMismatch":true`, "charges come to 0, KOS says 1")
 	require.Empty(t, info(5), "a bill that cannot be believed any more")
 	require.JSONEq(t, `{"requestId":"01000000-0000-0000-0000-000000000001","lineNumber":"010-1234-5678","sequence":3,
-		"month":"2026-11",
-		"status":"FAILED","errorCode":"BILL_NOT_FOUND","errorMessage":"해당 월의 요금 정보가 없습니다"}`, string(got[2].Payload))
+		"month":"2026-11","status":"FAILED","errorCode":"BILL_NOT_FOUND",
+		"errorMessage":"해당 월의 요금 정보가 없습니다"}`, string(got[2].Payload))
 	require.Empty(t, sim.Disorder())
 }
 
@@ -219,7 +222,8 @@ func TestChangeResultsArriveSignedAndWhole(t *testing.T) {
 		conforms(t, "ProductChangeResult", e.Payload)
 	}
 	require.JSONEq(t, `{"requestId":"03000000-0000-0000-0000-000000000001","lineNumber":"010-1234-5678","sequence":1,
-		"newProductCode":"5G-STANDARD-001","processResult":"정상","message":"상품 변경이 완료되었습니다"}`, string(got[0].Payload))
+		"newProductCode":"5G-STANDARD-001","processResult":"정상",
+		"message":"상품 변경이 완료되었습니다"}`, string(got[0].Payload))
 	require.Contains(t, string(got[1].Payload), `"processResult":"실패"`)
 	require.Contains(t, string(got[1].Payload), "미납 요금이 있어")
 }

@@ -19,7 +19,7 @@ import (
 	"phonebill/ports"
 )
 
-// TestAnOutageLosesNoResult: the AP server is dead for two hours while 60 lines have a result for it. It hears of
+// TestAnOutageLosesNoResult: the AP server is dead for two hours while 60 lines have a result for it. It receives
 // few attempts, no result is parked, and all arrive by themselves soon after it is back.
 func TestAnOutageLosesNoResult(t *testing.T) {
 	t.Parallel()

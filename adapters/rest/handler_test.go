@@ -42,7 +42,7 @@ func (gate) Authenticate(ctx context.Context, bearer, permission string, _ ...st
 	}
 }
 
-// bills answers every operation in the simplest way; inquire can be replaced.
+// bills serves every operation in the simplest way; inquire can be replaced.
 type bills struct {
 	inquire func(context.Context, billgen.InquireBillRequestObject) (billgen.InquireBillResponseObject, error)
 }
@@ -72,7 +72,9 @@ func (bills) ListBillHistory(
 ) (billgen.ListBillHistoryResponseObject, error) {
 	data := billgen.BillHistoryData{Items: []billgen.BillHistoryItem{}}
 	data.Pagination.Page, data.Pagination.Size = 1, 20
-	return billgen.ListBillHistory200JSONResponse{Success: true, Message: "요금조회 이력을 조회하였습니다", Data: data}, nil
+	return billgen.ListBillHistory200JSONResponse{
+		Success: true, Message: "요금조회 이력을 조회하였습니다", Data: data,
+	}, nil
 }
 
 func accepted(_ context.Context, _ billgen.InquireBillRequestObject) (billgen.InquireBillResponseObject, error) {

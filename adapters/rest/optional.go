@@ -1,6 +1,10 @@
 package rest
 
-import "time"
+import (
+	"time"
+
+	"phonebill/core/calendar"
+)
 
 // Optional returns nil for the zero value, so that an absent field is left out of an answer.
 func Optional[T comparable](v T) *T {
@@ -17,6 +21,14 @@ func OptionalTime(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
+}
+
+// OptionalDate returns nil for the zero date.
+func OptionalDate(d calendar.Date) *string {
+	if d.IsZero() {
+		return nil
+	}
+	return Optional(d.String())
 }
 
 // Value returns the value of a field, or the zero value when the field was not sent.

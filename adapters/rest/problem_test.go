@@ -93,7 +93,8 @@ func TestEnvelopeSaysWhatIsSafeAndNothingElse(t *testing.T) {
 	)
 	rec := write(t, &log, err)
 	require.Equal(t, 409, rec.Code)
-	require.JSONEq(t, `{"success":false,"error":{"code":"CHANGE_IN_PROGRESS","message":"이미 진행 중인 상품 변경 요청이 있습니다",
+	require.JSONEq(t,
+		`{"success":false,"error":{"code":"CHANGE_IN_PROGRESS","message":"이미 진행 중인 상품 변경 요청이 있습니다",
 		"details":{"requestId":"42"},"timestamp":"2026-03-15T01:30:00Z","path":"/api/v1/products/customer/01012345678",
 		"traceId":"`+strings.Repeat("a", 32)+`"}}`, rec.Body.String())
 	require.Equal(t, "no-store", rec.Header().Get("Cache-Control"))

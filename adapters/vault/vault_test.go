@@ -202,7 +202,8 @@ func TestRowsThatDoNotDistinguishMissingFromZero(t *testing.T) {
 			`"total":74000,"charges":[{"Name":"월정액","Amount":0},{"Name":"단말기 할부금","Amount":25000}],"discounts":[],
 			"terminationFee":0,"device":0}`,
 			bill.Bill{
-				Total: 74000, Charges: []bill.Item{{Name: "월정액"}, {Name: "단말기 할부금", Amount: won(25000)}}, Discounts: []bill.Item{},
+				Total: 74000, Charges: []bill.Item{{Name: "월정액"}, {Name: "단말기 할부금", Amount: won(25000)}},
+				Discounts: []bill.Item{},
 			}, bill.Doubtful,
 		},
 		"torn discounts beside a stated total": {
@@ -218,7 +219,8 @@ func TestRowsThatDoNotDistinguishMissingFromZero(t *testing.T) {
 				Discounts: []bill.Item{{Name: "할인"}}}, bill.MadeUp,
 		},
 		"total made up from a lost discount": {
-			`"total":54000,"charges":[{"Name":"월정액","Amount":59000}],"discounts":[{"Name":"가족할인 10000원 복지할인","Amount":5000}],
+			`"total":54000,"charges":[{"Name":"월정액","Amount":59000}],
+				"discounts":[{"Name":"가족할인 10000원 복지할인","Amount":5000}],
 				"terminationFee":0,"device":0}`,
 			bill.Bill{Total: 54000, Charges: []bill.Item{{Name: "월정액", Amount: won(59000)}},
 				Discounts: []bill.Item{{Name: "할인"}}}, bill.MadeUp,

@@ -102,11 +102,7 @@ func serveGateway(ctx context.Context, out io.Writer, args []string) error {
 		Auth:      service.AuthLink{URL: "http://" + ln.Addr().String(), InternalURL: "http://" + ln.Addr().String()},
 		Upstreams: gateway.Origins{Bill: args[0], Product: args[0]},
 	}
-	up, err := gateway.Proxies(c, tools)
-	if err != nil {
-		return err
-	}
-	unit, err := gateway.New(ctx, c, up, tools)
+	unit, err := gateway.NewWithProxies(ctx, c, tools)
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,6 @@
 package main
 
 import (
-	"context"
-	"io"
-	"log/slog"
 	"os"
 
 	"phonebill/cmd/internal/boot"
@@ -12,21 +9,4 @@ import (
 	"phonebill/cmd/internal/compose/service"
 )
 
-func main() { os.Exit(boot.Service(run)) }
-
-func run(ctx context.Context, env boot.Env, _ io.Writer, log *slog.Logger) error {
-	c, err := gateway.Load(env)
-	if err != nil {
-		return err
-	}
-	tools := service.RealTools(log)
-	up, err := gateway.Proxies(c, tools)
-	if err != nil {
-		return err
-	}
-	unit, err := gateway.New(ctx, c, up, tools)
-	if err != nil {
-		return err
-	}
-	return unit.Serve(ctx, log)
-}
+func main() { os.Exit(boot.Service(service.Run(gateway.Load, gateway.NewWithProxies))) }

@@ -2,9 +2,6 @@
 package main
 
 import (
-	"context"
-	"io"
-	"log/slog"
 	"os"
 
 	"phonebill/cmd/internal/boot"
@@ -12,16 +9,4 @@ import (
 	"phonebill/cmd/internal/compose/service"
 )
 
-func main() { os.Exit(boot.Service(run)) }
-
-func run(ctx context.Context, env boot.Env, _ io.Writer, log *slog.Logger) error {
-	c, err := productchange.Load(env)
-	if err != nil {
-		return err
-	}
-	unit, err := productchange.New(ctx, c, service.RealTools(log))
-	if err != nil {
-		return err
-	}
-	return unit.Serve(ctx, log)
-}
+func main() { os.Exit(boot.Service(service.Run(productchange.Load, productchange.New))) }

@@ -21,9 +21,9 @@ const (
 	LongestPassword  = 64
 )
 
-// fewestLetters is how many different letters, digits and signs a password must show: blanks alone, invisible
+// minLetters is how many different letters, digits and signs a password must show: blanks alone, invisible
 // characters, and one letter repeated are guessed first.
-const fewestLetters = 2
+const minLetters = 2
 
 // CheckPassword returns nil for a password that the user may take: 8-64 characters of any script, none of the
 // commonest, of at least two different letters, digits or signs, without control characters, and without the user's own
@@ -40,7 +40,7 @@ func CheckPassword(field string, user UserID, password personal.Secret) error {
 		return fault.InvalidField(field, "8~64자여야 합니다")
 	case strings.Contains(commonPasswords, "\n"+folded+"\n"):
 		return fault.InvalidField(field, "너무 흔히 쓰이는 비밀번호입니다")
-	case personal.Letters(clear) < fewestLetters:
+	case personal.Letters(clear) < minLetters:
 		return fault.InvalidField(field, "공백이나 같은 문자만으로는 만들 수 없습니다")
 	case user != "" && strings.Contains(folded, strings.ToLower(string(user))):
 		return fault.InvalidField(field, "ID를 포함할 수 없습니다")

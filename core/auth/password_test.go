@@ -26,11 +26,12 @@ func TestCheckPassword(t *testing.T) {
 			norm.NFD.String(strings.Repeat("각난", 33)),
 		},
 		"너무 흔히 쓰이는 비밀번호입니다": {
-			"password", "PassWord1", "12345678", "1q2w3e4r", "QWER1234!", "dkssudgktpdy", "비밀번호1234", "Qwertyuiop", "11111111",
-			"iloveyou1", "Ｐassword", "pass\u200bword",
+			"password", "PassWord1", "12345678", "1q2w3e4r", "QWER1234!", "dkssudgktpdy", "비밀번호1234",
+			"Qwertyuiop", "11111111", "iloveyou1", "Ｐassword", "pass\u200bword",
 		},
-		"ID를 포함할 수 없습니다":    {"hong-1234", "my-HONG-1234-key", "my-ｈong\u200b-1234-key"},
-		"사용할 수 없는 문자가 있습니다": {"abcdefg\x00hij", "abcdefgh\xff", "abcdefgh\n", "abcd\u0085efgh", "\t\t\t\t\t\t\t\t"},
+		"ID를 포함할 수 없습니다": {"hong-1234", "my-HONG-1234-key", "my-ｈong\u200b-1234-key"},
+		"사용할 수 없는 문자가 있습니다": {"abcdefg\x00hij", "abcdefgh\xff", "abcdefgh\n", "abcd\u0085efgh",
+			"\t\t\t\t\t\t\t\t"},
 		"공백이나 같은 문자만으로는 만들 수 없습니다": {
 			"        ", strings.Repeat("\u3000", 8), strings.Repeat("\u200b", 8), "\u200b \u2060 \ufeff \u200d ",
 			strings.Repeat("\u3164", 9), strings.Repeat("🔐", 8), "가가가가가가가가", "a a a a A",

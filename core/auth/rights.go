@@ -28,7 +28,8 @@ func ParsePermission(s string) (Permission, error) {
 	if p := Permission(s); slices.Contains(AllPermissions(), p) {
 		return p, nil
 	}
-	return "", fault.InvalidField("permissions", "BILL_INQUIRY, PRODUCT_CHANGE, USER_ADMIN, OPERATIONS 중에서 선택해야 합니다")
+	return "", fault.InvalidField("permissions",
+		"BILL_INQUIRY, PRODUCT_CHANGE, USER_ADMIN, OPERATIONS 중에서 선택해야 합니다")
 }
 
 // ParseStatus accepts a status that can be set; LOCKED cannot: it is set by wrong passwords and cleared by unlocking.
@@ -125,7 +126,8 @@ func (u User) StepsDown(before User) bool { return before.ActiveAdmin() && !u.Ac
 
 // LastAdmin returns the CONFLICT for taking the last active administrator away.
 func LastAdmin() error {
-	return fault.New(fault.StateConflict).WithMessage("마지막 관리자는 변경할 수 없습니다").WithDetail("reason", "LAST_ADMIN")
+	return fault.New(fault.StateConflict).WithMessage("마지막 관리자는 변경할 수 없습니다").WithDetail(
+		"reason", "LAST_ADMIN")
 }
 
 // MayTouch returns nil when a caller with the roles may read the account, or change anything of it, as a member of
@@ -135,7 +137,8 @@ func LastAdmin() error {
 func MayTouch(by UserID, roles []Role, account User) error {
 	switch {
 	case by != "" && by.Same(account.UserID):
-		return fault.New(fault.StateConflict).WithMessage("본인의 계정은 관리할 수 없습니다").WithDetail("reason", "OWN_ACCOUNT")
+		return fault.New(fault.StateConflict).WithMessage("본인의 계정은 관리할 수 없습니다").WithDetail(
+			"reason", "OWN_ACCOUNT")
 	case account.Staff() && !slices.Contains(roles, Admin):
 		return fault.New(fault.PermissionDenied)
 	}
@@ -179,7 +182,8 @@ func ParseReasonUpTo(most int, s string) (string, error) {
 		}
 	}
 	if wordCount < minReason || utf8.RuneCountInString(s) > most || !utf8.ValidString(s) || !allRunes(s, readable) {
-		return "", fault.InvalidField("reason", fmt.Sprintf("공백을 제외하고 %d자 이상, %d자 이내로 입력해야 합니다", minReason, most))
+		return "", fault.InvalidField("reason",
+			fmt.Sprintf("공백을 제외하고 %d자 이상, %d자 이내로 입력해야 합니다", minReason, most))
 	}
 	return s, nil
 }

@@ -90,9 +90,9 @@ const (
 	RefreshReused                 // theft: the family is revoked
 )
 
-// mostSpent bounds Session.Spent. While that many rotations are within the grace there is no further one: the current
+// maxSpent bounds Session.Spent. While that many rotations are within the grace there is no further one: the current
 // token gets its own pair once more, so that none of those before it is ever taken for theft within its grace.
-const mostSpent = 32
+const maxSpent = 32
 
 // Present decides on a refresh token of the given generation and returns the session after it. Deciding by generation,
 // not by time, leaves exactly one successor under any concurrency; the store serialises the calls. A token that was
@@ -117,7 +117,7 @@ func (p SessionPolicy) rotate(s Session, now time.Time) (Session, Refresh) {
 			spent = append(spent, x)
 		}
 	}
-	if len(spent) > mostSpent {
+	if len(spent) > maxSpent {
 		return s, RefreshReplay
 	}
 	s.Generation++

@@ -93,7 +93,8 @@ func TestParseMonth(t *testing.T) {
 		require.Equal(t, want, m.String())
 	}
 	for s, reason := range map[string]string{
-		"2026-12": "미래의 월은 조회할 수 없습니다", "2026-05": "최근 6개월 이내의 월만 조회할 수 있습니다", "2026-13": "YYYY-MM 형식의 올바른 월이어야 합니다",
+		"2026-12": "미래의 월은 조회할 수 없습니다", "2026-05": "최근 6개월 이내의 월만 조회할 수 있습니다",
+		"2026-13": "YYYY-MM 형식의 올바른 월이어야 합니다",
 	} {
 		_, err := bill.ParseMonth(s, now, 6)
 		require.ErrorIs(t, err, fault.New(fault.ValidationError))
@@ -261,5 +262,7 @@ func TestATimeoutIsAFailureToOthers(t *testing.T) {
 		require.Equal(t, c.failure, bill.Inquiry{Status: c.status, FailureCode: fault.BillNotFound}.Reason() != "")
 	}
 	require.Contains(t, bill.Inquiry{Status: bill.Timeout}.Reason(), "응답이 없어")
-	require.Equal(t, "해당 월의 요금 정보가 없습니다", bill.Inquiry{Status: bill.Failed, FailureCode: fault.BillNotFound}.Reason())
+	require.Equal(t, "해당 월의 요금 정보가 없습니다", bill.Inquiry{
+		Status: bill.Failed, FailureCode: fault.BillNotFound,
+	}.Reason())
 }

@@ -130,7 +130,7 @@ func (q Inquiry) PublicFailure() fault.Code {
 	return ""
 }
 
-// Reason returns the text that tells the customer why there is no bill; empty unless the inquiry failed.
+// Reason returns the text that says why there is no bill; empty unless the inquiry failed.
 func (q Inquiry) Reason() string {
 	switch q.Status {
 	case Timeout:
@@ -154,10 +154,10 @@ const (
 	NoSuch           // a business answer: no such bill or line
 )
 
-// After applies trouble to the inquiry (ADR 19, ADR 20, ADR 23), its attempts counted already. A business answer and
-// the last attempt end it. While the customer is waiting (interactive) a broken response ends it too: the customer sees
-// the failure at once and may ask again. Otherwise the background goes on: at once after a customer's own attempt timed
-// out, later attempts BackgroundGap apart and not before retryAfter.
+// After applies a failed attempt to the inquiry (ADR 19, ADR 20, ADR 23), its attempts counted already. A business
+// answer and the last attempt end it. While the customer is waiting (interactive) a broken response ends it too: the
+// customer sees the failure at once and may ask again. Otherwise the background goes on: at once after a customer's own
+// attempt timed out, later attempts BackgroundGap apart and not before retryAfter.
 func (q Inquiry) After(t Trouble, code fault.Code, interactive bool, retryAfter time.Duration, now time.Time) Inquiry {
 	switch {
 	case t == NoSuch:

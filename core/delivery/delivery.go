@@ -70,7 +70,7 @@ type Attempt struct {
 const (
 	firstWait = 2 * time.Second
 	maxWait   = 15 * time.Minute
-	giveUp    = 72 * time.Hour
+	maxAge    = 72 * time.Hour
 )
 
 // NextState returns an item's state after an attempt and, while Pending, how long to wait before the next one. rnd in
@@ -80,7 +80,7 @@ func NextState(created time.Time, attempts int, a Attempt, now time.Time, rnd fl
 	switch {
 	case a.Outcome == Accepted:
 		return Delivered, 0
-	case a.Outcome == Rejected || now.Sub(created) >= giveUp:
+	case a.Outcome == Rejected || now.Sub(created) >= maxAge:
 		return Parked, 0
 	}
 	wait := maxWait

@@ -55,7 +55,7 @@ type Entry struct {
 var catalogue = map[Code]Entry{
 	WrongCredentials: {
 		Kind: Unauthenticated, Message: "ID 또는 비밀번호를 확인해주세요",
-		Meaning: "Unknown id or wrong password; the two are never told apart (UFR-AUTH-010).",
+		Meaning: "Unknown id or wrong password; the answer never shows which (UFR-AUTH-010).",
 	},
 	LockedNow: {
 		Kind: Unauthenticated, Message: "5회 연속 실패하여 30분간 계정이 잠금되었습니다.",
@@ -125,7 +125,7 @@ var catalogue = map[Code]Entry{
 	},
 	ResourceNotFound: {
 		Kind: NotFound, Message: "요청하신 정보를 찾을 수 없습니다",
-		Meaning: "No such path or thing, or it is somebody else's.",
+		Meaning: "No such path or thing, or it belongs to another account.",
 	},
 	ValidationError: {
 		Kind: Invalid, Message: "입력값을 확인해주세요",
@@ -165,11 +165,11 @@ var catalogue = map[Code]Entry{
 	},
 	ValidationFailed: {
 		Kind: Conflict, Message: "상품 사전 체크에 실패하였습니다",
-		Meaning: "A pre-check of the change failed; the message tells which (UFR-PROD-030).",
+		Meaning: "A pre-check of the change failed; the message says which (UFR-PROD-030).",
 	},
 	ChangeDenied: {
 		Kind: Conflict, Message: "상품 변경 요청을 실패하였습니다",
-		Meaning: "KOS refused the change; the message tells why (UFR-PROD-040).",
+		Meaning: "KOS refused the change; the message says why (UFR-PROD-040).",
 	},
 	LineSuspended: {
 		Kind: Conflict, Message: "이용 중인 회선이 아니어서 상품을 변경할 수 없습니다",

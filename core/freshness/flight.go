@@ -56,13 +56,13 @@ type Outcome struct {
 }
 
 // A refusal is remembered as an answer. A failure is no answer but a reason to leave KOS alone: two quick retries come
-// first, then one call after each rest, and the rests grow.
+// first, then one call after each pause, and the pauses grow.
 const (
 	refusedFor      = 30 * time.Second
 	firstRetryDelay = 300 * time.Millisecond // before the second try, twice as long before the third
 	quickRetries    = 2
-	firstRest       = 5 * time.Second
-	longestRest     = 30 * time.Second
+	firstPause      = 5 * time.Second
+	longestPause    = 30 * time.Second
 )
 
 // Stored is the outcome of a question whose answer was stored at now.
@@ -88,8 +88,8 @@ func NoNews(failures int, now time.Time) Outcome {
 func FailedAfter(failures int, now time.Time, rnd float64, retryAfter time.Duration) Outcome {
 	wait := firstRetryDelay << failures
 	if failures >= quickRetries {
-		wait = min(firstRest<<min(failures-quickRetries, quickRetries+1), longestRest)
+		wait = min(firstPause<<min(failures-quickRetries, quickRetries+1), longestPause)
 	}
 	wait = wait/2 + time.Duration(rnd*float64(wait/2))
-	return Outcome{Failures: failures + 1, At: now, For: max(wait, min(retryAfter, longestRest))}
+	return Outcome{Failures: failures + 1, At: now, For: max(wait, min(retryAfter, longestPause))}
 }

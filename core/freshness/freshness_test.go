@@ -63,7 +63,8 @@ func TestLimitsOfTheProduct(t *testing.T) {
 func TestWhatIsNeverFresh(t *testing.T) {
 	t.Parallel()
 	for age, want := range map[time.Duration]freshness.State{
-		-time.Hour: freshness.Stale, 0: freshness.Stale, 7*24*time.Hour - 1: freshness.Stale, 7 * 24 * time.Hour: freshness.Gone,
+		-time.Hour: freshness.Stale, 0: freshness.Stale, 7*24*time.Hour - 1: freshness.Stale,
+		7 * 24 * time.Hour: freshness.Gone,
 	} {
 		require.Equal(t, want, freshness.Bill.NeverFresh().Decide(now.Add(-age), time.Time{}, now, 0.99), age)
 		require.Equal(t, freshness.Gone, freshness.PlanCheck.NeverFresh().Decide(now.Add(-age), time.Time{}, now, 0.99), age)
@@ -80,7 +81,8 @@ func TestDecideAgainstAModel(t *testing.T) {
 		epoch, age, rnd := seconds.Draw(t, "epoch"), seconds.Draw(t, "age"), rapid.Float64Range(0, 0.9999).Draw(t, "rnd")
 		fetched := now.Add(-time.Duration(age) * time.Second)
 		l := freshness.Limits{
-			Soft: time.Duration(soft) * time.Second, Hard: time.Duration(hard) * time.Second, Early: time.Duration(early) * time.Second,
+			Soft: time.Duration(soft) * time.Second, Hard: time.Duration(hard) * time.Second,
+			Early: time.Duration(early) * time.Second,
 		}
 		want := freshness.Fresh
 		for s := 0; s <= age; s++ {
@@ -89,7 +91,7 @@ func TestDecideAgainstAModel(t *testing.T) {
 				want = freshness.Gone
 			case s >= soft:
 				want = freshness.Stale
-			case early > 0 && math.Exp(-float64(soft-s)/float64(early)) >= 1-rnd: // the chance that somebody is so early
+			case early > 0 && math.Exp(-float64(soft-s)/float64(early)) >= 1-rnd: // the chance of being so early
 				want = freshness.Early
 			}
 		}
@@ -100,8 +102,8 @@ func TestDecideAgainstAModel(t *testing.T) {
 	})
 }
 
-// TestOneOfManyIsEarly plays readers of one copy, ten a second: all but a few of the copies are renewed before they are old, and none is
-// renewed much too early.
+// TestOneOfManyIsEarly plays readers of one copy, ten a second: all but a few of the copies are renewed before they are
+// old, and none is renewed much too early.
 func TestOneOfManyIsEarly(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(1, 2))

@@ -22,7 +22,7 @@ const (
 	BadAnswer    Trouble = "BAD_ANSWER" // it responds, but not as an instance of this service does
 )
 
-// Message returns the text of the trouble, for the screen.
+// Message returns the text of the failure, for the screen.
 func (t Trouble) Message() string {
 	switch t {
 	case NoConnection:

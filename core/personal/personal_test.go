@@ -14,7 +14,9 @@ import (
 
 func TestMasks(t *testing.T) {
 	t.Parallel()
-	for clear, want := range map[string]string{"": "", "홍": "홍*", "홍길": "홍*", "홍길동": "홍*동", "남궁길동": "남**동", "Kim": "K*m"} {
+	for clear, want := range map[string]string{
+		"": "", "홍": "홍*", "홍길": "홍*", "홍길동": "홍*동", "남궁길동": "남**동", "Kim": "K*m",
+	} {
 		n := personal.NewName(clear)
 		require.Equal(t, want, n.String())
 		require.Equal(t, clear, n.Reveal())
@@ -36,7 +38,8 @@ var clear = []string{"길동", "hong", "s3cret"}
 
 func TestNothingPrintsItselfInClear(t *testing.T) {
 	t.Parallel()
-	name, email, secret := personal.NewName("홍길동씨"), personal.NewEmail("hong@example.com"), personal.NewSecret("s3cret")
+	name, email, secret := personal.NewName("홍길동씨"), personal.NewEmail("hong@example.com"),
+		personal.NewSecret("s3cret")
 	all := struct {
 		Name   personal.Name
 		Email  personal.Email

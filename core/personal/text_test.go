@@ -27,7 +27,8 @@ func TestSkeletonAndLetters(t *testing.T) {
 	require.Equal(t, "hong-1234", personal.Skeleton("Ｈo\u200bN\u00adG-1２34"))
 	for s, want := range map[string]int{
 		"": 0, "        ": 0, "\u200b\u200d\ufeff\u2060": 0, "\u3164\u115f\u1160\uffa0": 0, "\u00a0\u3000\u2003": 0,
-		"\u2800\u2800": 0, "aaaaAAAA": 1, "a a\u200ba": 1, "🔐🔐🔐": 1, "❤\ufe0f❤": 1, "각각": 1, "ab": 2, "가나다": 3, "\t\n\x01": 0,
+		"\u2800\u2800": 0, "aaaaAAAA": 1, "a a\u200ba": 1, "🔐🔐🔐": 1, "❤\ufe0f❤": 1, "각각": 1, "ab": 2,
+		"가나다": 3, "\t\n\x01": 0,
 		"q\u0308q": 1,
 	} {
 		require.Equal(t, want, personal.Letters(s), "%q", s)

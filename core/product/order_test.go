@@ -207,7 +207,9 @@ func TestNamesOfPlansThatAreNotListed(t *testing.T) {
 	require.Equal(t, "가", product.Order{From: "A", To: "Z"}.WithPlanNames(list, c).FromName)
 	require.Empty(t, product.Order{From: "ELSE", To: "A"}.WithPlanNames(list, c).FromName,
 		"another plan than the customer's")
-	require.Equal(t, "앞서 알던 이름", product.Order{From: "ELSE", FromName: "앞서 알던 이름"}.WithPlanNames(list, c).FromName,
+	require.Equal(t, "앞서 알던 이름", product.Order{
+		From: "ELSE", FromName: "앞서 알던 이름",
+	}.WithPlanNames(list, c).FromName,
 		"nothing is forgotten")
 	c = product.Customer{PlanCode: "Z", Plan: product.Plan{Code: "Z", Name: "이름"}}
 	require.Equal(t, "이름", product.Order{From: "Z", To: "A"}.WithPlanNames(list, c).FromName, "the list gives no name")

@@ -31,14 +31,16 @@ func TestFourEyes(t *testing.T) {
 		want     product.Judgement
 		refused  bool
 	}{
-		"the first word":                     {product.Resolution{}, kim, proposed, false},
-		"another person says the same":       {kim, says("lee", done, "다른 이유입니다", now.Add(time.Hour)), confirmed, false},
-		"at the last moment":                 {kim, says("lee", done, why, now.Add(24*time.Hour-1)), confirmed, false},
-		"a moment too late":                  {kim, says("lee", done, why, now.Add(24*time.Hour)), proposed, false},
-		"at the same moment":                 {kim, says("lee", done, why, now), confirmed, false},
-		"a clock that goes behind":           {kim, says("lee", done, why, now.Add(-time.Minute)), confirmed, false},
-		"the same person again":              {kim, says("kim", done, why, now.Add(time.Hour)), proposed, true},
-		"the same person, another reason":    {kim, says("kim", done, "이유를 고칩니다", now.Add(time.Hour)), proposed, false},
+		"the first word": {product.Resolution{}, kim, proposed, false},
+		"another person says the same": {kim, says("lee", done, "다른 이유입니다", now.Add(time.Hour)),
+			confirmed, false},
+		"at the last moment":       {kim, says("lee", done, why, now.Add(24*time.Hour-1)), confirmed, false},
+		"a moment too late":        {kim, says("lee", done, why, now.Add(24*time.Hour)), proposed, false},
+		"at the same moment":       {kim, says("lee", done, why, now), confirmed, false},
+		"a clock that goes behind": {kim, says("lee", done, why, now.Add(-time.Minute)), confirmed, false},
+		"the same person again":    {kim, says("kim", done, why, now.Add(time.Hour)), proposed, true},
+		"the same person, another reason": {kim, says("kim", done, "이유를 고칩니다", now.Add(time.Hour)),
+			proposed, false},
 		"the same person, another outcome":   {kim, says("kim", failed, why, now.Add(time.Hour)), proposed, false},
 		"the same person, a day later":       {kim, says("kim", done, why, now.Add(24*time.Hour)), proposed, false},
 		"another person says something else": {kim, says("lee", failed, why, now.Add(time.Hour)), proposed, false},
@@ -47,7 +49,8 @@ func TestFourEyes(t *testing.T) {
 			false},
 		"two persons at the console": {says("cli:kim", done, why, now), says("cli:lee", done, why, now),
 			confirmed, false},
-		"the same person in capitals":           {kim, says("KIM", done, "이유를 고칩니다", now.Add(time.Hour)), proposed, false},
+		"the same person in capitals": {kim, says("KIM", done, "이유를 고칩니다", now.Add(time.Hour)),
+			proposed, false},
 		"an account that may be the same human": {kim, says("cli:root", done, why, now), proposed, false},
 		"a user id that may be the same human":  {says("cli:root", done, why, now), kim, proposed, false},
 	} {
@@ -65,7 +68,8 @@ func TestFourEyes(t *testing.T) {
 func TestAResolutionHasAnOutcomeAndAReason(t *testing.T) {
 	t.Parallel()
 	for _, outcome := range []string{"COMPLETED", "FAILED", "RECONCILE"} {
-		for _, reason := range []string{"다섯글자임", " \t다섯글자임\n", strings.Repeat("가", 500), "first line\nsecond line"} {
+		for _, reason := range []string{"다섯글자임", " \t다섯글자임\n", strings.Repeat("가", 500),
+			"first line\nsecond line"} {
 			r, err := product.ParseResolution(outcome, reason, "kim", now)
 			require.NoError(t, err, reason)
 			require.Equal(t, says("kim", product.Outcome(outcome), strings.TrimSpace(reason), now), r)

@@ -99,7 +99,8 @@ func TestParseAllowance(t *testing.T) {
 		require.Equal(t, a, got)
 	}
 	require.Equal(t, time.Hour, quota.DefaultAllowance().Window())
-	for _, bad := range []string{"", "10", "0/1m", "-1/1m", "10/1ms", "10/25h", "10001/1m", "10/1m,", "1/1m", "10/1m;60/1h", "x/1m"} {
+	for _, bad := range []string{"", "10", "0/1m", "-1/1m", "10/1ms", "10/25h", "10001/1m", "10/1m,", "1/1m",
+		"10/1m;60/1h", "x/1m"} {
 		_, err := quota.ParseAllowance(bad)
 		require.Error(t, err, bad)
 	}

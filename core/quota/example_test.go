@@ -7,8 +7,8 @@ import (
 	"phonebill/core/quota"
 )
 
-// What stops the 101st call of KOS in a minute: the window admits none while its budget of 95 calls in 62 s is spent, and
-// says how long that takes. One lane alone is stopped earlier, at what is reserved for the others.
+// What stops the 101st call of KOS in a minute: the window admits none while its budget of 95 calls in 62 s is spent,
+// and says how long that takes. One lane alone is stopped earlier, at what is reserved for the others.
 func ExampleWindow_Admit() {
 	now := time.Date(2026, 11, 30, 3, 0, 0, 0, time.UTC)
 	w := quota.Default()

@@ -1,5 +1,5 @@
-// Package quota computes the budget of calls to KOS: at most so many calls in any window of time, shared by lanes. Begin
-// with Window.Admit; Allowance bounds what one customer may spend of the budget.
+// Package quota computes the budget of calls to KOS: at most so many calls in any window of time, shared by lanes.
+// Begin with Window.Admit; Allowance bounds what one customer may spend of the budget.
 package quota
 
 import (
@@ -52,10 +52,10 @@ func LaneOf(name string) Lane {
 // Shares are calls per lane.
 type Shares [lanes]int
 
-// Window is a sliding budget: at most Budget calls within any Per. Reserve keeps calls for each lane: a lane that has used
-// less than its reserve within Per is always admitted, whatever the others do. All reserves together are at most Budget.
-// Beyond its reserve Prefetch is admitted only while more than half of the budget is left: work ahead of time stops when
-// others need the budget, not when it is used up.
+// Window is a sliding budget: at most Budget calls within any Per. Reserve keeps calls for each lane: a lane that has
+// used less than its reserve within Per is always admitted, whatever the others do. All reserves together are at most
+// Budget. Beyond its reserve Prefetch is admitted only while more than half of the budget is left: work ahead of time
+// stops when others need the budget, not when it is used up.
 type Window struct {
 	Budget  int
 	Per     time.Duration
@@ -81,8 +81,8 @@ const percent = 100
 // one.
 func Of(perMinute int) Window { return Default().Scaled(perMinute) }
 
-// Default returns 95 calls per 62 s: the margin below KOS's 100 per 60 s covers jitter and differing clocks. Of these 20
-// are reserved for changes, 40 for reads, 5 for refreshes.
+// Default returns 95 calls per 62 s: the margin below KOS's 100 per 60 s covers jitter and differing clocks. Of these
+// 20 are reserved for changes, 40 for reads, 5 for refreshes.
 func Default() Window {
 	return Window{Budget: 95, Per: 62 * time.Second, Reserve: Shares{Change: 20, Read: 40, Refresh: 5}}
 }
@@ -165,13 +165,13 @@ func (w Window) admits(used Shares, total int, lane Lane) bool {
 	return total+reserved < w.Budget
 }
 
-// prefetchLimit returns how many calls may have been spent for a prefetch beyond its reserve to be admitted: half of the
-// budget, at least one.
+// prefetchLimit returns how many calls may have been spent for a prefetch beyond its reserve to be admitted: half of
+// the budget, at least one.
 func (w Window) prefetchLimit() int { return max(1, w.Budget/2) }
 
-// Apart sets calls apart for each of so many instances, to be spent while the common ledger cannot be asked. floor is what
-// each instance gets: as many calls as wished, or fewer, so that all floors fit into the window and leave it one call at
-// least. rest is the window without them.
+// Apart sets calls apart for each of so many instances, to be spent while the common ledger cannot be asked. floor is
+// what each instance gets: as many calls as wished, or fewer, so that all floors fit into the window and leave it one
+// call at least. rest is the window without them.
 func (w Window) Apart(instances, wished int) (rest Window, floor int) {
 	if w.IsUnlimited() || instances <= 0 {
 		return w, wished
@@ -180,8 +180,8 @@ func (w Window) Apart(instances, wished int) (rest Window, floor int) {
 	return w.Less(instances * floor), floor
 }
 
-// Squeeze lowers the budget for a while after E429: another client spends of the same quota, or the clocks differ by more
-// than the margin.
+// Squeeze lowers the budget for a while after E429: another client spends of the same quota, or the clocks differ by
+// more than the margin.
 type Squeeze struct {
 	Percent int       // of the budget; 0 and anything from 100 on mean all of it
 	Until   time.Time // all of it again
@@ -200,8 +200,8 @@ func (s Squeeze) In(w Window, now time.Time) Window {
 	return w.Scaled(s.Percent)
 }
 
-// After returns the squeeze after one more E429 at now. It lasts one window, or as long as this or an earlier Retry-After
-// of KOS asks for.
+// After returns the squeeze after one more E429 at now. It lasts one window, or as long as this or an earlier
+// Retry-After of KOS asks for.
 func (s Squeeze) After(w Window, now time.Time, retryAfter time.Duration) Squeeze {
 	current, until := percent, now.Add(max(w.Per, retryAfter))
 	if s.Percent > 0 && now.Before(s.Until) {

@@ -117,7 +117,7 @@ func TestAdmitAgainstBruteForce(t *testing.T) {
 			}
 			free := now
 			for free < now+per && !admits(w, spent, lane, free, per) {
-				free++ // a lane that the others' reserves leave nothing is told to ask again a window later
+				free++ // a lane that the others' reserves leave nothing is to ask again a window later
 			}
 			require.Equal(t, second(free).Sub(second(now)), wait)
 		}

@@ -1,5 +1,6 @@
-// Package request holds the rules that all requests of customers share, whatever they ask for: how long an answer may take,
-// and how a client repeats a request safely. Begin with budget.go; docs/adding-a-product.md shows how a product uses it.
+// Package request holds the rules that all requests of customers share, whatever they ask for: how long an answer may
+// take, and how a client repeats a request safely. Begin with budget.go; docs/adding-a-product.md shows how a product
+// uses it.
 package request
 
 import "time"

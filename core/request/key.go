@@ -24,8 +24,8 @@ const maxKey = 255
 // it, so that a key that can be guessed cannot be looked up. The zero value is no key.
 type Key [sha256.Size]byte
 
-// ParseKey reads the header: 1 to 255 visible ASCII characters, bare or as the quoted string that the draft asks for; both
-// forms are the same key. Anything else, also a quote at one end alone, is VALIDATION_ERROR on Idempotency-Key.
+// ParseKey reads the header: 1 to 255 visible ASCII characters, bare or as the quoted string that the draft asks for;
+// both forms are the same key. Anything else, also a quote at one end alone, is VALIDATION_ERROR on Idempotency-Key.
 func ParseKey(header string) (Key, error) {
 	const quote = `"`
 	s := header
@@ -45,8 +45,8 @@ func ParseKey(header string) (Key, error) {
 // IsZero reports whether there is no key.
 func (k Key) IsZero() bool { return k == Key{} }
 
-// Payload is a digest of the parsed fields of a request, so that two spellings of one request are the same. The fields are
-// few and can be guessed (a line number), so a store keeps a keyed digest of it.
+// Payload is a digest of the parsed fields of a request, so that two spellings of one request are the same. The fields
+// are few and can be guessed (a line number), so a store keeps a keyed digest of it.
 type Payload [sha256.Size]byte
 
 // PayloadOf returns the digest of the fields in this order.

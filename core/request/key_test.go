@@ -24,7 +24,8 @@ func TestKeys(t *testing.T) {
 	require.NotEqual(t, bare, other)
 	_, err = request.ParseKey(strings.Repeat("k", 255))
 	require.NoError(t, err)
-	for _, bad := range []string{"", `""`, `"`, `"open`, `closed"`, " ", "a b", "tab\t", "한글", "\x7f", strings.Repeat("k", 256)} {
+	for _, bad := range []string{"", `""`, `"`, `"open`, `closed"`, " ", "a b", "tab\t", "한글", "\x7f",
+		strings.Repeat("k", 256)} {
 		key, err := request.ParseKey(bad)
 		require.ErrorIs(t, err, fault.New(fault.ValidationError), "%q", bad)
 		require.Equal(t, "Idempotency-Key", fault.From(err).Fields()[0].Name)
@@ -42,7 +43,7 @@ func TestPayloads(t *testing.T) {
 	}
 }
 
-func TestAStoreTellsOfAPayloadWhetherItIsTheSame(t *testing.T) {
+func TestAStoreReportsWhetherAPayloadIsTheSame(t *testing.T) {
 	t.Parallel()
 	first := request.KeyUse{User: "hong", Payload: request.PayloadOf("a"), Request: id.ID{1}}
 	same, other := request.KeyUse{Payload: request.PayloadOf("a")}, request.KeyUse{Payload: request.PayloadOf("b")}

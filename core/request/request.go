@@ -8,8 +8,8 @@ import (
 	"phonebill/core/id"
 )
 
-// Request is what a customer asked for, of a product that keeps nothing about it but this (docs/adding-a-product.md). Bill
-// inquiries and plan changes have rows of their own and share the parts around them.
+// Request is what a customer asked for, of a product that keeps nothing about it but this (docs/adding-a-product.md).
+// Bill inquiries and plan changes have rows of their own and share the parts around them.
 type Request struct {
 	ID            id.ID
 	Kind          Kind
@@ -31,8 +31,8 @@ type Request struct {
 // Kind names the product that a request belongs to. It is part of the wire format.
 type Kind string
 
-// Subject is what a request is about: a line, a member, an event. It is opaque here and may be personal data, so a store
-// seals it and finds it by a blind index. Events about one subject are delivered in order.
+// Subject is what a request is about: a line, a member, an event. It is opaque here and may be personal data, so a
+// store seals it and finds it by a blind index. Events about one subject are delivered in order.
 type Subject string
 
 // Status of a request.

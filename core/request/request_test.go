@@ -24,8 +24,10 @@ func TestAfterAnAttempt(t *testing.T) {
 		status   request.Status
 		next     time.Duration // from now on; 0 = never
 	}{
-		"completed":              {1, request.Outcome{Status: request.Completed, Result: []byte("ok")}, request.Completed, 0},
-		"failed":                 {1, request.Outcome{Status: request.Failed, Code: fault.ValidationFailed}, request.Failed, 0},
+		"completed": {1, request.Outcome{Status: request.Completed, Result: []byte("ok")}, request.Completed, 0},
+		"failed": {1, request.Outcome{
+			Status: request.Failed, Code: fault.ValidationFailed,
+		}, request.Failed, 0},
 		"no answer":              {1, request.Outcome{}, request.Processing, time.Second},
 		"no answer again":        {2, request.Outcome{Note: "TIMEOUT"}, request.Processing, 2 * time.Second},
 		"no answer at last":      {3, request.Outcome{}, request.Parked, 0},
@@ -34,7 +36,9 @@ func TestAfterAnAttempt(t *testing.T) {
 		"completed at last":      {3, request.Outcome{Status: request.Completed}, request.Completed, 0},
 		"attempts out of bounds": {99, request.Outcome{}, request.Parked, 0},
 	} {
-		r := request.Request{Status: request.Processing, Attempts: c.attempts, NextAttemptAt: noon}.After(c.outcome, retry, noon, 0)
+		r := request.Request{
+			Status: request.Processing, Attempts: c.attempts, NextAttemptAt: noon,
+		}.After(c.outcome, retry, noon, 0)
 		require.Equal(t, c.status, r.Status, name)
 		if c.next == 0 {
 			require.Zero(t, r.NextAttemptAt, name)

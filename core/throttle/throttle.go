@@ -68,7 +68,7 @@ type Buckets struct {
 	tats map[string]time.Time
 }
 
-const mostBuckets = 10_000
+const maxBuckets = 10_000
 
 // Take takes one call from the bucket of the key.
 func (b *Buckets) Take(key string, r Rate, now time.Time) (ok bool, retryIn time.Duration) {
@@ -91,7 +91,7 @@ func (b *Buckets) Take(key string, r Rate, now time.Time) (ok bool, retryIn time
 func (b *Buckets) makeRoom(now time.Time) {
 	most := b.Most
 	if most == 0 {
-		most = mostBuckets
+		most = maxBuckets
 	}
 	if len(b.tats) < most {
 		return

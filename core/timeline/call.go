@@ -22,7 +22,8 @@ var results = map[string]string{
 	"0000": "정상 응답", "E999": "KOS 시스템 오류", "E429": "KOS 호출 한도 초과",
 	"TIMEOUT": "제한 시간 내 응답 없음", "BROKEN": "연결 끊김 또는 시스템 오류", "MALFORMED": "해석할 수 없는 응답",
 	"UNREADABLE": "필요한 항목이 없거나 읽을 수 없는 응답",
-	"REFUSED":    "인증 키 거절", "UNKNOWN_CODE": "알 수 없는 결과 코드", "CANCELED": "호출 중단", "NOT_SENT": "전송되지 않음",
+	"REFUSED":    "인증 키 거절", "UNKNOWN_CODE": "알 수 없는 결과 코드", "CANCELED": "호출 중단",
+	"NOT_SENT": "전송되지 않음",
 }
 
 // callEvents returns the events of calls to KOS, and of long waits before them.

@@ -171,7 +171,8 @@ func (o Order) decisionEvents() []Event {
 	all := make([]Event, len(o.Decisions))
 	for i, w := range o.Decisions {
 		all[i] = Event{
-			At: w.At, Source: Staff, Type: Proposed, Text: "담당자가 처리 결과를 제안하였습니다. 다른 담당자의 확인이 필요합니다",
+			At: w.At, Source: Staff, Type: Proposed,
+			Text:  "담당자가 처리 결과를 제안하였습니다. 다른 담당자의 확인이 필요합니다",
 			Facts: facts("by", string(w.By), "outcome", string(w.Outcome), "reason", w.Reason),
 		}
 		if w.Applied {

@@ -16,7 +16,8 @@ func (t Deliveries) events() []Event {
 	all := make([]Event, 0, len(t.Attempts)+1)
 	if !t.ReplayedAt.IsZero() {
 		all = append(all, Event{
-			At: t.ReplayedAt, Source: Staff, Type: DeliveryReplayed, Text: "담당자가 MVNO AP 서버에 결과를 다시 전달하도록 하였습니다", Facts: facts(),
+			At: t.ReplayedAt, Source: Staff, Type: DeliveryReplayed,
+			Text: "담당자가 MVNO AP 서버에 결과를 다시 전달하도록 하였습니다", Facts: facts(),
 		})
 	}
 	for _, m := range t.Attempts {

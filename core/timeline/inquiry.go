@@ -79,13 +79,16 @@ func (q Inquiry) answer() (Source, EventType, string) {
 		return Cache, FromCache, "보관 중인 요금이 유효하여 KOS를 기다리지 않고 답하였습니다"
 	case freshness.FromStale:
 		if q.Row.Attempts == 0 {
-			return Cache, Stale, "KOS를 호출할 수 없어 보관 중인 이전 요금으로 답하였습니다 (회로 차단기 열림, 호출 한도 소진 또는 연결 불가)"
+			return Cache, Stale,
+				"KOS를 호출할 수 없어 보관 중인 이전 요금으로 답하였습니다 (회로 차단기 열림, 호출 한도 소진 또는 연결 불가)"
 		}
 		return Cache, Stale, "KOS에서 요금을 받지 못하여 보관 중인 이전 요금으로 답하였습니다"
 	case freshness.FromKOS:
 	}
 	if len(q.Calls) == 0 && len(q.Gaps) == 0 {
-		return KOS, FromKOS, "KOS의 응답으로 답하였습니다. 이 요청의 호출 기록은 없습니다: 같은 요금을 먼저 조회한 요청의 응답을 함께 사용하였거나 기록의 보관 기간이 지났습니다"
+		return KOS, FromKOS,
+			"KOS의 응답으로 답하였습니다. 이 요청의 호출 기록은 없습니다: 같은 요금을 먼저 조회한 요청의 응답을 함께 " +
+				"사용하였거나 기록의 보관 기간이 지났습니다"
 	}
 	return KOS, FromKOS, "KOS의 응답으로 답하였습니다"
 }

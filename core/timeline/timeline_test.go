@@ -92,7 +92,8 @@ func TestTheSourceOfTheResultIsInTheTimeline(t *testing.T) {
 		},
 		"from KOS, without the log": {
 			row: completed(freshness.FromKOS), gaps: []timeline.Gap{timeline.CallsUnavailable},
-			want: []timeline.EventType{timeline.Requested, timeline.FromKOS}, source: timeline.KOS, text: "KOS의 응답으로 답하였습니다",
+			want: []timeline.EventType{timeline.Requested, timeline.FromKOS}, source: timeline.KOS,
+			text: "KOS의 응답으로 답하였습니다",
 		},
 	} {
 		q := inquiry(c.row)
@@ -169,7 +170,8 @@ func TestACallEventHasWaitBreakerAndResult(t *testing.T) {
 		Facts: map[string]string{"operation": "bill.inquiry", "waitedMs": "850"},
 	}, s.Events[1])
 	require.Equal(t, timeline.Event{
-		At: at(0.9), Source: timeline.KOS, Type: timeline.CalledKOS, Text: "KOS 요금 조회 호출: 제한 시간 내 응답 없음 (250ms)",
+		At: at(0.9), Source: timeline.KOS, Type: timeline.CalledKOS,
+		Text: "KOS 요금 조회 호출: 제한 시간 내 응답 없음 (250ms)",
 		Facts: map[string]string{
 			"operation": "bill.inquiry", "attempt": "1", "breaker": "HALF_OPEN", "result": "TIMEOUT", "waitedMs": "850",
 			"tookMs": "250",

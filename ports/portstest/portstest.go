@@ -52,7 +52,8 @@ func Line(n int) line.Number {
 // Owner returns the account whose sessions the suites make: stores that know accounts must know it.
 func Owner() auth.User {
 	return auth.User{
-		UserID: "hong1234", PasswordHash: personal.NewSecret("$argon2id$one"), Name: personal.NewName("홍길동"), Phone: Line(1),
+		UserID: "hong1234", PasswordHash: personal.NewSecret("$argon2id$one"),
+		Name: personal.NewName("홍길동"), Phone: Line(1),
 		Email: personal.NewEmail("hong@example.com"), CustomerID: "C-0001", Lines: []line.Number{Line(1), Line(2)},
 		Roles: []auth.Role{auth.Customer},
 		Grants: []auth.Grant{
@@ -108,11 +109,13 @@ func BillCopies() []bill.Copy {
 // Customer returns a customer with every field set.
 func Customer(n line.Number) product.Customer {
 	return product.Customer{
-		CustomerID: "C-0001", Line: n, Name: personal.NewName("홍길동"), OperatorCode: "MVNO1", LineStatus: product.LineActive,
-		PlanCode: "5GX_PREMIUM",
+		CustomerID: "C-0001", Line: n, Name: personal.NewName("홍길동"), OperatorCode: "MVNO1",
+		LineStatus: product.LineActive,
+		PlanCode:   "5GX_PREMIUM",
 		Plan: product.Plan{
-			Code: "5GX_PREMIUM", Name: "5G 프리미엄 플랜", MonthlyFee: new(money.Won(0)), DataAllowance: "무제한", VoiceAllowance: "무제한",
-			SMSAllowance: "기본 제공", NetworkType: "5G", Description: "최고의 5G", OnSale: true, OperatorCode: "MVNO1",
+			Code: "5GX_PREMIUM", Name: "5G 프리미엄 플랜", MonthlyFee: new(money.Won(0)), DataAllowance: "무제한",
+			VoiceAllowance: "무제한",
+			SMSAllowance:   "기본 제공", NetworkType: "5G", Description: "최고의 5G", OnSale: true, OperatorCode: "MVNO1",
 		},
 		Scheduled: &product.Scheduled{
 			PlanCode: "LTE_BASIC", Plan: product.Plan{Code: "LTE_BASIC", SaleUnknown: true},

@@ -39,9 +39,10 @@ func done(o product.Order, at time.Time) product.Order {
 // ordered returns the plan of done.
 func ordered() product.Plan {
 	return product.Plan{
-		Code: "LTE_BASIC", Name: "LTE 베이직", MonthlyFee: new(money.Won(39000)), DataAllowance: "20GB", VoiceAllowance: "무제한",
-		SMSAllowance: "무제한",
-		NetworkType:  "LTE", Description: "LTE 20GB 요금제", OnSale: true, OperatorCode: "MVNO001",
+		Code: "LTE_BASIC", Name: "LTE 베이직", MonthlyFee: new(money.Won(39000)), DataAllowance: "20GB",
+		VoiceAllowance: "무제한",
+		SMSAllowance:   "무제한",
+		NetworkType:    "LTE", Description: "LTE 20GB 요금제", OnSale: true, OperatorCode: "MVNO001",
 	}
 }
 

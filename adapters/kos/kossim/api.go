@@ -137,7 +137,7 @@ func (s *Simulator) handle(e endpoint) http.Handler {
 			s.mu.Lock()
 			s.reserve(q.order, t.effect.late)
 			s.mu.Unlock()
-			_ = s.journal.Sync() // there is no answer that could tell
+			_ = s.journal.Sync() // there is no answer that could carry the error
 			s.hang(r.Context(), t)
 		default:
 			s.carryOut(w, r, t, q)

@@ -78,7 +78,9 @@ func (l *subscriber) discounts(p plan) []kosgen.Amount {
 	case 2:
 		out = append(out, kosgen.Amount{Name: "선택약정할인", Amount: p.fee / 4})
 	default:
-		out = append(out, kosgen.Amount{Name: "가족할인", Amount: 5_000}, kosgen.Amount{Name: "선택약정할인", Amount: p.fee / 4})
+		out = append(out, kosgen.Amount{Name: "가족할인", Amount: 5_000}, kosgen.Amount{
+			Name: "선택약정할인", Amount: p.fee / 4,
+		})
 	}
 	return out
 }

@@ -199,7 +199,8 @@ func TestMalformedRequests(t *testing.T) {
 	}
 	for _, change := range []string{
 		`{}`,
-		`{"transactionId":"t","lineNumber":"01012345678","currentProductCode":"a","newProductCode":"b","effectiveDate":"2026121"}`,
+		`{"transactionId":"t","lineNumber":"01012345678","currentProductCode":"a","newProductCode":"b",
+			"effectiveDate":"2026121"}`,
 	} {
 		res, err := c.ChangeProductWithBodyWithResponse(t.Context(), "application/json", strings.NewReader(change))
 		require.NoError(t, err)

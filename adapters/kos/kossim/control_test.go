@@ -176,7 +176,7 @@ func TestCallersTraceAndRequestIDAreKept(t *testing.T) {
 	require.Regexp(t, `"traceId":"[0-9a-f]{32}"`, rec.Body.String())
 }
 
-// TestControlTokens: which credentials are accepted can be changed while calls are made, and is never told.
+// TestControlTokens: which credentials are accepted can be changed while calls are made, and is never disclosed.
 func TestControlTokens(t *testing.T) {
 	t.Parallel()
 	sim := open(t, options())

@@ -268,17 +268,21 @@ func TestInvalidFaults(t *testing.T) {
 	t.Parallel()
 	sim := open(t, options())
 	for name, f := range map[string]kossim.Fault{
-		"operation":                  {Operation: "x", Mode: kossim.Hang},
-		"mode":                       {Operation: kossim.AnyOperation, Mode: "x"},
-		"apply mode on a read":       {Operation: kossim.BillInquiry, Mode: kossim.ApplyLate},
-		"line":                       {Operation: kossim.AnyOperation, Mode: kossim.Hang, LineNumber: "12"},
-		"latency without time":       {Operation: kossim.AnyOperation, Mode: kossim.Latency},
-		"negative latency":           {Operation: kossim.AnyOperation, Mode: kossim.Hang, LatencyMs: -1},
-		"two latencies":              {Operation: kossim.AnyOperation, Mode: kossim.Hang, LatencyMs: 1, LatencyP50Ms: 1, LatencyP99Ms: 2},
-		"99th percentile below 50th": {Operation: kossim.AnyOperation, Mode: kossim.Latency, LatencyP50Ms: 2, LatencyP99Ms: 1},
-		"rate":                       {Operation: kossim.AnyOperation, Mode: kossim.Hang, Rate: 1.1},
-		"times":                      {Operation: kossim.AnyOperation, Mode: kossim.Hang, Times: -1},
-		"late":                       {Operation: kossim.AnyOperation, Mode: kossim.Hang, LateMs: -1},
+		"operation":            {Operation: "x", Mode: kossim.Hang},
+		"mode":                 {Operation: kossim.AnyOperation, Mode: "x"},
+		"apply mode on a read": {Operation: kossim.BillInquiry, Mode: kossim.ApplyLate},
+		"line":                 {Operation: kossim.AnyOperation, Mode: kossim.Hang, LineNumber: "12"},
+		"latency without time": {Operation: kossim.AnyOperation, Mode: kossim.Latency},
+		"negative latency":     {Operation: kossim.AnyOperation, Mode: kossim.Hang, LatencyMs: -1},
+		"two latencies": {
+			Operation: kossim.AnyOperation, Mode: kossim.Hang, LatencyMs: 1, LatencyP50Ms: 1, LatencyP99Ms: 2,
+		},
+		"99th percentile below 50th": {
+			Operation: kossim.AnyOperation, Mode: kossim.Latency, LatencyP50Ms: 2, LatencyP99Ms: 1,
+		},
+		"rate":  {Operation: kossim.AnyOperation, Mode: kossim.Hang, Rate: 1.1},
+		"times": {Operation: kossim.AnyOperation, Mode: kossim.Hang, Times: -1},
+		"late":  {Operation: kossim.AnyOperation, Mode: kossim.Hang, LateMs: -1},
 	} {
 		require.ErrorIs(t, sim.AddFault(f), kossim.ErrInvalid, name)
 	}

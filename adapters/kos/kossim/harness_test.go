@@ -81,7 +81,7 @@ func (c checked) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// connect serves the KOS API and answers a client whose answers are checked against openapi/kos.yaml.
+// connect serves the KOS API and returns a client whose answers are checked against openapi/kos.yaml.
 func connect(t *testing.T, sim *kossim.Simulator) *kosgen.ClientWithResponses {
 	t.Helper()
 	srv := httptest.NewServer(sim.Handler())
@@ -100,7 +100,7 @@ func client(t *testing.T, url string, hc *http.Client) *kosgen.ClientWithRespons
 	return out
 }
 
-// steer is a client of the control API; body may be empty. It answers the status and decodes into out unless that is
+// steer is a client of the control API; body may be empty. It returns the status and decodes into out unless that is
 // nil.
 func steer(t *testing.T, sim *kossim.Simulator) func(method, path, body string, out any) int {
 	t.Helper()

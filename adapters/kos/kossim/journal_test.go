@@ -102,7 +102,7 @@ func TestDamagedJournalIsRefused(t *testing.T) {
 	for name, journal := range map[string]string{
 		"not JSON in the middle":        "{\n{\"offset\":0}\n",
 		"answer to no call":             "{\"answer\":{\"n\":1}}\n{\"offset\":0}\n",
-		"change of a line that is none": "{\"change\":{\"transactionId\":\"t\",\"lineNumber\":\"1\",\"state\":\"APPLIED\"}}\n",
+		"change of a line that is none": `{"change":{"transactionId":"t","lineNumber":"1","state":"APPLIED"}}` + "\n",
 	} {
 		opts := options()
 		opts.StateDir = t.TempDir()

@@ -27,7 +27,8 @@ type plan struct {
 // catalogue lists the plans in the order of KOS's answer.
 func catalogue() []plan {
 	return []plan{
-		{"5G-PREMIUM-001", "5G 프리미엄 플랜", 89_000, 0, unlimited, unlimited, "5G", "5G 데이터, 음성과 문자 모두 무제한", operator, onSale},
+		{"5G-PREMIUM-001", "5G 프리미엄 플랜", 89_000, 0, unlimited, unlimited, "5G", "5G 데이터, 음성과 문자 모두 무제한",
+			operator, onSale},
 		{
 			"5G-STANDARD-001", "5G 스탠다드 플랜", 69_000, 100, unlimited, unlimited, "5G",
 			"5G 데이터 100GB, 음성과 문자 무제한", operator, onSale,
@@ -36,9 +37,11 @@ func catalogue() []plan {
 			"LTE-PREMIUM-001", "LTE 프리미엄 플랜", 59_000, 50, unlimited, unlimited, "LTE",
 			"LTE 데이터 50GB, 음성과 문자 무제한", operator, onSale,
 		},
-		{"LTE-BASIC-001", "LTE 베이직 플랜", 39_000, 20, "300분", "200건", "LTE", "LTE 데이터 20GB, 음성 300분", operator, onSale},
+		{"LTE-BASIC-001", "LTE 베이직 플랜", 39_000, 20, "300분", "200건", "LTE", "LTE 데이터 20GB, 음성 300분",
+			operator, onSale},
 		{"3G-OLD-001", "3G 올드 플랜", 29_000, 5, "500분", "100건", "3G", "판매가 종료된 3G 요금제", operator, discontinued},
-		{"OTHER-LTE-001", "타사 LTE 플랜", 49_000, 30, unlimited, unlimited, "LTE", "다른 사업자의 LTE 요금제", otherOperator, onSale},
+		{"OTHER-LTE-001", "타사 LTE 플랜", 49_000, 30, unlimited, unlimited, "LTE", "다른 사업자의 LTE 요금제",
+			otherOperator, onSale},
 	}
 }
 

@@ -21,7 +21,8 @@ const (
 	ByteOrderMark Shape = "bom"            // a byte-order mark stands before the body
 	Decimals      Shape = "decimals"       // amounts are written 74000.0
 	TextAmounts   Shape = "text_amounts"   // amounts are written "74000"
-	TornDiscounts Shape = "torn_discounts" // bill.inquiry: discounts are text with commas in amounts and remarks in brackets
+	// bill.inquiry: discounts are text with commas in amounts and remarks in brackets
+	TornDiscounts Shape = "torn_discounts"
 	UnknownPlan   Shape = "unknown_plan"   // customer.get, bill.inquiry: the plan is one that the plan list does not have
 	OtherCustomer Shape = "other_customer" // customer.get: the line belongs to another customer now
 )

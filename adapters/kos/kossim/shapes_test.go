@@ -44,7 +44,8 @@ func TestShapes(t *testing.T) {
 		kossim.MissingFields: func(t *testing.T, sim *kossim.Simulator) {
 			t.Helper()
 			got, _ := answerOf(t, sim, "POST", billPath, november())
-			for _, key := range []string{"contractEnd", "contractMonths", "estimatedCancellationFee", "deviceInstallment", "usage"} {
+			for _, key := range []string{"contractEnd", "contractMonths", "estimatedCancellationFee",
+				"deviceInstallment", "usage"} {
 				require.Contains(t, bill, key)
 				require.NotContains(t, got, key)
 			}

@@ -65,7 +65,9 @@ func (h *Handlers) CreateUser(
 	if err != nil {
 		return nil, err
 	}
-	return gen.CreateUser201JSONResponse{Success: true, Message: "사용자를 생성하였습니다", Data: toCreated(made, h.Now())}, nil
+	return gen.CreateUser201JSONResponse{
+		Success: true, Message: "사용자를 생성하였습니다", Data: toCreated(made, h.Now()),
+	}, nil
 }
 
 // GetUser returns an account with its personal data masked.
@@ -100,7 +102,9 @@ func (h *Handlers) UpdateUser(
 	if err != nil {
 		return nil, err
 	}
-	return gen.UpdateUser200JSONResponse{Success: true, Message: "사용자를 변경하였습니다", Data: toMasked(a, h.Now())}, nil
+	return gen.UpdateUser200JSONResponse{
+		Success: true, Message: "사용자를 변경하였습니다", Data: toMasked(a, h.Now()),
+	}, nil
 }
 
 // UnlockUser clears the wrong passwords that locked an account.
@@ -111,7 +115,9 @@ func (h *Handlers) UnlockUser(
 	if err != nil {
 		return nil, err
 	}
-	return gen.UnlockUser200JSONResponse{Success: true, Message: "계정 잠금을 해제하였습니다", Data: toMasked(a, h.Now())}, nil
+	return gen.UnlockUser200JSONResponse{
+		Success: true, Message: "계정 잠금을 해제하였습니다", Data: toMasked(a, h.Now()),
+	}, nil
 }
 
 // GrantPermission grants a permission, for ever or until a time.
@@ -126,7 +132,9 @@ func (h *Handlers) GrantPermission(
 	if err != nil {
 		return nil, err
 	}
-	return gen.GrantPermission200JSONResponse{Success: true, Message: "권한을 부여하였습니다", Data: toMasked(a, h.Now())}, nil
+	return gen.GrantPermission200JSONResponse{
+		Success: true, Message: "권한을 부여하였습니다", Data: toMasked(a, h.Now()),
+	}, nil
 }
 
 // RevokePermission revokes a permission.
@@ -137,7 +145,9 @@ func (h *Handlers) RevokePermission(
 	if err != nil {
 		return nil, err
 	}
-	return gen.RevokePermission200JSONResponse{Success: true, Message: "권한을 회수하였습니다", Data: toMasked(a, h.Now())}, nil
+	return gen.RevokePermission200JSONResponse{
+		Success: true, Message: "권한을 회수하였습니다", Data: toMasked(a, h.Now()),
+	}, nil
 }
 
 // ListUserLogins returns an account's login history.
@@ -183,7 +193,9 @@ func (h *Handlers) ListLineTransfers(
 	for i, t := range waiting {
 		data.Items[i] = toTransfer(t)
 	}
-	return gen.ListLineTransfers200JSONResponse{Success: true, Message: "대기 중인 회선 이전을 조회하였습니다", Data: data}, nil
+	return gen.ListLineTransfers200JSONResponse{
+		Success: true, Message: "대기 중인 회선 이전을 조회하였습니다", Data: data,
+	}, nil
 }
 
 // ConfirmLineTransfer confirms a transfer as a second person.
@@ -194,5 +206,7 @@ func (h *Handlers) ConfirmLineTransfer(
 	if err != nil {
 		return nil, err
 	}
-	return gen.ConfirmLineTransfer200JSONResponse{Success: true, Message: "회선 이전을 승인하였습니다", Data: toTransfer(t)}, nil
+	return gen.ConfirmLineTransfer200JSONResponse{
+		Success: true, Message: "회선 이전을 승인하였습니다", Data: toTransfer(t),
+	}, nil
 }

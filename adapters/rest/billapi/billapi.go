@@ -34,7 +34,9 @@ func (h *Handlers) GetBillMenu(
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetBillMenu200JSONResponse{Success: true, Message: "요금 조회 메뉴를 조회하였습니다", Data: toMenu(menu)}, nil
+	return gen.GetBillMenu200JSONResponse{
+		Success: true, Message: "요금 조회 메뉴를 조회하였습니다", Data: toMenu(menu),
+	}, nil
 }
 
 // InquireBill returns the bill of a line and month, or a request id when the bill takes longer (202).

@@ -9,7 +9,6 @@ import (
 	"phonebill/adapters/rest/internal/commongen"
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
-	"phonebill/core/calendar"
 	"phonebill/core/money"
 )
 
@@ -88,7 +87,9 @@ func toBill(b bill.Bill) gen.BillInfo {
 		DeviceInstallmentMonthly: won(b.DeviceInstallmentMonthly), PaymentInfo: toPayment(b.Payment),
 	}
 	if c := b.Contract; c != nil {
-		info.Contract = &gen.Contract{Months: c.Months, StartDate: date(c.Start), EndDate: date(c.End)}
+		info.Contract = &gen.Contract{
+			Months: c.Months, StartDate: rest.OptionalDate(c.Start), EndDate: rest.OptionalDate(c.End),
+		}
 	}
 	if !b.AddsUp() {
 		info.AmountMismatch = new(true)
@@ -121,7 +122,8 @@ func toPayment(p bill.Payment) *gen.PaymentInfo {
 		return nil
 	}
 	return &gen.PaymentInfo{
-		BillingDate: date(p.BillingDate), DueDate: date(p.DueDate), PaymentStatus: paymentStatus(p.Status),
+		BillingDate: rest.OptionalDate(p.BillingDate), DueDate: rest.OptionalDate(p.DueDate),
+		PaymentStatus: paymentStatus(p.Status),
 		PaymentMethod: rest.Optional(p.Method),
 	}
 }
@@ -174,13 +176,6 @@ func toHistory(rows []bill.Inquiry, page, size, total int) gen.BillHistoryData {
 		data.Items[i] = item
 	}
 	return data
-}
-
-func date(d calendar.Date) *string {
-	if d.IsZero() {
-		return nil
-	}
-	return rest.Optional(d.String())
 }
 
 func paymentStatus(s bill.PaymentStatus) *gen.PaymentStatus {

@@ -16,7 +16,7 @@ import (
 	"phonebill/core/id"
 )
 
-func TestThePrincipalIsInTheContextOrNobodyIs(t *testing.T) {
+func TestThePrincipalIsInTheContextOrNone(t *testing.T) {
 	t.Parallel()
 	clock := func() time.Time { return time.Unix(1_800_000_000, 0) }
 	tokens := &memory.AccessTokens{}

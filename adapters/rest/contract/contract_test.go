@@ -219,8 +219,10 @@ func TestWhatIsWrongWithAWholeNumber(t *testing.T) {
 	t.Parallel()
 	bounded := openapi3.NewIntegerSchema().WithMin(1).WithMax(100)
 	for text, want := range map[string]string{
-		"01": "앞에 0을 붙이지 않은 정수여야 합니다", "100000000000000000000": "100 이하여야 합니다", "-100000000000000000000": "1 이상이어야 합니다",
-		"+1": "정수여야 합니다", "1.0": "정수여야 합니다", "x": "정수여야 합니다", "-": "정수여야 합니다", "١": "정수여야 합니다",
+		"01": "앞에 0을 붙이지 않은 정수여야 합니다", "100000000000000000000": "100 이하여야 합니다",
+		"-100000000000000000000": "1 이상이어야 합니다",
+		"+1":                     "정수여야 합니다", "1.0": "정수여야 합니다", "x": "정수여야 합니다", "-": "정수여야 합니다",
+		"١": "정수여야 합니다",
 	} {
 		found := &findings{}
 		checkParam(&openapi3.Parameter{Name: "page", Schema: bounded.NewRef()}, []string{text}, found)

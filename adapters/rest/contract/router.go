@@ -207,7 +207,7 @@ func (c *Router) deny(allowed []string) http.HandlerFunc {
 	}
 }
 
-// unmatched answers 405 to an unknown method on a known path, and 404 to everything else.
+// unmatched sends 405 for an unknown method on a known path, and 404 for everything else.
 func (c *Router) unmatched(w http.ResponseWriter, r *http.Request) {
 	probe := r.Clone(r.Context())
 	probe.Method = http.MethodGet

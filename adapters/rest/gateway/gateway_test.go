@@ -36,7 +36,7 @@ func (gate) Authenticate(ctx context.Context, bearer, permission string, _ ...st
 	return ctx, nil
 }
 
-// named answers its name and the path it was asked for.
+// named responds with its name and the path it was asked for.
 func named(name string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, name+" "+r.URL.Path) })
 }
@@ -203,7 +203,7 @@ func TestUpstreamTroubleIsTheGateways(t *testing.T) {
 	require.NoError(t, err)
 	nobody := "http://" + gone.Addr().String()
 	require.NoError(t, gone.Close())
-	for name, origin := range map[string]string{"breaks off": breaks.URL, "nobody listens": nobody} {
+	for name, origin := range map[string]string{"breaks off": breaks.URL, "nothing listens": nobody} {
 		res := send(proxied(t, origin), http.MethodGet, "/api/v1/bills/menu", "good")
 		require.Equal(t, http.StatusBadGateway, res.StatusCode, name)
 		text := body(t, res)

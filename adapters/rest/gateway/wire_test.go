@@ -128,7 +128,7 @@ type reader func([]byte) (int, error)
 
 func (r reader) Read(p []byte) (int, error) { return r(p) }
 
-// TestARefusalDoesNotWaitForTheBody: a client that is refused before its body is looked at hears so at once.
+// TestARefusalDoesNotWaitForTheBody: a client that is refused before its body is read gets the refusal at once.
 func TestARefusalDoesNotWaitForTheBody(t *testing.T) {
 	t.Parallel()
 	door := httptest.NewServer(newGateway(t, config()))

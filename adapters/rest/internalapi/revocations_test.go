@@ -22,14 +22,14 @@ import (
 )
 
 type source struct {
-	told   auth.Feed
+	feed   auth.Feed
 	broken error
 	since  time.Time
 }
 
 func (s *source) Since(_ context.Context, t time.Time) (auth.Feed, error) {
 	s.since = t
-	return s.told, s.broken
+	return s.feed, s.broken
 }
 
 func ask(t *testing.T, s *source, query string) (*httptest.ResponseRecorder, string) {
@@ -46,7 +46,7 @@ func ask(t *testing.T, s *source, query string) (*httptest.ResponseRecorder, str
 func TestFeed(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 21, 3, 0, 0, 123456789, time.UTC)
-	s := &source{told: auth.Feed{AsOf: at, KeyIDs: []string{"k1"}, Revocations: []auth.Revocation{
+	s := &source{feed: auth.Feed{AsOf: at, KeyIDs: []string{"k1"}, Revocations: []auth.Revocation{
 		{SessionID: id.ID{15: 1}, At: at, Why: auth.EndedByLogout}, {UserID: "hong", Epoch: 3, At: at},
 	}}}
 	rec, _ := ask(t, s, "?since="+url.QueryEscape(at.Format(time.RFC3339Nano)))
@@ -56,7 +56,7 @@ func TestFeed(t *testing.T) {
 		"sessions":[{"sid":"00000000-0000-0000-0000-000000000001","at":"2026-11-21T03:00:00.123456789Z","why":"LOGGED_OUT"}],
 		"users":[{"userId":"hong","epoch":3,"at":"2026-11-21T03:00:00.123456789Z"}]}`, rec.Body.String())
 	require.Equal(t, at, s.since, "to the nanosecond")
-	s = &source{told: auth.Feed{AsOf: at, KeyIDs: []string{}}}
+	s = &source{feed: auth.Feed{AsOf: at, KeyIDs: []string{}}}
 	rec, _ = ask(t, s, "")
 	require.JSONEq(
 		t, `{"asOf":"2026-11-21T03:00:00.123456789Z","keys":[],"sessions":[],"users":[]}`, rec.Body.String(), "never null",

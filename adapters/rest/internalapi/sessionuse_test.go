@@ -17,24 +17,24 @@ import (
 )
 
 type use struct {
-	told []id.ID
-	err  error
+	reported []id.ID
+	err      error
 }
 
 func (u *use) Used(_ context.Context, sids []id.ID) error {
-	u.told = sids
+	u.reported = sids
 	return u.err
 }
 
 func TestUseHandler(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		body   string
-		err    error
-		status int
-		told   []id.ID
+		body     string
+		err      error
+		status   int
+		reported []id.ID
 	}{
-		"told":       {`["00000000-0000-0000-0000-000000000001"]`, nil, http.StatusNoContent, []id.ID{{15: 1}}},
+		"reported":   {`["00000000-0000-0000-0000-000000000001"]`, nil, http.StatusNoContent, []id.ID{{15: 1}}},
 		"not a list": {`{}`, nil, http.StatusBadRequest, nil},
 		"not an id":  {`["1"]`, nil, http.StatusBadRequest, nil},
 		"not possible": {
@@ -49,7 +49,7 @@ func TestUseHandler(t *testing.T) {
 			h := &internalapi.Handlers{SessionUse: u, Log: slog.New(slog.DiscardHandler)}
 			resttest.Internal(t, h.Handler()).ServeHTTP(rec, req)
 			require.Equal(t, c.status, rec.Code)
-			require.Equal(t, c.told, u.told)
+			require.Equal(t, c.reported, u.reported)
 		})
 	}
 }

@@ -73,7 +73,7 @@ func TestTraceparentIsAcceptedOrMade(t *testing.T) {
 	require.Empty(t, ports.Trace{}.Traceparent())
 }
 
-func TestNobodyClaimsToBeSomebodyByHeader(t *testing.T) {
+func TestIdentityHeadersAreRemoved(t *testing.T) {
 	t.Parallel()
 	gateway := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	for name, c := range map[string]struct {

@@ -31,9 +31,10 @@ func (h *Handlers) ListDeliveries(
 	if err != nil {
 		return nil, err
 	}
-	return gen.ListDeliveries200JSONResponse{Success: true, Message: "전달 현황을 조회하였습니다", Data: gen.DeliveriesData{
-		Items: toDeliveries(page), Pagination: rest.Pagination(at.Page, at.Size, total),
-	}}, nil
+	return gen.ListDeliveries200JSONResponse{Success: true, Message: "전달 현황을 조회하였습니다",
+		Data: gen.DeliveriesData{
+			Items: toDeliveries(page), Pagination: rest.Pagination(at.Page, at.Size, total),
+		}}, nil
 }
 
 // ReplayDelivery makes a result be delivered once more.

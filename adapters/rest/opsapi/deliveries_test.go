@@ -68,7 +68,9 @@ func TestDeliveriesArePagedByKind(t *testing.T) {
 			ID: id.ID{1}, Kind: delivery.ChangeResult, Line: "010-****-5678", State: delivery.Pending, Sequence: 3, Attempts: 1,
 			FinalAt: at,
 			NextAt:  at.Add(time.Second), ReplayedAt: at,
-			Last: []delivery.AttemptRecord{{At: at, State: delivery.Pending, Note: "HTTP 503"}, {At: at, State: delivery.Delivered}},
+			Last: []delivery.AttemptRecord{{
+				At: at, State: delivery.Pending, Note: "HTTP 503",
+			}, {At: at, State: delivery.Delivered}},
 		},
 		{ID: id.ID{2}, Kind: delivery.ChangeResult, State: delivery.Delivered, FinalAt: at, DeliveredAt: at},
 	}}

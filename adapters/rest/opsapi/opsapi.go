@@ -41,7 +41,9 @@ func (h *Handlers) GetKosQuota(
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetKosQuota200JSONResponse{Success: true, Message: "KOS 호출 한도를 조회하였습니다", Data: toQuota(answers)}, nil
+	return gen.GetKosQuota200JSONResponse{
+		Success: true, Message: "KOS 호출 한도를 조회하였습니다", Data: toQuota(answers),
+	}, nil
 }
 
 // GetCache returns how many lookups were hits, stale answers and misses.

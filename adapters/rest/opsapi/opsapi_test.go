@@ -124,7 +124,7 @@ func TestCircuitBreakers(t *testing.T) {
 func TestKOSQuota(t *testing.T) {
 	t.Parallel()
 	alone := operations.Quota{Window: quota.Default(), Waiting: quota.Shares{quota.Read: 2}}
-	told := operations.Quota{
+	known := operations.Quota{
 		Window: quota.Default(), Budget: 71, Squeezed: at.Add(time.Minute), Spent: quota.Shares{4, 60, 2, 0}, Ledger: true,
 		Waiting: quota.Shares{quota.Change: 1, quota.Prefetch: 9},
 		ETA:     [4]time.Duration{quota.Prefetch: 2600 * time.Millisecond},
@@ -133,7 +133,7 @@ func TestKOSQuota(t *testing.T) {
 		{"service":"bill-inquiry","instance":"b:1","ledgerAvailable":false,"waiting":2,"lanes":[
 			{"lane":"change","waiting":0,"etaSeconds":0},{"lane":"read","waiting":2,"etaSeconds":0},
 			{"lane":"refresh","waiting":0,"etaSeconds":0},{"lane":"prefetch","waiting":0,"etaSeconds":0}]}`
-	f := open(t, twoAndADead(operations.Status{Quota: &alone}, operations.Status{Quota: &told}))
+	f := open(t, twoAndADead(operations.Status{Quota: &alone}, operations.Status{Quota: &known}))
 	require.JSONEq(t, `{"ledger":{"available":true,"limited":true,"budget":71,"fullBudget":95,"windowSeconds":62,
 			"squeezedUntil":"2026-11-21T03:01:00Z","used":66,"lanes":[{"lane":"change","used":4,"reserved":20},
 			{"lane":"read","used":60,"reserved":40},{"lane":"refresh","used":2,"reserved":5},{"lane":"prefetch","used":0,
@@ -146,7 +146,7 @@ func TestKOSQuota(t *testing.T) {
 	f = open(t, twoAndADead(operations.Status{Quota: &alone}, operations.Status{}))
 	require.JSONEq(t, `{"ledger":{"available":false,"limited":true,"fullBudget":95,
 		"windowSeconds":62},`+queues+`],`+dead+`}`,
-		f.data(t, "/ops/kos-quota"), "nobody can ask the ledger, and the second has no link to KOS")
+		f.data(t, "/ops/kos-quota"), "no instance can ask the ledger, and the second has no link to KOS")
 
 	free := operations.Quota{Window: quota.Unlimited(), Budget: math.MaxInt, Ledger: true}
 	f = open(t, twoAndADead(operations.Status{Quota: &free}, operations.Status{}))
@@ -174,7 +174,7 @@ func TestCache(t *testing.T) {
 				{"kind":"bill","hits":12,"stale":4,"misses":2,"coalesced":2,"hitRate":0.6}]}],`+dead+`}`, f.data(t, "/ops/cache"))
 }
 
-func TestNobodyAnswers(t *testing.T) {
+func TestNoInstanceAnswers(t *testing.T) {
 	t.Parallel()
 	all := &memory.Instances{}
 	all.Add(operations.Instance{Service: "product-change", Name: "p:1"}, nil)
@@ -195,7 +195,7 @@ func TestWhoMayLook(t *testing.T) {
 			require.Equal(t, http.StatusForbidden, res.StatusCode, raw)
 		}
 		res, raw := f.get(t, path, auth.Customer, auth.AllPermissions()...)
-		require.Equal(t, http.StatusForbidden, res.StatusCode, "no member of staff, whatever he was granted: %s", raw)
+		require.Equal(t, http.StatusForbidden, res.StatusCode, "no member of staff, whatever the grants: %s", raw)
 		require.Contains(t, raw, string(fault.PermissionDenied))
 	}
 }

@@ -43,7 +43,9 @@ func (h *Handlers) ResolveParkedChange(
 		RequestID: r.RequestID, Outcome: r.Body.Outcome, Result: gen.ResolvedDataResult(verdict.String()),
 	}
 	if verdict == product.Confirmed {
-		return gen.ResolveParkedChange200JSONResponse{Success: true, Message: "상품 변경 요청을 처리하였습니다", Data: data}, nil
+		return gen.ResolveParkedChange200JSONResponse{
+			Success: true, Message: "상품 변경 요청을 처리하였습니다", Data: data,
+		}, nil
 	}
 	data.WaitsFor = new(gen.ResolvedDataWaitsForANOTHERPERSON)
 	return gen.ResolveParkedChange202JSONResponse{

@@ -51,7 +51,7 @@ func openTimelines(t *testing.T, books ...cases.TimelineSource) face {
 
 func timelinePage(of id.ID) string { return "/ops/requests/" + of.String() + "/timeline" }
 
-func TestAStoryIsTold(t *testing.T) {
+func TestATimelineIsShown(t *testing.T) {
 	t.Parallel()
 	f := openTimelines(t, cases.TimelineSource{
 		Service: "bill-inquiry", Timelines: silent{},
@@ -81,7 +81,7 @@ func TestAStoryIsTold(t *testing.T) {
 	require.Contains(t, raw, `"unreachable":"bill-inquiry"`)
 }
 
-func TestWhoSeesNoStory(t *testing.T) {
+func TestWhoSeesNoTimeline(t *testing.T) {
 	t.Parallel()
 	f := openTimelines(t, cases.TimelineSource{Service: "bill-inquiry", Timelines: memory.Timelines{}})
 	for _, c := range []struct {

@@ -38,14 +38,14 @@ func toCustomer(s catalog.Screen, days []calendar.Date) gen.ProductCustomerData 
 		CurrentProduct: toPlan(s.Current, nil),
 		LineStatus:     lineStatus(c.LineStatus), Source: commongen.DataSource(s.Source), AsOf: s.AsOf,
 		ContractInfo: gen.ContractInfo{
-			ContractDate: date(c.Contract.Date), TermEndDate: date(c.Contract.TermEnd),
+			ContractDate: rest.OptionalDate(c.Contract.Date), TermEndDate: rest.OptionalDate(c.Contract.TermEnd),
 			EarlyTerminationFee: (*int64)(c.Contract.EarlyTerminationFee),
 		},
 		EffectiveDates: dates(days),
 	}
 	if s.Scheduled != nil {
 		data.ScheduledProduct = &gen.ScheduledProduct{
-			Product: toPlan(*s.Scheduled, nil), EffectiveDate: date(c.Scheduled.EffectiveDate),
+			Product: toPlan(*s.Scheduled, nil), EffectiveDate: rest.OptionalDate(c.Scheduled.EffectiveDate),
 		}
 	}
 	return data
@@ -129,7 +129,8 @@ func toVerdict(v product.Verdict, days []calendar.Date) gen.ChangeValidationData
 // The messages of an order that is not final. A held order waits until KOS can be reached again.
 const (
 	acceptedMessage = "상품 변경 요청이 접수되었습니다. 처리 결과는 조회하여 확인해주세요"
-	heldMessage     = "상품 변경 요청이 접수되었습니다. 통신사 시스템 연결이 지연되고 있어 연결되는 대로 자동으로 처리됩니다"
+	heldMessage     = "상품 변경 요청이 접수되었습니다. " +
+		"통신사 시스템 연결이 지연되고 있어 연결되는 대로 자동으로 처리됩니다"
 )
 
 func openMessage(o product.Order) string {
@@ -232,13 +233,6 @@ func toHistory(rows []product.Order, page, size, total int) gen.ProductHistoryDa
 		data.Items[i] = item
 	}
 	return data
-}
-
-func date(d calendar.Date) *string {
-	if d.IsZero() {
-		return nil
-	}
-	return rest.Optional(d.String())
 }
 
 func dates(days []calendar.Date) []string {

@@ -11,8 +11,8 @@ import (
 	"phonebill/core/product/change"
 )
 
-// TestEveryAnswerTellsTheSameStatus of an order that waits to be sent, for the first time and again.
-func TestEveryAnswerTellsTheSameStatus(t *testing.T) {
+// TestEveryResponseHasTheSameStatus of an order that waits to be sent, for the first time and again.
+func TestEveryResponseHasTheSameStatus(t *testing.T) {
 	t.Parallel()
 	for sends, want := range []gen.ProcessStatus{gen.ProcessStatusPENDING, gen.ProcessStatusPROCESSING} {
 		o := product.Order{State: product.Validated, Sends: sends}

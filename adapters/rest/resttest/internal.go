@@ -13,7 +13,7 @@ import (
 	"phonebill/openapi"
 )
 
-// Internal returns the handler of an internal listener that also holds each of its answers against
+// Internal returns the handler of an internal listener that also checks each of its responses against
 // openapi/internal.yaml. A 404 for a path that the handler does not serve has no JSON body and is let pass.
 func Internal(t testing.TB, h http.Handler) http.Handler {
 	t.Helper()

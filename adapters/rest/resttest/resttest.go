@@ -1,4 +1,4 @@
-// Package resttest holds answers against the OpenAPI files, for the tests of handlers, gateway and end-to-end journeys.
+// Package resttest checks responses against the OpenAPI files, for tests of handlers, the gateway and whole journeys.
 package resttest
 
 import (

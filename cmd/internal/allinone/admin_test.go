@@ -38,9 +38,11 @@ func someone(t *testing.T, user string) devstack.Login {
 	t.Helper()
 	number := fmt.Sprintf("010-7777-%04d", lines.Add(1))
 	r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
-		"userId": user, "password": initialPassword, "userName": "홍길동", "phoneNumber": "010-7777-1234", "email": "hong@example.com",
-		"customerId": "C-" + user, "lines": []string{number}, "roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY"},
-		"reason": "시험 계정",
+		"userId": user, "password": initialPassword, "userName": "홍길동", "phoneNumber": "010-7777-1234",
+		"email":      "hong@example.com",
+		"customerId": "C-" + user, "lines": []string{number}, "roles": []string{"CUSTOMER"},
+		"permissions": []string{"BILL_INQUIRY"},
+		"reason":      "시험 계정",
 	})
 	require.Equal(t, http.StatusCreated, r.status, r.raw)
 	return own(t, devstack.Login{UserID: user, Password: initialPassword, LineNumber: number})
@@ -57,13 +59,14 @@ func own(t *testing.T, initial devstack.Login) devstack.Login {
 	return initial
 }
 
-// audited answers what the audit log says of an account, oldest first, as "ACTION OUTCOME".
+// audited returns what the audit log says of an account, oldest first, as "ACTION OUTCOME".
 func audited(t *testing.T, subject string) []string {
 	t.Helper()
 	db, err := pgx.Connect(t.Context(), running.Databases["auth"])
 	require.NoError(t, err)
 	defer func() { _ = db.Close(context.Background()) }()
-	rows, err := db.Query(t.Context(), `SELECT action || ' ' || outcome FROM audit_log WHERE subject = $1 ORDER BY at, writer, seq`, subject)
+	rows, err := db.Query(t.Context(),
+		`SELECT action || ' ' || outcome FROM audit_log WHERE subject = $1 ORDER BY at, writer, seq`, subject)
 	require.NoError(t, err)
 	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
@@ -93,7 +96,8 @@ func adminCalls(user string) []struct {
 		{"DELETE", at + "/sessions?reason=abc", nil, false},
 		{"PATCH", at, fields{"version": 4, "status": "INACTIVE", "reason": "시험용"}, false},
 		{"POST", "/admin/users", fields{
-			"userId": user + "2", "password": strongPassword, "userName": "둘", "roles": []string{"CUSTOMER"}, "reason": "시험용",
+			"userId": user + "2", "password": strongPassword, "userName": "둘", "roles": []string{"CUSTOMER"},
+			"reason": "시험용",
 		}, false},
 	}
 }
@@ -126,10 +130,11 @@ func TestWhoMayAdminister(t *testing.T) {
 	}, time.Second, 10*time.Millisecond, "denials are logged")
 	require.Equal(t, []string{
 		"USER_CREATED INTENDED", "USER_CREATED DONE",
-		"USERS_SEARCHED DONE", "USER_SHOWN DONE", "LOGIN_HISTORY_SHOWN DONE", "USER_UNLOCKED INTENDED", "USER_UNLOCKED DONE", // the operator
+		"USERS_SEARCHED DONE", "USER_SHOWN DONE", "LOGIN_HISTORY_SHOWN DONE", "USER_UNLOCKED INTENDED", "USER_UNLOCKED DONE",
 		"USERS_SEARCHED DONE", "USER_SHOWN DONE", "LOGIN_HISTORY_SHOWN DONE", "USER_UNLOCKED INTENDED", "USER_UNLOCKED DONE",
 		"USER_REVEALED DONE", "PERMISSION_GRANTED INTENDED", "PERMISSION_GRANTED DONE", "PERMISSION_REVOKED INTENDED",
-		"PERMISSION_REVOKED DONE", "SESSIONS_ENDED INTENDED", "SESSIONS_ENDED DONE", "USER_CHANGED INTENDED", "USER_CHANGED DONE",
+		"PERMISSION_REVOKED DONE", "SESSIONS_ENDED INTENDED", "SESSIONS_ENDED DONE", "USER_CHANGED INTENDED",
+		"USER_CHANGED DONE",
 	}, audited(t, who.UserID), "every call that reached the verb")
 }
 
@@ -138,7 +143,8 @@ func TestAccountsAreMaskedUnlessThereIsAReason(t *testing.T) {
 	needSystem(t)
 	who, admin := someone(t, "adm-mask"), login(t, running.Admin)
 	for _, r := range []reply{
-		call(t, http.MethodGet, "/admin/users/adm-mask", admin, nil), call(t, http.MethodGet, "/admin/users?customerId=C-adm-mask", admin, nil),
+		call(t, http.MethodGet, "/admin/users/adm-mask", admin, nil),
+		call(t, http.MethodGet, "/admin/users?customerId=C-adm-mask", admin, nil),
 		call(t, http.MethodGet, "/admin/users?userId=adm-mask&lineNumber="+who.LineNumber, admin, nil),
 	} {
 		require.Equal(t, http.StatusOK, r.status, r.raw)
@@ -171,7 +177,9 @@ func TestChangingAnAccount(t *testing.T) {
 	require.Equal(t, "userId", r.body.Error.Fields[0].Field)
 
 	tomorrow := time.Now().Add(24 * time.Hour).UTC().Truncate(time.Second)
-	r = call(t, http.MethodPut, at+"/permissions/PRODUCT_CHANGE", admin, fields{"expiresAt": tomorrow, "reason": "하루 체험"})
+	r = call(t, http.MethodPut, at+"/permissions/PRODUCT_CHANGE", admin, fields{
+		"expiresAt": tomorrow, "reason": "하루 체험",
+	})
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	require.Contains(t, r.raw, `{"expiresAt":"`+tomorrow.Format(time.RFC3339)+`","givenAt":`)
 	require.Contains(t, r.raw, `"givenBy":"`+running.Admin.UserID+`","permission":"PRODUCT_CHANGE"}`)
@@ -181,17 +189,27 @@ func TestChangingAnAccount(t *testing.T) {
 		body         fields
 		status       int
 	}{
-		"expired grant":   {"PUT", at + "/permissions/BILL_INQUIRY", fields{"expiresAt": time.Now().Add(-time.Hour), "reason": "시험용"}, 400},
-		"staff only":      {"PUT", at + "/permissions/USER_ADMIN", fields{"reason": "시험용"}, 400},
-		"unknown one":     {"PUT", at + "/permissions/EVERYTHING", fields{"reason": "시험용"}, 400},
-		"no reason":       {"PATCH", at, fields{"version": version, "status": "SUSPENDED"}, 400},
-		"blank reason":    {"PATCH", at, fields{"version": version, "status": "SUSPENDED", "reason": "\u0000\u0000\u0000"}, 400},
-		"stale":           {"PATCH", at, fields{"version": 1, "status": "SUSPENDED", "reason": "시험용"}, 409},
-		"locked by hand":  {"PATCH", at, fields{"version": version, "status": "LOCKED", "reason": "시험용"}, 400},
-		"no factor":       {"PATCH", at, fields{"version": version, "roles": []string{"CUSTOMER", "ADMIN"}, "reason": "시험용"}, 409},
-		"own account":     {"PATCH", "/admin/users/" + running.Admin.UserID, fields{"version": 1, "status": "SUSPENDED", "reason": "시험용"}, 409},
-		"nobody's line":   {"PATCH", at, fields{"version": version, "lines": []string{"02-123"}, "reason": "시험용"}, 400},
-		"line twice":      {"PATCH", at, fields{"version": version, "lines": []string{"01011112222", "010-1111-2222"}, "reason": "시험용"}, 400},
+		"expired grant": {"PUT", at + "/permissions/BILL_INQUIRY", fields{
+			"expiresAt": time.Now().Add(-time.Hour), "reason": "시험용",
+		}, 400},
+		"staff only":  {"PUT", at + "/permissions/USER_ADMIN", fields{"reason": "시험용"}, 400},
+		"unknown one": {"PUT", at + "/permissions/EVERYTHING", fields{"reason": "시험용"}, 400},
+		"no reason":   {"PATCH", at, fields{"version": version, "status": "SUSPENDED"}, 400},
+		"blank reason": {"PATCH", at, fields{
+			"version": version, "status": "SUSPENDED", "reason": "\u0000\u0000\u0000",
+		}, 400},
+		"stale":          {"PATCH", at, fields{"version": 1, "status": "SUSPENDED", "reason": "시험용"}, 409},
+		"locked by hand": {"PATCH", at, fields{"version": version, "status": "LOCKED", "reason": "시험용"}, 400},
+		"no factor": {"PATCH", at, fields{
+			"version": version, "roles": []string{"CUSTOMER", "ADMIN"}, "reason": "시험용",
+		}, 409},
+		"own account": {"PATCH", "/admin/users/" + running.Admin.UserID, fields{
+			"version": 1, "status": "SUSPENDED", "reason": "시험용",
+		}, 409},
+		"nobody's line": {"PATCH", at, fields{"version": version, "lines": []string{"02-123"}, "reason": "시험용"}, 400},
+		"line twice": {"PATCH", at, fields{
+			"version": version, "lines": []string{"01011112222", "010-1111-2222"}, "reason": "시험용",
+		}, 400},
 		"unknown account": {"PATCH", "/admin/users/adm-nobody2", fields{"version": 1, "reason": "시험용"}, 404},
 	} {
 		r := call(t, c.method, c.path, admin, c.body)
@@ -210,7 +228,7 @@ func TestChangingAnAccount(t *testing.T) {
 	require.EqualValues(t, 1, r.data("pagination", "totalElements"), r.raw)
 }
 
-// ADR 14: what a token says of rights and lines is believed no longer than a second after it has changed, while the session lives on.
+// ADR 14: a change of rights or lines ends the tokens of before within a second, and not the session.
 func TestTokensFromBeforeAChangeOfRightsAreDead(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
@@ -218,7 +236,8 @@ func TestTokensFromBeforeAChangeOfRightsAreDead(t *testing.T) {
 	dies := func(token, what string) {
 		t.Helper()
 		for _, at := range []struct{ base, path string }{
-			{running.BaseURL, "/bills/menu"}, {running.Services["bill"], "/bills/menu"}, {running.Services["auth"], "/auth/verify"},
+			{running.BaseURL, "/bills/menu"}, {running.Services["bill"], "/bills/menu"},
+			{running.Services["auth"], "/auth/verify"},
 		} {
 			require.Eventuallyf(t, func() bool {
 				return callAt(t, at.base+"/api/v1", http.MethodGet, at.path, token, nil).body.Error.Code == "TOKEN_REVOKED"
@@ -227,7 +246,8 @@ func TestTokensFromBeforeAChangeOfRightsAreDead(t *testing.T) {
 	}
 	first := call(t, http.MethodPost, "/auth/login", "", fields{"userId": who.UserID, "password": who.Password})
 	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/bills/menu", first.text("accessToken"), nil).status)
-	r := call(t, http.MethodPut, "/admin/users/adm-epoch/permissions/PRODUCT_CHANGE", admin, fields{"reason": "서비스 신청"})
+	r := call(t, http.MethodPut, "/admin/users/adm-epoch/permissions/PRODUCT_CHANGE", admin,
+		fields{"reason": "서비스 신청"})
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	dies(first.text("accessToken"), "a grant")
 	second := call(t, http.MethodPost, "/auth/refresh", "", fields{"refreshToken": first.text("refreshToken")})
@@ -254,12 +274,15 @@ func TestLockedAndUnlocked(t *testing.T) {
 	r = call(t, http.MethodPost, "/admin/users/adm-lock/unlock", operator, fields{"reason": "고객 요청"})
 	require.Equal(t, "ACTIVE", r.text("status"), r.raw)
 	token := login(t, who)
-	for path, by := range map[string]string{"/auth/login-history": token, "/admin/users/adm-lock/login-history": operator} {
+	for path, by := range map[string]string{
+		"/auth/login-history": token, "/admin/users/adm-lock/login-history": operator,
+	} {
 		r = call(t, http.MethodGet, path+"?size=3", by, nil)
 		require.Equal(t, http.StatusOK, r.status, r.raw)
 		require.Equal(t, []string{"LOGIN true", "UNLOCKED true", "LOGIN false"}, eventsOf(t, r))
 		require.EqualValues(t, 10, r.data("pagination", "totalElements"))
-		require.Equal(t, path == "/auth/login-history", strings.Contains(r.raw, `"ip":"127.0.0.*"`), "the user's own view is masked")
+		require.Equal(t, path == "/auth/login-history", strings.Contains(r.raw, `"ip":"127.0.0.*"`),
+			"the user's own view is masked")
 	}
 }
 
@@ -280,7 +303,8 @@ func TestANewOperatorHasASecondFactor(t *testing.T) {
 	needSystem(t)
 	admin := login(t, running.Admin)
 	r := call(t, http.MethodPost, "/admin/users", admin, fields{
-		"userId": "adm-newop", "password": initialPassword, "userName": "김운영", "roles": []string{"OPERATOR"}, "reason": "운영팀 입사",
+		"userId": "adm-newop", "password": initialPassword, "userName": "김운영", "roles": []string{"OPERATOR"},
+		"reason": "운영팀 입사",
 	})
 	require.Equal(t, http.StatusCreated, r.status, r.raw)
 	require.Equal(t, true, r.data("secondFactor"))
@@ -291,9 +315,12 @@ func TestANewOperatorHasASecondFactor(t *testing.T) {
 	r = tryLogin(t, c, code(t, secret, 0))
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	token := r.text("accessToken")
-	require.Equal(t, "PASSWORD_CHANGE_REQUIRED", call(t, http.MethodGet, "/admin/users?size=1", token, nil).body.Error.Code)
+	require.Equal(t, "PASSWORD_CHANGE_REQUIRED",
+		call(t, http.MethodGet, "/admin/users?size=1", token, nil).body.Error.Code)
 	refresh := r.text("refreshToken")
-	r = call(t, http.MethodPost, "/auth/password", token, fields{"currentPassword": initialPassword, "newPassword": strongPassword})
+	r = call(t, http.MethodPost, "/auth/password", token, fields{
+		"currentPassword": initialPassword, "newPassword": strongPassword,
+	})
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	c.Password = strongPassword
 	renew := func() {
@@ -309,18 +336,19 @@ func TestANewOperatorHasASecondFactor(t *testing.T) {
 	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/admin/users?size=1", token, nil).status)
 	require.NotContains(t, running.logs.String(), secret)
 
-	// USER_ADMIN lets an operator look after customers, not after staff: else he could make himself an administrator.
+	// USER_ADMIN lets an operator look after customers, not after staff: else an operator could become an administrator.
 	r = call(t, http.MethodPut, "/admin/users/adm-newop/permissions/USER_ADMIN", admin, fields{"reason": "시험용"})
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	r = tryLogin(t, c, code(t, secret, 1))
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	token = r.text("accessToken")
 	r = call(t, http.MethodPost, "/admin/users", token, fields{
-		"userId": "adm-sneaky", "password": strongPassword, "userName": "몰래", "roles": []string{"ADMIN"}, "reason": "시험용",
+		"userId": "adm-sneaky", "password": strongPassword, "userName": "몰래", "roles": []string{"ADMIN"},
+		"reason": "시험용",
 	})
 	require.Equal(t, "FORBIDDEN", r.body.Error.Code, r.raw)
 	r = call(t, http.MethodPut, "/admin/users/adm-newop/permissions/PRODUCT_CHANGE", token, fields{"reason": "시험용"})
-	require.Equal(t, http.StatusConflict, r.status, "his own rights: %s", r.raw)
+	require.Equal(t, http.StatusConflict, r.status, "own rights: %s", r.raw)
 }
 
 // command carries a command out against the running system.
@@ -347,7 +375,8 @@ func TestCommandLine(t *testing.T) {
 	require.Contains(t, out, "otpauth://totp/")
 	require.Equal(t, 10, strings.Count(out, "recovery code"))
 	require.Regexp(t, `password +[a-z2-7]{26}`, out, "made and shown once")
-	out = ok("users", "create", "ctl-user", "--name", "홍길동", "--phone", "01012345678", "--line", "010-7780-5678", "--customer", "C-9",
+	out = ok("users", "create", "ctl-user", "--name", "홍길동", "--phone", "01012345678", "--line", "010-7780-5678",
+		"--customer", "C-9",
 		"--permission", "bill_inquiry", "--password-stdin", "--reason", "신규 개통")
 	require.NotContains(t, out, initialPassword)
 	token := login(t, own(t, devstack.Login{UserID: "ctl-user", Password: initialPassword}))
@@ -355,10 +384,12 @@ func TestCommandLine(t *testing.T) {
 	require.Contains(t, ok("users", "show", "ctl-user", "--reveal", "--reason", "본인 확인"), "010-7780-5678")
 	require.Regexp(t, `(?s)ctl-user +ACTIVE +홍\*동.*page 1 of 1, 1 in all`, ok("users", "list", "--customer", "C-9"))
 	require.Contains(t, ok("users", "history", "ctl-user"), "LOGIN")
-	_, _, err := command(t, initialPassword+"\n", "users", "create", "ctl-taker", "--name", "홍길동", "--line", "010-7780-5678",
+	_, _, err := command(t, initialPassword+"\n", "users", "create", "ctl-taker", "--name", "홍길동",
+		"--line", "010-7780-5678",
 		"--password-stdin", "--reason", "명의 변경")
 	require.ErrorContains(t, err, "waits for a second person")
-	waiting := regexp.MustCompile(`([0-9a-f-]{36})  010-\*{4}-5678 to ctl-taker`).FindStringSubmatch(ok("users", "transfers", "list"))
+	waiting := regexp.MustCompile(`([0-9a-f-]{36})  010-\*{4}-5678 to ctl-taker`).FindStringSubmatch(
+		ok("users", "transfers", "list"))
 	require.Len(t, waiting, 2)
 	_, _, err = command(t, "", "users", "transfers", "confirm", waiting[1], "--reason", "서류 확인")
 	require.ErrorContains(t, err, "Another person has to confirm", "the console is one person")
@@ -371,7 +402,8 @@ func TestCommandLine(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return call(t, http.MethodGet, "/bills/menu", token, nil).body.Error.Code == "TOKEN_REVOKED"
 	}, 2*time.Second, 20*time.Millisecond, "everywhere")
-	require.NotContains(t, running.logs.String(), "channel of revocations is not ours", "the push of the command line is believed")
+	require.NotContains(t, running.logs.String(), "channel of revocations is not ours",
+		"the push of the command line is believed")
 	require.Contains(t, ok("users", "suspend", "ctl-user", "--reason", "도용 신고"), "SUSPENDED")
 	require.Contains(t, ok("users", "activate", "ctl-user", "--reason", "신고 취소"), "ACTIVE")
 	require.Contains(t, ok("users", "unlock", "ctl-user", "--reason", "고객 요청"), "unlocked")
@@ -379,13 +411,16 @@ func TestCommandLine(t *testing.T) {
 	require.Contains(t, verified, "the audit log is whole")
 	require.Contains(t, verified, "keyed rows begin with row 1 of writer ")
 	for _, bad := range [][]string{
-		{"users", "show", "ctl-nobody"}, {"users", "create", "x", "--name", "엑스", "--reason", "시험용"}, {"users", "suspend", "ctl-user"},
-		{"grant", "ctl-user", "USER_ADMIN", "--reason", "시험용"}, {"grant", "ctl-user", "BILL_INQUIRY", "--expires", "gestern", "--reason", "시험용"},
-		{"users", "list", "--size", "1000"}, {"users", "list", "--status", "GONE"}, {"users", "list", "--line", "1"}, {"nonsense"},
-		{"users", "create", "ctl-role", "--name", "엑스", "--role", "KING", "--permission", "ALL", "--line", "1", "--reason", "시험용"},
+		{"users", "show", "ctl-nobody"}, {"users", "create", "x", "--name", "엑스", "--reason", "시험용"},
+		{"users", "suspend", "ctl-user"}, {"grant", "ctl-user", "USER_ADMIN", "--reason", "시험용"},
+		{"grant", "ctl-user", "BILL_INQUIRY", "--expires", "gestern", "--reason", "시험용"},
+		{"users", "list", "--size", "1000"}, {"users", "list", "--status", "GONE"},
+		{"users", "list", "--line", "1"}, {"nonsense"},
+		{"users", "create", "ctl-role", "--name", "엑스", "--role", "KING", "--permission", "ALL", "--line", "1",
+			"--reason", "시험용"},
 		{"revoke", "ctl-user", "ALL", "--reason", "시험용"}, {"users", "history", "ctl-user", "--page", "0"},
-		{"users", "transfers", "confirm", "x", "--reason", "시험용"}, {"users", "import", "/nonexistent.csv", "--reason", "시험용"},
-		{"users", "show", "ctl-user", "--reveal"},
+		{"users", "transfers", "confirm", "x", "--reason", "시험용"},
+		{"users", "import", "/nonexistent.csv", "--reason", "시험용"}, {"users", "show", "ctl-user", "--reveal"},
 	} {
 		_, _, err := command(t, "", bad...)
 		require.Error(t, err, bad)
@@ -409,7 +444,8 @@ func TestCommandLineByEnvironment(t *testing.T) {
 	run := func(env map[string]string, args ...string) (string, error) {
 		var out bytes.Buffer
 		err := ctl.Run(t.Context(), ctl.Console{
-			Env: func(key string) string { return env[key] }, In: strings.NewReader(""), Out: &out, Err: &out, Log: slog.New(slog.DiscardHandler),
+			Env: func(key string) string { return env[key] }, In: strings.NewReader(""), Out: &out, Err: &out,
+			Log: slog.New(slog.DiscardHandler),
 		}, args)
 		return out.String(), err
 	}
@@ -421,7 +457,8 @@ func TestCommandLineByEnvironment(t *testing.T) {
 	require.ErrorContains(t, err, "KEYRING_FILE is not set")
 	_, err = run(map[string]string{"PHONEBILL_DATA": t.TempDir()}, "users", "list")
 	require.ErrorContains(t, err, "make run")
-	env["KEYRING_FILE"], env["AUTH_DATABASE_URL"] = filepath.Join(running.dir, "keyring.json"), "postgres://nobody:x@127.0.0.1:1/none"
+	env["KEYRING_FILE"], env["AUTH_DATABASE_URL"] = filepath.Join(running.dir, "keyring.json"),
+		"postgres://nobody:x@127.0.0.1:1/none"
 	_, err = run(env, "users", "list")
 	require.ErrorContains(t, err, "the auth database does not answer")
 	require.NotContains(t, err.Error(), "nobody:x")
@@ -438,13 +475,16 @@ func TestImportOfTenThousandCustomers(t *testing.T) {
 	var file strings.Builder
 	file.WriteString("\uFEFFuser_id,password,password_hash,name,phone,email,customer_id,lines,permissions\r\n")
 	for n := 1; n <= 10_000; n++ {
-		_, _ = fmt.Fprintf(&file, "imp-%d,,%s,\"홍, 길동\",010%08d,imp%d@example.com,I-%d,010%08d;0109%07d,BILL_INQUIRY;PRODUCT_CHANGE\r\n",
+		_, _ = fmt.Fprintf(&file,
+			"imp-%d,,%s,\"홍, 길동\",010%08d,imp%d@example.com,I-%d,010%08d;0109%07d,BILL_INQUIRY;PRODUCT_CHANGE\r\n",
 			n, hash, n, n, n, n, n)
 	}
 	file.WriteString("imp-mine," + initialPassword + ",," + norm.NFD.String("김철수") + ",,,,,BILL_INQUIRY\n\n")
 	for _, bad := range []string{
-		"imp-1,," + hash + ",두 번,,,,,", "imp-short,kurz,,홍길동,,,,,", "imp-two," + strongPassword + "," + hash + ",홍길동,,,,,", "imp-none,,,홍길동,,,,,",
-		"imp-hash,,$2y$10$abcdefghijklmnopqrstuv,홍길동,,,,,", "imp-staff,," + hash + ",홍길동,,,,,USER_ADMIN", "imp-line,," + hash + ",홍길동,,,,12,",
+		"imp-1,," + hash + ",두 번,,,,,", "imp-short,kurz,,홍길동,,,,,",
+		"imp-two," + strongPassword + "," + hash + ",홍길동,,,,,", "imp-none,,,홍길동,,,,,",
+		"imp-hash,,$2y$10$abcdefghijklmnopqrstuv,홍길동,,,,,", "imp-staff,," + hash + ",홍길동,,,,,USER_ADMIN",
+		"imp-line,," + hash + ",홍길동,,,,12,",
 		"imp-cols," + strongPassword, "imp-\xff\xfe,," + hash + ",홍길동,,,,,",
 		"imp-blank,          ,,홍길동,,,,,", "imp-ownid,my-IMP-OwnID-key,,홍길동,,,,,",
 		"비밀번호-" + strongPassword + ",x,,홍,,,,,",

@@ -263,7 +263,8 @@ func (s *system) seed(ctx context.Context) error {
 		return err
 	}
 	keyring.Obey(form)
-	return devstack.SeedPeople(ctx, s.people, postgres.NewUsers(pool, keyring), postgres.NewSecondFactors(pool, keyring), time.Now())
+	return devstack.SeedPeople(ctx, s.people, postgres.NewUsers(pool, keyring),
+		postgres.NewSecondFactors(pool, keyring), time.Now())
 }
 
 // readyTimeout is how long everything together may take to get ready.

@@ -23,7 +23,8 @@ func TestTheSharedTokenWritesNothingIntoTheAuditLogOfTheRunningSystem(t *testing
 	post := func(credential string) int {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
 			strings.TrimSuffix(running.Metrics["auth"], "/metrics")+"/internal/v1/audit",
-			strings.NewReader(`{"actor":"`+running.Admin.UserID+`","action":"TIMELINE_SHOWN","subject":"forged","outcome":"DONE","detail":"{}"}`))
+			strings.NewReader(`{"actor":"`+running.Admin.UserID+
+				`","action":"TIMELINE_SHOWN","subject":"forged","outcome":"DONE","detail":"{}"}`))
 		require.NoError(t, err)
 		req.Header.Set("Authorization", "Bearer "+sharedToken(t))
 		req.Header.Set("X-Audit-Credential", credential)
@@ -38,7 +39,8 @@ func TestTheSharedTokenWritesNothingIntoTheAuditLogOfTheRunningSystem(t *testing
 	r := call(t, http.MethodPost, "/ops/deliveries/019c0000-0000-7000-8000-000000000001/replay", login(t, running.Admin),
 		fields{"reason": "감사 기록 확인"})
 	require.Equal(t, http.StatusNotFound, r.status, r.raw)
-	require.Equal(t, []string{"DELIVERY_REPLAYED INTENDED", "DELIVERY_REPLAYED NOT_FOUND"}, audited(t, "019c0000-0000-7000-8000-000000000001"))
+	require.Equal(t, []string{"DELIVERY_REPLAYED INTENDED", "DELIVERY_REPLAYED NOT_FOUND"},
+		audited(t, "019c0000-0000-7000-8000-000000000001"))
 }
 
 // sharedToken is INTERNAL_TOKEN, which every service has.

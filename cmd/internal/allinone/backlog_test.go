@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWhatWaitsIsToldToPrometheus: both services tell it of their own databases.
-func TestWhatWaitsIsToldToPrometheus(t *testing.T) {
+// TestTheBacklogIsAMetric: both services tell it of their own databases.
+func TestTheBacklogIsAMetric(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
 	for service, parts := range map[string][]string{

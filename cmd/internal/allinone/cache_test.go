@@ -9,9 +9,9 @@ import (
 	valkeygo "github.com/valkey-io/valkey-go"
 )
 
-// TestEveryKeyOfTheCacheSaysWhatItIsAndEnds looks at what the whole system has put into the cache: each key has the namespace, a kind, a
-// format version and a hash tag, and goes by itself (ADR 30).
-func TestEveryKeyOfTheCacheSaysWhatItIsAndEnds(t *testing.T) {
+// TestEveryCacheKeyIsVersionedAndExpires looks at what the whole system has put into the cache: each key has the
+// namespace, a kind, a format version and a hash tag, and goes by itself (ADR 30).
+func TestEveryCacheKeyIsVersionedAndExpires(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
 	who := customer(t, "normal", 0)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestStaffLookAtDeliveriesAndReplay: an inquiry's result is told, shows up, and is told again under the same number.
+// TestStaffLookAtDeliveriesAndReplay: a result is delivered, listed, and delivered again under its number.
 func TestStaffLookAtDeliveriesAndReplay(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
@@ -43,9 +43,11 @@ func TestStaffLookAtDeliveriesAndReplay(t *testing.T) {
 	require.Equal(t, number, find()["sequence"])
 	require.Len(t, find()["lastAttempts"], 2)
 	nobody := "/ops/deliveries/00000000-0000-7000-8000-000000000000/replay"
-	require.Equal(t, http.StatusNotFound, call(t, http.MethodPost, nobody, staff, map[string]string{"reason": "수신 확인"}).status)
+	require.Equal(t, http.StatusNotFound,
+		call(t, http.MethodPost, nobody, staff, map[string]string{"reason": "수신 확인"}).status)
 	require.Equal(t, http.StatusForbidden, call(t, http.MethodGet, "/ops/deliveries", login(t, who), nil).status)
-	for _, query := range []string{"?kind=x", "?state=NONE", "?since=gestern", "?page=0", "?size=101", "?page=5000&size=3"} {
+	for _, query := range []string{"?kind=x", "?state=NONE", "?since=gestern", "?page=0", "?size=101",
+		"?page=5000&size=3"} {
 		require.Equal(t, http.StatusBadRequest, call(t, http.MethodGet, "/ops/deliveries"+query, staff, nil).status, query)
 	}
 }

@@ -31,16 +31,19 @@ func TestBadInput(t *testing.T) {
 		status       int
 		field        string
 	}{
-		"malformed JSON":      {"POST", "/bills/inquiry", `{"lineNumber":`, 400, "body"},
-		"not an object":       {"POST", "/bills/inquiry", `[]`, 400, "body"},
-		"empty body":          {"POST", "/bills/inquiry", ``, 400, "body"},
-		"unknown field":       {"POST", "/bills/inquiry", `{"lineNumber":"01012345678","x":1}`, 400, "x"},
-		"wrong type":          {"POST", "/bills/inquiry", `{"lineNumber":1012345678}`, 400, "lineNumber"},
-		"missing field":       {"POST", "/bills/inquiry", `{}`, 400, "lineNumber"},
-		"bad line":            {"POST", "/bills/inquiry", `{"lineNumber":"0212345678"}`, 400, "lineNumber"},
-		"month 13":            {"POST", "/bills/inquiry", `{"lineNumber":"01012345678","inquiryMonth":"2026-13"}`, 400, "inquiryMonth"},
-		"future month":        {"POST", "/bills/inquiry", `{"lineNumber":"01012345678","inquiryMonth":"` + future + `"}`, 400, "inquiryMonth"},
-		"month too old":       {"POST", "/bills/inquiry", `{"lineNumber":"01012345678","inquiryMonth":"2020-01"}`, 400, "inquiryMonth"},
+		"malformed JSON": {"POST", "/bills/inquiry", `{"lineNumber":`, 400, "body"},
+		"not an object":  {"POST", "/bills/inquiry", `[]`, 400, "body"},
+		"empty body":     {"POST", "/bills/inquiry", ``, 400, "body"},
+		"unknown field":  {"POST", "/bills/inquiry", `{"lineNumber":"01012345678","x":1}`, 400, "x"},
+		"wrong type":     {"POST", "/bills/inquiry", `{"lineNumber":1012345678}`, 400, "lineNumber"},
+		"missing field":  {"POST", "/bills/inquiry", `{}`, 400, "lineNumber"},
+		"bad line":       {"POST", "/bills/inquiry", `{"lineNumber":"0212345678"}`, 400, "lineNumber"},
+		"month 13": {"POST", "/bills/inquiry", `{"lineNumber":"01012345678","inquiryMonth":"2026-13"}`,
+			400, "inquiryMonth"},
+		"future month": {"POST", "/bills/inquiry", `{"lineNumber":"01012345678","inquiryMonth":"` + future + `"}`,
+			400, "inquiryMonth"},
+		"month too old": {"POST", "/bills/inquiry", `{"lineNumber":"01012345678","inquiryMonth":"2020-01"}`,
+			400, "inquiryMonth"},
 		"over-long body":      {"POST", "/bills/inquiry", `{"lineNumber":"` + long + `"}`, 413, ""},
 		"id that is no UUID":  {"GET", "/bills/inquiry/42", nil, 400, "requestId"},
 		"wait too long":       {"GET", "/bills/inquiry/018f0000-0000-7000-8000-000000000000?wait=26", nil, 400, "wait"},
@@ -51,8 +54,9 @@ func TestBadInput(t *testing.T) {
 		"dates the wrong way": {"GET", "/products/history?startDate=2026-02-02&endDate=2026-02-01", nil, 400, "startDate"},
 		"bad status":          {"GET", "/bills/history?status=DONE", nil, 400, "status"},
 		"bad line in path":    {"GET", "/products/customer/12", nil, 400, "lineNumber"},
-		"effective tomorrow": {"POST", "/products/change", `{"lineNumber":"01012345678","currentProductCode":"A","targetProductCode":"B",` +
-			`"changeEffectiveDate":"2020-05-05"}`, 400, "changeEffectiveDate"},
+		"effective tomorrow": {"POST", "/products/change",
+			`{"lineNumber":"01012345678","currentProductCode":"A","targetProductCode":"B",` +
+				`"changeEffectiveDate":"2020-05-05"}`, 400, "changeEffectiveDate"},
 		"short password": {"POST", "/auth/login", `{"userId":"someone","password":"short"}`, 400, "password"},
 		"odd user id":    {"POST", "/auth/login", `{"userId":"a b","password":"long-enough"}`, 400, "userId"},
 		"bad service":    {"POST", "/auth/permissions/check", `{"serviceType":"X"}`, 400, "serviceType"},
@@ -83,12 +87,13 @@ func TestPermissionAndOwnership(t *testing.T) {
 	r := call(t, http.MethodGet, "/bills/menu", operator, nil)
 	require.Equal(t, http.StatusForbidden, r.status)
 	require.Equal(t, "서비스 이용 권한이 없습니다", r.body.Error.Message)
-	check := call(t, http.MethodPost, "/auth/permissions/check", operator, map[string]string{"serviceType": "BILL_INQUIRY"})
+	check := call(t, http.MethodPost, "/auth/permissions/check", operator,
+		map[string]string{"serviceType": "BILL_INQUIRY"})
 	require.Equal(t, http.StatusOK, check.status)
 	require.Equal(t, false, check.data("hasPermission"))
 
 	token, other := login(t, customer(t, "normal", 0)), customer(t, "normal", 1).LineNumber
-	wish := map[string]string{"lineNumber": other, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-PREMIUM-001"}
+	wish := planChange(other, "LTE-PREMIUM-001", "5G-PREMIUM-001")
 	for _, r := range []reply{
 		call(t, http.MethodPost, "/bills/inquiry", token, map[string]string{"lineNumber": other}),
 		call(t, http.MethodGet, "/bills/history?lineNumber="+other, token, nil),
@@ -109,12 +114,13 @@ func TestLogoutReachesEveryInstance(t *testing.T) {
 	token := login(t, customer(t, "normal", 1))
 	require.Equal(t, http.StatusOK, call(t, http.MethodPost, "/auth/logout", token, nil).status)
 	for _, at := range []struct{ base, path string }{
-		{running.BaseURL, "/bills/menu"}, {running.Services["auth"], "/auth/verify"}, {running.Services["bill"], "/bills/menu"},
-		{running.Services["product"], "/products/history"},
+		{running.BaseURL, "/bills/menu"}, {running.Services["auth"], "/auth/verify"},
+		{running.Services["bill"], "/bills/menu"}, {running.Services["product"], "/products/history"},
 	} {
 		require.Eventuallyf(t, func() bool {
 			return callAt(t, at.base+"/api/v1", http.MethodGet, at.path, token, nil).body.Error.Code == "TOKEN_REVOKED"
-		}, 2*time.Second, 20*time.Millisecond, "%s%s still takes the token", at.base, at.path) // 1 s, and a busy machine forgiven
+			// 1 s, and a busy machine forgiven
+		}, 2*time.Second, 20*time.Millisecond, "%s%s still takes the token", at.base, at.path)
 	}
 }
 
@@ -222,12 +228,14 @@ func TestUsingABillKeepsTheSessionAlive(t *testing.T) {
 	db, err := pgx.Connect(t.Context(), running.Databases["auth"])
 	require.NoError(t, err)
 	defer func() { _ = db.Close(context.Background()) }()
-	_, err = db.Exec(t.Context(), `UPDATE sessions SET last_seen_at = now() - interval '20 minutes' WHERE user_id = $1`, who.UserID)
+	_, err = db.Exec(t.Context(), `UPDATE sessions SET last_seen_at = now() - interval '20 minutes' WHERE user_id = $1`,
+		who.UserID)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/bills/menu", token, nil).status)
 	require.Eventually(t, func() bool {
 		var idle time.Duration
-		err := db.QueryRow(t.Context(), `SELECT now() - max(last_seen_at) FROM sessions WHERE user_id = $1`, who.UserID).Scan(&idle)
+		err := db.QueryRow(t.Context(), `SELECT now() - max(last_seen_at) FROM sessions WHERE user_id = $1`,
+			who.UserID).Scan(&idle)
 		return err == nil && idle < time.Minute
 	}, 15*time.Second, 200*time.Millisecond)
 }

@@ -29,12 +29,15 @@ func clientAt(address string) *http.Client {
 }
 
 // post sends JSON to the gateway's path below /api/v1/auth and returns the status and the cookies of the answer.
-func post(ctx context.Context, c *http.Client, path string, body map[string]string, cookies ...*http.Cookie) (int, []*http.Cookie, error) {
+func post(
+	ctx context.Context, c *http.Client, path string, body map[string]string, cookies ...*http.Cookie,
+) (int, []*http.Cookie, error) {
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return 0, nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, running.BaseURL+"/api/v1/auth/"+path, bytes.NewReader(raw))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, running.BaseURL+"/api/v1/auth/"+path,
+		bytes.NewReader(raw))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -62,7 +65,9 @@ func (f *flood) start(ctx context.Context, address string, connections int) {
 			c := clientAt(address)
 			defer c.CloseIdleConnections()
 			for n := 0; ctx.Err() == nil; n++ {
-				path, body := "login", map[string]string{"userId": "x" + strings.ToLower(rand.Text()[:12]), "password": "wrong-secret-horse"}
+				path, body := "login", map[string]string{
+					"userId": "x" + strings.ToLower(rand.Text()[:12]), "password": "wrong-secret-horse",
+				}
 				if n%2 == 1 {
 					path, body = "refresh", map[string]string{"refreshToken": "r1." + strings.Repeat("A", 70)}
 				}
@@ -74,9 +79,9 @@ func (f *flood) start(ctx context.Context, address string, connections int) {
 	}
 }
 
-// TestAFloodOfJunkDoesNotKeepKnownDevicesOut: 100 connections of the customers' own address and of ten others send junk; 60 correct logins
-// with known devices are all served. It runs alone, since the flood takes the processors, and from addresses that no other test uses,
-// whose buckets it empties.
+// TestAFloodOfJunkDoesNotKeepKnownDevicesOut: 100 connections of the customers' own address and of ten others send
+// junk; 60 correct logins with known devices are all served. It runs alone, since the flood takes the processors, and
+// from addresses that no other test uses, whose buckets it empties.
 func TestAFloodOfJunkDoesNotKeepKnownDevicesOut(t *testing.T) { //nolint:paralleltest // see above
 	needSystem(t)
 	const address, accounts, each = "127.0.0.2", 6, 10
@@ -125,9 +130,9 @@ func loginBody(l devstack.Login) map[string]string {
 	return map[string]string{"userId": l.UserID, "password": l.Password}
 }
 
-// TestJunkRefreshTokensUseNothingUp: more of them than the address may make calls in a minute, and its customers refresh all the same.
-// Neither do refreshes use up what log-ins have.
-func TestJunkRefreshTokensUseNothingUp(t *testing.T) {
+// TestInvalidRefreshTokensSpendNoAllowance: more of them than the address may make calls in a minute, and its customers
+// refresh all the same. Neither do refreshes use up what log-ins have.
+func TestInvalidRefreshTokensSpendNoAllowance(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
 	c := clientAt("127.0.0.20")

@@ -15,7 +15,7 @@ func under(t *testing.T, key, path, token string, body any) reply {
 	return callWith(t, http.MethodPost, path, token, body, http.Header{"Idempotency-Key": []string{key}})
 }
 
-// answers are the parts of two replies that a repeated request must not change; of an error time and trace are of the repetition.
+// answers are the parts of two replies that a repeated request must not change: all but the time and trace of errors.
 func requireSameAnswer(t *testing.T, want, got reply) {
 	t.Helper()
 	require.Equal(t, want.status, got.status, got.raw)
@@ -34,9 +34,13 @@ func TestARepeatedBillInquiryIsTheSame(t *testing.T) {
 	wish := map[string]string{"lineNumber": who.LineNumber}
 	first := under(t, "bill-1", "/bills/inquiry", token, wish)
 	require.Equal(t, http.StatusOK, first.status, first.raw)
-	again := under(t, `"bill-1"`, "/bills/inquiry", token, map[string]string{"lineNumber": strings.ReplaceAll(who.LineNumber, "-", "")})
+	again := under(t, `"bill-1"`, "/bills/inquiry", token, map[string]string{
+		"lineNumber": strings.ReplaceAll(who.LineNumber, "-", ""),
+	})
 	require.Equal(t, first.raw, again.raw, "to the byte")
-	reused := under(t, "bill-1", "/bills/inquiry", token, map[string]string{"lineNumber": who.LineNumber, "inquiryMonth": lastMonth(t, token)})
+	reused := under(t, "bill-1", "/bills/inquiry", token, map[string]string{
+		"lineNumber": who.LineNumber, "inquiryMonth": lastMonth(t, token),
+	})
 	require.Equal(t, http.StatusUnprocessableEntity, reused.status)
 	require.Equal(t, "IDEMPOTENCY_KEY_REUSED", reused.body.Error.Code)
 	other := under(t, "bill-2", "/bills/inquiry", token, wish)
@@ -64,7 +68,7 @@ func TestARepeatedChangeIsTheSame(t *testing.T) {
 	needSystem(t)
 	who := customer(t, "no_bill", 0) // its change is refused inside the contract term
 	token := login(t, who)
-	wish := map[string]string{"lineNumber": who.LineNumber, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-PREMIUM-001"}
+	wish := planChange(who.LineNumber, "LTE-PREMIUM-001", "5G-PREMIUM-001")
 	refused := under(t, "change-1", "/products/change", token, wish)
 	require.Equal(t, http.StatusConflict, refused.status, refused.raw)
 	require.Equal(t, "CHANGE_DENIED", refused.body.Error.Code)
@@ -74,8 +78,9 @@ func TestARepeatedChangeIsTheSame(t *testing.T) {
 
 	who = owner(t, "change-twice", 905)
 	token = login(t, who)
-	current := call(t, http.MethodGet, "/products/customer/"+who.LineNumber, token, nil).text("currentProduct", "productCode")
-	wish = map[string]string{"lineNumber": who.LineNumber, "currentProductCode": current, "targetProductCode": "5G-STANDARD-001"}
+	current := call(t, http.MethodGet, "/products/customer/"+who.LineNumber, token, nil).text(
+		"currentProduct", "productCode")
+	wish = planChange(who.LineNumber, current, "5G-STANDARD-001")
 	done := under(t, "change-1", "/products/change", token, wish)
 	require.Equal(t, http.StatusOK, done.status, done.raw)
 	again := under(t, "change-1", "/products/change", token, wish)
@@ -83,7 +88,8 @@ func TestARepeatedChangeIsTheSame(t *testing.T) {
 	gone := call(t, http.MethodDelete, "/products/change/"+done.text("requestId"), token, nil)
 	require.Equal(t, http.StatusConflict, gone.status)
 	require.Equal(t, "CONFLICT", gone.body.Error.Code)
-	stranger := call(t, http.MethodDelete, "/products/change/"+done.text("requestId"), login(t, customer(t, "normal", 0)), nil)
+	stranger := call(t, http.MethodDelete, "/products/change/"+done.text("requestId"),
+		login(t, customer(t, "normal", 0)), nil)
 	require.Equal(t, http.StatusNotFound, stranger.status)
 }
 
@@ -94,11 +100,10 @@ func TestAKeyMustBeOne(t *testing.T) {
 	token := login(t, who)
 	for _, path := range []string{"/bills/inquiry", "/products/change"} {
 		for name, keys := range map[string][]string{
-			"empty": {""}, "empty string": {`""`}, "spaces": {"a b"}, "too long": {strings.Repeat("k", 300)}, "two": {"a", "b"}, "Korean": {"열쇠"},
+			"empty": {""}, "empty string": {`""`}, "spaces": {"a b"}, "too long": {strings.Repeat("k", 300)}, "two": {"a", "b"},
+			"Korean": {"열쇠"},
 		} {
-			body, err := json.Marshal(map[string]string{
-				"lineNumber": who.LineNumber, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "LTE-PREMIUM-001",
-			})
+			body, err := json.Marshal(planChange(who.LineNumber, "LTE-PREMIUM-001", "LTE-PREMIUM-001"))
 			require.NoError(t, err)
 			if path == "/bills/inquiry" {
 				body = []byte(`{"lineNumber":"` + who.LineNumber + `"}`)

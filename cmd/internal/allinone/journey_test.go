@@ -39,7 +39,7 @@ func TestWrongPasswordFiveTimesLocks(t *testing.T) {
 	require.Equal(t, "계정이 잠금되었습니다. 30분 후 다시 시도해주세요.", r.body.Error.Message)
 }
 
-func TestUnknownIDIsToldNothing(t *testing.T) {
+func TestAnUnknownIDLearnsNothing(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
 	for i, want := range []string{"AUTH_001", "AUTH_001", "AUTH_001", "AUTH_001", "AUTH_002", "AUTH_003"} {
@@ -61,7 +61,8 @@ func TestRefreshRotates(t *testing.T) {
 	require.NotEqual(t, first.text("refreshToken"), second.text("refreshToken"))
 	again := refresh(first.text("refreshToken"))
 	require.Equal(t, second.text("refreshToken"), again.text("refreshToken"), "one successor, also for a second tab")
-	require.Equal(t, http.StatusUnauthorized, call(t, http.MethodGet, "/auth/verify", second.text("refreshToken"), nil).status,
+	require.Equal(t, http.StatusUnauthorized,
+		call(t, http.MethodGet, "/auth/verify", second.text("refreshToken"), nil).status,
 		"a refresh token is never an access token")
 	require.Equal(t, http.StatusUnauthorized, refresh(first.text("accessToken")).status)
 }
@@ -100,7 +101,9 @@ func TestSlowLineIsAnsweredWithinThreeSeconds(t *testing.T) {
 	list, ok := months.([]any)
 	require.True(t, ok)
 	start := time.Now()
-	r := call(t, http.MethodPost, "/bills/inquiry", token, map[string]any{"lineNumber": who.LineNumber, "inquiryMonth": list[3]})
+	r := call(t, http.MethodPost, "/bills/inquiry", token, map[string]any{
+		"lineNumber": who.LineNumber, "inquiryMonth": list[3],
+	})
 	took := time.Since(start)
 	require.Equal(t, http.StatusAccepted, r.status, r.raw)
 	// S-ANSWER promises 3.0 s; core/bill/inquiry proves 2.7 s under virtual time. Here a busy machine is forgiven.
@@ -111,7 +114,8 @@ func TestSlowLineIsAnsweredWithinThreeSeconds(t *testing.T) {
 	require.NotNil(t, done.data("billInfo"))
 
 	other := login(t, customer(t, "normal", 1))
-	require.Equal(t, http.StatusNotFound, call(t, http.MethodGet, "/bills/inquiry/"+r.text("requestId"), other, nil).status,
+	require.Equal(t, http.StatusNotFound,
+		call(t, http.MethodGet, "/bills/inquiry/"+r.text("requestId"), other, nil).status,
 		"ADR 17: somebody else's request is 404, not 403")
 }
 
@@ -120,7 +124,7 @@ func TestSuspendedLineFailsThePreCheck(t *testing.T) {
 	needSystem(t)
 	who := customer(t, "suspended", 0)
 	token := login(t, who)
-	wish := map[string]string{"lineNumber": who.LineNumber, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-PREMIUM-001"}
+	wish := planChange(who.LineNumber, "LTE-PREMIUM-001", "5G-PREMIUM-001")
 	r := call(t, http.MethodPost, "/products/change/validation", token, wish)
 	require.Equal(t, http.StatusOK, r.status)
 	require.Equal(t, "FAILURE", r.text("validationResult"))
@@ -143,7 +147,7 @@ func TestChangeRefusedByKOS(t *testing.T) {
 	needSystem(t)
 	who := customer(t, "unpaid", 0)
 	token := login(t, who)
-	wish := map[string]string{"lineNumber": who.LineNumber, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-PREMIUM-001"}
+	wish := planChange(who.LineNumber, "LTE-PREMIUM-001", "5G-PREMIUM-001")
 	r := call(t, http.MethodPost, "/products/change", token, wish)
 	require.Equal(t, http.StatusConflict, r.status, r.raw)
 	require.Equal(t, "CHANGE_DENIED", r.body.Error.Code)
@@ -158,7 +162,7 @@ func TestChangeIsAppliedOnceAndSeenAtOnce(t *testing.T) {
 	who := customer(t, "normal", 2)
 	token := login(t, who)
 	require.Empty(t, call(t, http.MethodGet, "/products/customer/"+who.LineNumber, token, nil).data("scheduledProduct"))
-	wish := map[string]string{"lineNumber": who.LineNumber, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-STANDARD-001"}
+	wish := planChange(who.LineNumber, "LTE-PREMIUM-001", "5G-STANDARD-001")
 	r := call(t, http.MethodPost, "/products/change", token, wish)
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	require.Equal(t, "상품 변경이 완료되었습니다", r.body.Message)
@@ -195,7 +199,7 @@ func getJSON(t *testing.T, url string, into any) {
 	require.NoError(t, res.Body.Close())
 }
 
-// awaitDelivery waits until the MVNO AP server has been told of a request.
+// awaitDelivery waits until the result of a request is delivered.
 func awaitDelivery(t *testing.T, requestID string) {
 	t.Helper()
 	require.NotEmpty(t, requestID)
@@ -211,5 +215,5 @@ func awaitDelivery(t *testing.T, requestID string) {
 			}
 		}
 		return false
-	}, 15*time.Second, 100*time.Millisecond, "the MVNO AP server is not told of %s", requestID)
+	}, 15*time.Second, 100*time.Millisecond, "the result of %s is not delivered", requestID)
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A key that is rotated in is published before it signs, and one that is retired is gone within a second or so; nobody's token suffers.
+// A key that is rotated in is published before it signs, and one that is retired is gone within a second or so;
+// no token becomes invalid early.
 func TestSigningKeysByCommand(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
@@ -36,8 +37,8 @@ func TestSigningKeysByCommand(t *testing.T) {
 	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/bills/menu", token, nil).status)
 }
 
-// Only a system with a service credential is believed about its user's address and device, from the moment the key is made to the moment
-// it is retired, without a restart (ADR 29).
+// Only a system with a service credential is believed about its user's address and device, from the moment the key is
+// made to the moment it is retired, without a restart (ADR 29).
 func TestServiceCredentialByCommand(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
@@ -45,7 +46,8 @@ func TestServiceCredentialByCommand(t *testing.T) {
 	as := func(credential string) (*http.Response, string) {
 		raw, err := json.Marshal(map[string]string{"userId": c.UserID, "password": c.Password})
 		require.NoError(t, err)
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, running.BaseURL+"/api/v1/auth/login", bytes.NewReader(raw))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, running.BaseURL+"/api/v1/auth/login",
+			bytes.NewReader(raw))
 		require.NoError(t, err)
 		req.Header.Set("Content-Type", "application/json")
 		req.Header.Set("X-End-User-Address", "198.51.100.77")
@@ -77,7 +79,7 @@ func TestServiceCredentialByCommand(t *testing.T) {
 	require.Equal(t, http.StatusOK, res.StatusCode)
 	require.Equal(t, "SomebodysPhone 198.51.100.*", device(token))
 	_, token = as("")
-	require.NotContains(t, device(token), "198.51.100", "nobody else is believed")
+	require.NotContains(t, device(token), "198.51.100", "no other system is believed")
 
 	list, _, err := command(t, "", "service-keys", "list")
 	require.NoError(t, err)

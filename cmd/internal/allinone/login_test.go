@@ -36,7 +36,8 @@ func newAccount(t *testing.T, user string) devstack.Login {
 	hash, err := credentials.NewHasher(credentials.DefaultHashParams()).Hash(t.Context(), personal.NewSecret(who.Password))
 	require.NoError(t, err)
 	require.NoError(t, postgres.NewUsers(pool, keys).Create(t.Context(), auth.User{
-		UserID: auth.UserID(user), PasswordHash: hash, Status: auth.Active, Roles: []auth.Role{auth.Customer}, CreatedAt: time.Now(),
+		UserID: auth.UserID(user), PasswordHash: hash, Status: auth.Active, Roles: []auth.Role{auth.Customer},
+		CreatedAt: time.Now(),
 	}))
 	return who
 }
@@ -46,7 +47,8 @@ func loginWith(t *testing.T, who devstack.Login, cookies ...*http.Cookie) (reply
 	t.Helper()
 	raw, err := json.Marshal(map[string]string{"userId": who.UserID, "password": who.Password})
 	require.NoError(t, err)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, running.BaseURL+"/api/v1/auth/login", bytes.NewReader(raw))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, running.BaseURL+"/api/v1/auth/login",
+		bytes.NewReader(raw))
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	for _, c := range cookies {
@@ -94,10 +96,13 @@ func TestAChangeOfPasswordEndsTheOtherSessions(t *testing.T) {
 	who := newAccount(t, "password-owner")
 	here, there := login(t, who), login(t, who)
 	change := func(current, next string) reply {
-		return call(t, http.MethodPost, "/auth/password", here, map[string]string{"currentPassword": current, "newPassword": next})
+		return call(t, http.MethodPost, "/auth/password", here, map[string]string{
+			"currentPassword": current, "newPassword": next,
+		})
 	}
 	for _, bad := range []string{
-		"short", "password1", "my-Password-Owner-key", who.Password, "        ", strings.Repeat("\u200b", 10), strings.Repeat("가", 12),
+		"short", "password1", "my-Password-Owner-key", who.Password, "        ", strings.Repeat("\u200b", 10),
+		strings.Repeat("가", 12),
 		"tab\tand-more-of-it", norm.NFD.String("각각각"), norm.NFD.String(strings.Repeat("각난", 33)),
 	} {
 		r := change(who.Password, bad)
@@ -105,8 +110,9 @@ func TestAChangeOfPasswordEndsTheOtherSessions(t *testing.T) {
 		require.Equal(t, "newPassword", r.body.Error.Fields[0].Field)
 	}
 	wrong := change("wrong-secret-horse", "새로운 비밀 열쇠 🔑")
-	require.Equal(t, http.StatusUnprocessableEntity, wrong.status, "401 would tell a client to log in again: %s", wrong.raw)
-	require.Equal(t, []string{"REAUTHENTICATION_FAILED", "AUTH_001"}, []string{wrong.body.Error.Code, wrong.body.Error.Details["reason"]})
+	require.Equal(t, http.StatusUnprocessableEntity, wrong.status,
+		"401 would tell a client to log in again: %s", wrong.raw)
+	require.Equal(t, "REAUTHENTICATION_FAILED AUTH_001", wrong.refusal())
 	require.Equal(t, "currentPassword", wrong.body.Error.Fields[0].Field)
 	r := change(who.Password, "새로운 비밀 열쇠 🔑")
 	require.Equal(t, http.StatusOK, r.status, r.raw)
@@ -122,9 +128,9 @@ func TestAChangeOfPasswordEndsTheOtherSessions(t *testing.T) {
 	login(t, who)
 }
 
-// TestOnePasswordHoweverItIsSpelled: 29 syllables are as many in NFD, and log in from a device that sends NFC. A hash that was made
-// elsewhere of the NFD bytes is found as well, and renewed.
-func TestOnePasswordHoweverItIsSpelled(t *testing.T) {
+// TestAPasswordMatchesInAnyNormalForm: 29 syllables are as many in NFD, and log in from a device that sends NFC. A hash
+// that was made elsewhere of the NFD bytes is found as well, and renewed.
+func TestAPasswordMatchesInAnyNormalForm(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
 	who := newAccount(t, "nfd-owner")
@@ -154,8 +160,8 @@ func TestOnePasswordHoweverItIsSpelled(t *testing.T) {
 	}
 }
 
-// TestAnIDIsOneAccountWhateverItsCase: at log-in, for whether it is taken, in the search of staff and on the command line.
-func TestAnIDIsOneAccountWhateverItsCase(t *testing.T) {
+// TestAnIDIsOneAccountInAnyCase: at log-in, for whether it is taken, in the search of staff, on the command line.
+func TestAnIDIsOneAccountInAnyCase(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
 	who := newAccount(t, "case-owner")
@@ -167,7 +173,8 @@ func TestAnIDIsOneAccountWhateverItsCase(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	require.Contains(t, r.raw, `"userId":"case-owner"`)
 	r = call(t, http.MethodPost, "/admin/users", admin, map[string]any{
-		"userId": "Case-owner", "password": strongPassword, "userName": "홍길동", "roles": []string{"CUSTOMER"}, "reason": "신규 개통",
+		"userId": "Case-owner", "password": strongPassword, "userName": "홍길동", "roles": []string{"CUSTOMER"},
+		"reason": "신규 개통",
 	})
 	require.Equal(t, http.StatusConflict, r.status, r.raw)
 	require.Equal(t, "userId", r.body.Error.Fields[0].Field)

@@ -26,8 +26,8 @@ import (
 	"phonebill/cmd/internal/devstack"
 )
 
-// The whole system runs once for all tests of this package: in this process, on a PostgreSQL and a cache of its own, on any free
-// ports. A bare `go test` skips, `make test` does not.
+// The whole system runs once for all tests of this package: in this process, on a PostgreSQL and a cache of its own, on
+// any free ports. A bare `go test` skips, `make test` does not.
 var running struct {
 	devstack.DemoFile
 	dir  string
@@ -71,7 +71,8 @@ func withSystem(tests func() int) (int, error) {
 func testEnv(dir string) boot.Env {
 	vars := map[string]string{boot.Environment: "development", "PHONEBILL_DATA": dir, "KOS_QUOTA_PER_MINUTE": "0"}
 	for _, key := range []string{
-		"GATEWAY_ADDR", "GATEWAY_INTERNAL_ADDR", "AUTH_ADDR", "AUTH_INTERNAL_ADDR", "BILL_ADDR", "BILL_INTERNAL_ADDR", "PRODUCT_ADDR",
+		"GATEWAY_ADDR", "GATEWAY_INTERNAL_ADDR", "AUTH_ADDR", "AUTH_INTERNAL_ADDR", "BILL_ADDR",
+		"BILL_INTERNAL_ADDR", "PRODUCT_ADDR",
 		"PRODUCT_INTERNAL_ADDR", "KOS_ADDR", "KOS_CONTROL_ADDR", "MVNOAP_ADDR", "MVNOAP_CONTROL_ADDR",
 	} {
 		vars[key] = "127.0.0.1:0"
@@ -158,6 +159,14 @@ func (r reply) text(path ...string) string {
 	return s
 }
 
+// refusal is the code and the reason of an error.
+func (r reply) refusal() string { return r.body.Error.Code + " " + r.body.Error.Details["reason"] }
+
+// planChange is the body of a plan change.
+func planChange(number, from, to string) fields {
+	return fields{"lineNumber": number, "currentProductCode": from, "targetProductCode": to}
+}
+
 // call talks to the gateway as a front end does. body is sent as it is when it is a string, else as JSON.
 func call(t *testing.T, method, path, token string, body any) reply {
 	t.Helper()
@@ -175,7 +184,7 @@ func callAt(t *testing.T, base, method, path, token string, body any) reply {
 	return send(t, base, method, path, token, body, nil)
 }
 
-// send holds what the gateway answers against the specification that knows the operation.
+// send checks the response against the specification that has the operation.
 func send(t *testing.T, base, method, path, token string, body any, headers http.Header) reply {
 	t.Helper()
 	var payload io.Reader = http.NoBody
@@ -205,11 +214,12 @@ func send(t *testing.T, base, method, path, token string, body any, headers http
 	raw, err := io.ReadAll(res.Body)
 	require.NoError(t, errors.Join(err, res.Body.Close()))
 	r := reply{status: res.StatusCode, header: res.Header, raw: string(raw)}
-	require.NoErrorf(t, json.Unmarshal(raw, &r.body), "%s %s answered %d without the envelope: %s", method, path, res.StatusCode, raw)
+	require.NoErrorf(t, json.Unmarshal(raw, &r.body), "%s %s answered %d without the envelope: %s", method, path,
+		res.StatusCode, raw)
 	return r
 }
 
-// customer finds a demo account by scenario; of the normal ones nth picks one, so that tests do not step on each other's line.
+// customer finds a demo account by scenario; of the normal ones nth picks one, so that tests share no line.
 func customer(t *testing.T, scenario string, nth int) devstack.Login {
 	t.Helper()
 	for _, c := range running.Customers {

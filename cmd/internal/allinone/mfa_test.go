@@ -28,7 +28,7 @@ func TestSecondFactorOfACustomer(t *testing.T) {
 	password := map[string]string{"password": c.Password}
 	r := call(t, http.MethodPost, "/auth/mfa/totp", token, map[string]string{"password": "not-the-password"})
 	require.Equal(t, http.StatusUnprocessableEntity, r.status, r.raw)
-	require.Equal(t, []string{"REAUTHENTICATION_FAILED", "AUTH_001"}, []string{r.body.Error.Code, r.body.Error.Details["reason"]})
+	require.Equal(t, "REAUTHENTICATION_FAILED AUTH_001", r.refusal())
 	r = call(t, http.MethodPost, "/auth/mfa/totp/confirm", token, map[string]string{"otp": "123456"})
 	require.Equal(t, http.StatusConflict, r.status, "nothing was begun: %s", r.raw)
 	r = call(t, http.MethodPost, "/auth/mfa/totp", token, password)
@@ -38,7 +38,7 @@ func TestSecondFactorOfACustomer(t *testing.T) {
 	require.Equal(t, http.StatusOK, tryLogin(t, c, "").status, "it does not count before it is confirmed")
 	r = call(t, http.MethodPost, "/auth/mfa/totp/confirm", token, map[string]string{"otp": code(t, secret, 4)})
 	require.Equal(t, http.StatusUnprocessableEntity, r.status, r.raw)
-	require.Equal(t, []string{"REAUTHENTICATION_FAILED", "AUTH_004"}, []string{r.body.Error.Code, r.body.Error.Details["reason"]})
+	require.Equal(t, "REAUTHENTICATION_FAILED AUTH_004", r.refusal())
 	r = call(t, http.MethodPost, "/auth/mfa/totp/confirm", token, map[string]string{"otp": code(t, secret, 0)})
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	recovery, ok := r.data("recoveryCodes").([]any)
@@ -54,19 +54,21 @@ func TestSecondFactorOfACustomer(t *testing.T) {
 	require.Equal(t, http.StatusOK, tryLogin(t, c, next).status)
 	require.Equal(t, "AUTH_004", tryLogin(t, c, next).body.Error.Code, "a code is accepted once")
 	spare, _ := recovery[0].(string)
-	spare = strings.ToUpper(spare) // as somebody may type it
+	spare = strings.ToUpper(spare) // as a person may type it
 	require.Equal(t, http.StatusOK, tryLogin(t, c, spare).status)
 	require.Equal(t, "AUTH_004", tryLogin(t, c, spare).body.Error.Code, "a recovery code too")
 	r = tryLogin(t, c, "12345")
 	require.Equal(t, http.StatusBadRequest, r.status)
 	require.Equal(t, "otp", r.body.Error.Fields[0].Field)
 
-	// A session from before the enrolment and the password are not enough to change or remove it, nor to change the password.
+	// A session from before the enrolment and the password are not enough to change or remove it, or the password.
 	for _, try := range [][2]string{{http.MethodPost, "/auth/mfa/totp"}, {http.MethodDelete, "/auth/mfa/totp"}} {
 		r = call(t, try[0], try[1], token, password)
-		require.Equal(t, []string{"REAUTHENTICATION_FAILED", "AUTH_004"}, []string{r.body.Error.Code, r.body.Error.Details["reason"]}, r.raw)
+		require.Equal(t, "REAUTHENTICATION_FAILED AUTH_004", r.refusal(), r.raw)
 	}
-	r = call(t, http.MethodPost, "/auth/password", token, map[string]string{"currentPassword": c.Password, "newPassword": strongPassword})
+	r = call(t, http.MethodPost, "/auth/password", token, map[string]string{
+		"currentPassword": c.Password, "newPassword": strongPassword,
+	})
 	require.Equal(t, "REAUTHENTICATION_FAILED", r.body.Error.Code, r.raw)
 	with := func(n int) map[string]string {
 		spare, _ := recovery[n].(string)
@@ -90,12 +92,13 @@ func TestStaffNeedASecondFactor(t *testing.T) {
 	require.Equal(t, http.StatusConflict, r.status, r.raw)
 }
 
-// TestStaffEnrolAnewAtTheirFirstLogin: the person who made the account knows its password and the secret of its second factor, until then.
+// TestStaffEnrolAnewAtTheirFirstLogin: until then the maker of the account knows its password and factor.
 func TestStaffEnrolAnewAtTheirFirstLogin(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
 	r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
-		"userId": "mfa-newop", "password": initialPassword, "userName": "김운영", "roles": []string{"OPERATOR"}, "reason": "운영팀 입사",
+		"userId": "mfa-newop", "password": initialPassword, "userName": "김운영", "roles": []string{"OPERATOR"},
+		"reason": "운영팀 입사",
 	})
 	require.Equal(t, http.StatusCreated, r.status, r.raw)
 	made := r.text("enrolment", "secret")
@@ -134,16 +137,18 @@ func TestStaffEnrolAnewAtTheirFirstLogin(t *testing.T) {
 	require.Nil(t, r.data("duties"))
 	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/admin/users?size=1", token, nil).status)
 	c.Password = strongPassword
-	require.Equal(t, "AUTH_004", tryLogin(t, c, code(t, made, 1)).body.Error.Code, "the secret that was handed over is good for nothing")
+	require.Equal(t, "AUTH_004", tryLogin(t, c, code(t, made, 1)).body.Error.Code,
+		"the secret that was handed over is good for nothing")
 	require.Equal(t, http.StatusOK, tryLogin(t, c, code(t, secret, 1)).status)
 }
 
-// TestAnonymousGuessesDoNotLockStaffOut: five wrong passwords lock the id for strangers, and not for a device that has logged in before.
+// TestAnonymousGuessesDoNotLockStaffOut: five wrong passwords lock the id, and not for known devices.
 func TestAnonymousGuessesDoNotLockStaffOut(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
 	r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
-		"userId": "mfa-known", "password": initialPassword, "userName": "김운영", "roles": []string{"OPERATOR"}, "reason": "운영팀 입사",
+		"userId": "mfa-known", "password": initialPassword, "userName": "김운영", "roles": []string{"OPERATOR"},
+		"reason": "운영팀 입사",
 	})
 	require.Equal(t, http.StatusCreated, r.status, r.raw)
 	secret := r.text("enrolment", "secret")
@@ -156,7 +161,9 @@ func TestAnonymousGuessesDoNotLockStaffOut(t *testing.T) {
 		pair, _, _ := strings.Cut(cookie, ";")
 		return callWith(t, http.MethodPost, path, token, body, http.Header{"Cookie": {pair}})
 	}
-	r = post("/auth/password", r.text("accessToken"), fields{"currentPassword": initialPassword, "newPassword": strongPassword})
+	r = post("/auth/password", r.text("accessToken"), fields{
+		"currentPassword": initialPassword, "newPassword": strongPassword,
+	})
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	cookie, c.Password = r.header.Get("Set-Cookie"), strongPassword
 	for range 5 {

@@ -50,19 +50,21 @@ func TestStaffSeeTheInstances(t *testing.T) {
 
 const statusPath = "/internal/v1/operations/status"
 
-// TestTheStatusIsInside: what the pages are made of is served on internal listeners, to who knows the token. No public one leads there.
+// TestTheStatusIsInside: the internal listeners alone serve it, to callers with the token.
 func TestTheStatusIsInside(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
 	token := login(t, running.Admin)
-	for _, base := range []string{running.BaseURL, running.Services["auth"], running.Services["bill"], running.Services["product"]} {
+	for _, base := range []string{running.BaseURL, running.Services["auth"], running.Services["bill"],
+		running.Services["product"]} {
 		for _, path := range []string{statusPath, "/api/v1" + statusPath, "/api/v1/ops/../.." + statusPath} {
 			r := callAt(t, base, http.MethodGet, path, token, nil)
 			require.Equal(t, http.StatusNotFound, r.status, base+path)
 		}
 	}
 	for _, service := range []string{"bill", "product"} {
-		require.Equal(t, http.StatusNotFound, callAt(t, running.Services[service], http.MethodGet, "/api/v1/ops/cache", token, nil).status)
+		require.Equal(t, http.StatusNotFound,
+			callAt(t, running.Services[service], http.MethodGet, "/api/v1/ops/cache", token, nil).status)
 		inside := strings.TrimSuffix(running.Metrics[service], "/metrics")
 		for _, bearer := range []string{"", "Bearer " + token} {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, inside+statusPath, http.NoBody)
@@ -108,7 +110,8 @@ func TestHitsAreCounted(t *testing.T) {
 	}
 	token, before := login(t, who), hits()
 	require.Eventually(t, func() bool {
-		return call(t, http.MethodPost, "/bills/inquiry", token, map[string]string{"lineNumber": who.LineNumber}).text("source") == "CACHE"
+		return call(t, http.MethodPost, "/bills/inquiry", token, map[string]string{"lineNumber": who.LineNumber}).text(
+			"source") == "CACHE"
 	}, 20*time.Second, 100*time.Millisecond)
 	require.Greater(t, hits(), before)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, running.Metrics["bill"], http.NoBody)

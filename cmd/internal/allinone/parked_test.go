@@ -33,8 +33,9 @@ func park(t *testing.T, who devstack.Login) (requestID string) {
 	require.NoError(t, err)
 	now := time.Now().UTC()
 	o := product.Order{
-		ID: id.ID(uuid.Must(uuid.NewV7())), TransactionID: id.ID(uuid.Must(uuid.NewV7())), UserID: auth.UserID(who.UserID), CustomerID: "C",
-		Line: number, From: "LTE_BASIC", To: "5GX_PREMIUM", EffectiveDate: calendar.MonthOf(now).Add(1).First(),
+		ID: id.ID(uuid.Must(uuid.NewV7())), TransactionID: id.ID(uuid.Must(uuid.NewV7())), UserID: auth.UserID(who.UserID),
+		CustomerID: "C",
+		Line:       number, From: "LTE_BASIC", To: "5GX_PREMIUM", EffectiveDate: calendar.MonthOf(now).Add(1).First(),
 		Rule: product.FirstOfNextMonth, State: product.Requested, RequestedAt: now, NextAttemptAt: now.Add(time.Hour),
 	}
 	orders := postgres.NewOrders(pool, keyring)
@@ -58,8 +59,8 @@ func parkedChange(t *testing.T, token, requestID string) map[string]any {
 	return nil
 }
 
-// TestTwoPersonsEndAParkedChange: the operator proposes, the administrator confirms, the customer sees it and is told, and so is the AP
-// server.
+// TestTwoPersonsEndAParkedChange: the operator proposes, the administrator confirms, the customer sees it and is
+// notified, and so is the AP server.
 func TestTwoPersonsEndAParkedChange(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
@@ -126,7 +127,8 @@ func TestTwoPersonsEndAParkedChange(t *testing.T) {
 	}, audited(t, request))
 }
 
-// TestTheConsoleProposesToo: a word from the console is one person's word, but nobody at the gateway is known to be another person.
+// TestTheConsoleProposesToo: a word from the console is one person's word, but no user of the gateway is known to be
+// another person.
 func TestTheConsoleProposesToo(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
@@ -142,7 +144,9 @@ func TestTheConsoleProposesToo(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, out, request)
 	require.Contains(t, out, "RECONCILE by cli:")
-	page, word := "/ops/parked-changes/"+request+"/resolve", map[string]string{"outcome": "RECONCILE", "reason": "KOS 복구 확인"}
+	page, word := "/ops/parked-changes/"+request+"/resolve", map[string]string{
+		"outcome": "RECONCILE", "reason": "KOS 복구 확인",
+	}
 	r := call(t, http.MethodPost, page, operator, word)
 	require.Equal(t, http.StatusAccepted, r.status, "the operator may be who was at the console: %s", r.raw)
 	r = call(t, http.MethodPost, page, login(t, running.Admin), word)

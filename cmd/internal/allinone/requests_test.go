@@ -22,8 +22,8 @@ func requestRow(t *testing.T, token, request string, query url.Values) map[strin
 	return nil
 }
 
-// TestStaffComeFromACustomerToTheRequest: by line, account, state and the trace id that the customer quotes, at the gateway and at the
-// console alike.
+// TestStaffComeFromACustomerToTheRequest: by line, account, state and the trace id that the customer quotes, at the
+// gateway and at the console alike.
 func TestStaffComeFromACustomerToTheRequest(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
@@ -35,7 +35,8 @@ func TestStaffComeFromACustomerToTheRequest(t *testing.T) {
 	request, _ := asked.data("requestId").(string)
 	staff := login(t, running.Operator)
 	for _, query := range []url.Values{
-		{"kind": {"INQUIRY"}, "lineNumber": {who.LineNumber}, "size": {"100"}}, {"kind": {"INQUIRY"}, "userId": {who.UserID}, "size": {"100"}},
+		{"kind": {"INQUIRY"}, "lineNumber": {who.LineNumber}, "size": {"100"}},
+		{"kind": {"INQUIRY"}, "userId": {who.UserID}, "size": {"100"}},
 		{"kind": {"INQUIRY"}, "state": {"COMPLETED"}, "userId": {who.UserID}, "size": {"100"}}, {"traceId": {trace}},
 	} {
 		row := requestRow(t, staff, request, query)
@@ -47,7 +48,8 @@ func TestStaffComeFromACustomerToTheRequest(t *testing.T) {
 	}
 	require.Nil(t, requestRow(t, staff, request, url.Values{"kind": {"CHANGE"}, "userId": {who.UserID}}))
 	for _, query := range []string{
-		"", "?kind=BOGUS", "?kind=INQUIRY&state=PARKED", "?kind=CHANGE&state=FOO", "?kind=CHANGE&line=" + who.LineNumber, "?traceId=x",
+		"", "?kind=BOGUS", "?kind=INQUIRY&state=PARKED", "?kind=CHANGE&state=FOO",
+		"?kind=CHANGE&line=" + who.LineNumber, "?traceId=x",
 		"?traceId=" + trace + "&kind=CHANGE", "?kind=CHANGE&lineNumber=x",
 	} {
 		r := call(t, http.MethodGet, "/ops/requests"+query, staff, nil)
@@ -57,7 +59,8 @@ func TestStaffComeFromACustomerToTheRequest(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, call(t, http.MethodGet, "/ops/requests?kind=CHANGE", login(t, who), nil).status)
 
 	cancel, why := "/ops/requests/"+request+"/cancel", map[string]string{"reason": "취소"}
-	require.Equal(t, http.StatusConflict, call(t, http.MethodPost, cancel, staff, why).status, "its customer could not either")
+	require.Equal(t, http.StatusConflict, call(t, http.MethodPost, cancel, staff, why).status,
+		"its customer could not either")
 	require.Equal(t, http.StatusForbidden, call(t, http.MethodPost, cancel, login(t, who), why).status)
 	nobody := "/ops/requests/00000000-0000-7000-8000-000000000000/cancel"
 	require.Equal(t, http.StatusNotFound, call(t, http.MethodPost, nobody, staff, why).status)
@@ -76,7 +79,8 @@ func TestStaffComeFromACustomerToTheRequest(t *testing.T) {
 	require.Contains(t, out, "INTENDED")
 	require.Contains(t, out, "CONFLICT")
 	require.Contains(t, out, running.Operator.UserID)
-	out, _, err = command(t, "", "audit", "show", "--action", "REQUESTS_SEARCHED", "--actor", running.Operator.UserID, "--size", "100")
+	out, _, err = command(t, "", "audit", "show", "--action", "REQUESTS_SEARCHED", "--actor", running.Operator.UserID,
+		"--size", "100")
 	require.NoError(t, err)
 	require.Contains(t, out, "lineIndex")
 	require.NotContains(t, out, who.LineNumber)

@@ -46,7 +46,8 @@ func TestResealTheRunningSystem(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = db.Close(t.Context()) }()
 	var rows int
-	require.NoError(t, db.QueryRow(t.Context(), "SELECT count(*) FROM audit_log WHERE action = 'VALUES_RESEALED'").Scan(&rows))
+	require.NoError(t, db.QueryRow(t.Context(),
+		"SELECT count(*) FROM audit_log WHERE action = 'VALUES_RESEALED'").Scan(&rows))
 	require.Equal(t, 2, rows, "the intent and what came of it")
 	require.NoError(t, db.QueryRow(t.Context(), `SELECT count(*) FROM users
 		WHERE password_hash NOT LIKE 'sealed:%' AND password_hash <> ''`).Scan(&rows))
@@ -88,14 +89,15 @@ func TestAnUnreadableNameIsOneMarkedRow(t *testing.T) {
 	require.NotContains(t, r.raw, "userName")
 }
 
-// TestExchangedLinesAreNobodys: two customers' sealed lines exchanged in the database show neither the other's.
-func TestExchangedLinesAreNobodys(t *testing.T) {
+// TestExchangedLinesOpenForNoAccount: two customers' sealed lines exchanged in the database show neither the other's.
+func TestExchangedLinesOpenForNoAccount(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
 	lines := map[string]string{"exchanged-one": "01077780001", "exchanged-two": "01077780002"}
 	for user, number := range lines {
 		r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
-			"userId": user, "password": initialPassword, "userName": "홍길동", "customerId": "C-" + user, "lines": []string{number},
+			"userId": user, "password": initialPassword, "userName": "홍길동", "customerId": "C-" + user,
+			"lines": []string{number},
 			"roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY"}, "reason": "시험 계정",
 		})
 		require.Equal(t, http.StatusCreated, r.status, r.raw)

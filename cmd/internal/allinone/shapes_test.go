@@ -103,8 +103,8 @@ func TestDiscountTextIsReadWhole(t *testing.T) {
 	require.EqualValues(t, want, r.data("billInfo", "discountInfo"))
 	require.Nil(t, r.data("billInfo", "amountMismatch"))
 	request, _ := r.data("requestId").(string)
-	told, _ := notified(t, request)["billInfo"].(map[string]any)
-	require.EqualValues(t, want, told["discountInfo"])
+	info, _ := notified(t, request)["billInfo"].(map[string]any)
+	require.EqualValues(t, want, info["discountInfo"])
 }
 
 // TestAPlanThatIsNoLongerSoldHasItsName on the screens, as the current plan of an offer, and in the history of the
@@ -132,7 +132,7 @@ func TestAPlanThatIsNoLongerSoldHasItsName(t *testing.T) {
 		fee, _ := plan["monthlyFee"].(float64)
 		require.InDelta(t, fee-45_000, plan["priceDifference"], 0)
 	}
-	wish := fields{"lineNumber": who.LineNumber, "currentProductCode": "LTE-WITHDRAWN-001", "targetProductCode": "5G-STANDARD-001"}
+	wish := planChange(who.LineNumber, "LTE-WITHDRAWN-001", "5G-STANDARD-001")
 	r = call(t, http.MethodPost, "/products/change", token, wish)
 	require.Contains(t, []int{http.StatusOK, http.StatusAccepted}, r.status, r.raw)
 	r = call(t, http.MethodGet, "/products/history", token, nil)
@@ -143,14 +143,15 @@ func TestAPlanThatIsNoLongerSoldHasItsName(t *testing.T) {
 	require.Equal(t, "5G 스탠다드 플랜", row["targetProductName"])
 }
 
-// TestALineThatKOSNamesAnotherCustomerFor shows its account nothing of that customer, on any path, and the MVNO AP server is sent no bill.
+// TestALineThatKOSNamesAnotherCustomerFor shows its account nothing of that customer, on any path, and the MVNO AP
+// server is sent no bill.
 func TestALineThatKOSNamesAnotherCustomerFor(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
 	who := owner(t, "recycled1", 81_005)
 	token := login(t, who)
 	shape(t, who.LineNumber, kossim.CustomerGet, kossim.OtherCustomer)
-	wish := fields{"lineNumber": who.LineNumber, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-PREMIUM-001"}
+	wish := planChange(who.LineNumber, "LTE-PREMIUM-001", "5G-PREMIUM-001")
 	r := call(t, http.MethodPost, "/bills/inquiry", token, fields{"lineNumber": who.LineNumber})
 	require.Equal(t, http.StatusNotFound, r.status, r.raw)
 	require.Equal(t, "LINE_NOT_FOUND", r.body.Error.Code)
@@ -172,7 +173,7 @@ func TestALineThatKOSNamesAnotherCustomerFor(t *testing.T) {
 	}
 }
 
-// TestTheScreensOfASlowLineLoad at the next try: KOS takes longer for the customer than a customer waits, and is asked once.
+// TestTheScreensOfASlowLineLoad at the next try: KOS takes longer than a customer waits, and is asked once.
 func TestTheScreensOfASlowLineLoad(t *testing.T) {
 	t.Parallel()
 	needSystem(t)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAKeyedInquiryOfAKnownBillIsAnsweredWhileTheDatabaseHangs holds back everybody else's rows, so it runs alone.
+// TestAKeyedInquiryOfAKnownBillIsAnsweredWhileTheDatabaseHangs blocks all writes of others, so it runs alone.
 //
 //nolint:paralleltest // see above
 func TestAKeyedInquiryOfAKnownBillIsAnsweredWhileTheDatabaseHangs(t *testing.T) {
@@ -25,15 +25,15 @@ func TestAKeyedInquiryOfAKnownBillIsAnsweredWhileTheDatabaseHangs(t *testing.T) 
 	require.NoError(t, err)
 	_, err = stall.Exec(t.Context(), "LOCK TABLE inquiries, idempotency_keys")
 	require.NoError(t, err)
-	var told []string
+	var ids []string
 	for _, key := range []string{"stalled-1", "stalled-2"} {
 		r := under(t, key, "/bills/inquiry", token, wish)
 		require.Equal(t, http.StatusOK, r.status, r.raw)
 		require.Equal(t, "CACHE", r.text("source"))
-		told = append(told, r.text("requestId"))
+		ids = append(ids, r.text("requestId"))
 	}
 	require.NoError(t, stall.Rollback(t.Context()))
-	for _, inquiry := range told {
+	for _, inquiry := range ids {
 		r := call(t, http.MethodGet, "/bills/inquiry/"+inquiry, token, nil)
 		require.Equal(t, http.StatusOK, r.status, r.raw)
 		require.Equal(t, "COMPLETED", r.text("status"))

@@ -40,7 +40,7 @@ var store = sync.OnceValues(func() (*pgxpool.Pool, error) {
 	return pgxpool.NewWithConfig(context.Background(), config)
 })
 
-// authStore answers the auth service's stores, which a test changes behind its back, as an administrator's command does.
+// authStore returns the auth service's stores, which a test changes as an administrator's command does.
 func authStore(t *testing.T) (*postgres.Users, *postgres.SigningKeys) {
 	t.Helper()
 	pool, err := store()
@@ -67,14 +67,15 @@ func newcomer(t *testing.T) devstack.Login {
 	n, err := line.Parse(l.LineNumber)
 	require.NoError(t, err)
 	require.NoError(t, users.Create(t.Context(), auth.User{
-		UserID: auth.UserID(l.UserID), PasswordHash: hash, Name: personal.NewName("새고객"), Phone: n, CustomerID: "C-" + l.UserID,
-		Lines: []line.Number{n}, Roles: []auth.Role{auth.Customer}, Status: auth.Active, CreatedAt: time.Now(),
+		UserID: auth.UserID(l.UserID), PasswordHash: hash, Name: personal.NewName("새고객"), Phone: n,
+		CustomerID: "C-" + l.UserID,
+		Lines:      []line.Number{n}, Roles: []auth.Role{auth.Customer}, Status: auth.Active, CreatedAt: time.Now(),
 		Grants: []auth.Grant{{Permission: auth.BillInquiry}, {Permission: auth.ProductChange}},
 	}))
 	return l
 }
 
-// enter logs in and answers both tokens and the session's id.
+// enter logs in and returns both tokens and the session's id.
 func enter(t *testing.T, l devstack.Login) (access, refresh, sid string) {
 	t.Helper()
 	r := call(t, http.MethodPost, "/auth/login", "", map[string]string{"userId": l.UserID, "password": l.Password})
@@ -134,12 +135,13 @@ func signer(key ed25519.PrivateKey) func([]byte) []byte {
 // places are where a token is tried: through the gateway and at each service itself.
 func places() map[string]string {
 	return map[string]string{
-		running.BaseURL: "/bills/menu", running.Services["auth"]: "/auth/permissions", running.Services["bill"]: "/bills/menu",
+		running.BaseURL: "/bills/menu", running.Services["auth"]: "/auth/permissions",
+		running.Services["bill"]:    "/bills/menu",
 		running.Services["product"]: "/products/history",
 	}
 }
 
-// refused asks every place until each answers 401 with the code.
+// refused waits until every place responds with 401 and the code.
 func refused(t *testing.T, token, code string) {
 	t.Helper()
 	for base, path := range places() {
@@ -193,25 +195,26 @@ func TestTokensThatMustNotWork(t *testing.T) {
 
 	accepted(t, sign(t, head, body, ours)) // else the table proves nothing
 	for name, c := range map[string]struct{ token, code string }{
-		"alg none":                      {sign(t, with(head, map[string]any{"alg": "none"}), body, nobody), "TOKEN_INVALID"},
-		"alg None":                      {sign(t, with(head, map[string]any{"alg": "None"}), body, ours), "TOKEN_INVALID"},
-		"alg HS256 with the public key": {sign(t, with(head, map[string]any{"alg": "HS256"}), body, byPublicKey), "TOKEN_INVALID"},
-		"no signature":                  {strings.Join(strings.Split(good, ".")[:2], ".") + ".", "TOKEN_INVALID"},
-		"another's signature":           {sign(t, head, body, signer(stranger)), "TOKEN_INVALID"},
-		"key in the header":             {sign(t, with(head, map[string]any{"jwk": jwk}), body, signer(stranger)), "TOKEN_INVALID"},
-		"key elsewhere":                 {sign(t, with(head, elsewhere), body, signer(stranger)), "TOKEN_INVALID"},
-		"unknown kid":                   {sign(t, with(head, map[string]any{"kid": "x"}), body, ours), "TOKEN_INVALID"},
-		"wrong iss":                     {sign(t, head, with(body, map[string]any{"iss": "evil"}), ours), "TOKEN_INVALID"},
-		"wrong aud":                     {sign(t, head, with(body, map[string]any{"aud": "other"}), ours), "TOKEN_INVALID"},
-		"wrong typ":                     {sign(t, with(head, map[string]any{"typ": "JWT"}), body, ours), "TOKEN_INVALID"},
-		"expired":                       {sign(t, head, with(body, lasting(-25*time.Minute, -time.Minute)), ours), "TOKEN_EXPIRED"},
-		"future iat":                    {sign(t, head, with(body, lasting(time.Hour, 80*time.Minute)), ours), "TOKEN_INVALID"},
-		"lives too long":                {sign(t, head, with(body, lasting(0, time.Hour)), ours), "TOKEN_INVALID"},
-		"refresh token as bearer":       {refresh, "TOKEN_INVALID"},
-		"garbage":                       {"garbage", "TOKEN_INVALID"},
-		"three dots":                    {"a.b.c", "TOKEN_INVALID"},
-		"oversize":                      {good + strings.Repeat("A", 9000), "TOKEN_INVALID"},
-		"one bit flipped":               {good[:len(good)-10] + string(good[len(good)-10]^1) + good[len(good)-9:], "TOKEN_INVALID"},
+		"alg none": {sign(t, with(head, map[string]any{"alg": "none"}), body, nobody), "TOKEN_INVALID"},
+		"alg None": {sign(t, with(head, map[string]any{"alg": "None"}), body, ours), "TOKEN_INVALID"},
+		"alg HS256 with the public key": {sign(t, with(head, map[string]any{"alg": "HS256"}), body, byPublicKey),
+			"TOKEN_INVALID"},
+		"no signature":            {strings.Join(strings.Split(good, ".")[:2], ".") + ".", "TOKEN_INVALID"},
+		"another's signature":     {sign(t, head, body, signer(stranger)), "TOKEN_INVALID"},
+		"key in the header":       {sign(t, with(head, map[string]any{"jwk": jwk}), body, signer(stranger)), "TOKEN_INVALID"},
+		"key elsewhere":           {sign(t, with(head, elsewhere), body, signer(stranger)), "TOKEN_INVALID"},
+		"unknown kid":             {sign(t, with(head, map[string]any{"kid": "x"}), body, ours), "TOKEN_INVALID"},
+		"wrong iss":               {sign(t, head, with(body, map[string]any{"iss": "evil"}), ours), "TOKEN_INVALID"},
+		"wrong aud":               {sign(t, head, with(body, map[string]any{"aud": "other"}), ours), "TOKEN_INVALID"},
+		"wrong typ":               {sign(t, with(head, map[string]any{"typ": "JWT"}), body, ours), "TOKEN_INVALID"},
+		"expired":                 {sign(t, head, with(body, lasting(-25*time.Minute, -time.Minute)), ours), "TOKEN_EXPIRED"},
+		"future iat":              {sign(t, head, with(body, lasting(time.Hour, 80*time.Minute)), ours), "TOKEN_INVALID"},
+		"lives too long":          {sign(t, head, with(body, lasting(0, time.Hour)), ours), "TOKEN_INVALID"},
+		"refresh token as bearer": {refresh, "TOKEN_INVALID"},
+		"garbage":                 {"garbage", "TOKEN_INVALID"},
+		"three dots":              {"a.b.c", "TOKEN_INVALID"},
+		"oversize":                {good + strings.Repeat("A", 9000), "TOKEN_INVALID"},
+		"one bit flipped":         {good[:len(good)-10] + string(good[len(good)-10]^1) + good[len(good)-9:], "TOKEN_INVALID"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -263,8 +266,8 @@ func TestARemovedKeyIsRefusedEverywhere(t *testing.T) {
 	}, 20*time.Second, 50*time.Millisecond)
 }
 
-// TestAChangeOfRightsKillsTheTokensButNotTheSession takes a permission away: the old token dies everywhere, refreshing gives one with
-// the new rights.
+// TestAChangeOfRightsKillsTheTokensButNotTheSession takes a permission away: the old token dies everywhere, refreshing
+// gives one with the new rights.
 func TestAChangeOfRightsKillsTheTokensButNotTheSession(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
@@ -285,7 +288,7 @@ func TestAChangeOfRightsKillsTheTokensButNotTheSession(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, call(t, http.MethodGet, "/products/history", token, nil).status)
 }
 
-// TestASuspendedUserIsOutAtOnce covers every grant: the token he has, the refresh, the login.
+// TestASuspendedUserIsOutAtOnce covers every grant: the access token, the refresh, the login.
 func TestASuspendedUserIsOutAtOnce(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
@@ -322,7 +325,8 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 	one, ok := list[1].(map[string]any)
 	require.True(t, ok)
 	require.Equal(t, map[string]any{
-		"sid": secondID, "device": "Go-http-client", "ip": "127.0.0.*", "current": true, "autoLogin": false, "createdAt": one["createdAt"],
+		"sid": secondID, "device": "Go-http-client", "ip": "127.0.0.*", "current": true, "autoLogin": false,
+		"createdAt":  one["createdAt"],
 		"lastSeenAt": one["lastSeenAt"], "endsAt": later(t, one["createdAt"], 24*time.Hour),
 		"idleEndsAt": later(t, one["lastSeenAt"], 30*time.Minute),
 	}, one)
@@ -384,12 +388,14 @@ func later(t *testing.T, at any, more time.Duration) string {
 	return moment.Add(more).Format(time.RFC3339Nano)
 }
 
-// TestTheInternalAPIWantsItsToken: whoever reaches the internal listener learns nothing of sessions.
+// TestTheInternalAPIWantsItsToken: without it the internal listener shows nothing of sessions.
 func TestTheInternalAPIWantsItsToken(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
 	internal := strings.TrimSuffix(running.Metrics["auth"], "/metrics")
-	for path, method := range map[string]string{"/internal/v1/revocations": http.MethodGet, "/internal/v1/sessions/used": http.MethodPost} {
+	for path, method := range map[string]string{
+		"/internal/v1/revocations": http.MethodGet, "/internal/v1/sessions/used": http.MethodPost,
+	} {
 		for _, header := range []string{"", "Bearer wrong"} {
 			req, err := http.NewRequestWithContext(t.Context(), method, internal+path, strings.NewReader("[]"))
 			require.NoError(t, err)

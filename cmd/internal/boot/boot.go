@@ -19,6 +19,23 @@ import (
 // Run is a process: it works until ctx is done or something fails.
 type Run func(ctx context.Context, env Env, out io.Writer, log *slog.Logger) error
 
+// ServeUnit returns the process that reads a configuration, builds a unit with it and serves it until its context ends.
+func ServeUnit[C any](
+	load func(Env) (C, error), build func(context.Context, C, *slog.Logger) (*Unit, error),
+) Run {
+	return func(ctx context.Context, env Env, _ io.Writer, log *slog.Logger) error {
+		c, err := load(env)
+		if err != nil {
+			return err
+		}
+		unit, err := build(ctx, c, log)
+		if err != nil {
+			return err
+		}
+		return unit.Serve(ctx, log)
+	}
+}
+
 // HashWorker names the variable with the program that hashes passwords: Main puts this very binary there unless it is
 // set; "off" hashes in the process itself.
 const HashWorker = "HASH_WORKER"

@@ -164,7 +164,9 @@ func TestLoopGoesOnWhileThereIsWork(t *testing.T) {
 		require.Equal(t, 1, strings.Count(log.String(), "worker step failed"))
 		require.Contains(t, log.String(), "worker=orders")
 		log.Reset()
-		boot.Loop("orders", time.Second, slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) (int, error) { return 1, nil })(ctx)
+		boot.Loop("orders", time.Second, slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) (int, error) {
+			return 1, nil
+		})(ctx)
 		require.Empty(t, log.String(), "stopped before the first step")
 	})
 }
@@ -195,7 +197,7 @@ func TestWorkersComplainOnceInAWhile(t *testing.T) {
 	})
 }
 
-// TestLongPollsAreFreedWhenTheUnitStops: who merely waits hears of it at once, and his request is still answered.
+// TestLongPollsAreFreedWhenTheUnitStops: a waiting request ends at once, and is still answered.
 func TestLongPollsAreFreedWhenTheUnitStops(t *testing.T) {
 	t.Parallel()
 	u := boot.NewUnit("bill", anyPort, anyPort, boot.NewHealth(nil))

@@ -254,9 +254,9 @@ func (f *Faults) Weakens(key string, weak bool, why string) {
 // hexadecimal.
 const ShortestSecret = 32
 
-// leastVariety is how many different characters a secret has at least: a random one of 32 hexadecimal digits has fewer
+// minVariety is how many different characters a secret has at least: a random one of 32 hexadecimal digits has fewer
 // once in 10^7.
-const leastVariety = 8
+const minVariety = 8
 
 // Guard adds a fault when an attacker could guess a secret outside development: it is not set, short or uniform.
 func (f *Faults) Guard(key string, s personal.Secret) {
@@ -265,8 +265,8 @@ func (f *Faults) Guard(key string, s personal.Secret) {
 		f.Weakens(key, true, "it is not set")
 	case len(v) < ShortestSecret:
 		f.Weakens(key, true, fmt.Sprintf("it is shorter than %d characters", ShortestSecret))
-	case variety(v) < leastVariety:
-		f.Weakens(key, true, fmt.Sprintf("it has fewer than %d different characters", leastVariety))
+	case variety(v) < minVariety:
+		f.Weakens(key, true, fmt.Sprintf("it has fewer than %d different characters", minVariety))
 	}
 }
 

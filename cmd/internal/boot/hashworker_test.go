@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheHashWorkerIsThisBinaryUnlessToldOtherwise(t *testing.T) {
+func TestTheHashWorkerIsThisBinaryByDefault(t *testing.T) {
 	t.Parallel()
 	self := func() (string, error) { return "/opt/phonebill", nil }
 	vars := map[string]string{"X": "1"}

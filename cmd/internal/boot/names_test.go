@@ -30,6 +30,7 @@ func TestANearMissIsLoggedWithoutItsValue(t *testing.T) {
 	warnOfNearMisses([]string{"PATH=/bin", "GATEWAY_PORT=tcp://10.0.0.1:80", "KOS_TOKNE=hush", "=C:=odd"},
 		slog.New(slog.NewTextHandler(&out, nil)))
 	require.Equal(t, 1, strings.Count(out.String(), "\n"))
-	require.Contains(t, out.String(), `level=WARN msg="no program reads this variable" variable=KOS_TOKNE didYouMean=KOS_TOKEN`)
+	require.Contains(t, out.String(),
+		`level=WARN msg="no program reads this variable" variable=KOS_TOKNE didYouMean=KOS_TOKEN`)
 	require.NotContains(t, out.String(), "hush")
 }

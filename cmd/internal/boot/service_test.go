@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestArgumentsThatNobodyKnowsAreRefused(t *testing.T) {
+func TestUnknownArgumentsAreRefused(t *testing.T) {
 	t.Parallel()
 	split := false
 	option := func(f *flag.FlagSet) { f.BoolVar(&split, "split", false, "each service is a process") }

@@ -18,7 +18,8 @@ func TestTheVersionNamesCommitAndDate(t *testing.T) {
 		describe("v0.7.0", built))
 	built.Settings[2].Value = "true"
 	require.Contains(t, describe("v0.7.0", built), "commit 0123abc with changes of")
-	require.Equal(t, "phonebill (not a release build), commit unknown of unknown date, "+runtime.Version(), describe("", nil))
+	require.Equal(t, "phonebill (not a release build), commit unknown of unknown date, "+runtime.Version(),
+		describe("", nil))
 }
 
 func TestVersionIsAskedForAlone(t *testing.T) {

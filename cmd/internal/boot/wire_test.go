@@ -26,7 +26,8 @@ func TestNoListenerTakesTheRestOfABodyForARequest(t *testing.T) {
 	running, err := unit.Start(t.Context(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, running.Stop()) })
-	const body = "Host: x\r\nConnection: keep-alive\r\nContent-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+	const body = "Host: x\r\nConnection: keep-alive\r\nContent-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n" +
+		"2\r\n{}\r\n0\r\n\r\n"
 	const smuggled = "GET /second HTTP/1.1\r\nHost: x\r\n\r\n"
 	for _, origin := range []string{running.URL, running.InternalURL} {
 		for _, first := range []string{"POST / HTTP/1.1\r\n", "POST / HTTP/1.0\r\n", "OPTIONS * HTTP/1.1\r\n"} {

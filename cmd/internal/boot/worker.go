@@ -9,7 +9,7 @@ import (
 // Step does what is due and returns how much it was; 0 means nothing was due.
 type Step func(ctx context.Context) (int, error)
 
-// Loop makes a worker that steps as long as there is work and looks again every idle otherwise, or after trouble.
+// Loop makes a worker that steps as long as there is work and looks again after idle otherwise, or after an error.
 func Loop(name string, idle time.Duration, log *slog.Logger, step Step) Worker {
 	return Loops(1, name, idle, log, step)[0]
 }

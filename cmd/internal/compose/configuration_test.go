@@ -76,7 +76,8 @@ func TestConfigurationIsDocumented(t *testing.T) {
 	table.WriteString(text + begin)
 	for _, v := range all {
 		require.NotEmpty(t, v.meanings, "%s has no comment", v.name)
-		_, _ = fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", v.name, v.shown(), readBy(v.name), fromDocs(strings.Join(v.meanings, " ")))
+		_, _ = fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", v.name, v.shown(), readBy(v.name),
+			fromDocs(strings.Join(v.meanings, " ")))
 		list.WriteString(v.name + "\n")
 	}
 	if *update {

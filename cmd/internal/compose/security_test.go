@@ -22,8 +22,10 @@ const (
 // environment is one in which the bill service could start, with changes.
 func environment(more map[string]string) boot.Env {
 	all := map[string]string{
-		"BILL_DATABASE_URL": "postgres://b", "KOS_DATABASE_URL": "postgres://k", "VALKEY_ADDR": "127.0.0.1:1", "KEYRING_FILE": "k",
-		"KOS_URL": "http://kos", "KOS_TOKEN": "t", "MVNOAP_URL": "http://ap", "MVNOAP_SECRET": longSecret, "INTERNAL_TOKEN": longSecret,
+		"BILL_DATABASE_URL": "postgres://b", "KOS_DATABASE_URL": "postgres://k", "VALKEY_ADDR": "127.0.0.1:1",
+		"KEYRING_FILE": "k",
+		"KOS_URL":      "http://kos", "KOS_TOKEN": "t", "MVNOAP_URL": "http://ap", "MVNOAP_SECRET": longSecret,
+		"INTERNAL_TOKEN":      longSecret,
 		"GATEWAY_AUDIT_TOKEN": otherSecret,
 	}
 	for key, value := range more {
@@ -55,8 +57,8 @@ func starts() map[string]func(more map[string]string) error {
 	}
 }
 
-// TestNoServiceStartsWithWeakenedSecurity: outside development a setting that weakens the security stops the start and is named; in
-// development it is taken.
+// TestNoServiceStartsWithWeakenedSecurity: outside development a setting that weakens the security stops the start and
+// is named; in development it is taken.
 func TestNoServiceStartsWithWeakenedSecurity(t *testing.T) {
 	t.Parallel()
 	type settings = map[string]string
@@ -64,7 +66,9 @@ func TestNoServiceStartsWithWeakenedSecurity(t *testing.T) {
 		{"INTERNAL_TOKEN": strings.Repeat(" ", 32)}, {"INTERNAL_TOKEN": strings.Repeat("ab", 16)}, {"INTERNAL_TOKEN": ""},
 		{"INTERNAL_TOKEN": longSecret[1:]}, {"VALKEY_MINI": "true"},
 	}
-	behind := []settings{{"TRUSTED_PEERS": "0.0.0.0/0"}, {"TRUSTED_PEERS": "10.0.0.0/8,::/0"}, {"TRUSTED_PEERS": "0.0.0.0/1,128.0.0.0/1"}}
+	behind := []settings{{"TRUSTED_PEERS": "0.0.0.0/0"}, {"TRUSTED_PEERS": "10.0.0.0/8,::/0"}, {
+		"TRUSTED_PEERS": "0.0.0.0/1,128.0.0.0/1",
+	}}
 	outside := append([]settings{{"MVNOAP_SECRET": "short"}, {"MVNOAP_SECRET_NEXT": "short"}}, behind...)
 	weak := map[string][]settings{
 		"gateway": {{"TRUSTED_PROXIES": "0.0.0.0/0"}, {"GATEWAY_AUDIT_TOKEN": ""}, {"GATEWAY_AUDIT_TOKEN": "short"}},

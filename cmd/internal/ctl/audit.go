@@ -21,19 +21,22 @@ import (
 	"phonebill/core/id"
 )
 
+const verifyAuditHelp = `Check every row, chain and signed checkpoint of the audit log. A row that was changed,
+added, taken out or cut off is named, and the exit code is 1. An empty log is an error, too. It says where the
+keyed rows begin, which cannot be made without the keyring, and which checkpoint closed the rows without a key
+that an older release wrote.
+
+What nothing inside the database can tell is found by an anchor: whether the log was emptied and began anew,
+or the last rows and checkpoints were cut off together. An anchor is what this command printed last
+(SEQ:HASH), a file that holds such lines, or a log file of the auth service ("audit checkpoint" each minute,
+"audit" for each row), which belongs on another machine.`
+
 func (c Console) audit() *cobra.Command {
 	cmd := &cobra.Command{Use: "audit", Short: "Read and check the audit log"}
 	var anchors []string
 	verify := &cobra.Command{
 		Use: "verify", Short: "Check every row, chain and signed checkpoint of the audit log",
-		Long: `Check every row, chain and signed checkpoint of the audit log. A row that was changed, added, taken out or cut off is named, and
-the exit code is 1. An empty log is an error, too. It says where the keyed rows begin, which cannot be made without the keyring, and which
-checkpoint closed the rows without a key that an older release wrote.
-
-What nothing inside the database can tell is found by an anchor: whether the log was emptied and began anew, or the last
-rows and checkpoints were cut off together. An anchor is what this command printed last (SEQ:HASH), a file that holds such
-lines, or a log file of the auth service ("audit checkpoint" each minute, "audit" for each row), which belongs on another
-machine.`,
+		Long: verifyAuditHelp,
 		Example: `  phonebillctl audit verify
   phonebillctl audit verify --anchor 57:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
   phonebillctl audit verify --anchor /mnt/logs/auth.log`,
@@ -52,19 +55,24 @@ machine.`,
 			})
 		},
 	}
-	verify.Flags().StringArrayVar(&anchors, "anchor", nil, "what is known of the log from elsewhere: SEQ:HASH, or a file (may be repeated)")
+	verify.Flags().StringArrayVar(&anchors, "anchor", nil,
+		"what is known of the log from elsewhere: SEQ:HASH, or a file (may be repeated)")
 	cmd.AddCommand(verify, c.showAudit())
 	return cmd
 }
+
+const showAuditHelp = `Show what staff did, the newest first. Personal data is in the log masked only. That it was
+shown is recorded, too.
+
+A change has two rows: INTENDED before it, and what came of it. This command checks no chain; "phonebillctl
+audit verify" does.`
 
 func (c Console) showAudit() *cobra.Command {
 	var f audit.Filter
 	var ago time.Duration
 	cmd := &cobra.Command{
 		Use: "show", Short: "Show what staff did, the newest first",
-		Long: `Show what staff did, the newest first. Personal data is in the log masked only. That it was shown is recorded, too.
-
-A change has two rows: INTENDED before it, and what came of it. This command checks no chain; "phonebillctl audit verify" does.`,
+		Long: showAuditHelp,
 		Example: `  phonebillctl audit show --subject hong-gildong --since 72h
   phonebillctl audit show --actor ops-kim --action USER_UNLOCKED`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -95,7 +103,8 @@ func (c Console) printAudit(page []audit.Entry, f audit.Filter, total int) error
 	p := c.printer()
 	p.head("AT", "ACTOR", "ACTION", "SUBJECT", "OUTCOME", "FROM", "REASON", "FACTS")
 	for _, e := range page {
-		p.line(stamp(e.At), e.Actor, e.Action, orDash(e.Subject), string(e.Outcome), orDash(e.IP), orDash(oneLine(e.Reason)), oneLine(e.Detail))
+		p.line(stamp(e.At), e.Actor, e.Action, orDash(e.Subject), string(e.Outcome), orDash(e.IP), orDash(oneLine(e.Reason)),
+			oneLine(e.Detail))
 	}
 	p.footer(f.Page, f.Size, total)
 	return p.done()
@@ -132,7 +141,7 @@ func (c Console) whole(r trail.Report, anchor audit.Anchor) error {
 
 // verifying shows how far the check of the rows is.
 func (c Console) verifying() func(done, all int) {
-	progress := c.meter(tellAfter)
+	progress := c.meter(progressInterval)
 	return func(done, all int) {
 		if progress.due() {
 			c.say("%d of %d rows checked, about %s left\n", done, all, progress.left(float64(done)/float64(max(all, 1))))

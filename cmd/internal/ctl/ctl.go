@@ -1,5 +1,5 @@
-// Package ctl is phonebillctl, the operator's command line. It works on the stores of the auth service through the verbs that the API
-// uses, so the same rules hold and the same audit log tells of it.
+// Package ctl is phonebillctl, the operator's command line. It works on the stores of the auth service through the
+// verbs that the API uses, so the same rules hold and the same audit log records it.
 package ctl
 
 import (
@@ -49,24 +49,28 @@ func Run(ctx context.Context, c Console, args []string) error {
 	return nil
 }
 
+const rootHelp = `Operate phonebill: accounts, permissions, sessions, audit log, the link to KOS.
+
+Commands work on the database of the auth service: that of AUTH_DATABASE_URL, KEYRING_FILE and VALKEY_ADDR
+(with VALKEY_PASSWORD), as the auth service has them; without AUTH_DATABASE_URL, that of the system that "make
+run" started (PHONEBILL_DATA, default .data). Every command on it is recorded in the audit log under cli:<your
+account>; those that change something want a --reason.
+
+"ops", "deliveries", "parked", "requests", "books" and "timeline" ask the running services instead.`
+
 // tree is every command, each made strict. began is called when a command's work begins.
 func (c Console) tree(began func()) *cobra.Command {
 	root := &cobra.Command{
 		Use: "phonebillctl", Short: "Operate phonebill: accounts, permissions, sessions, keys, audit log, the link to KOS",
 		SilenceUsage: true, SilenceErrors: true,
-		Long: `Operate phonebill: accounts, permissions, sessions, audit log, the link to KOS.
-
-Commands work on the database of the auth service: that of AUTH_DATABASE_URL, KEYRING_FILE and VALKEY_ADDR (with VALKEY_PASSWORD), as the
-auth service has them; without AUTH_DATABASE_URL, that of the system that "make run" started (PHONEBILL_DATA, default .data).
-Every command on it is recorded in the audit log under cli:<your account>; those that change something want a --reason.
-
-"ops", "deliveries", "parked", "requests", "books" and "timeline" ask the running services instead.`,
+		Long:              rootHelp,
 		CompletionOptions: cobra.CompletionOptions{},
 	}
 	root.SetIn(c.In)
 	root.SetOut(c.Out)
 	root.SetErr(c.Err)
-	root.AddCommand(c.users(), c.grant(), c.revoke(), c.sessions(), c.keys(), c.serviceKeys(), c.audit(), c.ops(), c.deliveries(),
+	root.AddCommand(c.users(), c.grant(), c.revoke(), c.sessions(), c.keys(), c.serviceKeys(), c.audit(),
+		c.ops(), c.deliveries(),
 		c.parked(), c.requests(), c.books(), c.timeline(), c.reseal(), c.demo(), c.otp())
 	root.SetHelpCommand(c.help(root))
 	root.InitDefaultHelpCmd()
@@ -80,7 +84,8 @@ Every command on it is recorded in the audit log under cli:<your account>; those
 // help shows the help of any command.
 func (c Console) help(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
-		Use: "help", Short: "Show the help of a command: phonebillctl COMMAND --help", Example: "  phonebillctl users create --help",
+		Use: "help", Short: "Show the help of a command: phonebillctl COMMAND --help",
+		Example: "  phonebillctl users create --help",
 		Args: func(_ *cobra.Command, args []string) error {
 			found, rest := named(root, args)
 			if len(rest) > 0 {
@@ -107,7 +112,7 @@ func named(cmd *cobra.Command, names []string) (found *cobra.Command, rest []str
 	return cmd, names
 }
 
-// ownWords gives the completion commands that cobra makes texts that are in the catalogue, and lets them be made strict as the others.
+// ownWords gives cobra's completion commands texts of the catalogue, and lets them be made strict as the others.
 func ownWords(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		if cmd.Name() != "completion" {

@@ -17,12 +17,15 @@ import (
 	"phonebill/ports"
 )
 
+const deliveriesHelp = `Show results delivered to the MVNO AP server, and deliver them again.
+
+The instances of the services are asked as "ops" does, with the same variables. docs/deliveries.md says how a
+result travels.`
+
 func (c Console) deliveries() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "deliveries", Short: "Look at what the MVNO AP server was told, and tell it again",
-		Long: `Look at what the MVNO AP server was told, and tell it again.
-
-The instances of the services are asked as "ops" does, with the same variables. docs/deliveries.md tells how a result travels.`,
+		Use: "deliveries", Short: "Show results delivered to the MVNO AP server, and deliver them again",
+		Long: deliveriesHelp,
 	}
 	cmd.AddCommand(c.listDeliveries(), c.replayDelivery())
 	return cmd
@@ -33,7 +36,7 @@ func (c Console) listDeliveries() *cobra.Command {
 	var ago time.Duration
 	f := delivery.Filter{}
 	cmd := &cobra.Command{
-		Use: "list", Short: "List results and what became of telling them, newest first",
+		Use: "list", Short: "List results and the state of their delivery, newest first",
 		Example: "  phonebillctl deliveries list --state PARKED --since 24h",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if ago > 0 {
@@ -61,8 +64,9 @@ func (c Console) listDeliveries() *cobra.Command {
 func (c Console) replayDelivery() *cobra.Command {
 	var why string
 	cmd := &cobra.Command{
-		Use: "replay EVENT_ID", Short: "Tell a parked or delivered result again, under its id and number",
-		Example: `  phonebillctl deliveries replay 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c --reason "the MVNO has corrected its receiver"`,
+		Use: "replay EVENT_ID", Short: "Deliver a parked or delivered result again, under its id and number",
+		Example: `  phonebillctl deliveries replay 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c \
+    --reason "the MVNO has corrected its receiver"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			event, err := id.Parse(args[0])
 			if err != nil {
@@ -100,7 +104,8 @@ func (c Console) printDeliveries(page []delivery.Listed, f delivery.Filter, tota
 		if len(t.Last) > 0 {
 			last = stamp(t.Last[0].At) + " " + t.Last[0].Note
 		}
-		p.line(t.ID.String(), t.Line, strconv.FormatInt(t.Sequence, 10), string(t.State), strconv.Itoa(t.Attempts), stamp(t.FinalAt),
+		p.line(t.ID.String(), t.Line, strconv.FormatInt(t.Sequence, 10), string(t.State), strconv.Itoa(t.Attempts),
+			stamp(t.FinalAt),
 			stamp(t.NextAt), stamp(t.DeliveredAt), last)
 	}
 	p.footer(f.Page, f.Size, total)

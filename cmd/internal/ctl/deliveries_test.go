@@ -43,10 +43,14 @@ func TestDeliveriesAreListed(t *testing.T) {
 	}
 	srv := httptest.NewServer(h.Handler())
 	t.Cleanup(srv.Close)
-	env := map[string]string{"BILL_INTERNAL_URLS": "http://127.0.0.1:1", "PRODUCT_INTERNAL_URLS": srv.URL, "INTERNAL_TOKEN": "s3cret"}
+	env := map[string]string{
+		"BILL_INTERNAL_URLS": "http://127.0.0.1:1", "PRODUCT_INTERNAL_URLS": srv.URL, "INTERNAL_TOKEN": "s3cret",
+	}
 	run := func(args ...string) (string, error) {
 		var out bytes.Buffer
-		c := Console{Env: func(key string) string { return env[key] }, Out: &out, Err: &out, Log: slog.New(slog.DiscardHandler)}
+		c := Console{
+			Env: func(key string) string { return env[key] }, Out: &out, Err: &out, Log: slog.New(slog.DiscardHandler),
+		}
 		err := Run(t.Context(), c, append([]string{"deliveries"}, args...))
 		return out.String(), err
 	}

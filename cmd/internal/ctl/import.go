@@ -19,17 +19,21 @@ import (
 	"phonebill/core/auth/bulkimport"
 )
 
+const importHelp = `Load customers in bulk from a CSV file (RFC 4180, UTF-8 or CP949) with a header and
+one customer a record. Columns, in any order:
+user_id, password, password_hash, name, phone, email, customer_id, lines, permissions.
+user_id, name and one of password and password_hash (argon2id, PHC form) must be there; lines and
+permissions are separated by ";".
+
+Rows are stored in batches, whole or not at all. Run the command again after an interruption: ids that are
+there already are skipped before anything is hashed. Refused rows are listed with their line and reason in a
+file beside, imp.refused.csv for imp.csv (without passwords), and the exit code is 2.`
+
 func (c Console) importUsers() *cobra.Command {
 	var why string
 	return reason(&cobra.Command{
 		Use: "import FILE.csv", Short: "Load customers in bulk from a CSV file",
-		Long: `Load customers in bulk from a CSV file (RFC 4180, UTF-8 or CP949) with a header and one customer a record. Columns, in any order:
-user_id, password, password_hash, name, phone, email, customer_id, lines, permissions.
-user_id, name and one of password and password_hash (argon2id, PHC form) must be there; lines and permissions are separated by ";".
-
-Rows are stored in batches, whole or not at all. Run the command again after an interruption: ids that are there already are skipped before
-anything is hashed. Refused rows are listed with their line and reason in a file beside, imp.refused.csv for imp.csv (without
-passwords), and the exit code is 2.`,
+		Long:    importHelp,
 		Example: `  phonebillctl users import customers.csv --reason "first customers moved over"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
@@ -76,7 +80,8 @@ func (c Console) load(cmd *cobra.Command, a *compose.Admin, by admin.Caller, fil
 	if cmd.Context().Err() != nil {
 		err = failf("interrupted: whole batches are stored, run the command again to go on")
 	}
-	said := c.said(nil, "%d read, %d added, %d there already, %d refused\n", done.Read, done.Added, done.Skipped, done.Refused)
+	said := c.said(nil, "%d read, %d added, %d there already, %d refused\n", done.Read, done.Added,
+		done.Skipped, done.Refused)
 	switch {
 	case err != nil || said != nil:
 		return errors.Join(err, said)
@@ -86,8 +91,8 @@ func (c Console) load(cmd *cobra.Command, a *compose.Admin, by admin.Caller, fil
 	return nil
 }
 
-// showEvery is how often the line of progress is written, also while a batch is hashed.
-const showEvery = time.Second
+// redrawInterval is how often the line of progress is written, also while a batch is hashed.
+const redrawInterval = time.Second
 
 // progress is one line that is written over, from the start on. Safe for concurrent use.
 type progress struct {
@@ -112,13 +117,15 @@ type point struct {
 
 func newProgress(out io.Writer, size int64, l lang) *progress {
 	now := time.Now()
-	p := &progress{lang: l, out: out, size: size, stop: make(chan struct{}), began: now, now: point{at: now}, base: point{at: now}}
+	p := &progress{
+		lang: l, out: out, size: size, stop: make(chan struct{}), began: now, now: point{at: now}, base: point{at: now},
+	}
 	p.over.Go(p.keepShowing)
 	return p
 }
 
 func (p *progress) keepShowing() {
-	tick := time.NewTicker(showEvery)
+	tick := time.NewTicker(redrawInterval)
 	defer tick.Stop()
 	for {
 		p.show(time.Now())
@@ -130,7 +137,7 @@ func (p *progress) keepShowing() {
 	}
 }
 
-// reached tells that a batch is done, which ends that many bytes into the file.
+// reached reports that a batch is done, which ends that many bytes into the file.
 func (p *progress) reached(r bulkimport.Result, bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -145,7 +152,8 @@ func (p *progress) show(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.now.Result
-	_, _ = fmt.Fprintf(p.out, p.lang.text("\r%d rows, %d added, %d there already, %d refused, %.0f rows/s, %s left   "), // or it is not shown
+	// or it is not shown
+	_, _ = fmt.Fprintf(p.out, p.lang.text("\r%d rows, %d added, %d there already, %d refused, %.0f rows/s, %s left   "),
 		r.Read, r.Added, r.Skipped, r.Refused, float64(r.Read)/max(now.Sub(p.began).Seconds(), 0.001), p.left(now))
 }
 

@@ -11,7 +11,7 @@ import (
 	"phonebill/core/auth/bulkimport"
 )
 
-// TestProgressForetellsTheEndByWhatIsDone: rows that are only read ahead, or were there already, do not shorten what is left.
+// TestProgressForetellsTheEndByWhatIsDone: rows that are read ahead or there already shorten nothing.
 func TestProgressForetellsTheEndByWhatIsDone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -26,13 +26,13 @@ func TestProgressForetellsTheEndByWhatIsDone(t *testing.T) {
 		}
 		require.Contains(t, shown(), "0 rows, 0 added, 0 there already, 0 refused, 0 rows/s, ? left", "from the start")
 		sleep := func(d time.Duration) { <-time.After(d) }
-		sleep(2 * showEvery)
+		sleep(2 * redrawInterval)
 		require.Contains(t, shown(), "0 rows", "also while the first batch is hashed")
 		p.reached(bulkimport.Result{Read: 50, Skipped: 50}, 500)
 		sleep(10 * time.Second)
 		require.Contains(t, shown(), "? left", "rows that were there already foretell nothing")
 		p.reached(bulkimport.Result{Read: 60, Added: 10, Skipped: 50}, 600)
-		sleep(showEvery + time.Millisecond)
+		sleep(redrawInterval + time.Millisecond)
 		require.Contains(t, shown(), "10 added, 50 there already, 0 refused, 5 rows/s, 39s left")
 		sleep(time.Minute)
 		require.NotContains(t, shown(), ", 0s left", "not before the last row is done")

@@ -35,16 +35,19 @@ func (c Console) keys() *cobra.Command {
 	return cmd
 }
 
+const rotateKeyHelp = `Make the next signing key. It is published at once and signs after a lead, so that every
+verifier knows it first; tokens of the key before stay good until they end. The service does the same by
+itself every 30 days.
+
+With --now a new key signs at once and ALL others are refused everywhere within a second: for a key that
+somebody else may know. Users notice nothing but a refresh.`
+
 func (c Console) rotateKey() *cobra.Command {
 	var why string
 	var now bool
 	cmd := &cobra.Command{
 		Use: "rotate", Short: "Make the next signing key; tokens of the one before stay good",
-		Long: `Make the next signing key. It is published at once and signs after a lead, so that every verifier knows it first; tokens of the key
-before stay good until they end. The service does the same by itself every 30 days.
-
-With --now a new key signs at once and ALL others are refused everywhere within a second: for a key that somebody else may know. Users
-notice nothing but a refresh.`,
+		Long: rotateKeyHelp,
 		Example: `  phonebillctl keys rotate --reason "quarterly change"
   phonebillctl keys rotate --now --reason "the key may be known"`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -75,12 +78,15 @@ func (c Console) retireKey() *cobra.Command {
 	}, &why)
 }
 
+const serviceKeysHelp = `Credentials of systems that call for their users: sent as X-Service-Credential at login and
+refresh, they make the end user's address and device believed and lift the limit per address. Two keys of a
+service are good at a time: mint the next, change the caller over, and retire the old one or let the next mint
+do it. No restart is needed.`
+
 func (c Console) serviceKeys() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "service-keys", Short: "Credentials of systems that call for their users (the MVNO AP server)",
-		Long: `Credentials of systems that call for their users: sent as X-Service-Credential at login and refresh, they make the end user's
-address and device believed and lift the limit per address. Two keys of a service are good at a time: mint the next, change the caller over,
-and retire the old one or let the next mint do it. No restart is needed.`,
+		Long: serviceKeysHelp,
 	}
 	list := &cobra.Command{
 		Use: "list", Short: "List the keys by the beginning of their hashes",

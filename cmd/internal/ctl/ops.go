@@ -21,15 +21,18 @@ import (
 	"phonebill/ports"
 )
 
+const opsHelp = `Look at the link to KOS, as the gateway's /ops pages show it.
+
+Every instance is asked at once, on its internal listener, for a second at most. One that does not answer
+stands in the list with the reason. The instances are those of BILL_INTERNAL_URLS and PRODUCT_INTERNAL_URLS
+(origins, separated by commas; default http://127.0.0.1:9082 and :9083), asked with INTERNAL_TOKEN; with
+neither variable and no AUTH_DATABASE_URL, those of the system that "make run" started. docs/operations.md
+says what to do when it looks bad.`
+
 func (c Console) ops() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "ops", Short: "Look at the link to KOS: circuit breakers, budget, memory",
-		Long: `Look at the link to KOS, as the gateway's /ops pages tell it.
-
-Every instance is asked at once, on its internal listener, for a second at most. One that does not answer stands in the list with the
-reason. The instances are those of BILL_INTERNAL_URLS and PRODUCT_INTERNAL_URLS (origins, separated by commas; default
-http://127.0.0.1:9082 and :9083), asked with INTERNAL_TOKEN; with neither variable and no AUTH_DATABASE_URL, those of the system that
-"make run" started. docs/operations.md says what to do when it looks bad.`,
+		Long: opsHelp,
 	}
 	page := func(use, short string, show func([]operations.Answer, *printer)) *cobra.Command {
 		return &cobra.Command{
@@ -39,13 +42,13 @@ http://127.0.0.1:9082 and :9083), asked with INTERNAL_TOKEN; with neither variab
 	}
 	cmd.AddCommand(
 		page("breakers", "Show which calls are let through", showBreakers),
-		page("quota", "Show what is left of KOS, and who waits", showQuota),
+		page("quota", "Show what is left of the KOS budget, and the waiting calls", showQuota),
 		page("cache", "Show how often memory does", showCache),
 	)
 	return cmd
 }
 
-// look asks all instances and shows what they say. Running it takes the internal token, so it may do what an OPERATOR may.
+// look asks all instances and shows what they say. It needs the internal token, so it may do what an OPERATOR may.
 func (c Console) look(ctx context.Context, show func([]operations.Answer, *printer)) error {
 	seen, err := c.overview()
 	if err != nil {
@@ -140,7 +143,7 @@ func showQuota(all []operations.Answer, p *printer) {
 func showLedger(q *operations.Quota, p *printer) {
 	switch {
 	case q == nil:
-		p.row("budget", p.lang.text("nobody tells"))
+		p.row("budget", p.lang.text("no instance reports it"))
 	case !q.Ledger:
 		p.row("budget", p.lang.text("the ledger cannot be asked: each instance spends its floor alone"))
 	default:
@@ -164,7 +167,8 @@ func showCache(all []operations.Answer, p *printer) {
 	p.head("SERVICE", "INSTANCE", "KIND", "HITS", "STALE", "MISSES", "COALESCED", "HIT RATE")
 	row := func(service, instance string, c operations.Cache) {
 		n := func(v int64) string { return strconv.FormatInt(v, 10) }
-		p.line(service, instance, string(c.Kind), n(c.Counts.Hits), n(c.Counts.Stale), n(c.Counts.Misses), n(c.Counts.Coalesced),
+		p.line(service, instance, string(c.Kind), n(c.Counts.Hits), n(c.Counts.Stale), n(c.Counts.Misses),
+			n(c.Counts.Coalesced),
 			fmt.Sprintf("%.2f %%", 100*c.Counts.HitRate()))
 	}
 	for _, a := range operations.Reached(all) {

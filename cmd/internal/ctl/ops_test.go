@@ -19,7 +19,7 @@ import (
 	"phonebill/core/quota"
 )
 
-// look runs an ops command against a bill instance that knows s, and a product instance that is dead. Runs of spaces are one.
+// look runs an ops command against a bill instance that knows s, and a dead product instance. Runs of spaces are one.
 func looked(t *testing.T, s operations.Status, page string) string {
 	t.Helper()
 	s.Service = "bill-inquiry"
@@ -65,16 +65,19 @@ func TestOpsQuota(t *testing.T) {
 		ETA: [4]time.Duration{quota.Read: 2640 * time.Millisecond},
 	}
 	queues := "\nSERVICE INSTANCE LANE WAITING ETA\n" +
-		"bill-inquiry b:1 change 0 0s\nbill-inquiry b:1 read 3 2.6s\nbill-inquiry b:1 refresh 0 0s\nbill-inquiry b:1 prefetch 0 0s\n" + nobody
-	require.Equal(t, "budget 71 of 95 calls per 1m2s, KOS has said E429: until 2026-11-21 03:01:00Z\nused 66 within the last 60 s\n"+
-		" change 4 (20 reserved)\n read 60 (40 reserved)\n refresh 2 (5 reserved)\n prefetch 0 (0 reserved)\n"+queues,
+		"bill-inquiry b:1 change 0 0s\nbill-inquiry b:1 read 3 2.6s\nbill-inquiry b:1 refresh 0 0s\nbill-inquiry b:1 " +
+		"prefetch 0 0s\n" + nobody
+	require.Equal(t,
+		"budget 71 of 95 calls per 1m2s, KOS has said E429: until 2026-11-21 03:01:00Z\nused 66 within the last 60 s\n"+
+			" change 4 (20 reserved)\n read 60 (40 reserved)\n refresh 2 (5 reserved)\n prefetch 0 (0 reserved)\n"+queues,
 		looked(t, operations.Status{Quota: &q}, "quota"))
 	q.Window, q.Squeezed = quota.Unlimited(), time.Time{}
 	require.Contains(t, looked(t, operations.Status{Quota: &q}, "quota"), "budget no limit\nused 66 ")
 	q.Ledger = false
 	require.Equal(t, "budget the ledger cannot be asked: each instance spends its floor alone\n"+queues,
 		looked(t, operations.Status{Quota: &q}, "quota"))
-	require.Equal(t, "budget nobody tells\n\nSERVICE INSTANCE LANE WAITING ETA\n"+nobody, looked(t, operations.Status{}, "quota"))
+	require.Equal(t, "budget no instance reports it\n\nSERVICE INSTANCE LANE WAITING ETA\n"+nobody,
+		looked(t, operations.Status{}, "quota"))
 }
 
 func TestOpsCache(t *testing.T) {

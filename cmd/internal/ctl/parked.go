@@ -17,13 +17,17 @@ import (
 	"phonebill/ports"
 )
 
+const parkedHelp = `List plan changes of which KOS cannot tell whether it has carried them out, those requested
+first coming first.
+
+The instances of the product service are asked as "ops" does, with the same variables. docs/parked-changes.md
+says how to decide.`
+
 func (c Console) parked() *cobra.Command {
 	var page, size int
 	cmd := &cobra.Command{
 		Use: "parked", Short: "List plan changes of which KOS cannot tell, and decide on them",
-		Long: `List plan changes of which KOS cannot tell whether it has carried them out, those requested first coming first.
-
-The instances of the product service are asked as "ops" does, with the same variables. docs/parked-changes.md says how to decide.`,
+		Long:    parkedHelp,
 		Example: "  phonebillctl parked",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := c.parkedDesk(nil)
@@ -92,16 +96,19 @@ func (c Console) parkedDesk(log ports.AuditLog) (*cases.ParkedChanges, error) {
 
 func (c Console) printParked(orders []product.ParkedOrder, page, size, total int) error {
 	p := c.printer()
-	p.head("REQUEST", "LINE", "FROM", "TO", "EFFECTIVE", "REQUESTED", "PARKED", "SENT", "ASKED", "TRANSACTION", "KOS ORDER", "PROPOSAL")
+	p.head("REQUEST", "LINE", "FROM", "TO", "EFFECTIVE", "REQUESTED", "PARKED", "SENT", "ASKED", "TRANSACTION",
+		"KOS ORDER", "PROPOSAL")
 	for _, o := range orders {
 		kos, proposal := "-", "-"
 		if o.KOSOrder != "" {
 			kos = o.KOSOrder
 		}
 		if w := o.Proposal; w.Outcome != "" {
-			proposal = fmt.Sprintf(c.lang.text("%s by %s until %s: %s"), w.Outcome, w.By, stamp(w.At.Add(product.ProposalLifetime)), w.Reason)
+			proposal = fmt.Sprintf(c.lang.text("%s by %s until %s: %s"), w.Outcome, w.By,
+				stamp(w.At.Add(product.ProposalLifetime)), w.Reason)
 		}
-		p.line(o.ID.String(), o.Line, o.From, o.To, o.EffectiveDate.String(), stamp(o.RequestedAt), stamp(o.ParkedAt), strconv.Itoa(o.Sends),
+		p.line(o.ID.String(), o.Line, o.From, o.To, o.EffectiveDate.String(), stamp(o.RequestedAt), stamp(o.ParkedAt),
+			strconv.Itoa(o.Sends),
 			strconv.Itoa(o.Reconciles), o.TransactionID.String(), kos, proposal)
 	}
 	p.footer(page, size, total)

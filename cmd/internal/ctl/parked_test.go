@@ -25,8 +25,9 @@ func (u *undecided) List(_ context.Context, page, size int) ([]product.ParkedOrd
 	u.page, u.size = page, size
 	at := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	o := product.ParkedOrder{
-		ID: id.ID{1}, TransactionID: id.ID{2}, Line: "010-****-5678", From: "LTE", To: "5G", EffectiveDate: calendar.DateOf(at),
-		RequestedAt: at, ParkedAt: at.Add(25 * time.Hour), Sends: 1, Reconciles: 99, KOSOrder: "KOS-7",
+		ID: id.ID{1}, TransactionID: id.ID{2}, Line: "010-****-5678", From: "LTE", To: "5G",
+		EffectiveDate: calendar.DateOf(at),
+		RequestedAt:   at, ParkedAt: at.Add(25 * time.Hour), Sends: 1, Reconciles: 99, KOSOrder: "KOS-7",
 		Proposal: product.Resolution{Outcome: product.OutcomeFailed, Reason: "KOS에 없음", By: "kim", At: at},
 	}
 	return []product.ParkedOrder{o, {ID: id.ID{3}, EffectiveDate: o.EffectiveDate}}, 2, nil
@@ -48,7 +49,9 @@ func TestParkedChangesAreListed(t *testing.T) {
 	env := map[string]string{"PRODUCT_INTERNAL_URLS": srv.URL, "INTERNAL_TOKEN": "s3cret"}
 	run := func(args ...string) (string, error) {
 		var out bytes.Buffer
-		c := Console{Env: func(key string) string { return env[key] }, Out: &out, Err: &out, Log: slog.New(slog.DiscardHandler)}
+		c := Console{
+			Env: func(key string) string { return env[key] }, Out: &out, Err: &out, Log: slog.New(slog.DiscardHandler),
+		}
 		err := Run(t.Context(), c, append([]string{"parked"}, args...))
 		return out.String(), err
 	}

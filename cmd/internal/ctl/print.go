@@ -119,7 +119,8 @@ func (c Console) printAccounts(found []auth.Account, now time.Time, page, size, 
 	p := c.printer()
 	p.head("USER", "STATUS", "NAME", "CUSTOMER", "LINES", "ROLES", "LAST LOGIN")
 	for _, a := range found {
-		p.line(string(a.UserID), string(a.StatusNow(now)), c.lang.named(a.User), a.CustomerID, joined(a.Lines, line.Number.String),
+		p.line(string(a.UserID), string(a.StatusNow(now)), c.lang.named(a.User), a.CustomerID,
+			joined(a.Lines, line.Number.String),
 			joined(a.Roles, role), stamp(a.LastLoginAt))
 	}
 	p.footer(page, size, total)
@@ -153,7 +154,7 @@ func (c Console) printClashes(found []auth.UserID) error {
 	return p.done()
 }
 
-// footer tells where the page lies. Lists are counted no further than auth.MaxCounted.
+// footer prints where the page lies. Lists are counted no further than auth.MaxCounted.
 func (p *printer) footer(page, size, total int) {
 	text := "page %d of %d, %d in all"
 	if total >= auth.MaxCounted {

@@ -14,13 +14,15 @@ import (
 	"phonebill/core/staff/cases"
 )
 
+const requestsHelp = `Find the bill inquiries and plan changes of customers, and take one back.
+
+The instances of the services are asked as "ops" does, with the same variables; what was searched is recorded
+in the audit log. "phonebillctl timeline REQUEST_ID" shows what happened to one of them.`
+
 func (c Console) requests() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "requests", Short: "Find the bill inquiries and plan changes of customers, and take one back",
-		Long: `Find the bill inquiries and plan changes of customers, and take one back.
-
-The instances of the services are asked as "ops" does, with the same variables; what was searched is recorded in the audit log.
-"phonebillctl timeline REQUEST_ID" tells what happened to one of them.`,
+		Long: requestsHelp,
 	}
 	cmd.AddCommand(c.listRequests(), c.findRequests(), c.cancelRequest())
 	return cmd
@@ -60,11 +62,13 @@ func (c Console) listRequests() *cobra.Command {
 	return cmd
 }
 
+const traceHelp = `Find the requests of the call whose trace id a customer quotes: the traceId of an error, 32
+hexadecimal digits. Requests that were made before trace ids were kept are not found.`
+
 func (c Console) findRequests() *cobra.Command {
 	return &cobra.Command{
 		Use: "find TRACE_ID", Short: "Find the requests of the call whose trace id a customer quotes",
-		Long: `Find the requests of the call whose trace id a customer quotes: the traceId of an error, 32 hexadecimal digits. Requests
-that were made before trace ids were kept are not found.`,
+		Long:    traceHelp,
 		Example: "  phonebillctl requests find 4bf92f3577b34da6a3ce929d0e0e4736",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			trace, err := staff.ParseTraceID(args[0])
@@ -115,10 +119,13 @@ func (c Console) withRequests(ctx context.Context, work func(*cases.Requests, tr
 
 func (c Console) printRequests(page []staff.Request, end func(*printer)) error {
 	p := c.printer()
-	p.head("REQUEST", "KIND", "USER", "LINE", "STATE", "SUBJECT", "REQUESTED", "ENDED", "NEXT", "CODE", "TRACE", "CANCELLABLE")
+	p.head("REQUEST", "KIND", "USER", "LINE", "STATE", "SUBJECT", "REQUESTED", "ENDED", "NEXT", "CODE",
+		"TRACE", "CANCELLABLE")
 	for _, r := range page {
-		p.line(r.ID.String(), string(r.Kind), string(r.UserID), r.Line, r.State, r.Subject, stamp(r.RequestedAt), stamp(r.ProcessedAt),
-			stamp(r.NextAt), orDash(r.Code), orDash(r.TraceID), c.lang.text(map[bool]string{true: "yes", false: "no"}[r.Cancellable]))
+		p.line(r.ID.String(), string(r.Kind), string(r.UserID), r.Line, r.State, r.Subject, stamp(r.RequestedAt),
+			stamp(r.ProcessedAt),
+			stamp(r.NextAt), orDash(r.Code), orDash(r.TraceID),
+			c.lang.text(map[bool]string{true: "yes", false: "no"}[r.Cancellable]))
 	}
 	end(p)
 	return p.done()

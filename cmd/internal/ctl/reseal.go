@@ -21,8 +21,23 @@ import (
 	"phonebill/migrations"
 )
 
-// mostRowsNamed is how many rows that do not open are named; the rest is counted.
-const mostRowsNamed = 20
+// maxRowsNamed is how many rows that do not open are named; the rest is counted.
+const maxRowsNamed = 20
+
+const resealHelp = `Bind the sealed values that an older release wrote (names, numbers, addresses, lines, bills,
+copies, payloads, password hashes) to their rows, in all four databases. From then on a value that is moved to
+another row, or into another cache entry, does not open.
+
+Run it once no instance of the older release is left: those cannot read the new form. It has every instance
+write the new form, waits 10 s until all of them do, seals the rows anew in small batches, and has the older
+form refused at its end. It may be interrupted and run again; rows that are done are looked at and left. Run
+on a system that is through, it checks every value and changes nothing.
+
+Values that do not open where they stand are named and left. While there are any, the older form is not
+refused (exit code 1), unless --leave-unreadable says that they are lost.
+
+It needs KEYRING_FILE and AUTH_, BILL_, PRODUCT_ and KOS_DATABASE_URL as the services have them, or the system
+that "make run" started.`
 
 func (c Console) reseal() *cobra.Command {
 	var why string
@@ -30,18 +45,7 @@ func (c Console) reseal() *cobra.Command {
 	var perSecond int
 	cmd := &cobra.Command{
 		Use: "reseal", Short: "Bind the sealed values of an older release to their rows, then refuse the older form",
-		Long: `Bind the sealed values that an older release wrote (names, numbers, addresses, lines, bills, copies, payloads, password hashes) to
-their rows, in all four databases. From then on a value that is moved to another row, or into another cache entry, does not open.
-
-Run it once no instance of the older release is left: those cannot read the new form. It has every instance write the new form, waits 10 s
-until all of them do, seals the rows anew in small batches, and has the older form refused at its end. It may be interrupted and run again;
-rows that are done are looked at and left. Run on a system that is through, it checks every value and changes nothing.
-
-Values that do not open where they stand are named and left. While there are any, the older form is not refused (exit code 1), unless
---leave-unreadable says that they are lost.
-
-It needs KEYRING_FILE and AUTH_, BILL_, PRODUCT_ and KOS_DATABASE_URL as the services have them,
-or the system that "make run" started.`,
+		Long:    resealHelp,
 		Example: `  phonebillctl reseal --all-upgraded --reason "every instance is upgraded"`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !upgraded {
@@ -61,7 +65,9 @@ or the system that "make run" started.`,
 	return reason(cmd, &why)
 }
 
-func (c Console) resealed(ctx context.Context, a *compose.Admin, by admin.Caller, why string, perSecond int, anyway bool) error {
+func (c Console) resealed(
+	ctx context.Context, a *compose.Admin, by admin.Caller, why string, perSecond int, anyway bool,
+) error {
 	why, err := auth.ParseReason(why)
 	if err != nil {
 		return err
@@ -98,15 +104,16 @@ func (c Console) resealed(ctx context.Context, a *compose.Admin, by admin.Caller
 			facts["seen"], facts["resealed"] = strconv.Itoa(r.Seen), strconv.Itoa(r.Resealed)
 			facts["unreadable"], facts["form"] = strconv.Itoa(len(r.Unreadable)), r.Form.String()
 			c.unreadable(r.Unreadable)
-			return c.said(err, "%d rows looked at, %d sealed anew, %d do not open; values bound to their column alone are refused\n",
+			return c.said(err,
+				"%d rows looked at, %d sealed anew, %d do not open; values bound to their column alone are refused\n",
 				r.Seen, r.Resealed, len(r.Unreadable))
 		})
 }
 
 func (c Console) unreadable(rows []reseal.Row) {
 	for i, row := range rows {
-		if i == mostRowsNamed {
-			c.say("and %d more\n", len(rows)-mostRowsNamed)
+		if i == maxRowsNamed {
+			c.say("and %d more\n", len(rows)-maxRowsNamed)
 			return
 		}
 		c.say("does not open: %s %s\n", row.Table, row.Key)

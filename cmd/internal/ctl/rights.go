@@ -101,7 +101,8 @@ func (c Console) sessions() *cobra.Command {
 	}
 	var why string
 	end := reason(&cobra.Command{
-		Use: "end USER_ID", SuggestFor: []string{"revoke", "kill", "delete", "stop"}, Short: "End all sessions, within a second everywhere",
+		Use: "end USER_ID", SuggestFor: []string{"revoke", "kill", "delete", "stop"},
+		Short:   "End all sessions, within a second everywhere",
 		Example: `  phonebillctl sessions end hong-gildong --reason "device reported lost"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {

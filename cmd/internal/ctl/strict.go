@@ -18,8 +18,9 @@ import (
 // ErrUsage says that the command line was wrong, so nothing was begun: exit code 2.
 var ErrUsage = errors.New("wrong command line")
 
-// strictly makes every command of the tree refuse what it does not know, before its work begins, and speak one language. It is
-// called once for the whole tree, so that a new command needs nothing of its own. began is called when a command's work begins.
+// strictly makes every command of the tree refuse what it does not know, before its work begins, and speak one
+// language. It is called once for the whole tree, so that a new command needs nothing of its own. began is called when
+// a command's work begins.
 func strictly(cmd *cobra.Command, l lang, began func()) {
 	cmd.Short, cmd.Long, cmd.Example = l.text(cmd.Short), l.text(cmd.Long), l.example(cmd.Example)
 	cmd.Flags().BoolP("help", "h", false, "show this help")
@@ -52,8 +53,9 @@ func argumentNames(cmd *cobra.Command) []string { return strings.Fields(cmd.Use)
 // arguments has a check for each argument that is not any text.
 func arguments() map[string]func(string) error {
 	return map[string]func(string) error{
-		"PERMISSION": among("PERMISSION", auth.AllPermissions()...), "operator|admin": among("operator|admin", "operator", "admin"),
-		"REQUEST_ID": uuid("REQUEST_ID"), "EVENT_ID": uuid("EVENT_ID"), "TRANSFER_ID": uuid("TRANSFER_ID"),
+		"PERMISSION":     among("PERMISSION", auth.AllPermissions()...),
+		"operator|admin": among("operator|admin", "operator", "admin"),
+		"REQUEST_ID":     uuid("REQUEST_ID"), "EVENT_ID": uuid("EVENT_ID"), "TRANSFER_ID": uuid("TRANSFER_ID"),
 		"USER_ID": nil, "KID": nil, "SERVICE": nil, "KEY": nil, "FILE.csv": nil, "TRACE_ID": nil,
 	}
 }
@@ -110,7 +112,8 @@ func unknownCommand(cmd *cobra.Command, word string) error {
 		}
 	}
 	if near, ok := nearest(word, names); ok {
-		return failf("%s has no command %q; did you mean %q? There are %s", cmd.CommandPath(), word, meant[near], strings.Join(all, ", "))
+		return failf("%s has no command %q; did you mean %q? There are %s", cmd.CommandPath(), word, meant[near],
+			strings.Join(all, ", "))
 	}
 	return failf("%s has no command %q; there are %s", cmd.CommandPath(), word, strings.Join(all, ", "))
 }
@@ -156,8 +159,7 @@ func flagValue(err *pflag.InvalidValueError) error {
 	return err
 }
 
-// choice is the value of every flag that takes one of a few words, or several of them when the flag is repeated. Case does not
-// matter.
+// choice is the value of a flag that takes one of a few words in any case, or several when the flag is repeated.
 type choice struct {
 	words []string
 	set   func(word string)
@@ -215,8 +217,8 @@ func (c *choice) Set(s string) error {
 	return failf("%q is unknown; there are %s", s, strings.Join(c.words, ", "))
 }
 
-// nearest is the known word that was probably meant: one that begins like it, or differs from it in a third of its letters at
-// most (two in short words).
+// nearest is the known word that was probably meant: one that begins like it, or differs from it in a third of its
+// letters at most (two in short words).
 func nearest(word string, known []string) (string, bool) {
 	word = strings.ToLower(word)
 	best, found := max(2, len(word)/3)+1, "" //nolint:mnd // two slips

@@ -24,7 +24,8 @@ func typed(t *testing.T, locale string, args ...string) (string, error) {
 	env := map[string]string{"PHONEBILL_DATA": t.TempDir(), "LANG": locale}
 	var out bytes.Buffer
 	c := Console{
-		Env: func(key string) string { return env[key] }, In: strings.NewReader(""), Out: &out, Err: &out, Log: slog.New(slog.DiscardHandler),
+		Env: func(key string) string { return env[key] }, In: strings.NewReader(""), Out: &out, Err: &out,
+		Log: slog.New(slog.DiscardHandler),
 	}
 	err := Run(context.Background(), c, args)
 	return out.String(), err
@@ -33,7 +34,7 @@ func typed(t *testing.T, locale string, args ...string) (string, error) {
 // enumeration is how a text would name words to choose from: such a flag has to be a choice.
 var enumeration = regexp.MustCompile(`[A-Z][A-Z_]+(, [A-Z][A-Z_]+)* (or|and) [A-Z][A-Z_]+`)
 
-// TestEveryCommandRefusesWhatItDoesNotKnow walks the whole tree, so that a new command is looked at without a word here.
+// TestEveryCommandRefusesWhatItDoesNotKnow walks the whole tree, new commands included.
 func TestEveryCommandRefusesWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	seen := 0
@@ -57,16 +58,19 @@ func TestEveryCommandRefusesWhatItDoesNotKnow(t *testing.T) {
 		}
 		refused("unknown flag", "no flag --xyzzy", "--xyzzy")
 		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			require.NotRegexp(t, enumeration, f.Usage, "--%s of %s has words to choose from: make it a choice", f.Name, cmd.CommandPath())
+			require.NotRegexp(t, enumeration, f.Usage, "--%s of %s has words to choose from: make it a choice", f.Name,
+				cmd.CommandPath())
 			if c, ok := f.Value.(*choice); ok {
-				refused("--"+f.Name, "there are "+strings.Join(c.words, ", "), append(append([]string{}, names...), "--"+f.Name, "xyzzy")...)
+				refused("--"+f.Name, "there are "+strings.Join(c.words, ", "),
+					append(append([]string{}, names...), "--"+f.Name, "xyzzy")...)
 				near := c.words[0][:len(c.words[0])-1]
 				refused("--"+f.Name, "did you mean "+c.words[0]+"?", append(append([]string{}, names...), "--"+f.Name, near)...)
 			}
 		})
 		for _, sub := range cmd.Commands() {
 			name := sub.Name()
-			refused("misspelled command", `did you mean "`+name+`"`, append(append([]string{}, names...), name[:len(name)-1]+"qq"[:1])...)
+			refused("misspelled command", `did you mean "`+name+`"`,
+				append(append([]string{}, names...), name[:len(name)-1]+"qq"[:1])...)
 		}
 	})
 	require.Greater(t, seen, 40)
@@ -75,18 +79,20 @@ func TestEveryCommandRefusesWhatItDoesNotKnow(t *testing.T) {
 func TestTyposEndWithANearMatch(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		`"FOO" is unknown; there are PENDING, DELIVERED, PARKED`:               {"deliveries", "list", "--state", "FOO"},
-		`--kind: "bogus" is unknown; there are bill, change`:                   {"deliveries", "list", "--kind", "bogus"},
-		`phonebillctl sessions has no command "revoke"; did you mean "end"?`:   {"sessions", "revoke", "hong"},
-		`phonebillctl users has no command "creat"; did you mean "create"?`:    {"users", "creat", "hong"},
-		`did you mean BILL_INQUIRY?`:                                           {"grant", "hong", "BILL_INQUERY", "--reason", "두자"},
-		`phonebillctl has no command "user"; did you mean "users"?`:            {"user"},
-		`"admn" is unknown; did you mean admin?`:                               {"otp", "admn"},
-		`--page: "x" is no whole number`:                                       {"users", "list", "--page", "x"},
-		`--since: "yesterday" is no duration`:                                  {"deliveries", "list", "--since", "yesterday"},
-		`required: --reason`:                                                   {"grant", "hong", "BILL_INQUIRY"},
-		`--reason needs a value`:                                               {"revoke", "hong", "BILL_INQUIRY", "--reason"},
-		`did you mean --reason?`:                                               {"revoke", "hong", "BILL_INQUIRY", "--reson", "x"},
+		`"FOO" is unknown; there are PENDING, DELIVERED, PARKED`:             {"deliveries", "list", "--state", "FOO"},
+		`--kind: "bogus" is unknown; there are bill, change`:                 {"deliveries", "list", "--kind", "bogus"},
+		`phonebillctl sessions has no command "revoke"; did you mean "end"?`: {"sessions", "revoke", "hong"},
+		`phonebillctl users has no command "creat"; did you mean "create"?`:  {"users", "creat", "hong"},
+		`did you mean BILL_INQUIRY?`: {"grant", "hong", "BILL_INQUERY",
+			"--reason", "두자"},
+		`phonebillctl has no command "user"; did you mean "users"?`: {"user"},
+		`"admn" is unknown; did you mean admin?`:                    {"otp", "admn"},
+		`--page: "x" is no whole number`:                            {"users", "list", "--page", "x"},
+		`--since: "yesterday" is no duration`: {"deliveries", "list",
+			"--since", "yesterday"},
+		`required: --reason`:     {"grant", "hong", "BILL_INQUIRY"},
+		`--reason needs a value`: {"revoke", "hong", "BILL_INQUIRY", "--reason"},
+		`did you mean --reason?`: {"revoke", "hong", "BILL_INQUIRY", "--reson", "x"},
 		`phonebillctl parked has no command "resolv"; did you mean "resolve"?`: {"parked", "resolv"},
 		`"surplus" is one argument too many: phonebillctl books show`:          {"books", "show", "surplus"},
 		`phonebillctl completion has no command "basch"; did you mean "bash"?`: {"completion", "basch"},
@@ -140,7 +146,8 @@ func TestNoFaultIsKoreanInEnglish(t *testing.T) {
 		require.Contains(t, hangul.failure(fault.New(e.Code)), e.Message)
 	}
 	_, err := auth.ParseReason("가")
-	require.Contains(t, english.failure(err), "reason: it needs at least 2 characters that are no spaces, and at most 200 in all")
+	require.Contains(t, english.failure(err),
+		"reason: it needs at least 2 characters that are no spaces, and at most 200 in all")
 	_, err = auth.ParseRole("BOSS")
 	require.Contains(t, english.failure(err), "it must be one of CUSTOMER, OPERATOR, ADMIN")
 	for _, text := range []map[string]string{englishReasons, englishMessages} {

@@ -18,7 +18,7 @@ const (
 	hangul  lang = "ko"
 )
 
-// language is Korean where the environment says so, as POSIX reads it: the first of LC_ALL, LC_MESSAGES and LANG that is set.
+// language is Korean where the first of LC_ALL, LC_MESSAGES and LANG that is set says so.
 func language(env boot.Env) lang {
 	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if v := env(name); v != "" {
@@ -117,7 +117,7 @@ func flagNames(list string) string {
 	return strings.Join(names, ", ")
 }
 
-// refusal is what a rule of the system said. In English it is the meaning of its code; the fields' reasons come from a table.
+// refusal is the text of an error. In English it is the meaning of its code; the fields' reasons come from a table.
 func (l lang) refusal(f *fault.Error) string {
 	text := f.Message()
 	if l == english {

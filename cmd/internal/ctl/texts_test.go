@@ -22,8 +22,8 @@ var catalogued = map[string]string{
 	"said": "first", "say": "first", "row": "first", "failf": "first", "text": "first", "head": "every",
 }
 
-// spoken are the texts of this package: those of the command tree as they are before they are translated, and those that the source
-// hands to the functions above.
+// spoken are the texts of this package: those of the command tree as they are before they are translated, and those
+// that the source hands to the functions above.
 func spoken(t *testing.T) []string {
 	t.Helper()
 	seen := map[string]bool{}

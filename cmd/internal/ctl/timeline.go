@@ -17,13 +17,14 @@ import (
 	"phonebill/ports"
 )
 
+const timelineHelp = `Show what happened to one inquiry or plan change, and why, oldest event first.
+
+The instances of the services are asked as "ops" does, with the same variables; who looked is recorded in the
+audit log. docs/operations.md says what the codes mean.`
+
 func (c Console) timeline() *cobra.Command {
 	return &cobra.Command{
-		Use: "timeline REQUEST_ID", Short: "Tell what happened to one inquiry or plan change, and why",
-		Long: `Tell what happened to one inquiry or plan change, and why, oldest event first.
-
-The instances of the services are asked as "ops" does, with the same variables; who looked is recorded in the audit log.
-docs/operations.md tells what the codes mean.`,
+		Use: "timeline REQUEST_ID", Short: "Show what happened to one inquiry or plan change, and why", Long: timelineHelp,
 		Example: "  phonebillctl timeline 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request, err := id.Parse(args[0])
@@ -35,11 +36,11 @@ docs/operations.md tells what the codes mean.`,
 				if err != nil {
 					return err
 				}
-				told, err := s.Timeline(cmd.Context(), trail.By{Name: by.Name, Roles: by.Roles}, request)
+				found, err := s.Timeline(cmd.Context(), trail.By{Name: by.Name, Roles: by.Roles}, request)
 				if err != nil {
 					return err
 				}
-				return c.printTimeline(told)
+				return c.printTimeline(found)
 			})
 		},
 	}
@@ -68,12 +69,13 @@ func (c Console) printTimeline(t timeline.Combined) error {
 	p.line()
 	p.head("AT", "SOURCE", "WHAT", "FACTS", "TEXT")
 	for _, e := range t.Events {
-		p.line(e.At.UTC().Format("2006-01-02 15:04:05.000Z"), string(e.Source), string(e.Type), factsText(e.Facts), c.lang.event(e))
+		p.line(e.At.UTC().Format("2006-01-02 15:04:05.000Z"), string(e.Source), string(e.Type),
+			factsText(e.Facts), c.lang.event(e))
 	}
 	return p.done()
 }
 
-// event is an event's text, which the services give in Korean. In English it is that of its code; the facts say the rest.
+// event is an event's text, which the services give in Korean. In English it is that of its code.
 func (l lang) event(e timeline.Event) string {
 	if l == hangul {
 		return e.Text

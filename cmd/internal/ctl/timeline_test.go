@@ -36,8 +36,14 @@ func TestATimelineIsPrinted(t *testing.T) {
 		Kind: timeline.Change, Line: "010-****-5678", Status: "UNKNOWN", NextAt: at.Add(time.Hour),
 		Missing: []timeline.Gap{timeline.CallsUnavailable},
 		Events: []timeline.Event{
-			{At: at, Source: timeline.Request, Type: timeline.Requested, Text: "신청", Facts: map[string]string{"to": "5G", "from": "LTE"}},
-			{At: at, Source: timeline.Staff, Type: timeline.Proposed, Text: "제안", Facts: map[string]string{"reason": "one\ntwo\tthree"}},
+			{
+				At: at, Source: timeline.Request, Type: timeline.Requested, Text: "신청",
+				Facts: map[string]string{"to": "5G", "from": "LTE"},
+			},
+			{
+				At: at, Source: timeline.Staff, Type: timeline.Proposed, Text: "제안",
+				Facts: map[string]string{"reason": "one\ntwo\tthree"},
+			},
 			{At: at, Source: timeline.Check, Type: timeline.CheckPassed, Text: "통과"},
 		},
 	}}
@@ -47,15 +53,19 @@ func TestATimelineIsPrinted(t *testing.T) {
 	}
 	srv := httptest.NewServer(h.Handler())
 	t.Cleanup(srv.Close)
-	env := map[string]string{"PRODUCT_INTERNAL_URLS": srv.URL, "BILL_INTERNAL_URLS": "http://127.0.0.1:1", "INTERNAL_TOKEN": "s3cret"}
+	env := map[string]string{
+		"PRODUCT_INTERNAL_URLS": srv.URL, "BILL_INTERNAL_URLS": "http://127.0.0.1:1", "INTERNAL_TOKEN": "s3cret",
+	}
 	var out bytes.Buffer
-	c := Console{Env: func(key string) string { return env[key] }, Out: &out, Err: &out, Log: slog.New(slog.DiscardHandler)}
+	c := Console{
+		Env: func(key string) string { return env[key] }, Out: &out, Err: &out, Log: slog.New(slog.DiscardHandler),
+	}
 	log := &seen{}
 	s, err := c.timelines(log)
 	require.NoError(t, err)
-	told, err := s.Timeline(t.Context(), trail.By{Name: "cli:kim", Roles: []auth.Role{auth.Operator}}, id.ID{1})
+	found, err := s.Timeline(t.Context(), trail.By{Name: "cli:kim", Roles: []auth.Role{auth.Operator}}, id.ID{1})
 	require.NoError(t, err)
-	require.NoError(t, c.printTimeline(told))
+	require.NoError(t, c.printTimeline(found))
 	for _, want := range []string{
 		"010-****-5678", "UNKNOWN", "2026-11-21 04:00:00Z", "KOS_CALLS", "bill-inquiry", "REQUESTED", "from=LTE to=5G",
 		"the customer requested it",

@@ -9,6 +9,10 @@ import (
 	"phonebill/core/id"
 )
 
+const confirmTransferHelp = `Confirm a transfer that another person proposed: the account that holds the line loses
+it and the account it was proposed for gets it. When that account does not exist yet, or the line was taken
+from its account before, the call that was refused is sent again.`
+
 func (c Console) transfers() *cobra.Command {
 	cmd := &cobra.Command{Use: "transfers", Short: "List and confirm transfers of lines that another account holds"}
 	list := &cobra.Command{
@@ -31,8 +35,7 @@ func (c Console) transfers() *cobra.Command {
 	var why string
 	confirm := reason(&cobra.Command{
 		Use: "confirm TRANSFER_ID", Short: "Confirm a transfer that another person proposed",
-		Long: `Confirm a transfer that another person proposed: the account that holds the line loses it and the account it was proposed for gets
-it. When that account does not exist yet, or the line was taken from its account before, the call that was refused is sent again.`,
+		Long:    confirmTransferHelp,
 		Example: `  phonebillctl users transfers confirm 01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b --reason "papers checked"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tid, err := id.Parse(args[0])

@@ -21,12 +21,13 @@ func (c Console) users() *cobra.Command {
 	cmd := &cobra.Command{Use: "users", Short: "Create, show, search, unlock, suspend and load accounts"}
 	cmd.AddCommand(
 		c.createUser(), c.showUser(), c.listUsers(), c.unlockUser(), c.setStatus("suspend", "Suspend", auth.Suspended),
-		c.setStatus("activate", "Activate", auth.Active), c.resetFactor(), c.userHistory(), c.importUsers(), c.transfers(), c.clashes(),
+		c.setStatus("activate", "Activate", auth.Active), c.resetFactor(), c.userHistory(), c.importUsers(),
+		c.transfers(), c.clashes(),
 	)
 	return cmd
 }
 
-// account as the flags tell.
+// account as the flags say.
 type wish struct {
 	name, phone, email, customer, why string
 	lines                             []string
@@ -35,15 +36,19 @@ type wish struct {
 	fromStdin                         bool
 }
 
+const createUserHelp = `Create an account. The password is read from standard input (--password-stdin, first line),
+or made and printed once. An operator or administrator gets a second factor: its otpauth URI and recovery
+codes are printed once too. Hand them over safely.`
+
 func (c Console) createUser() *cobra.Command {
 	var w wish
 	cmd := &cobra.Command{
 		Use: "create USER_ID", Short: "Create an account; the first administrator too",
-		Long: `Create an account. The password is read from standard input (--password-stdin, first line), or made and printed once. An operator
-or administrator gets a second factor: its otpauth URI and recovery codes are printed once too. Hand them over safely.`,
+		Long: createUserHelp,
 		Example: `  phonebillctl users create admin-lee --name "Lee Admin" --role ADMIN --reason "first administrator"
-  phonebillctl users create hong-gildong --name "Hong Gildong" --phone 010-1234-5678 --line 010-1234-5678 --customer CUST-0001 \
-    --permission BILL_INQUIRY --permission PRODUCT_CHANGE --password-stdin --reason "new contract" < password.txt`,
+  phonebillctl users create hong-gildong --name "Hong Gildong" --phone 010-1234-5678 \
+    --line 010-1234-5678 --customer CUST-0001 --permission BILL_INQUIRY --permission PRODUCT_CHANGE \
+    --password-stdin --reason "new contract" < password.txt`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := w.account(args[0])
 			if err != nil {
@@ -184,7 +189,8 @@ func (c Console) listUsers() *cobra.Command {
 	cmd.Flags().StringVar((*string)(&f.UserID), "user", "", "the account of this id")
 	cmd.Flags().StringVar(&f.CustomerID, "customer", "", "the accounts of this customer")
 	cmd.Flags().StringVar(&number, "line", "", "the accounts that own this line")
-	cmd.Flags().Var(oneOf(&f.Status, auth.Active, auth.LockedOut, auth.Suspended, auth.Inactive), "status", "the accounts in this state")
+	cmd.Flags().Var(oneOf(&f.Status, auth.Active, auth.LockedOut, auth.Suspended, auth.Inactive), "status",
+		"the accounts in this state")
 	paged(cmd, &f.Page, &f.Size)
 	return cmd
 }
@@ -216,13 +222,15 @@ func (c Console) unlockUser() *cobra.Command {
 	}, &why)
 }
 
+const resetFactorHelp = `For an owner who has lost the authenticator app and the recovery codes. An operator or
+administrator gets a new second factor, printed this once, and enrols anew at the next log-in; a customer has
+none from then on and can enrol again. All sessions of the account end.`
+
 func (c Console) resetFactor() *cobra.Command {
 	var why string
 	return reason(&cobra.Command{
 		Use: "reset-factor USER_ID", Short: "Replace the lost second factor of staff, remove that of a customer",
-		Long: `For an owner who has lost the authenticator app and the recovery codes. An operator or administrator gets a new second factor,
-printed this once, and enrols anew at the next log-in; a customer has none from then on and can enrol again.
-All sessions of the account end.`,
+		Long:    resetFactorHelp,
 		Example: `  phonebillctl users reset-factor ops-kim --reason "device lost, identity checked"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
@@ -250,7 +258,9 @@ func (c Console) setStatus(verb, title string, to auth.Status) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				changed, err := a.Users.Update(cmd.Context(), by, seen.UserID, admin.Update{Status: &to, Version: seen.Version, Reason: why})
+				changed, err := a.Users.Update(cmd.Context(), by, seen.UserID, admin.Update{
+					Status: &to, Version: seen.Version, Reason: why,
+				})
 				return c.said(err, "%s is %s\n", args[0], changed.Status)
 			})
 		},
@@ -279,7 +289,7 @@ func (c Console) userHistory() *cobra.Command {
 	return cmd
 }
 
-// said tells that something is done. The format is in the catalogue.
+// said prints that something is done. The format is in the catalogue.
 func (c Console) said(err error, format string, args ...any) error {
 	if err != nil {
 		return err
@@ -288,11 +298,13 @@ func (c Console) said(err error, format string, args ...any) error {
 	return err
 }
 
+const clashesHelp = `List accounts whose ids differ in case alone, side by side. They are of before an id was one
+account whatever its case, and log in by exact spelling until all but one of them are INACTIVE.`
+
 func (c Console) clashes() *cobra.Command {
 	return &cobra.Command{
 		Use: "clashes", Short: "List accounts whose ids differ in case alone", Args: cobra.NoArgs,
-		Long: `List accounts whose ids differ in case alone, side by side. They are of before an id was one account whatever its case,
-and log in by exact spelling until all but one of them are INACTIVE.`,
+		Long: clashesHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				found, err := a.Users.Clashes(cmd.Context(), by)

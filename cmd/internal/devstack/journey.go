@@ -15,7 +15,7 @@ import (
 )
 
 // Journey drives the product's main job through the gateway, as a front end would, and prints each step with its time.
-// It answers the first step that did not go as the stories say. It can be repeated.
+// It returns the first step that did not go as the stories say. It can be repeated.
 func Journey(ctx context.Context, f DemoFile, out io.Writer) error {
 	j := &journey{file: f, out: out, http: &http.Client{Timeout: 40 * time.Second}}
 	j.printf("phonebill at %s\n\n", f.BaseURL)
@@ -330,7 +330,7 @@ func (j *journey) slowLine(ctx context.Context) {
 	})
 }
 
-// delivered waits until the MVNO AP server has been told of the first inquiry.
+// delivered waits until the result of the first inquiry is delivered.
 func (j *journey) delivered(ctx context.Context) {
 	if j.err != nil {
 		return
@@ -362,7 +362,7 @@ func (j *journey) delivered(ctx context.Context) {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	j.err = errors.New("the MVNO AP server was not told of the inquiry within 10 s")
+	j.err = errors.New("the result of the inquiry was not delivered within 10 s")
 }
 
 // logout ends the session and shows that its token dies everywhere within a second.

@@ -34,7 +34,7 @@ func OpenSecrets(path string) (*Secrets, error) {
 	return s, nil
 }
 
-// Get answers the secret of that name, making it with fresh when there is none yet.
+// Get returns the secret of that name, making it with fresh when there is none yet.
 func (s *Secrets) Get(name string, fresh func() string) (string, error) {
 	if v, ok := s.values[name]; ok {
 		return v, nil
@@ -65,15 +65,15 @@ func WriteFile(path string, raw []byte) error {
 	return nil
 }
 
-// Token answers a random secret of 24 bytes.
+// Token returns a random secret of 24 bytes.
 func Token() string { return base64.RawURLEncoding.EncodeToString(random(24)) }
 
-// WebhookSecret answers a secret in the form of Standard Webhooks.
+// WebhookSecret returns a secret in the form of Standard Webhooks.
 func WebhookSecret() string { return "whsec_" + base64.StdEncoding.EncodeToString(random(24)) }
 
 const letters = "abcdefghjkmnpqrstuvwxyz23456789" // nothing that is mistaken for something else
 
-// Readable answers n letters and digits that a person can type.
+// Readable returns n letters and digits that a person can type.
 func Readable(n int) string {
 	var b strings.Builder
 	for _, r := range random(n) {

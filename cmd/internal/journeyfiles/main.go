@@ -1,6 +1,6 @@
-// Journeyfiles writes the coverage counters of one cold bill and of one plan change, each between the customer's call and
-// the answer, and those of an idle system. It must be built with -cover -covermode=atomic; scripts/journey-files.sh does
-// that and makes lists of files from the counters.
+// Journeyfiles writes the coverage counters of one cold bill and of one plan change, each between the customer's call
+// and the answer, and those of an idle system. It must be built with -cover -covermode=atomic; scripts/journey-files.sh
+// does that and makes lists of files from the counters.
 package main
 
 import (

@@ -80,8 +80,8 @@ func (l *Live) Used(ctx context.Context, sids []id.ID) error {
 	return errors.Join(errs...)
 }
 
-// touchEvery is how often a session in use is noted (ADR 14).
-const touchEvery = time.Minute
+// touchInterval is how often a session in use is noted (ADR 14).
+const touchInterval = time.Minute
 
 // Check returns TOKEN_REVOKED, with the reason, when the session is over or idle. A failing store does not mean "logged
 // out": the token verified, so the request goes on.
@@ -95,7 +95,7 @@ func (l *Live) Check(ctx context.Context, sid id.ID) error {
 		return nil //nolint:nilerr // see above
 	case !l.Policy.Live(session, now):
 		return auth.TokenRevoked(l.Policy.Over(session, now))
-	case now.Sub(session.LastSeenAt) >= touchEvery:
+	case now.Sub(session.LastSeenAt) >= touchInterval:
 		_, _ = l.Sessions.Change(ctx, sid, func(s auth.Session) auth.Session { return l.Policy.Touch(s, now) })
 	}
 	return nil

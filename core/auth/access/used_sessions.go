@@ -30,7 +30,7 @@ func (s *UsedSessions) Note(sid id.ID) {
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now.Sub(s.reportedAt[sid]) >= touchEvery {
+	if now.Sub(s.reportedAt[sid]) >= touchInterval {
 		s.reportedAt[sid], s.pending[sid] = now, true
 	}
 }
@@ -44,7 +44,7 @@ func (s *UsedSessions) Flush(ctx context.Context) error {
 	}
 	s.pending = map[id.ID]bool{}
 	for sid, at := range s.reportedAt {
-		if s.now().Sub(at) >= touchEvery {
+		if s.now().Sub(at) >= touchInterval {
 			delete(s.reportedAt, sid)
 		}
 	}

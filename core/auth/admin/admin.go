@@ -252,7 +252,8 @@ func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Upd
 }
 
 func stale() error {
-	return fault.New(fault.StateConflict).WithMessage("다른 곳에서 먼저 변경되었습니다. 다시 조회해주세요").WithDetail("reason", "STALE_VERSION")
+	return fault.New(fault.StateConflict).WithMessage("다른 곳에서 먼저 변경되었습니다. 다시 조회해주세요").WithDetail(
+		"reason", "STALE_VERSION")
 }
 
 // Grant gives a permission until expiresAt (zero = for good), in place of an older grant of the same. Tokens without it

@@ -139,8 +139,8 @@ func (s *Service) takeSearches(ctx context.Context, c call, account auth.User) e
 	return nil
 }
 
-// searchesPer is the time for which SearchesPerHour are allowed.
-const searchesPer = time.Hour
+// searchWindow is the time for which SearchesPerHour are allowed.
+const searchWindow = time.Hour
 
 // Spend implements ports.SearchBudget for other services' searches: they are counted with those of Search.
 func (s *Service) Spend(ctx context.Context, person string, n line.Number) (string, error) {
@@ -150,7 +150,7 @@ func (s *Service) Spend(ctx context.Context, person string, n line.Number) (stri
 // takeSearch takes one of the caller's exact searches: RATE_LIMIT_EXCEEDED and an alert when none is left. Otherwise
 // the masked digits could be found by trying.
 func (s *Service) takeSearch(ctx context.Context, by Caller) error {
-	ok, retryIn, err := s.Searches.Take(ctx, by.Name, s.SearchesPerHour, searchesPer, s.Now())
+	ok, retryIn, err := s.Searches.Take(ctx, by.Name, s.SearchesPerHour, searchWindow, s.Now())
 	if err != nil || ok {
 		return err
 	}
@@ -158,7 +158,8 @@ func (s *Service) takeSearch(ctx context.Context, by Caller) error {
 		Kind: operations.ManySearches, Subject: by.Name,
 		Note: fmt.Sprintf("more than %d exact searches within an hour", s.SearchesPerHour),
 	})
-	return fault.New(fault.RateLimitExceeded).WithMessage("회선번호 조회 한도를 초과하였습니다. 잠시 후 다시 시도해주세요").RetryIn(retryIn)
+	return fault.New(fault.RateLimitExceeded).WithMessage(
+		"회선번호 조회 한도를 초과하였습니다. 잠시 후 다시 시도해주세요").RetryIn(retryIn)
 }
 
 // read runs do, which changes nothing; its row in the audit log is durable before the result is returned, also for a

@@ -260,7 +260,9 @@ func TestTrouble(t *testing.T) {
 	w := newWorld()
 	_, err := w.Run(t.Context(), bulkimport.Load{Reason: "x"}, many(1))
 	require.ErrorIs(t, err, fault.New(fault.ValidationError))
-	bad := bulkimport.Load{By: "cli:root", Reason: "고객 이관", Refused: func(bulkimport.Row, error) error { return errStore }}
+	bad := bulkimport.Load{
+		By: "cli:root", Reason: "고객 이관", Refused: func(bulkimport.Row, error) error { return errStore },
+	}
 	_, err = w.Run(t.Context(), bad, slices.Values([]bulkimport.Row{{Bad: fault.InvalidField("line", "x")}}))
 	require.ErrorIs(t, err, errStore)
 }

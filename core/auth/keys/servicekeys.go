@@ -34,8 +34,8 @@ func Mint(ctx context.Context, keys ports.ServiceKeys, service string, now time.
 // HashOf returns what is stored of a key. A key has 256 random bits, so a plain hash is enough.
 func HashOf(key personal.Secret) auth.KeyHash { return sha256.Sum256([]byte(key.Reveal())) }
 
-// unknownEvery bounds how often an unknown key causes a reload.
-const unknownEvery = time.Second
+// reloadInterval bounds how often an unknown key causes a reload.
+const reloadInterval = time.Second
 
 // Registry holds the live keys in memory; Reload updates them. It is safe for concurrent use.
 type Registry struct {
@@ -78,8 +78,8 @@ type ServiceRequest struct {
 // it.
 const wrongCredential = "서비스 자격 증명이 올바르지 않거나 만료되었습니다"
 
-// longestAgent is as much of a user agent as is kept.
-const longestAgent = 256
+// maxAgentLength is as much of a user agent as is kept.
+const maxAgentLength = 256
 
 // Identify returns the client of a request: the peer as seen, or with a valid credential the end user as stated, as far
 // as stated. It fails with UNAUTHORIZED for a wrong credential, and VALIDATION_ERROR for a malformed address.
@@ -100,7 +100,7 @@ func (r *Registry) Identify(ctx context.Context, seen auth.Client, q ServiceRequ
 		seen.IP = address.Unmap().WithZone("").String()
 	}
 	if q.UserAgent != "" {
-		seen.UserAgent = strings.ToValidUTF8(q.UserAgent[:min(len(q.UserAgent), longestAgent)], "")
+		seen.UserAgent = strings.ToValidUTF8(q.UserAgent[:min(len(q.UserAgent), maxAgentLength)], "")
 	}
 	return seen, nil
 }
@@ -110,7 +110,7 @@ func (r *Registry) service(ctx context.Context, hash auth.KeyHash) (string, bool
 	now := r.now()
 	r.mu.Lock()
 	k, known := r.known[hash]
-	reload := !known && now.Sub(r.reloadedAt) >= unknownEvery
+	reload := !known && now.Sub(r.reloadedAt) >= reloadInterval
 	if reload {
 		r.reloadedAt = now
 	}

@@ -171,7 +171,7 @@ func (s *Service) authenticate(ctx context.Context, r Request, subject auth.Subj
 		case err != nil:
 			return verify.Unjudged, err
 		case found.UserID != meant.UserID: // it means another account by now, which has a counter of its own
-			return verify.Unjudged, fault.New(fault.ServiceUnavailable).RetryIn(again)
+			return verify.Unjudged, fault.New(fault.ServiceUnavailable).RetryIn(overtakenRetryAfter)
 		}
 		user = found
 		return s.check(ctx, r, user)
@@ -191,22 +191,16 @@ func (s *Service) account(ctx context.Context, typed auth.UserID) (auth.User, er
 	return user, err
 }
 
-// check verifies the password, then the second factor; an unknown id costs the same work as a wrong password (ADR 16).
+// check verifies the password, then the second factor.
 func (s *Service) check(ctx context.Context, r Request, user auth.User) (verify.Outcome, error) {
-	ok, err := s.Credentials.Check(ctx, user, r.Password)
-	switch {
-	case err != nil:
-		return verify.Unjudged, err
-	case !ok:
-		return verify.Wrong, fault.New(fault.WrongCredentials)
-	case user.Status != auth.Active:
-		return verify.Unjudged, fault.New(fault.PermissionDenied)
+	if outcome, err := verify.Password(ctx, s.Credentials, user, r.Password); outcome != verify.Right {
+		return outcome, err
 	}
 	return s.secondFactor(ctx, r, user)
 }
 
-// again is the Retry-After of a login that a change of the account overtook.
-const again = time.Second
+// overtakenRetryAfter is the Retry-After of a login that a change of the account overtook.
+const overtakenRetryAfter = time.Second
 
 // begin starts the session. The account is read once more: when it was changed since the password was checked (another
 // password, a suspension), ending its sessions may have missed this one, so it ends at once.
@@ -219,7 +213,7 @@ func (s *Service) begin(ctx context.Context, r Request, user auth.User) (auth.Se
 	s.Push.Push(ctx, ended...)
 	fresh, err := s.Users.ByID(ctx, user.UserID)
 	if err == nil && fresh.Version != user.Version {
-		err = fault.New(fault.ServiceUnavailable).RetryIn(again)
+		err = fault.New(fault.ServiceUnavailable).RetryIn(overtakenRetryAfter)
 	}
 	if err != nil {
 		return session, user, errors.Join(err, s.undo(ctx, session))

@@ -118,16 +118,10 @@ func (s *Passwords) check(ctx context.Context, r PasswordRequest) (verify.Outcom
 	if err != nil {
 		return verify.Unjudged, err
 	}
-	ok, err := s.Credentials.Check(ctx, user, r.Current)
-	switch {
-	case err != nil:
-		return verify.Unjudged, err
-	case !ok:
-		return verify.Wrong, fault.New(fault.WrongCredentials)
-	case user.Status != auth.Active:
-		return verify.Unjudged, fault.New(fault.PermissionDenied)
-	case !user.SecondFactor || user.FactorHandedOver: // the code of a factor that another person made proves nothing
-		return verify.Right, nil
+	outcome, err := verify.Password(ctx, s.Credentials, user, r.Current)
+	// The code of a factor that another person made proves nothing.
+	if outcome != verify.Right || !user.SecondFactor || user.FactorHandedOver {
+		return outcome, err
 	}
 	return verify.OneTimeCode{Factors: s.Factors, Codes: s.Codes, Now: s.Now}.Check(ctx, user.UserID, r.Code)
 }

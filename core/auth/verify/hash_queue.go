@@ -18,8 +18,8 @@ const (
 	// maxWaiting is how many may wait together. At the limit, a key with fewer displaces the newest of the key with the
 	// most.
 	maxWaiting = 1024
-	// othersEvery: every so many turns, one goes to the others, however many known devices wait.
-	othersEvery = 4
+	// fairShare: every so many turns, one goes to the others, however many known devices wait.
+	fairShare = 4
 )
 
 // HashQueue lets few requests hash passwords at a time. Hashes are made one after the other anyway; without turns, the
@@ -101,7 +101,7 @@ func (q *HashQueue) next() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	overtaken := q.others.total > 0
-	if !overtaken || q.ahead < othersEvery-1 {
+	if !overtaken || q.ahead < fairShare-1 {
 		if w := q.known.first(); w != nil {
 			if overtaken {
 				q.ahead++

@@ -108,8 +108,8 @@ func TestTheBackgroundPaysToo(t *testing.T) {
 	})
 }
 
-// TestASlowLineWithAnOldCopyCostsNoMoreThanTheAllowance: what is asked after the customer was shown the old copy is paid
-// for too, also the call for the line's customer.
+// TestASlowLineWithAnOldCopyCostsNoMoreThanTheAllowance: what is asked after the customer was shown the old copy is
+// paid for too, also the call for the line's customer.
 func TestASlowLineWithAnOldCopyCostsNoMoreThanTheAllowance(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 )
 
 // Ask returns the bill of a month (empty = the current one): from a fresh copy, from KOS, or from a stale copy when KOS
-// is in trouble; or a Processing inquiry that the background goes on with; or FORBIDDEN, VALIDATION_ERROR,
+// fails; or a Processing inquiry that the background goes on with; or FORBIDDEN, VALIDATION_ERROR,
 // BILL_NOT_FOUND, LINE_NOT_FOUND (also where KOS names another customer for the line), SERVICE_UNAVAILABLE.
 // RATE_LIMIT_EXCEEDED when no copy may be shown and the customer's allowance of KOS calls is spent. The inquiry row is
 // stored before Ask returns, whatever it returns after these checks.
@@ -109,8 +109,8 @@ func (s *Service) remaining(since time.Time) time.Duration {
 // staleCopyTimeout is how long a customer whose budget is over waits for a stale copy.
 const staleCopyTimeout = 150 * time.Millisecond
 
-// answerOverdue answers a customer whose budget is over: with a stored copy, which ends the inquiry, or with the
-// inquiry that goes on (ADR 19, ADR 23).
+// answerOverdue returns what a customer gets whose budget is over: a stored copy, which ends the inquiry, or the one
+// that goes on (ADR 19, ADR 23).
 func (s *Service) answerOverdue(ctx context.Context, q bill.Inquiry) (r Result, copyShown bool) {
 	ctx, cancel := context.WithTimeout(ctx, staleCopyTimeout)
 	defer cancel()
@@ -168,8 +168,7 @@ func troubleOf(err error) bill.Trouble {
 	}
 }
 
-// toCustomerError words the trouble of a store that could not record or read the inquiry, as the story does. Any other
-// error is returned unchanged.
+// toCustomerError returns the story's error for a store that failed on the inquiry, and any other error unchanged.
 func toCustomerError(q bill.Inquiry, err error) error {
 	if f := fault.From(err); f != nil && f.Kind() == fault.Unavailable {
 		return failureOf(q, f)
@@ -177,11 +176,12 @@ func toCustomerError(q bill.Inquiry, err error) error {
 	return err
 }
 
-// failureOf is the error that a customer gets who waits for an inquiry that failed: the story's text, with the id of
-// the inquiry; KOS's business answers keep their own text.
+// failureOf is the error that a waiting customer gets for a failed inquiry: the story's text, with the inquiry's id;
+// KOS's business answers keep their own text.
 func failureOf(q bill.Inquiry, f *fault.Error) error {
 	if f.Kind() != fault.NotFound {
-		f = fault.New(fault.ServiceUnavailable).WithMessage("요금 조회 신청에 실패하였습니다").RetryIn(f.RetryAfter()).Because(f)
+		f = fault.New(fault.ServiceUnavailable).WithMessage("요금 조회 신청에 실패하였습니다").RetryIn(
+			f.RetryAfter()).Because(f)
 	}
 	return f.WithDetail("requestId", q.ID.String())
 }

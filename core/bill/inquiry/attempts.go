@@ -88,7 +88,7 @@ func (s *Service) attempt(
 	return s.saveAnswer(ctx, q, got)
 }
 
-// after is what trouble makes of the inquiry, its attempts counted.
+// after is what a failed attempt makes of the inquiry, its attempts counted.
 func (s *Service) after(q bill.Inquiry, cause error, interactive bool) bill.Inquiry {
 	f := fault.From(cause)
 	return q.After(troubleOf(cause), f.Code(), interactive, f.RetryAfter(), s.Now())

@@ -139,8 +139,8 @@ func (w *world) leaves(t *testing.T, after time.Duration) {
 	require.Equal(t, 1, n)
 }
 
-// TestAWorkerThatIsStoppedMakesNoneOfTheAttempts that KOS never heard of: neither when it is stopped right after claiming the inquiry,
-// nor while it waits for its turn. However often that is, the inquiry does not end for it.
+// TestAWorkerThatIsStoppedMakesNoneOfTheAttempts that KOS never heard of: neither when it is stopped right after
+// claiming the inquiry, nor while it waits for its turn. However often that is, the inquiry does not end for it.
 func TestAWorkerThatIsStoppedMakesNoneOfTheAttempts(t *testing.T) {
 	t.Parallel()
 	for name, after := range map[string]time.Duration{"before the attempt": 0, "in its turn": time.Second} {
@@ -156,7 +156,8 @@ func TestAWorkerThatIsStoppedMakesNoneOfTheAttempts(t *testing.T) {
 					q := w.read(t, r.Inquiry.ID)
 					require.Equal(t, bill.Processing, q.Status)
 					require.Zero(t, q.Attempts)
-					require.False(t, q.NextAttemptAt.After(time.Now().Add(bill.BackgroundGap)), "the next one need not wait for the lease")
+					require.False(t, q.NextAttemptAt.After(time.Now().Add(bill.BackgroundGap)),
+						"the next one need not wait for the lease")
 				}
 				w.source.set(0)
 				w.work(t, time.Minute)

@@ -15,7 +15,9 @@ import (
 )
 
 // hold stores a copy of the current month's bill that KOS stated just now.
-func (w *world) hold(t *testing.T, version byte, trust bill.Trust, status bill.PaymentStatus, m calendar.Month) bill.Copy {
+func (w *world) hold(
+	t *testing.T, version byte, trust bill.Trust, status bill.PaymentStatus, m calendar.Month,
+) bill.Copy {
 	t.Helper()
 	c := bill.Copy{
 		Version: id.ID{0: 9, 15: version}, AsOf: time.Now(), Trust: trust, Holder: "C1",

@@ -32,8 +32,8 @@ func (h *hanging) Add(ctx context.Context, q bill.Inquiry) error {
 	return h.inquiries.Add(ctx, q)
 }
 
-// TestAStoreThatTakesAllOfTheCustomersTimeLeavesHimHisLastGoodCopy: what cannot be queued is looked up all the same, and recorded.
-func TestAStoreThatTakesAllOfTheCustomersTimeLeavesHimHisLastGoodCopy(t *testing.T) {
+// TestAStoreThatTakesTheWholeBudgetLeavesTheLastGoodCopy: it is looked up and recorded all the same.
+func TestAStoreThatTakesTheWholeBudgetLeavesTheLastGoodCopy(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		store := &hanging{inquiries: w.inquiries}
@@ -52,7 +52,7 @@ func TestAStoreThatTakesAllOfTheCustomersTimeLeavesHimHisLastGoodCopy(t *testing
 
 		_, err = w.Ask(ctx, w.me, number(t, "01012345679"), "")
 		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
-		require.Equal(t, 2850*time.Millisecond, time.Since(began), "nobody waits for a copy when the time is over")
+		require.Equal(t, 2850*time.Millisecond, time.Since(began), "no wait for a copy when the time is over")
 		synctest.Wait() // it is recorded afterwards
 		_, refused, err := w.History(t.Context(), w.me, bill.HistoryFilter{Status: bill.Failed, Page: 1, Size: 10})
 		require.NoError(t, err)
@@ -60,16 +60,16 @@ func TestAStoreThatTakesAllOfTheCustomersTimeLeavesHimHisLastGoodCopy(t *testing
 	})
 }
 
-// hung is a bill database that takes statements and answers none: each costs what its caller gives it, and a queued row what the spool
-// gives it.
+// hung is a bill database that takes statements and never responds: each takes what its caller gives it, and a queued
+// row what the spool gives it.
 type hung struct{ *inquiries }
 
 func (h hung) Add(ctx context.Context, q bill.Inquiry) error {
-	patience := 300 * time.Millisecond
+	limit := 300 * time.Millisecond
 	if q.Status == bill.Processing {
-		patience = 1200 * time.Millisecond
+		limit = 1200 * time.Millisecond
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	<-ctx.Done()
 	if q.Status.Final() {
@@ -85,9 +85,9 @@ func (hungBills) Latest(ctx context.Context, _ line.Number, _ calendar.Month) (b
 	return bill.Copy{}, fault.New(fault.ServiceUnavailable).Because(ctx.Err())
 }
 
-// TestAHungDatabaseWithoutACopyIsToldInTime: neither the looks for a copy nor what is written down afterwards keep the answer back past
-// the time of the service, with a key and without one.
-func TestAHungDatabaseWithoutACopyIsToldInTime(t *testing.T) {
+// TestAHungDatabaseWithoutACopyFailsInTime: neither the looks for a copy nor what is written down afterwards keep the
+// answer back past the time of the service, with a key and without one.
+func TestAHungDatabaseWithoutACopyFailsInTime(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{"without a key": "", "with a key": "k"} {
 		t.Run(name, func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestAHungDatabaseWithoutACopyIsToldInTime(t *testing.T) {
 				request := inTheStorysWords(t, err)
 				require.Equal(t, w.Limits.Answer, time.Since(began))
 				w.Wait()
-				require.Equal(t, bill.Failed, w.read(t, request).Status, "what he was told is recorded afterwards")
+				require.Equal(t, bill.Failed, w.read(t, request).Status, "the answer is recorded afterwards")
 				require.Empty(t, w.reported, "trouble is no news")
 			})
 		})

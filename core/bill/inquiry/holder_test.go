@@ -21,7 +21,9 @@ import (
 
 // given makes KOS name that customer for the line from now on, with a bill of that customer's.
 func (w *world) given(customer string) {
-	w.source.AddCustomer(product.Customer{Line: w.line, CustomerID: customer}, &bill.Bill{ProductName: "요금제 " + customer, Total: 1000})
+	w.source.AddCustomer(product.Customer{Line: w.line, CustomerID: customer}, &bill.Bill{
+		ProductName: "요금제 " + customer, Total: 1000,
+	})
 }
 
 // namesNobody makes calls for a customer err from now on, or work again with nil.
@@ -49,8 +51,7 @@ func (w *world) elsewhere(t *testing.T) (alerts int) {
 	return alerts
 }
 
-// TestALineThatIsAnothersNow: the account is shown nothing of the customer who has its number now, and staff hear of it
-// once.
+// TestALineThatIsAnothersNow: the account sees nothing of the number's new customer, and one alert is raised.
 func TestALineThatIsAnothersNow(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -60,7 +61,7 @@ func TestALineThatIsAnothersNow(t *testing.T) {
 		request, err := id.Parse(fault.From(err).Details()["requestId"])
 		require.NoError(t, err)
 		failed := w.read(t, request)
-		require.Equal(t, bill.Failed, failed.Status, "which is what the AP server is told")
+		require.Equal(t, bill.Failed, failed.Status, "which is what is delivered")
 		require.Zero(t, failed.Version)
 		calls := w.source.calls()
 		for range 5 {
@@ -111,9 +112,9 @@ func TestBillsFromBeforeTheNumberWasGivenAway(t *testing.T) {
 	})
 }
 
-// TestACopyThatNamesNobody is of a release that did not ask whose line it is: it is an old copy until KOS names the
+// TestACopyThatNamesNoCustomer is of a release that did not ask whose line it is: it is an old copy until KOS names the
 // line's customer, and none at all when that is another.
-func TestACopyThatNamesNobody(t *testing.T) {
+func TestACopyThatNamesNoCustomer(t *testing.T) {
 	t.Parallel()
 	for _, trust := range []bill.Trust{bill.Trusted, bill.Doubtful} {
 		bubble(t, func(t *testing.T, w *world) {
@@ -203,7 +204,7 @@ func TestWhoseALineIsIsAskedOnceInFourHours(t *testing.T) {
 	})
 }
 
-// TestALineThatComesBack is asked about again when what is known of it is old, and what was told before is not shown
+// TestALineThatComesBack is asked about again when what is known of it is old, and what KOS said before is not shown
 // until then.
 func TestALineThatComesBack(t *testing.T) {
 	t.Parallel()

@@ -25,7 +25,7 @@ type keys struct {
 	takes time.Duration   // each Claim
 	held  error           // what Release errs with
 	hangs bool            // Release does
-	first *request.KeyUse // what a Claim instead of another answers
+	first *request.KeyUse // what a Claim returns instead
 }
 
 func (k *keys) Claim(ctx context.Context, u request.KeyUse, since time.Time, instead id.ID) (request.KeyUse, error) {
@@ -98,9 +98,9 @@ func TestAKeyIsNotAnotherCustomers(t *testing.T) {
 		mine, err := w.once(t, "k", "")
 		require.NoError(t, err)
 		w.me.UserID = "spouse"
-		his, err := w.once(t, "k", "")
+		other, err := w.once(t, "k", "")
 		require.NoError(t, err)
-		require.NotEqual(t, mine.Inquiry.ID, his.Inquiry.ID)
+		require.NotEqual(t, mine.Inquiry.ID, other.Inquiry.ID)
 		w.me = auth.Principal{UserID: "hong"}
 		_, err = w.once(t, "k", "")
 		require.ErrorIs(t, err, fault.New(fault.PermissionDenied), "whose line it is comes first")
@@ -208,7 +208,8 @@ func TestAKeyWithoutItsInquiry(t *testing.T) {
 		k, err := request.ParseKey("k")
 		require.NoError(t, err)
 		_, err = w.keys.IdempotencyKeys.Claim(t.Context(), request.KeyUse{
-			User: w.me.UserID, Key: k, Payload: request.PayloadOf(w.line.Digits(), ""), Request: id.ID{9}, At: time.Now().Add(-age),
+			User: w.me.UserID, Key: k, Payload: request.PayloadOf(w.line.Digits(), ""), Request: id.ID{9},
+			At: time.Now().Add(-age),
 		}, time.Time{}, id.ID{})
 		require.NoError(t, err)
 	}
@@ -252,7 +253,7 @@ func TestKeysThatHangCostTheCustomerLittle(t *testing.T) {
 		r, err = w.once(t, "slow", "1999-12")
 		require.NoError(t, err)
 		require.Equal(t, bill.Processing, r.Inquiry.Status)
-		require.Equal(t, 2700*time.Millisecond, time.Since(began), "looking up the key is part of his time")
+		require.Equal(t, 2700*time.Millisecond, time.Since(began), "looking up the key is part of the answer budget")
 		require.Empty(t, w.reported)
 	})
 }

@@ -27,7 +27,7 @@ import (
 type Limits struct {
 	Answer     time.Duration // the customer has an answer by then, be it 202
 	Call       time.Duration // one KOS call while the customer waits
-	Background time.Duration // one KOS call when nobody waits
+	Background time.Duration // one KOS call in the background
 	Months     int           // selectable, the current one included
 }
 
@@ -52,7 +52,7 @@ type Service struct {
 	Fresh          freshness.Limits // of bills
 	Now            ports.Clock
 	NewID          ports.IDs
-	Report         ports.Report      // trouble after the customer has the 202
+	Report         ports.Report      // errors after the customer has the 202
 	NoteActiveLine func(line.Number) // records that the line's customer is active
 
 	running sync.WaitGroup  // attempts that outlive their customer's request

@@ -220,11 +220,14 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	n := number(t, "01012345678")
 	w := &world{
-		source: &source{KOS: memory.NewKOS(), takes: 500 * time.Millisecond}, bills: &bills{}, inquiries: &inquiries{}, line: n,
+		source: &source{KOS: memory.NewKOS(), takes: 500 * time.Millisecond}, bills: &bills{},
+		inquiries: &inquiries{}, line: n,
 		me: auth.Principal{UserID: "hong", CustomerID: "C1", Lines: []line.Number{n, number(t, "01012345679")}},
 	}
 	w.inquiries.Bills = &w.bills.Bills
-	w.source.AddCustomer(product.Customer{Line: n, CustomerID: "C1"}, &bill.Bill{ProductName: "5G 프리미엄 플랜", Total: 89000})
+	w.source.AddCustomer(product.Customer{Line: n, CustomerID: "C1"}, &bill.Bill{
+		ProductName: "5G 프리미엄 플랜", Total: 89000,
+	})
 	w.source.AddCustomer(product.Customer{Line: number(t, "01012345679"), CustomerID: "C1"}, nil)
 	w.Service = &inquiry.Service{
 		Holders: w.holders(t),
@@ -256,8 +259,9 @@ func (w *world) holders(t *testing.T) *holder.Service {
 	w.bindings, w.alerts = &memory.Bindings{}, &memory.Alerts{}
 	return &holder.Service{
 		Ask:    known.FreshCustomer,
-		Stored: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: w.bindings, Alerts: w.alerts, Vault: memory.Vault{},
-		Now: time.Now,
+		Stored: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: w.bindings, Alerts: w.alerts,
+		Vault: memory.Vault{},
+		Now:   time.Now,
 	}
 }
 
@@ -455,8 +459,8 @@ func TestNoAnswerIs202InTimeAndTheBackgroundCompletes(t *testing.T) {
 	})
 }
 
-// TestASlowKOSShowsTheOldBillAndBringsTheNewOne: who has waited for as long as he should sees the last good copy, and the next one who asks
-// the bill that KOS was too slow to tell.
+// TestASlowKOSShowsTheOldBillAndBringsTheNewOne: at the end of the answer budget the last good copy is shown, and the
+// next inquiry gets the new bill.
 func TestASlowKOSShowsTheOldBillAndBringsTheNewOne(t *testing.T) {
 	t.Parallel()
 	for name, takes := range map[string]time.Duration{"slow": 5 * time.Second, "silent": time.Hour} {
@@ -474,8 +478,8 @@ func TestASlowKOSShowsTheOldBillAndBringsTheNewOne(t *testing.T) {
 				require.NotNil(t, r.Bill)
 				require.Greater(t, time.Since(r.Inquiry.AsOf), 2*time.Hour, "labelled with its age")
 				w.work(t, time.Minute)
-				require.Equal(t, before+2, w.source.calls(), "once for him, once with more time")
-				require.Equal(t, r.Inquiry, w.read(t, r.Inquiry.ID), "what he was told stands")
+				require.Equal(t, before+2, w.source.calls(), "once for the customer, once with more time")
+				require.Equal(t, r.Inquiry, w.read(t, r.Inquiry.ID), "the answer given stands")
 				if takes == time.Hour {
 					return
 				}
@@ -488,8 +492,8 @@ func TestASlowKOSShowsTheOldBillAndBringsTheNewOne(t *testing.T) {
 	}
 }
 
-// TestASilentKOSShowsTheOldBillToAll: also to those who came while somebody else's question was out, and hear of its end before their time
-// is over.
+// TestASilentKOSShowsTheOldBillToAll: also to those who joined another's question, and learn of its
+// end before their time is over.
 func TestASilentKOSShowsTheOldBillToAll(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -540,7 +544,7 @@ func TestThreeAttemptsThenFailed(t *testing.T) {
 	})
 }
 
-func TestBrokenIsTriedThriceThenToldInTheStorysWords(t *testing.T) {
+func TestBrokenIsTriedThriceThenFailsInTheStorysWords(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		hiccup := fault.New(fault.ServiceUnavailable).Because(ports.ErrTransient)
@@ -583,7 +587,7 @@ func TestAFinalBillIsAskedForOnce(t *testing.T) {
 		time.Sleep(60 * 24 * time.Hour) // it is March
 		require.NoError(t, epochs.Raise(t.Context(), w.line, time.Now()))
 		w.source.set(0, notAsked())
-		require.Equal(t, freshness.FromCache, ask("1999-12"), "fresh for ever, whatever he has changed since (ADR 23)")
+		require.Equal(t, freshness.FromCache, ask("1999-12"), "fresh for ever, whatever has changed since (ADR 23)")
 		require.Equal(t, 2, w.source.calls())
 	})
 }
@@ -593,12 +597,12 @@ func TestPrefetch(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		began := time.Now()
 		for range 2 {
-			told, err := w.Prefetch(t.Context(), w.line, began)
+			fetchedAt, err := w.Prefetch(t.Context(), w.line, began)
 			require.NoError(t, err)
-			require.Equal(t, began, told)
+			require.Equal(t, began, fetchedAt)
 		}
-		require.Equal(t, 1, w.source.calls(), "KOS has told it since")
-		require.Empty(t, w.seen, "nobody is here")
+		require.Equal(t, 1, w.source.calls(), "KOS has stated it since")
+		require.Empty(t, w.seen, "no customer is active")
 		require.Equal(t, freshness.FromCache, w.ask(t).Inquiry.Source)
 		require.Equal(t, []line.Number{w.line}, w.seen)
 		time.Sleep(time.Minute)
@@ -729,7 +733,7 @@ func TestTheLeaseOutlivesTheCustomersCall(t *testing.T) {
 	})
 }
 
-// TestAnInquiryThatCannotBeQueuedGetsTheLastGoodCopy: with the bill database away final answers are recorded elsewhere, others are not.
+// TestAnInquiryThatCannotBeQueuedGetsTheLastGoodCopy: without the bill database only final answers are recorded.
 func TestAnInquiryThatCannotBeQueuedGetsTheLastGoodCopy(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -753,8 +757,8 @@ func TestAnInquiryThatCannotBeQueuedGetsTheLastGoodCopy(t *testing.T) {
 	})
 }
 
-// TestAnInquiryThatWasNotSaidToBeQueuedEndsAsTheCustomerWasTold: the row of an Add that failed may be stored all the same.
-func TestAnInquiryThatWasNotSaidToBeQueuedEndsAsTheCustomerWasTold(t *testing.T) {
+// TestAnInquiryThatWasNotQueuedEndsAsTheCustomerSawIt: the row of a failed Add may be stored.
+func TestAnInquiryThatWasNotQueuedEndsAsTheCustomerSawIt(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		w.ask(t)
@@ -772,7 +776,7 @@ func TestAnInquiryThatWasNotSaidToBeQueuedEndsAsTheCustomerWasTold(t *testing.T)
 		require.ErrorIs(t, err, away)
 		w.inquiries.unqueued = nil
 		w.work(t, time.Minute)
-		require.Equal(t, 1, w.source.calls(), "nobody works on them")
+		require.Equal(t, 1, w.source.calls(), "no worker takes them")
 		got, err := w.Get(t.Context(), w.me, r.Inquiry.ID, 0)
 		require.NoError(t, err)
 		require.Equal(t, r.Bill, got.Bill)
@@ -783,7 +787,7 @@ func TestAnInquiryThatWasNotSaidToBeQueuedEndsAsTheCustomerWasTold(t *testing.T)
 
 		w.inquiries.unqueued, w.inquiries.add = away, errBackend
 		_, err = w.Ask(t.Context(), w.me, number(t, "01012345679"), "")
-		require.ErrorIs(t, err, away, "a refusal that cannot be recorded is told all the same")
+		require.ErrorIs(t, err, away, "a refusal that cannot be recorded is returned all the same")
 		require.Len(t, w.reported, 1)
 		require.ErrorIs(t, w.reported[0], errBackend)
 	})
@@ -845,7 +849,7 @@ func TestGetIsForTheOwnerAlone(t *testing.T) {
 		require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
 		sold := auth.Principal{UserID: "hong"}
 		_, err = w.Get(t.Context(), sold, r.Inquiry.ID, 0)
-		require.ErrorIs(t, err, fault.New(fault.ResourceNotFound), "the line is his no more")
+		require.ErrorIs(t, err, fault.New(fault.ResourceNotFound), "the line is no longer the customer's")
 		_, err = w.Get(t.Context(), w.me, id.ID{9}, 0)
 		require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
 		w.bills.version = errBackend
@@ -854,7 +858,7 @@ func TestGetIsForTheOwnerAlone(t *testing.T) {
 	})
 }
 
-func TestALongPollAnswersWhenThereIsNews(t *testing.T) {
+func TestALongPollReturnsWhenTheInquiryChanges(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		w.source.set(2900 * time.Millisecond)
@@ -896,7 +900,9 @@ func TestHistoryShowsTheCallersOwnRows(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 1, total)
 		require.Equal(t, w.line, rows[0].Line)
-		_, _, err = w.History(t.Context(), w.me, bill.HistoryFilter{Lines: []line.Number{number(t, "01055554444")}, Page: 1, Size: 10})
+		_, _, err = w.History(t.Context(), w.me, bill.HistoryFilter{
+			Lines: []line.Number{number(t, "01055554444")}, Page: 1, Size: 10,
+		})
 		require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 		stranger := auth.Principal{UserID: "kim", Lines: w.me.Lines}
 		_, total, err = w.History(t.Context(), stranger, bill.HistoryFilter{UserID: "hong", Page: 1, Size: 10})

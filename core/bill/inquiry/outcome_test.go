@@ -27,7 +27,7 @@ func inTheStorysWords(t *testing.T, err error) (inquiry id.ID) {
 	return inquiry
 }
 
-func TestADatabaseInTroubleIsToldInTheStorysWords(t *testing.T) {
+func TestADatabaseFailureIsReportedInTheStorysWords(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		first, err := w.once(t, "k", "")
@@ -52,8 +52,8 @@ func TestADatabaseInTroubleIsToldInTheStorysWords(t *testing.T) {
 	})
 }
 
-// TestWhatKOSHasToldIsNotThrownAwayForAHiccup of the store when it is saved: it is added, which may be kept elsewhere.
-func TestWhatKOSHasToldIsNotThrownAwayForAHiccup(t *testing.T) {
+// TestKOSsAnswerSurvivesAShortDatabaseFailure of the store when it is saved: it is added, which may be kept elsewhere.
+func TestKOSsAnswerSurvivesAShortDatabaseFailure(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		w.inquiries.save = away()
@@ -65,11 +65,11 @@ func TestWhatKOSHasToldIsNotThrownAwayForAHiccup(t *testing.T) {
 
 		w.source.set(0, broken())
 		_, err = w.Ask(t.Context(), w.me, number(t, "01012345679"), "")
-		require.Equal(t, bill.Failed, w.read(t, inTheStorysWords(t, err)).Status, "the row says what he was told")
+		require.Equal(t, bill.Failed, w.read(t, inTheStorysWords(t, err)).Status, "the row says what the customer saw")
 	})
 }
 
-// TestWhatCannotBeRecordedGoesOn: the row stands as it was queued, so that is what the customer is told.
+// TestWhatCannotBeRecordedGoesOn: the row stands as it was queued, so that is what the customer gets.
 func TestWhatCannotBeRecordedGoesOn(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -85,14 +85,14 @@ func TestWhatCannotBeRecordedGoesOn(t *testing.T) {
 		w.inquiries.final = context.Canceled
 		w.source.set(0)
 		_, err = w.Ask(ctx, w.me, w.line, "1999-11")
-		require.NoError(t, err, "nobody listens, and nothing is wrong")
+		require.NoError(t, err, "the client has left, and nothing is wrong")
 
 		w.inquiries.save, w.inquiries.final, w.inquiries.beforeSave = nil, nil, nil
 		w.work(t, 2*time.Minute)
 		for _, q := range []bill.Inquiry{done.Inquiry, unasked.Inquiry} {
 			require.Equal(t, bill.Completed, w.read(t, q.ID).Status)
 		}
-		require.Equal(t, 4, w.source.calls(), "the bill that was told was kept")
+		require.Equal(t, 4, w.source.calls(), "the bill that was shown was kept")
 
 		w.inquiries.save, w.inquiries.final = away(), errBackend
 		_, err = w.Ask(t.Context(), w.me, w.line, "1999-10")

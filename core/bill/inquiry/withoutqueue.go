@@ -23,7 +23,7 @@ func (s *Service) fallbackTime(q bill.Inquiry) time.Duration {
 	return max(min(fallbackTimeout, s.remaining(q.RequestedAt)-answerReserve), fallbackInterval)
 }
 
-// answerWithoutQueue answers with a stored copy where the inquiry could not be queued: KOS is not asked for a request
+// answerWithoutQueue returns a stored copy where the inquiry could not be queued: KOS is not asked for a request
 // that could be lost (ADR 24). The row may be stored all the same, so the customer's answer ends it, also when it is a
 // refusal; else the background would work on it.
 func (s *Service) answerWithoutQueue(ctx context.Context, q bill.Inquiry, cause error) (Result, error) {

@@ -122,8 +122,8 @@ func TestARefreshIsPaidFor(t *testing.T) {
 	})
 }
 
-// TestOneWhoseAllowanceIsSpentStopsNobodyElse: those who wait for the same question ask it themselves.
-func TestOneWhoseAllowanceIsSpentStopsNobodyElse(t *testing.T) {
+// TestASpentAllowanceStopsNoOtherCustomer: those who wait for the same question ask it themselves.
+func TestASpentAllowanceStopsNoOtherCustomer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)

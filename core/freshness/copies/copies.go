@@ -1,4 +1,4 @@
-// Package copies answers queries about what KOS states: from a stored copy while it is fresh, else by asking KOS, once
+// Package copies serves queries about what KOS states: from a stored copy while it is fresh, else by asking KOS, once
 // at a time about one subject however many callers want to know, in this process and in all others. Begin with Get.
 package copies
 
@@ -39,7 +39,7 @@ type Source[V any] interface {
 	Ask(ctx context.Context, call ports.Call) (V, error)
 	// Store makes KOS's answer the newest stored copy.
 	Store(ctx context.Context, answer V) error
-	// MayServeStale reports whether a stale copy is the answer after that trouble (ADR 23). attempts calls were made for
+	// MayServeStale reports whether a stale copy is the answer after that failure (ADR 23). attempts calls were made for
 	// this query.
 	MayServeStale(trouble error, attempts int) bool
 }
@@ -74,7 +74,7 @@ func (s Stored[V]) IsFresh() bool { return s.State >= freshness.Early }
 // CanBeServed reports whether the copy may be shown at all, be it stale.
 func (s Stored[V]) CanBeServed() bool { return s.State >= freshness.Stale }
 
-// Copies answers queries of one kind. It is safe for concurrent use; the zero value of what is not exported is ready.
+// Copies serves queries of one kind. It is safe for concurrent use; the zero value of what is not exported is ready.
 type Copies[V any] struct {
 	Flights    ports.Flights
 	Allowances ports.Allowances // of the customers; nil = without a limit
@@ -103,9 +103,10 @@ const (
 )
 
 // Get returns a stored copy that is fresh, else KOS's answer, else a stale copy where Source.MayServeStale allows it.
-// Where there is no copy the store is read once before KOS is asked. The error is what Source.Ask returned; SERVICE_UNAVAILABLE with a
-// Retry-After when KOS has failed on the subject so often that it is left alone; RATE_LIMIT_EXCEEDED when the payer's
-// allowance is spent; ErrNoAnswer when the time is over. Copy.Attempts is set with an error too.
+// Where there is no copy the store is read once before KOS is asked. The error is what Source.Ask returned;
+// SERVICE_UNAVAILABLE with a Retry-After when KOS has failed on the subject so often that it is left alone;
+// RATE_LIMIT_EXCEEDED when the payer's allowance is spent; ErrNoAnswer when the time is over. Copy.Attempts is set with
+// an error too.
 func (c *Copies[V]) Get(ctx context.Context, q Query[V]) (Copy[V], error) {
 	return c.Fetch(ctx, q, c.Lookup(ctx, q))
 }
@@ -192,7 +193,7 @@ func (c *Copies[V]) isFree(q Query[V]) bool {
 }
 
 // RefreshInBackground asks for a new copy in the lane of refreshes, unless a question about the subject is under way.
-// Nobody waits for it; the query's payer pays for it.
+// No caller waits for it; the query's payer pays for it.
 func (c *Copies[V]) RefreshInBackground(ctx context.Context, q Query[V]) {
 	c.refresh(ctx, q, Stored[V]{})
 }

@@ -18,8 +18,8 @@ import (
 	"phonebill/ports"
 )
 
-// told is what the KOS of these tests says: the number of the call, and when it was asked.
-type told struct {
+// answer is what the KOS of these tests says: the number of the call, and when it was asked.
+type answer struct {
 	call int
 	at   time.Time
 }
@@ -27,11 +27,11 @@ type told struct {
 // world is several processes with one store, one set of flights and one KOS, under virtual time.
 type world struct {
 	flights   ports.Flights
-	processes []*copies.Copies[told]
+	processes []*copies.Copies[answer]
 	limits    freshness.Limits
 
 	mu      sync.Mutex
-	held    *told
+	held    *answer
 	lost    bool // the store takes nothing
 	takes   time.Duration
 	calls   int
@@ -48,20 +48,20 @@ func newWorld(processes int) *world {
 		takes: 500 * time.Millisecond,
 	}
 	for range processes {
-		w.processes = append(w.processes, &copies.Copies[told]{
+		w.processes = append(w.processes, &copies.Copies[answer]{
 			Flights: w.flights, Now: time.Now, Random: func() float64 { return 0.5 },
 		})
 	}
 	return w
 }
 
-func (w *world) ask(ctx context.Context, call ports.Call) (told, error) {
+func (w *world) ask(ctx context.Context, call ports.Call) (answer, error) {
 	w.mu.Lock()
 	w.calls++
 	w.out++
 	w.most = max(w.most, w.out)
 	w.tries = append(w.tries, call.Attempt)
-	t, trouble, takes := told{w.calls, time.Now()}, w.trouble, w.takes
+	t, trouble, takes := answer{w.calls, time.Now()}, w.trouble, w.takes
 	w.mu.Unlock()
 	defer func() {
 		w.mu.Lock()
@@ -71,22 +71,22 @@ func (w *world) ask(ctx context.Context, call ports.Call) (told, error) {
 	select {
 	case <-time.After(takes):
 	case <-ctx.Done():
-		return told{}, fault.New(fault.ServiceUnavailable).Because(ports.ErrNoAnswer)
+		return answer{}, fault.New(fault.ServiceUnavailable).Because(ports.ErrNoAnswer)
 	}
 	if trouble != nil {
 		if err := trouble(t.call); err != nil {
-			return told{}, err
+			return answer{}, err
 		}
 	}
 	return t, nil
 }
 
-func (w *world) latest(context.Context) (told, error) {
+func (w *world) latest(context.Context) (answer, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reads++
 	if w.held == nil {
-		return told{}, fault.New(fault.ResourceNotFound)
+		return answer{}, fault.New(fault.ResourceNotFound)
 	}
 	return *w.held, nil
 }
@@ -95,36 +95,36 @@ func (w *world) latest(context.Context) (told, error) {
 type script struct {
 	*world
 
-	read          func(ctx context.Context) (told, error)
-	committed     func(ctx context.Context) (told, error) // nil = read
-	ask, refresh  func(ctx context.Context, call ports.Call) (told, error)
+	read          func(ctx context.Context) (answer, error)
+	committed     func(ctx context.Context) (answer, error) // nil = read
+	ask, refresh  func(ctx context.Context, call ports.Call) (answer, error)
 	mayServeStale func(trouble error, attempts int) bool
 }
 
 // of returns the script of a query.
-func of(q copies.Query[told]) *script { return q.Source.(*script) }
+func of(q copies.Query[answer]) *script { return q.Source.(*script) }
 
-func (s *script) Read(ctx context.Context) (told, error) { return s.read(ctx) }
+func (s *script) Read(ctx context.Context) (answer, error) { return s.read(ctx) }
 
-func (s *script) ReadCommitted(ctx context.Context) (told, error) {
+func (s *script) ReadCommitted(ctx context.Context) (answer, error) {
 	if s.committed != nil {
 		return s.committed(ctx)
 	}
 	return s.read(ctx)
 }
 
-func (s *script) State(stored told, since, now time.Time, rnd float64) freshness.State {
+func (s *script) State(stored answer, since, now time.Time, rnd float64) freshness.State {
 	return s.limits.Decide(stored.at, since, now, rnd)
 }
 
-func (s *script) Ask(ctx context.Context, call ports.Call) (told, error) {
+func (s *script) Ask(ctx context.Context, call ports.Call) (answer, error) {
 	if call.Lane == quota.Refresh {
 		return s.refresh(ctx, call)
 	}
 	return s.ask(ctx, call)
 }
 
-func (s *script) Store(_ context.Context, t told) error {
+func (s *script) Store(_ context.Context, t answer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lost {
@@ -138,8 +138,8 @@ func (s *script) MayServeStale(trouble error, attempts int) bool {
 	return s.mayServeStale(trouble, attempts)
 }
 
-func (w *world) query() copies.Query[told] {
-	return copies.Query[told]{
+func (w *world) query() copies.Query[answer] {
+	return copies.Query[answer]{
 		Subject: freshness.Subject{Kind: freshness.Bills},
 		Policy:  copies.Policy{Lane: quota.Read, Timeout: 3 * time.Second, Attempts: 3},
 		Source: &script{
@@ -149,7 +149,7 @@ func (w *world) query() copies.Query[told] {
 	}
 }
 
-func (w *world) hold(age time.Duration) { w.held = &told{at: time.Now().Add(-age)} }
+func (w *world) hold(age time.Duration) { w.held = &answer{at: time.Now().Add(-age)} }
 
 func broken(int) error { return fault.New(fault.ServiceUnavailable).Because(ports.ErrTransient) }
 
@@ -171,7 +171,7 @@ func TestMemoryFirst(t *testing.T) {
 		require.False(t, ok)
 		got, err := w.processes[0].Get(t.Context(), w.query())
 		require.NoError(t, err)
-		require.Equal(t, copies.Copy[told]{Value: *w.held, Source: freshness.FromKOS, Attempts: 1}, got)
+		require.Equal(t, copies.Copy[answer]{Value: *w.held, Source: freshness.FromKOS, Attempts: 1}, got)
 		require.Equal(t, freshness.Counts{Hits: 10, Misses: 1}, w.processes[0].Tally.Counts())
 	})
 }
@@ -201,7 +201,9 @@ func TestStampede(t *testing.T) {
 				var sum freshness.Counts
 				for _, p := range w.processes {
 					c := p.Tally.Counts()
-					sum = freshness.Counts{Hits: sum.Hits + c.Hits, Misses: sum.Misses + c.Misses, Coalesced: sum.Coalesced + c.Coalesced}
+					sum = freshness.Counts{
+						Hits: sum.Hits + c.Hits, Misses: sum.Misses + c.Misses, Coalesced: sum.Coalesced + c.Coalesced,
+					}
 				}
 				require.EqualValues(t, 1, sum.Misses)
 				require.EqualValues(t, 1000, sum.Hits+sum.Misses+sum.Coalesced)
@@ -246,14 +248,14 @@ func TestEarlyRenewal(t *testing.T) {
 		var lanes []string
 		q := w.query()
 		q.Policy.RefreshAhead = true
-		of(q).refresh = func(ctx context.Context, call ports.Call) (told, error) {
+		of(q).refresh = func(ctx context.Context, call ports.Call) (answer, error) {
 			lanes = append(lanes, "refresh")
 			return w.ask(ctx, call)
 		}
-		w.hold(w.limits.Soft - time.Second) // rnd is 0.5: whoever comes in the last 7 s is early
+		w.hold(w.limits.Soft - time.Second) // rnd is 0.5: a caller in the last 7 s is early
 		for i := range 100 {
 			got := w.processes[i%2].Lookup(t.Context(), q)
-			require.True(t, got.IsFresh(), "nobody waits")
+			require.True(t, got.IsFresh(), "no caller waits")
 			require.Zero(t, got.Value.call)
 		}
 		for _, p := range w.processes {
@@ -272,7 +274,7 @@ func TestEarlyRenewal(t *testing.T) {
 }
 
 // TestALesserFlightIsFollowedByAnother is a customer who joins a renewal for which there is no quota, and background
-// work that joins a customer's question that ran out of patience.
+// work that joins a customer's question whose time is over.
 func TestALesserFlightIsFollowedByAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -280,9 +282,9 @@ func TestALesserFlightIsFollowedByAnother(t *testing.T) {
 		w.limits.Early = 10 * time.Second
 		q := w.query()
 		q.Policy.RefreshAhead = true
-		of(q).refresh = func(context.Context, ports.Call) (told, error) {
+		of(q).refresh = func(context.Context, ports.Call) (answer, error) {
 			<-time.After(2 * time.Second)
-			return told{}, fault.New(fault.ServiceUnavailable).RetryIn(time.Minute).Because(ports.ErrNotAsked)
+			return answer{}, fault.New(fault.ServiceUnavailable).RetryIn(time.Minute).Because(ports.ErrNotAsked)
 		}
 		w.hold(w.limits.Soft - time.Second)
 		ok := w.processes[0].Lookup(t.Context(), q).IsFresh()
@@ -308,18 +310,18 @@ func TestALesserFlightIsFollowedByAnother(t *testing.T) {
 	})
 }
 
-// TestNobodyJoinsAnAnswerFromBeforeHisOwnChange: the customer changes his plan while somebody's question about it is
-// under way. Who asks after the change joins that question, and must not be told what it brings.
-func TestNobodyJoinsAnAnswerFromBeforeHisOwnChange(t *testing.T) {
+// TestNoCallerGetsAnAnswerFromBeforeItsOwnChange: the customer changes the plan while another's question about it is
+// under way. A caller after the change joins that question, and must not get its answer.
+func TestNoCallerGetsAnAnswerFromBeforeItsOwnChange(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
 		var epoch time.Time
 		q := w.query()
-		of(q).read = func(ctx context.Context) (told, error) {
+		of(q).read = func(ctx context.Context) (answer, error) {
 			held, err := w.latest(ctx)
 			if err == nil && held.at.Before(epoch) {
-				return told{}, fault.New(fault.ResourceNotFound)
+				return answer{}, fault.New(fault.ResourceNotFound)
 			}
 			return held, err
 		}
@@ -327,7 +329,7 @@ func TestNobodyJoinsAnAnswerFromBeforeHisOwnChange(t *testing.T) {
 		all.Go(func() {
 			got, err := w.processes[0].Get(t.Context(), q)
 			require.NoError(t, err)
-			require.Equal(t, 1, got.Value.call, "his question is older than the change")
+			require.Equal(t, 1, got.Value.call, "that question is older than the change")
 		})
 		time.Sleep(100 * time.Millisecond)
 		epoch = time.Now()
@@ -356,7 +358,7 @@ func TestAHotCopyLeavesRoomForOthers(t *testing.T) {
 				q := w.query()
 				q.Subject.Kind = kind
 				q.Policy.RefreshAhead = true
-				of(q).refresh = func(ctx context.Context, call ports.Call) (told, error) {
+				of(q).refresh = func(ctx context.Context, call ports.Call) (answer, error) {
 					w.mu.Lock()
 					asked[kind]++
 					w.mu.Unlock()
@@ -448,7 +450,7 @@ func TestALookupThatFailedIsMadeAgain(t *testing.T) {
 		w := newWorld(1)
 		w.hold(0)
 		q := w.query()
-		of(q).read = func(context.Context) (told, error) { return told{}, errors.New("busy") }
+		of(q).read = func(context.Context) (answer, error) { return answer{}, errors.New("busy") }
 		stored := w.processes[0].Lookup(t.Context(), q)
 		require.False(t, stored.CanBeServed())
 		time.Sleep(time.Second)

@@ -29,7 +29,7 @@ type flight[V any] struct {
 	done   chan struct{}
 }
 
-// serves reports whether the flight's result answers the query too. What the flight gave up, for want of quota in a
+// serves reports whether the flight's result serves the query too. What the flight gave up, for want of quota in a
 // lesser lane, of its payer's allowance or of time, a query that has them may still have.
 func (f *flight[V]) serves(q Query[V]) bool {
 	lesser := f.lane > q.Policy.Lane && errors.Is(f.err, ports.ErrNotAsked) ||
@@ -151,14 +151,14 @@ func (c *Copies[V]) rest(ctx context.Context, q Query[V], f *flight[V], lease fr
 	}
 	f.answer.Attempts = max(1, f.answer.Attempts) // a call was made a moment ago, by this flight or by another
 	if f.err == nil {
-		f.err = fault.New(fault.ServiceUnavailable).RetryIn(wait).Because(errResting)
+		f.err = fault.New(fault.ServiceUnavailable).RetryIn(wait).Because(errPaused)
 	}
 	return false
 }
 
 var (
-	// errResting is the cause of a query that KOS is not asked for because it has just failed on the subject.
-	errResting = errors.New("kos has failed on this a moment ago")
+	// errPaused is the cause of a query that KOS is not asked for because it has just failed on the subject.
+	errPaused = errors.New("kos has failed on this a moment ago")
 	// errPending is the cause of a refresh that another process is making.
 	errPending = errors.New("another process is asking")
 )

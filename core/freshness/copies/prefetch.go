@@ -34,11 +34,11 @@ type Prefetcher struct {
 }
 
 const (
-	noteInterval = time.Minute      // between two writes of active lines
-	maxNoted     = 10_000           // lines remembered between two writes; one that finds no place is noted another time
-	batch        = 8                // lines leased at a time
-	lease        = 2 * time.Minute  // longer than a batch takes
-	rest         = 10 * time.Second // when the budget is needed for others
+	noteInterval  = time.Minute      // between two writes of active lines
+	maxNoted      = 10_000           // lines remembered between two writes; one that finds no place is noted another time
+	batch         = 8                // lines leased at a time
+	lease         = 2 * time.Minute  // longer than a batch takes
+	prefetchPause = 10 * time.Second // when the budget is needed for others
 )
 
 // NoteActive records that the line's customer is active. It costs next to nothing and never fails.
@@ -86,7 +86,7 @@ func (s *Prefetcher) fetch(ctx context.Context, n line.Number) (next time.Time, 
 	case err == nil:
 		return s.Next(asOf), true
 	case errors.Is(err, ports.ErrNotAsked):
-		s.resume = s.Now().Add(max(rest, fault.From(err).RetryAfter()))
+		s.resume = s.Now().Add(max(prefetchPause, fault.From(err).RetryAfter()))
 		return s.resume, false
 	default:
 		return s.Next(s.Now()), true

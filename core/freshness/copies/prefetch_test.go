@@ -46,8 +46,9 @@ func newPrefetchWorld() *prefetchWorld {
 
 func (w *prefetchWorld) service() *copies.Prefetcher {
 	return &copies.Prefetcher{
-		Kind: freshness.Customers, Lines: w.store, Active: 24 * time.Hour, Now: time.Now, Open: func(time.Time) bool { return true },
-		Next: func(told time.Time) time.Time { return told.Add(time.Hour) },
+		Kind: freshness.Customers, Lines: w.store, Active: 24 * time.Hour, Now: time.Now,
+		Open: func(time.Time) bool { return true },
+		Next: func(at time.Time) time.Time { return at.Add(time.Hour) },
 		Fetch: func(_ context.Context, n line.Number) (time.Time, error) {
 			if w.trouble != nil {
 				return time.Time{}, w.trouble
@@ -150,8 +151,8 @@ func TestAnotherInstanceGoesOn(t *testing.T) {
 	})
 }
 
-// TestALineThatKOSFailsOnHoldsNobodyUp: it costs no more than any other.
-func TestALineThatKOSFailsOnHoldsNobodyUp(t *testing.T) {
+// TestALineThatKOSFailsOnDelaysNoOther: it costs no more than any other.
+func TestALineThatKOSFailsOnDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newPrefetchWorld()
@@ -219,7 +220,7 @@ func TestAStoreInTrouble(t *testing.T) {
 		require.ErrorContains(t, err, "away")
 		w.store.broken = nil
 		w.work(t, 90*time.Minute)
-		require.Len(t, w.fetched, 1, "nobody is forgotten")
+		require.Len(t, w.fetched, 1, "no line is forgotten")
 		for i := range 20_000 {
 			w.NoteActive(number(t, i))
 		}

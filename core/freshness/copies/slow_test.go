@@ -12,7 +12,7 @@ import (
 )
 
 // TestASlowAnswerIsThereForTheNextTry: the asker's time is over before KOS answers. The question goes on, over all
-// processes there is one at a time, and whoever comes again within the Retry-After finds its answer.
+// processes there is one at a time, and a caller that comes again within the Retry-After finds its answer.
 func TestASlowAnswerIsThereForTheNextTry(t *testing.T) {
 	t.Parallel()
 	for takes, tries := range map[time.Duration]int{5 * time.Second: 1, 9 * time.Second: 2} {

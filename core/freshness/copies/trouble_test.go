@@ -39,7 +39,7 @@ func TestStampedeOnAFailingKOS(t *testing.T) {
 		require.LessOrEqual(t, w.calls, 8)
 		require.GreaterOrEqual(t, w.calls, 7)
 		require.Equal(t, 1, w.most, "never two at a time")
-		require.Greater(t, early.Load(), int32(4000), "most are told when to come again")
+		require.Greater(t, early.Load(), int32(4000), "most get a Retry-After")
 	})
 }
 
@@ -194,7 +194,7 @@ func TestAStoreAwayDoesNotUndoSingleFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
 		q := w.query()
-		of(q).read = func(context.Context) (told, error) { return told{}, errors.New("away") }
+		of(q).read = func(context.Context) (answer, error) { return answer{}, errors.New("away") }
 		var all sync.WaitGroup
 		for range 100 {
 			all.Go(func() {
@@ -214,9 +214,9 @@ func TestALaggingReadIsNoReasonToAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
 		w.hold(0)
-		old := told{at: time.Now().Add(-w.limits.Soft)}
+		old := answer{at: time.Now().Add(-w.limits.Soft)}
 		q := w.query()
-		of(q).read, of(q).committed = func(context.Context) (told, error) { return old, nil }, w.latest
+		of(q).read, of(q).committed = func(context.Context) (answer, error) { return old, nil }, w.latest
 		got, err := w.processes[0].Get(t.Context(), q)
 		require.NoError(t, err)
 		require.Equal(t, *w.held, got.Value)
@@ -254,9 +254,9 @@ func TestAStoreThatHangsHoldsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
 		q := w.query()
-		of(q).read = func(ctx context.Context) (told, error) {
+		of(q).read = func(ctx context.Context) (answer, error) {
 			<-ctx.Done()
-			return told{}, ctx.Err()
+			return answer{}, ctx.Err()
 		}
 		began := time.Now()
 		_, err := w.processes[0].Get(t.Context(), q)
@@ -265,13 +265,13 @@ func TestAStoreThatHangsHoldsNothing(t *testing.T) {
 	})
 }
 
-// TestAPanicIsAnError of the question that met it, and of nobody else.
+// TestAPanicIsAnError of the question that met it, and of no other.
 func TestAPanicIsAnError(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
 		q := w.query()
-		of(q).ask = func(context.Context, ports.Call) (told, error) { panic("a bug") }
+		of(q).ask = func(context.Context, ports.Call) (answer, error) { panic("a bug") }
 		_, err := w.processes[0].Get(t.Context(), q)
 		require.ErrorContains(t, err, "panic: a bug")
 		require.Equal(t, fault.InternalServerError, fault.From(err).Code())

@@ -129,7 +129,9 @@ func TestAPlanThatIsNoLongerSold(t *testing.T) {
 	gone := product.Plan{Code: "GONE", Name: "지난 플랜", MonthlyFee: new(money.Won(45000)), OperatorCode: "MVNO"}
 	w.kos.AddCustomer(product.Customer{
 		Line: w.line, PlanCode: "GONE", Plan: gone, OperatorCode: "MVNO", LineStatus: product.LineActive,
-		Scheduled: &product.Scheduled{PlanCode: "NEXT", Plan: product.Plan{Code: "NEXT", Name: "다음 플랜", SaleUnknown: true}},
+		Scheduled: &product.Scheduled{
+			PlanCode: "NEXT", Plan: product.Plan{Code: "NEXT", Name: "다음 플랜", SaleUnknown: true},
+		},
 	}, nil)
 	for _, ask := range []func() (catalog.Screen, error){
 		func() (catalog.Screen, error) { return w.Menu(t.Context(), w.me, line.Number{}) },

@@ -40,7 +40,7 @@ type Facts struct {
 }
 
 // Customer returns the line's customer: a copy that is fresh within the limits, else what KOS states, else a stale
-// copy; LINE_NOT_FOUND or SERVICE_UNAVAILABLE. A copy store in trouble counts as empty.
+// copy; LINE_NOT_FOUND or SERVICE_UNAVAILABLE. A copy store that fails counts as empty.
 func (s *Facts) Customer(
 	ctx context.Context, call ports.Call, n line.Number, within freshness.Limits,
 ) (product.CustomerCopy, freshness.Source, error) {
@@ -49,7 +49,7 @@ func (s *Facts) Customer(
 	return got.Value, got.Source, err
 }
 
-// FreshCustomer is Customer without stale copies: the trouble is returned instead, with its Retry-After.
+// FreshCustomer is Customer without stale copies: the error is returned instead, with its Retry-After.
 func (s *Facts) FreshCustomer(
 	ctx context.Context, call ports.Call, n line.Number,
 ) (product.CustomerCopy, freshness.Source, error) {

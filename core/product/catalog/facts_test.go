@@ -38,8 +38,8 @@ func (c *customers) LatestCommitted(ctx context.Context, n line.Number) (product
 	return c.Latest(ctx, n)
 }
 
-func (c *customers) Put(ctx context.Context, told product.CustomerCopy) error {
-	return errors.Join(c.broken, c.Customers.Put(ctx, told))
+func (c *customers) Put(ctx context.Context, fetched product.CustomerCopy) error {
+	return errors.Join(c.broken, c.Customers.Put(ctx, fetched))
 }
 
 type plans struct {
@@ -56,8 +56,8 @@ func (p *plans) Latest(ctx context.Context) (product.PlansCopy, error) {
 
 func (p *plans) LatestCommitted(ctx context.Context) (product.PlansCopy, error) { return p.Latest(ctx) }
 
-func (p *plans) Put(ctx context.Context, told product.PlansCopy) error {
-	return errors.Join(p.broken, p.Plans.Put(ctx, told))
+func (p *plans) Put(ctx context.Context, fetched product.PlansCopy) error {
+	return errors.Join(p.broken, p.Plans.Put(ctx, fetched))
 }
 
 type factsWorld struct {
@@ -75,8 +75,8 @@ func newFactsWorld(t *testing.T) *factsWorld {
 	n, err := line.Parse("01012345678")
 	require.NoError(t, err)
 	w := &factsWorld{
-		kos: memory.NewKOS(product.Plan{Code: "LTE"}), customers: &customers{}, plans: &plans{}, epochs: &memory.Epochs{}, line: n,
-		now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC),
+		kos: memory.NewKOS(product.Plan{Code: "LTE"}), customers: &customers{}, plans: &plans{},
+		epochs: &memory.Epochs{}, line: n, now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC),
 	}
 	w.customers.Epochs = w.epochs
 	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE"}, nil)
@@ -104,7 +104,8 @@ func TestCustomerFreshStaleGone(t *testing.T) {
 		err  bool
 	}{
 		{0, nil, freshness.FromKOS, false}, {4*time.Hour - 1, unavailable(), freshness.FromCache, false},
-		{4 * time.Hour, unavailable(), freshness.FromStale, false}, {7*24*time.Hour - 1, unavailable(), freshness.FromStale, false},
+		{4 * time.Hour, unavailable(), freshness.FromStale, false},
+		{7*24*time.Hour - 1, unavailable(), freshness.FromStale, false},
 		{7*24*time.Hour + time.Minute, unavailable(), "", true}, {8 * 24 * time.Hour, nil, freshness.FromKOS, false},
 	} {
 		w.now = begin.Add(c.age)
@@ -129,9 +130,9 @@ func TestPrefetchIsAheadOfTime(t *testing.T) {
 	begin := w.now
 	for _, age := range []time.Duration{0, 3*time.Hour - 1, 3 * time.Hour} {
 		w.now = begin.Add(age)
-		told, err := w.Prefetch(t.Context(), w.line)
+		fetched, err := w.Prefetch(t.Context(), w.line)
 		require.NoError(t, err)
-		require.Equal(t, age >= 3*time.Hour, told.After(begin), age)
+		require.Equal(t, age >= 3*time.Hour, fetched.After(begin), age)
 	}
 	require.Equal(t, 2, w.kos.Calls)
 	w.now = begin.Add(10 * time.Hour)
@@ -152,7 +153,8 @@ func TestADoubtfulCopyIsNeverFresh(t *testing.T) {
 	w.kos.SetDown(unavailable())
 	shown, err := w.ForScreen(t.Context(), ports.Call{}, w.line, w.OfCustomers)
 	require.NoError(t, err)
-	require.Equal(t, []freshness.Source{freshness.FromStale, freshness.FromStale}, []freshness.Source{shown.Source, shown.PlansSource})
+	require.Equal(t, []freshness.Source{freshness.FromStale, freshness.FromStale},
+		[]freshness.Source{shown.Source, shown.PlansSource})
 	require.Equal(t, "OLD", shown.Customer.Customer.PlanCode)
 	_, _, err = w.ForChange(t.Context(), ports.Call{}, w.line)
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "not good enough for a change")
@@ -161,11 +163,13 @@ func TestADoubtfulCopyIsNeverFresh(t *testing.T) {
 	w.kos.SetDown(nil)
 	shown, err = w.ForScreen(t.Context(), ports.Call{}, w.line, w.OfCustomers)
 	require.NoError(t, err)
-	require.Equal(t, []freshness.Source{freshness.FromKOS, freshness.FromKOS}, []freshness.Source{shown.Source, shown.PlansSource})
+	require.Equal(t, []freshness.Source{freshness.FromKOS, freshness.FromKOS},
+		[]freshness.Source{shown.Source, shown.PlansSource})
 	require.Equal(t, "LTE", shown.Customer.Customer.PlanCode)
 	shown, err = w.ForScreen(t.Context(), ports.Call{}, w.line, w.OfCustomers)
 	require.NoError(t, err)
-	require.Equal(t, []freshness.Source{freshness.FromCache, freshness.FromCache}, []freshness.Source{shown.Source, shown.PlansSource})
+	require.Equal(t, []freshness.Source{freshness.FromCache, freshness.FromCache},
+		[]freshness.Source{shown.Source, shown.PlansSource})
 }
 
 func TestABusinessAnswerGoesBeforeAnOldCopy(t *testing.T) {

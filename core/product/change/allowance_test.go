@@ -55,7 +55,7 @@ func TestParallelOrdersCostKOSNoMoreThanTheAllowance(t *testing.T) {
 	})
 }
 
-// TestPrepaidCallsThatAreNotMadeAreGivenBack: of an order that the check refuses, and of a request that repeats another.
+// TestPrepaidCallsThatAreNotMadeAreGivenBack: of a refused order, and of a repeated request.
 func TestPrepaidCallsThatAreNotMadeAreGivenBack(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {

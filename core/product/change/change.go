@@ -29,7 +29,7 @@ import (
 type Limits struct {
 	Answer time.Duration // the customer has an answer by then, be it 202
 	Send   time.Duration // one change call to KOS
-	Ask    time.Duration // one question about an order, when nobody waits
+	Ask    time.Duration // one query about an order in the background
 	Lease  time.Duration // longer than everything one step may take
 }
 
@@ -42,7 +42,7 @@ func DefaultLimits() Limits {
 type Service struct {
 	FactsForPreview   *catalog.Facts // for a check alone, while the customer waits; spends nothing reserved for orders
 	FactsForOrder     *catalog.Facts // for an order, while the customer waits
-	FactsInBackground *catalog.Facts // for an order, with more time, when nobody waits
+	FactsInBackground *catalog.Facts // for an order in the background, with more time
 
 	KOS        ports.PlanChanger
 	Orders     ports.Orders
@@ -53,7 +53,7 @@ type Service struct {
 	Limits     Limits
 	Now        ports.Clock
 	NewID      ports.IDs
-	Report     ports.Report // trouble with an order that does not reach the customer, for the order goes on
+	Report     ports.Report // errors that do not reach the customer, since the order goes on
 
 	// Parked is called with an order that is left to a person from now on; nil = not called.
 	Parked func(ctx context.Context, o product.Order)
@@ -164,8 +164,11 @@ func (s *Service) ask(ctx context.Context, call ports.Call, o product.Order) pro
 	case err == nil:
 		return o.InferFromPlans(seen.Customer, s.Now())
 	case errors.Is(err, ports.ErrNotAsked):
-		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.NotAskedReason(err)}
-	case errors.Is(err, fault.New(fault.LineNotFound)): // it had the line at the check; or the plans are another customer's
+		return product.Answer{
+			Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.NotAskedReason(err),
+		}
+	case errors.Is(err, fault.New(fault.LineNotFound)):
+		// KOS had the line at the check; or the plans are another customer's.
 		return product.Answer{Kind: product.AnswerAmbiguous}
 	default: // KOS did not say, or it is not known now whose the line is
 		return product.Answer{Kind: product.AnswerUnknown}
@@ -256,7 +259,9 @@ func (s *Service) EffectiveDays() []calendar.Date { return s.Policy.Days(s.Now()
 
 // History returns one page of the caller's own orders, newest first, and how many there are; FORBIDDEN when f names a
 // line that is not the caller's.
-func (s *Service) History(ctx context.Context, p auth.Principal, f product.HistoryFilter) ([]product.Order, int, error) {
+func (s *Service) History(
+	ctx context.Context, p auth.Principal, f product.HistoryFilter,
+) ([]product.Order, int, error) {
 	for _, n := range f.Lines {
 		if err := p.Owns(n); err != nil {
 			return nil, 0, err
@@ -272,7 +277,7 @@ func (s *Service) History(ctx context.Context, p auth.Principal, f product.Histo
 // Step takes up to n orders that are due and carries each on, first those that are begun, then new ones; it returns
 // how many it took. The worker calls it repeatedly, in several loops. When KOS can be asked about none of several new
 // ones, new ones rest until it can, in all loops; with n = 1 they never do, for of one order alone it is not known
-// whether KOS is away or the line is in trouble. When KOS does not answer about those that are begun, they go on one
+// whether KOS is away or fails on the line. When KOS does not answer about those that are begun, they go on one
 // at a time (slowMode).
 func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	begun, err := s.carryOnBegun(ctx, n)

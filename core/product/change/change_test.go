@@ -33,7 +33,8 @@ func down() error { return fault.New(fault.ServiceUnavailable).RetryIn(20 * time
 
 // away is a KOS that cannot be asked.
 func away() error {
-	return fault.New(fault.ServiceUnavailable).RetryIn(20 * time.Second).Because(errors.Join(ports.ErrNotAsked, ports.NotAskedError("OPEN")))
+	return fault.New(fault.ServiceUnavailable).RetryIn(20 * time.Second).Because(
+		errors.Join(ports.ErrNotAsked, ports.NotAskedError("OPEN")))
 }
 
 func TestValidate(t *testing.T) {
@@ -54,7 +55,7 @@ func TestValidate(t *testing.T) {
 	})
 }
 
-// What a check needs and KOS leaves out is trouble, not a failed check: the order waits.
+// What a check needs and KOS leaves out is a failure of KOS, not of the check: the order waits.
 func TestALineWithoutAStatusIsNotRefused(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -90,7 +91,8 @@ func TestAChangeIsDoneOnceAndSeenAfterItsEpoch(t *testing.T) {
 		require.Equal(t, product.Completed, o.State)
 		require.Equal(t, product.Dispatched, seen, "the caches are dropped before the order is seen as done")
 		require.Equal(t, o.Order, w.read(t, o.ID))
-		require.Equal(t, []product.State{product.Dispatched, product.Completed}, w.orders.savedStates, "stored before the wire")
+		require.Equal(t, []product.State{product.Dispatched, product.Completed}, w.orders.savedStates,
+			"stored before the wire")
 		require.Equal(t, []string{"LTE 플랜", "5G 플랜", "0000", "상품 변경이 완료되었습니다"},
 			[]string{o.FromName, o.Target.Name, o.ResultCode, o.ResultMessage})
 		require.Equal(t, calendar.MonthOf(begin).Add(1).First(), o.EffectiveDate)
@@ -166,13 +168,19 @@ func TestWhatFailsWithinTheTimeIs409WithTheRequestID(t *testing.T) {
 		"not on sale":      {"3G", nil, fault.ValidationFailed, "현재 판매 중인 상품이 아닙니다"},
 		"another operator": {"ELSE", nil, fault.ValidationFailed, "가입하신 사업자의 상품이 아닙니다"},
 		"same plan":        {"LTE", nil, fault.ValidationFailed, "이미 이용 중인 상품입니다"},
-		"not the current":  {"5G", func(c *product.Customer) { c.PlanCode = "5G-S" }, fault.ValidationFailed, "일치하지 않습니다"},
+		"not the current": {"5G", func(c *product.Customer) {
+			c.PlanCode = "5G-S"
+		}, fault.ValidationFailed, "일치하지 않습니다"},
 		"already scheduled": {"5G", func(c *product.Customer) {
 			c.Scheduled = &product.Scheduled{PlanCode: "5G"}
 		}, fault.ValidationFailed, "예약된"},
-		"suspended":    {"5G", func(c *product.Customer) { c.LineStatus = product.LineSuspended }, fault.LineSuspended, "정지된 회선입니다"},
-		"terminated":   {"5G", func(c *product.Customer) { c.LineStatus = product.LineTerminated }, fault.LineSuspended, "해지된 회선입니다"},
-		"line unknown": {"5G", func(c *product.Customer) { c.Line = line.Number{} }, fault.LineNotFound, "회선 정보를 찾을 수 없습니다"},
+		"suspended": {"5G", func(c *product.Customer) { c.LineStatus = product.LineSuspended }, fault.LineSuspended,
+			"정지된 회선입니다"},
+		"terminated": {"5G", func(c *product.Customer) { c.LineStatus = product.LineTerminated }, fault.LineSuspended,
+			"해지된 회선입니다"},
+		"line unknown": {"5G", func(c *product.Customer) {
+			c.Line = line.Number{}
+		}, fault.LineNotFound, "회선 정보를 찾을 수 없습니다"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -215,7 +223,8 @@ func TestARefusalByKOSFreesTheLine(t *testing.T) {
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))
 		require.NoError(t, err)
 		require.Equal(t, product.Completed, o.State)
-		require.NotEqual(t, w.kos.wire()[0].TransactionID, w.kos.wire()[1].TransactionID, "a new request is a new transaction")
+		require.NotEqual(t, w.kos.wire()[0].TransactionID, w.kos.wire()[1].TransactionID,
+			"a new request is a new transaction")
 	})
 }
 
@@ -258,7 +267,7 @@ func TestOneLiveOrderPerLine(t *testing.T) {
 		require.ErrorIs(t, err, errBackend)
 		w.orders.live = nil
 		require.Empty(t, w.work(t.Context(), time.Minute))
-		require.Equal(t, product.Completed, w.read(t, first.ID).State, "the worker has more patience")
+		require.Equal(t, product.Completed, w.read(t, first.ID).State, "the worker has more time")
 		require.Equal(t, 1, w.kos.Applied())
 	})
 }
@@ -323,8 +332,10 @@ func TestATimeoutIsUnknownThenAskedAbout(t *testing.T) {
 		first func(w *world) func(context.Context, ports.Call, product.Order) product.Answer
 		sends int
 	}{
-		"applied, reply lost": {func(w *world) func(context.Context, ports.Call, product.Order) product.Answer { return w.kos.dropReply }, 1},
-		"never arrived":       {func(*world) func(context.Context, ports.Call, product.Order) product.Answer { return lost }, 2},
+		"applied, reply lost": {func(w *world) func(context.Context, ports.Call, product.Order) product.Answer {
+			return w.kos.dropReply
+		}, 1},
+		"never arrived": {func(*world) func(context.Context, ports.Call, product.Order) product.Answer { return lost }, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -354,8 +365,8 @@ func TestATimeoutIsUnknownThenAskedAbout(t *testing.T) {
 	}
 }
 
-// TestALateFirstAttemptIsNoFailure: KOS did not know the transaction when asked, then applied it after all. The facts now say
-// "already scheduled"; that is our own change.
+// TestALateFirstAttemptIsNoFailure: KOS did not know the transaction when asked, then applied it after all. The facts
+// now say "already scheduled"; that is our own change.
 func TestALateFirstAttemptIsNoFailure(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -372,7 +383,7 @@ func TestALateFirstAttemptIsNoFailure(t *testing.T) {
 	})
 }
 
-func TestWhatNobodyCanTellIsParked(t *testing.T) {
+func TestAnUndecidableOrderIsParked(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		w.kos.then(lost)
@@ -494,7 +505,7 @@ func TestStoresInTrouble(t *testing.T) {
 	})
 }
 
-// handsOut answers orders that no store should hand out.
+// handsOut returns orders that no store should hand out.
 type handsOut struct {
 	*orders
 	order product.Order
@@ -507,7 +518,8 @@ func (h handsOut) Claim(context.Context, product.Queue, time.Time, time.Duration
 func TestAnOrderThatIsOverIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
-		for _, state := range []product.State{product.Parked, product.Completed, product.Rejected, product.Cancelled, "MADE_UP"} {
+		for _, state := range []product.State{product.Parked, product.Completed, product.Rejected,
+			product.Cancelled, "MADE_UP"} {
 			w.Orders = handsOut{w.orders, product.Order{State: state, Line: w.line}}
 			_, err := w.Step(t.Context(), 1)
 			require.NoError(t, err)
@@ -573,7 +585,9 @@ func TestHistoryShowsTheCallersOwnOrders(t *testing.T) {
 		_, total, err = w.History(t.Context(), w.me, product.HistoryFilter{Lines: []line.Number{w.line}, Page: 1, Size: 1})
 		require.NoError(t, err)
 		require.Equal(t, 2, total)
-		_, _, err = w.History(t.Context(), w.me, product.HistoryFilter{Lines: []line.Number{number(t, "01055554444")}, Page: 1, Size: 1})
+		_, _, err = w.History(t.Context(), w.me, product.HistoryFilter{
+			Lines: []line.Number{number(t, "01055554444")}, Page: 1, Size: 1,
+		})
 		require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 		stranger := auth.Principal{UserID: "kim", Lines: w.me.Lines}
 		_, total, err = w.History(t.Context(), stranger, product.HistoryFilter{UserID: "hong", Page: 1, Size: 1})

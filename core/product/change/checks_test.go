@@ -12,7 +12,8 @@ import (
 	"phonebill/core/request"
 )
 
-// TestACheckAloneSpendsNothingOfWhatOrdersMay: whoever tries plans out, over and over, is a reader; KOS's share for changes is for orders.
+// TestACheckAloneSpendsNothingOfWhatOrdersMay: trying plans out, over and over, is reading; KOS's share for
+// changes is for orders.
 func TestACheckAloneSpendsNothingOfWhatOrdersMay(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {

@@ -22,12 +22,13 @@ func noAnswer() error { return fault.New(fault.ServiceUnavailable).Because(ports
 
 func transient() error { return fault.New(fault.ServiceUnavailable).Because(ports.ErrTransient) }
 
-// TestALineThatKOSDoesNotTellOfIsLeftToAPerson, where KOS cannot be asked about transactions: a question about the line that had no use is
-// a question. They go on for a day in gaps, and not over and over.
-func TestALineThatKOSDoesNotTellOfIsLeftToAPerson(t *testing.T) {
+// TestALineThatKOSSaysNothingAboutIsParked, where KOS cannot be asked about transactions: a question about the line
+// that had no use is a question. They go on for a day in gaps, and not over and over.
+func TestALineThatKOSSaysNothingAboutIsParked(t *testing.T) {
 	t.Parallel()
 	for name, trouble := range map[string]error{
-		"E999": transient(), "silence": noAnswer(), "nonsense": fault.New(fault.ServiceUnavailable).Because(errors.New("malformed")),
+		"E999": transient(), "silence": noAnswer(),
+		"nonsense": fault.New(fault.ServiceUnavailable).Because(errors.New("malformed")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -18,7 +18,8 @@ import (
 func TestAnOrderNotesWhyKOSCouldNotBeAsked(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
-		w.kos.SetDown(fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNotAsked, ports.NotAskedError("QUOTA"))))
+		w.kos.SetDown(fault.New(fault.ServiceUnavailable).Because(
+			errors.Join(ports.ErrNotAsked, ports.NotAskedError("QUOTA"))))
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))
 		require.NoError(t, err)
 		require.Equal(t, product.Requested, o.State)

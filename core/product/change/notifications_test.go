@@ -53,7 +53,7 @@ func (w *notifyWorld) step(t *testing.T, want int) {
 	require.Equal(t, want, n)
 }
 
-func TestEveryCustomerIsToldOnce(t *testing.T) {
+func TestEveryCustomerIsNotifiedOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newNotifyWorld()
@@ -98,7 +98,7 @@ func (hanging) ChangeEnded(ctx context.Context, _ product.Order) error {
 	return ctx.Err()
 }
 
-func TestAHangingNotifierHoldsNobodyUp(t *testing.T) {
+func TestAHangingNotifierDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newNotifyWorld()
@@ -113,8 +113,8 @@ func TestAHangingNotifierHoldsNobodyUp(t *testing.T) {
 	})
 }
 
-// TestWhoDiesLosesNothing: claimed, and never heard of again.
-func TestWhoDiesLosesNothing(t *testing.T) {
+// TestADyingProcessLosesNoNotification: claimed, and never heard of again.
+func TestADyingProcessLosesNoNotification(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newNotifyWorld()
@@ -128,7 +128,7 @@ func TestWhoDiesLosesNothing(t *testing.T) {
 	})
 }
 
-func TestWhatWasToldIsSettledThoughTheProcessEnds(t *testing.T) {
+func TestASentNotificationIsSettledThoughTheProcessEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newNotifyWorld()
@@ -161,7 +161,7 @@ func (b broken) Claim(ctx context.Context, now time.Time, lease time.Duration, n
 	return claimed, errors.Join(err, fault.New(fault.ServiceUnavailable))
 }
 
-func TestWhatCanBeReadIsTold(t *testing.T) {
+func TestReadableNotificationsAreSent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newNotifyWorld()

@@ -13,13 +13,12 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/core/auth"
 	"phonebill/core/line"
-	"phonebill/core/product"
 	"phonebill/core/product/change"
 	"phonebill/core/quota"
 )
 
-// TestKOSIsDownForTwoHours is bar R5 for changes, under virtual time and with the real budget of calls: 200 customers order while KOS is
-// away and are told that it waits; each order is done once afterwards, as fast as the budget allows.
+// TestKOSIsDownForTwoHours is bar R5 for changes, under virtual time and with the real budget of calls: 200 customers
+// order while KOS is away and see that it waits; each order is done once afterwards, as fast as the budget allows.
 func TestKOSIsDownForTwoHours(t *testing.T) {
 	t.Parallel()
 	const orders = 200
@@ -31,11 +30,13 @@ func TestKOSIsDownForTwoHours(t *testing.T) {
 		w.kos.SetDown(away())
 		for i := range orders {
 			n := number(t, fmt.Sprintf("010%08d", 20000000+i))
-			w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}, nil)
-			o, err := w.Request(t.Context(), auth.Principal{UserID: "hong", Lines: []line.Number{n}}, change.Command{Line: n, From: "LTE", To: "5G"})
+			w.addLine(n)
+			o, err := w.Request(t.Context(), auth.Principal{
+				UserID: "hong", Lines: []line.Number{n},
+			}, change.Command{Line: n, From: "LTE", To: "5G"})
 			require.NoError(t, err)
 			require.False(t, o.State.Final())
-			require.True(t, o.WaitingForKOS, "he is told that it waits for KOS")
+			require.True(t, o.WaitingForKOS, "the answer says that it waits for KOS")
 			time.Sleep(2 * time.Hour / orders)
 		}
 		w.kos.SetDown(nil)

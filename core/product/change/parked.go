@@ -37,8 +37,8 @@ func (s *ParkedOrders) dropCopies(ctx context.Context, o product.Order) error {
 	return s.Epochs.Raise(ctx, o.Line, s.Now().Add(freshness.Skew))
 }
 
-// AlertParked returns a Service.Parked that raises an alert for each parked order. An alert may be lost with the process
-// that raises it; the list of parked orders is complete.
+// AlertParked returns a Service.Parked that raises an alert for each parked order. An alert may be lost with the
+// process that raises it; the list of parked orders is complete.
 func AlertParked(alerts ports.Alerts) func(context.Context, product.Order) {
 	return func(ctx context.Context, o product.Order) {
 		alerts.Raise(ctx, operations.Alert{

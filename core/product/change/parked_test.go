@@ -14,7 +14,7 @@ import (
 	"phonebill/ports"
 )
 
-// TestAPersonHasKOSAskedAgain: somebody hears that an order is parked, once; two persons send it back, and it goes its way.
+// TestAPersonHasKOSAskedAgain: a parked order raises one alert; two persons send it back, and it goes on.
 func TestAPersonHasKOSAskedAgain(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {

@@ -65,14 +65,14 @@ func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (Res
 	return toResponse(s.waitUntilDeadline(ctx, o, prepaid))
 }
 
-// takeTries is how often an order is stored anew when the order that was live on the line has just ended.
-const takeTries = 3
+// maxStoreTries is how often an order is stored anew when the order that was live on the line has just ended.
+const maxStoreTries = 3
 
 // takeLine stores the order, and with it takes the line and the key. It returns the order, or what the customer is
 // answered instead when the key was used or another order is live on the line.
 func (s *Service) takeLine(ctx context.Context, p auth.Principal, c Command, o product.Order) (Result, error) {
 	use := request.KeyUse{User: p.UserID, Key: c.Key, Payload: c.payload(), Request: o.ID, At: o.RequestedAt}
-	for range takeTries {
+	for range maxStoreTries {
 		err := s.Orders.Add(ctx, o, use)
 		switch {
 		case err == nil:

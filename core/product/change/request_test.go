@@ -39,7 +39,8 @@ func TestAKeyReplaysSuccess(t *testing.T) {
 		_, err = w.Request(t.Context(), w.me, keyed(t, w.command("5G-S"), "k"))
 		require.ErrorIs(t, err, fault.New(fault.IdempotencyKeyReused))
 		_, err = w.Request(t.Context(), w.me, keyed(t, w.command("5G"), "k-2"))
-		require.ErrorIs(t, err, fault.New(fault.ValidationFailed), "another key is another request; the plan is scheduled already")
+		require.ErrorIs(t, err, fault.New(fault.ValidationFailed),
+			"another key is another request; the plan is scheduled already")
 		time.Sleep(request.KeyWindow + time.Second)
 		_, err = w.Request(t.Context(), w.me, keyed(t, w.command("5G"), "k"))
 		require.ErrorIs(t, err, fault.New(fault.ValidationFailed), "a day later the key is new")
@@ -63,7 +64,7 @@ func TestAKeyReplaysRefusal(t *testing.T) {
 	})
 }
 
-// TestAKeyWhoseOrderGoesOn: the same key gets the order as it stands, another key is told that one is in the way.
+// TestAKeyWhoseOrderGoesOn: the same key gets the order as it stands, another key gets CHANGE_IN_PROGRESS.
 func TestAKeyWhoseOrderGoesOn(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -109,7 +110,7 @@ func TestAKeyOutlivesTheDayThatWasAskedFor(t *testing.T) {
 	})
 }
 
-// TestFiftyAtOnce (issue: 50 concurrent identical and conflicting requests): one order, one application, no call of KOS more.
+// TestFiftyAtOnce: of 50 concurrent identical and conflicting requests one is applied, and KOS is called for one.
 func TestFiftyAtOnce(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -163,12 +164,12 @@ func TestCancel(t *testing.T) {
 		require.Empty(t, w.kos.wire())
 		items, err := w.orders.Outbox().Claim(t.Context(), time.Now(), time.Minute, 10, 10)
 		require.NoError(t, err)
-		require.Len(t, items, 1, "the AP is told")
+		require.Len(t, items, 1, "the result is delivered")
 	})
 }
 
-// TestStaffCancelWhatTheCustomerCould: the order ends as if its customer had taken it back, but says who did; what is done cannot be taken
-// back by either. The order keeps the trace id of the call that made it.
+// TestStaffCancelWhatTheCustomerCould: the order ends as if its customer had taken it back, but says who did; what is
+// done cannot be taken back by either. The order keeps the trace id of the call that made it.
 func TestStaffCancelWhatTheCustomerCould(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -194,8 +195,7 @@ func TestStaffCancelWhatTheCustomerCould(t *testing.T) {
 	})
 }
 
-// TestCancelAgainstTheWorker: the order is taken back while its facts are being fetched, at any moment. It is sent or cancelled, never
-// both.
+// TestCancelAgainstTheWorker: an order that is cancelled while its facts are fetched is sent or cancelled, not both.
 func TestCancelAgainstTheWorker(t *testing.T) {
 	t.Parallel()
 	for at := time.Duration(0); at < 400*time.Millisecond; at += 20 * time.Millisecond {
@@ -218,7 +218,7 @@ func TestCancelAgainstTheWorker(t *testing.T) {
 			done.Wait()
 			if cancelErr == nil {
 				require.Equal(t, product.Cancelled, gone.State)
-				require.ErrorIs(t, err, fault.New(fault.StateConflict), "the one who waited is told")
+				require.ErrorIs(t, err, fault.New(fault.StateConflict), "the one who waited gets the conflict")
 				require.Empty(t, w.kos.wire())
 				return
 			}
@@ -264,7 +264,7 @@ func TestOnceAMonth(t *testing.T) {
 	})
 }
 
-// TestOnceAMonthCountsWhatWasDone: a change that was requested on the last of a month and done on the first is one of the new month.
+// TestOnceAMonthCountsWhatWasDone: a change requested in one month and done in the next is one of the next.
 func TestOnceAMonthCountsWhatWasDone(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -328,7 +328,7 @@ func TestWithoutAStatusQuery(t *testing.T) {
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))
 		require.NoError(t, err)
 		require.Empty(t, w.work(t.Context(), time.Minute))
-		require.Equal(t, product.Unknown, w.read(t, o.ID).State, "nobody could look")
+		require.Equal(t, product.Unknown, w.read(t, o.ID).State, "it could not be looked up")
 		w.kos.SetDown(nil)
 		require.Empty(t, w.work(t.Context(), 2*time.Minute))
 		require.Equal(t, product.Completed, w.read(t, o.ID).State)

@@ -17,8 +17,8 @@ import (
 	"phonebill/ports"
 )
 
-// TestRecoveryAfterSilence is the bound of S-RECOVERY: an order that was cut off is final 60 s after KOS answers again, however long it
-// hung and however many orders there are; and while it hangs they cost it a handful of calls a minute.
+// TestRecoveryAfterSilence is the bound of S-RECOVERY: an order that was cut off is final 60 s after KOS answers again,
+// however long it hung and however many orders there are; and while it hangs they cost it a handful of calls a minute.
 func TestRecoveryAfterSilence(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -32,15 +32,16 @@ func TestRecoveryAfterSilence(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				asked, after := recovers(t, lost, lost, c.orders, c.silent)
-				require.LessOrEqual(t, asked, 16+8*int(c.silent.Minutes()), "two processes ask four times a minute each at most, and their first ones")
+				require.LessOrEqual(t, asked, 16+8*int(c.silent.Minutes()),
+					"two processes ask four times a minute each at most, and their first ones")
 				require.Less(t, after, 2*c.orders+10)
 			})
 		})
 	}
 }
 
-// TestRecoveryWhenOnlyChangesFail: the query answers, the change does not. Each attempt that KOS then does not know of makes the next one
-// wait longer, but never so long that the bound breaks.
+// TestRecoveryWhenOnlyChangesFail: the query answers, the change does not. Each attempt that KOS then does not know of
+// makes the next one wait longer, but never so long that the bound breaks.
 func TestRecoveryWhenOnlyChangesFail(t *testing.T) {
 	t.Parallel()
 	for how, change := range map[string]answering{"E999": failed, "hangs": lost} {
@@ -63,8 +64,8 @@ func failed(context.Context, ports.Call, product.Order) product.Answer {
 	return product.Answer{Kind: product.AnswerUnknown}
 }
 
-// recovers has KOS answer questions and changes so while it is in trouble, and then as it should; it answers how many questions it was
-// asked during and after that.
+// recovers has KOS answer questions and changes so while it fails, and then as it should; it returns how many
+// questions it was asked during and after that.
 func recovers(t *testing.T, ask, change answering, orders int, trouble time.Duration) (asked, after int) {
 	t.Helper()
 	w := newWorld(t)
@@ -85,10 +86,12 @@ func recovers(t *testing.T, ask, change answering, orders int, trouble time.Dura
 	var all []id.ID
 	for i := range orders { // sent, applied or (all of them, where the query answers) not, and then the process died
 		n := number(t, fmt.Sprintf("010%08d", 20000000+i))
-		w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}, nil)
+		w.addLine(n)
 		o := product.Order{
-			ID: newID(), TransactionID: newID(), UserID: "hong", Line: n, From: "LTE", To: "5G", State: product.Dispatched, Sends: 1,
-			Rule: product.FirstOfNextMonth, EffectiveDate: product.FirstOfNextMonth.Day(begun), RequestedAt: begun, NextAttemptAt: begun,
+			ID: newID(), TransactionID: newID(), UserID: "hong", Line: n, From: "LTE", To: "5G",
+			State: product.Dispatched, Sends: 1,
+			Rule: product.FirstOfNextMonth, EffectiveDate: product.FirstOfNextMonth.Day(begun), RequestedAt: begun,
+			NextAttemptAt: begun,
 		}
 		if i%2 == 0 && ask != nil {
 			w.kos.KOS.Change(t.Context(), ports.Call{}, o)
@@ -121,8 +124,8 @@ func (k *kos) questions() int {
 	return len(k.asked)
 }
 
-// TestTwoLinesInTroubleDoNotStarveTheOthers: KOS tells nothing of two orders, over and over. A third one is slowed down at most until its
-// turn, and what KOS tells of it is reason to go on at full speed.
+// TestTwoLinesInTroubleDoNotStarveTheOthers: KOS never answers about two orders. A third one is slowed down
+// at most until its turn, and what KOS says of it is reason to go on at full speed.
 func TestTwoLinesInTroubleDoNotStarveTheOthers(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -135,8 +138,8 @@ func TestTwoLinesInTroubleDoNotStarveTheOthers(t *testing.T) {
 		}
 		add := func(n int) id.ID {
 			o := product.Order{
-				ID: newID(), TransactionID: newID(), UserID: "hong", Line: number(t, fmt.Sprintf("010%08d", 20000000+n)), From: "LTE", To: "5G",
-				State: product.Unknown, Sends: 1, RequestedAt: time.Now(), NextAttemptAt: time.Now(),
+				ID: newID(), TransactionID: newID(), UserID: "hong", Line: number(t, fmt.Sprintf("010%08d", 20000000+n)),
+				From: "LTE", To: "5G", State: product.Unknown, Sends: 1, RequestedAt: time.Now(), NextAttemptAt: time.Now(),
 			}
 			require.NoError(t, w.orders.Add(t.Context(), o, request.KeyUse{}))
 			return o.ID

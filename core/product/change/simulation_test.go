@@ -24,150 +24,150 @@ import (
 // seeds of every run; `make verify` and `make drills` take more, without the race detector (SIMULATION_SEEDS).
 const seeds = 200
 
-// weather makes trouble as a real KOS, network and platform do, from one seed.
-type weather struct {
-	mu      sync.Mutex
-	rnd     *rand.Rand
-	calm    bool
-	world   *world
-	pending map[id.ID]bool // received by KOS, not applied yet
-	coming  map[id.ID]bool // sent, not received by KOS yet
-	silent  bool           // this KOS cannot be asked about transactions
-	looking map[line.Number]bool
-	looked  map[line.Number]time.Time // when KOS was last asked about a line to learn of its order
-	soon    []time.Duration           // after the question before
-	late    sync.WaitGroup
+// chaos injects the faults of a real KOS, network and platform, from one seed.
+type chaos struct {
+	mu         sync.Mutex
+	rnd        *rand.Rand
+	ended      bool
+	world      *world
+	pending    map[id.ID]bool // received by KOS, not applied yet
+	coming     map[id.ID]bool // sent, not received by KOS yet
+	silent     bool           // this KOS cannot be asked about transactions
+	lookupDue  map[line.Number]bool
+	lastLookup map[line.Number]time.Time // when KOS was last asked about a line instead of its order
+	tooSoon    []time.Duration           // since the lookup before, where that was too short
+	late       sync.WaitGroup
 }
 
-func (w *weather) chance(percent int) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return !w.calm && w.rnd.IntN(100) < percent
+func (c *chaos) chance(percent int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.ended && c.rnd.IntN(100) < percent
 }
 
-func (w *weather) upTo(d time.Duration) time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return time.Duration(w.rnd.Int64N(int64(d)))
+func (c *chaos) upTo(d time.Duration) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Duration(c.rnd.Int64N(int64(d)))
 }
 
-func (w *weather) setCalm() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.calm = true
+func (c *chaos) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
 }
 
-func (w *weather) received(o product.Order, is bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.pending[o.TransactionID] = is
+func (c *chaos) received(o product.Order, is bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pending[o.TransactionID] = is
 }
 
-func (w *weather) onTheWay(o product.Order, is bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.coming[o.TransactionID] = is
+func (c *chaos) onTheWay(o product.Order, is bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.coming[o.TransactionID] = is
 }
 
-func (w *weather) arrive(o product.Order) {
-	w.world.kos.KOS.Change(context.Background(), ports.Call{}, o)
-	w.onTheWay(o, false)
+func (c *chaos) arrive(o product.Order) {
+	c.world.kos.KOS.Change(context.Background(), ports.Call{}, o)
+	c.onTheWay(o, false)
 }
 
-func (w *weather) change(ctx context.Context, call ports.Call, o product.Order) product.Answer {
-	kos := w.world.kos
+func (c *chaos) change(ctx context.Context, call ports.Call, o product.Order) product.Answer {
+	kos := c.world.kos
 	switch {
-	case w.chance(5):
+	case c.chance(5):
 		return product.Answer{Kind: product.AnswerNotSent}
-	case w.chance(5):
+	case c.chance(5):
 		return lost(ctx, call, o)
-	case w.chance(10): // applied, the reply is dropped
+	case c.chance(10): // applied, the reply is dropped
 		return kos.dropReply(ctx, call, o)
-	case w.chance(5): // received, applied after a while
-		w.received(o, true)
-		w.later(w.upTo(time.Minute), func() {
+	case c.chance(5): // received, applied after a while
+		c.received(o, true)
+		c.later(c.upTo(time.Minute), func() {
 			kos.KOS.Change(context.Background(), ports.Call{}, o)
-			w.received(o, false)
+			c.received(o, false)
 		})
 		return lost(ctx, call, o)
-	case w.chance(3): // delayed on the way: KOS learns of it when nobody waits any more
-		w.onTheWay(o, true)
-		w.later(w.upTo(40*time.Second), func() { w.arrive(o) })
+	case c.chance(3): // delayed on the way: KOS gets it after the caller has given up
+		c.onTheWay(o, true)
+		c.later(c.upTo(40*time.Second), func() { c.arrive(o) })
 		return lost(ctx, call, o)
-	case w.chance(2): // the call is done twice
+	case c.chance(2): // the call is done twice
 		kos.KOS.Change(ctx, call, o)
 	}
 	return kos.KOS.Change(ctx, call, o)
 }
 
-func (w *weather) later(d time.Duration, f func()) {
-	w.late.Go(func() {
+func (c *chaos) later(d time.Duration, f func()) {
+	c.late.Go(func() {
 		time.Sleep(d)
 		f()
 	})
 }
 
-func (w *weather) ask(ctx context.Context, call ports.Call, o product.Order) product.Answer {
-	w.mu.Lock()
-	pending, coming := w.pending[o.TransactionID], w.coming[o.TransactionID]
-	w.mu.Unlock()
+func (c *chaos) ask(ctx context.Context, call ports.Call, o product.Order) product.Answer {
+	c.mu.Lock()
+	pending, coming := c.pending[o.TransactionID], c.coming[o.TransactionID]
+	c.mu.Unlock()
 	if coming { // KOS does not know it yet, and will a moment after it has said so
-		w.later(w.upTo(2*time.Second), func() { w.arrive(o) })
+		c.later(c.upTo(2*time.Second), func() { c.arrive(o) })
 	}
 	switch {
-	case w.chance(10):
+	case c.chance(10):
 		return product.Answer{Kind: product.AnswerNotSent}
-	case w.chance(10), pending:
+	case c.chance(10), pending:
 		return product.Answer{Kind: product.AnswerUnknown}
-	case w.silent:
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.looking[o.Line] = true
+	case c.silent:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.lookupDue[o.Line] = true
 		return product.Answer{Kind: product.AnswerNoQuery}
 	}
-	return w.world.kos.KOS.Ask(ctx, call, o)
+	return c.world.kos.KOS.Ask(ctx, call, o)
 }
 
-// look is trouble with a line's customer, of all kinds; a question that reached KOS is noted if it stands for one about an order.
-func (w *weather) look(_ context.Context, n line.Number) error {
-	if w.chance(10) {
+// look injects failures into queries of a line's customer. A query that replaces one about an order is noted.
+func (c *chaos) look(_ context.Context, n line.Number) error {
+	if c.chance(10) {
 		return away()
 	}
-	w.mu.Lock()
-	if w.looking[n] {
-		if last, ok := w.looked[n]; ok && time.Since(last) < product.QuietPeriod {
-			w.soon = append(w.soon, time.Since(last))
+	c.mu.Lock()
+	if c.lookupDue[n] {
+		if last, ok := c.lastLookup[n]; ok && time.Since(last) < product.QuietPeriod {
+			c.tooSoon = append(c.tooSoon, time.Since(last))
 		}
-		w.looked[n], w.looking[n] = time.Now(), false
+		c.lastLookup[n], c.lookupDue[n] = time.Now(), false
 	}
-	w.mu.Unlock()
+	c.mu.Unlock()
 	switch {
-	case w.chance(10):
+	case c.chance(10):
 		return transient()
-	case w.chance(10):
+	case c.chance(10):
 		return noAnswer()
 	}
 	return nil
 }
 
 // beforeSave kills the process around a store, or lets it stall beyond its lease.
-func (w *weather) beforeSave(o product.Order) error {
+func (c *chaos) beforeSave(o product.Order) error {
 	switch {
-	case w.chance(5):
+	case c.chance(5):
 		return errBackend
-	case w.chance(5):
-		if _, err := w.world.orders.Orders.Save(context.Background(), o, time.Now()); err != nil {
+	case c.chance(5):
+		if _, err := c.world.orders.Orders.Save(context.Background(), o, time.Now()); err != nil {
 			return err
 		}
 		return errBackend
-	case w.chance(3):
+	case c.chance(3):
 		time.Sleep(16 * time.Second)
 	}
 	return nil
 }
 
-// TestSimulation: many seeds of bad weather under virtual time. No order is applied and called FAILED, none is called COMPLETED and
-// not applied, none is sent under two transaction ids, every one reaches an end.
+// TestSimulation: many seeds of faults under virtual time. No order is applied and called FAILED, none is called
+// COMPLETED and not applied, none is sent under two transaction ids, every one reaches an end.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	all := uint64(seeds)
@@ -187,16 +187,17 @@ func TestSimulation(t *testing.T) {
 func simulate(t *testing.T, seed uint64) {
 	t.Helper()
 	w := newWorld(t)
-	sky := &weather{rnd: rand.New(rand.NewPCG(seed, 1)), world: w, pending: map[id.ID]bool{}, coming: map[id.ID]bool{}, silent: seed%3 == 0,
-		looking: map[line.Number]bool{}, looked: map[line.Number]time.Time{}}
-	if sky.silent {
-		w.kos.onLook = sky.look
+	faults := &chaos{rnd: rand.New(rand.NewPCG(seed, 1)), world: w, pending: map[id.ID]bool{}, coming: map[id.ID]bool{},
+		silent:    seed%3 == 0,
+		lookupDue: map[line.Number]bool{}, lastLookup: map[line.Number]time.Time{}}
+	if faults.silent {
+		w.kos.onLook = faults.look
 	}
-	w.kos.onChange, w.kos.onAsk, w.orders.beforeSave = sky.change, sky.ask, sky.beforeSave
+	w.kos.onChange, w.kos.onAsk, w.orders.beforeSave = faults.change, faults.ask, faults.beforeSave
 	var lines []line.Number
 	for i := range 4 {
 		n := number(t, fmt.Sprintf("010%08d", 12345678+i))
-		w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}, nil)
+		w.addLine(n)
 		lines = append(lines, n)
 	}
 	me := auth.Principal{UserID: "hong", Lines: lines}
@@ -207,7 +208,7 @@ func simulate(t *testing.T, seed uint64) {
 	for _, pod := range pods {
 		workers.Go(func() {
 			for ctx.Err() == nil {
-				_, _ = pod.Step(ctx, 2) // what goes wrong is the weather
+				_, _ = pod.Step(ctx, 2) // errors are those injected
 				time.Sleep(3 * time.Second)
 			}
 		})
@@ -215,39 +216,44 @@ func simulate(t *testing.T, seed uint64) {
 	accepted := map[id.ID]id.ID{}
 	for i := range 12 {
 		target := []string{"5G", "5G-S"}[i%2]
-		o, err := pods[i%len(pods)].Request(t.Context(), me, change.Command{Line: lines[i%len(lines)], From: "LTE", To: target})
+		o, err := pods[i%len(pods)].Request(t.Context(), me, change.Command{
+			Line: lines[i%len(lines)], From: "LTE", To: target,
+		})
 		if err == nil {
 			if known, ok := accepted[o.ID]; ok {
 				require.Equal(t, known, o.TransactionID, "one transaction id per order")
 			}
 			accepted[o.ID] = o.TransactionID
 		}
-		time.Sleep(sky.upTo(30 * time.Second))
+		time.Sleep(faults.upTo(30 * time.Second))
 	}
 	time.Sleep(10 * time.Minute)
-	sky.setCalm()
+	faults.end()
 	time.Sleep(30 * time.Minute)
 	stop()
 	workers.Wait()
-	sky.late.Wait()
+	faults.late.Wait()
 	for _, pod := range pods {
 		pod.Wait()
 	}
 
-	rows, total, err := w.orders.History(t.Context(), product.HistoryFilter{UserID: "hong", Lines: lines, Page: 1, Size: 100})
+	rows, total, err := w.orders.History(t.Context(), product.HistoryFilter{
+		UserID: "hong", Lines: lines, Page: 1, Size: 100,
+	})
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, total, len(accepted), "no accepted order is lost")
 	completed := 0
 	for _, o := range rows {
 		applied := w.kos.KOS.Ask(t.Context(), ports.Call{}, o).Kind == product.AnswerAccepted
 		require.Truef(t, o.State.Final(), "seed %d: %s is %s", seed, o.ID, o.State)
-		require.Equalf(t, o.State == product.Completed, applied, "seed %d: applied %t, order %s: %s", seed, applied, o.State, o.FailureReason)
+		require.Equalf(t, o.State == product.Completed, applied, "seed %d: applied %t, order %s: %s", seed, applied,
+			o.State, o.FailureReason)
 		if applied {
 			completed++
 		}
 	}
 	require.Equal(t, completed, w.kos.Applied(), "nothing was applied that has no order")
-	require.Emptyf(t, sky.soon, "seed %d: KOS was asked about an order again without a pause", seed)
+	require.Emptyf(t, faults.tooSoon, "seed %d: KOS was asked about an order again without a pause", seed)
 	transactions := map[id.ID]id.ID{}
 	for _, sent := range w.kos.wire() {
 		if known, ok := transactions[sent.ID]; ok {

@@ -8,13 +8,13 @@ import (
 	"phonebill/core/product"
 )
 
-// trialInterval is how long the begun orders of this process rest between two trials of a KOS that does not answer:
+// trialInterval is how long the begun orders of this process pause between two trials of a KOS that does not answer:
 // three questions a minute when each is given up after 10 s. With the longest gap of one order it keeps to S-RECOVERY:
 // final 60 s after KOS answers again.
 const trialInterval = 10 * time.Second
 
 // slowMode limits how fast the begun orders of this process are carried on: each when it is due; one at a time, with
-// a rest in between, from when KOS has not answered about two different orders, one after the other, until it answers
+// a pause in between, from when KOS has not answered about two different orders, one after the other, until it answers
 // about any. So a KOS that hangs is asked as often for ten thousand orders as for ten, and each has its turn, for the
 // longest due goes first. One line alone says nothing about KOS. The zero value is full speed; it is safe for
 // concurrent use.

@@ -46,7 +46,7 @@ func TestWhetherKOSAnswersInAStep(t *testing.T) {
 		"cut off while it was being sent":   {step{cut, answeredBy(cut, product.AnswerUnknown)}, notAsked},
 		"the line's plans are ambiguous":    {step{unknown, answeredBy(unknown, product.AnswerAmbiguous)}, notAsked},
 		"a check that could not be made":    {step{fresh, fresh.WaitForKOS(time.Second, now)}, notSent},
-		"a question that told it was taken": {step{unknown, answeredBy(unknown, product.AnswerAccepted)}, answered},
+		"a question that found it accepted": {step{unknown, answeredBy(unknown, product.AnswerAccepted)}, answered},
 	} {
 		require.Equal(t, c.want, c.step.contact(), name)
 	}

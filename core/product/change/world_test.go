@@ -37,7 +37,7 @@ type kos struct {
 	onAsk    func(ctx context.Context, call ports.Call, o product.Order) product.Answer
 	onLook   func(ctx context.Context, n line.Number) error // before a question about a customer is answered
 	sent     []product.Order
-	attempts []int // of sent, as the call log hears of them
+	attempts []int // of sent, as the call log gets them
 	asked    []time.Time
 	budget   *memory.Quota // nil = as many calls as one likes
 }
@@ -100,7 +100,9 @@ func (k *kos) Customer(ctx context.Context, call ports.Call, n line.Number) (pro
 
 func (k *kos) Change(ctx context.Context, call ports.Call, o product.Order) product.Answer {
 	if err := k.spend(ctx); err != nil {
-		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.NotAskedReason(err)}
+		return product.Answer{
+			Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.NotAskedReason(err),
+		}
 	}
 	k.mu.Lock()
 	k.sent = append(k.sent, o)
@@ -115,7 +117,9 @@ func (k *kos) Change(ctx context.Context, call ports.Call, o product.Order) prod
 
 func (k *kos) Ask(ctx context.Context, call ports.Call, o product.Order) product.Answer {
 	if err := k.spend(ctx); err != nil {
-		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.NotAskedReason(err)}
+		return product.Answer{
+			Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.NotAskedReason(err),
+		}
 	}
 	k.mu.Lock()
 	k.asked = append(k.asked, time.Now())
@@ -248,7 +252,9 @@ func newID() id.ID { return id.ID(uuid.Must(uuid.NewV7())) }
 func newWorld(t require.TestingT) *world {
 	n := number(t, "01012345678")
 	w := &world{
-		orders: &orders{}, epochs: &epochs{}, line: n, me: auth.Principal{UserID: "hong", CustomerID: "C1", Lines: []line.Number{n}},
+		orders: &orders{}, epochs: &epochs{}, line: n, me: auth.Principal{
+			UserID: "hong", CustomerID: "C1", Lines: []line.Number{n},
+		},
 		kos: &kos{takes: 100 * time.Millisecond, KOS: memory.NewKOS(
 			product.Plan{Code: "LTE", Name: "LTE 플랜", OnSale: true, OperatorCode: "MVNO"},
 			product.Plan{Code: "5G", Name: "5G 플랜", OnSale: true, OperatorCode: "MVNO"},
@@ -280,11 +286,13 @@ func (w *world) service() *change.Service {
 	inBackground := known
 	inBackground.Policy.Timeout = 10 * time.Second
 	return &change.Service{
-		FactsForPreview: &known, FactsForOrder: &known, FactsInBackground: &inBackground, KOS: w.kos, Orders: w.orders, Epochs: w.epochs,
+		FactsForPreview: &known, FactsForOrder: &known, FactsInBackground: &inBackground, KOS: w.kos, Orders: w.orders,
+		Epochs: w.epochs,
 		Policy: product.DefaultPolicy(),
 		Holders: &holder.Service{
-			Stored: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &w.bindings, Alerts: &w.alerts, Vault: memory.Vault{},
-			Now: time.Now,
+			Stored: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &w.bindings, Alerts: &w.alerts,
+			Vault: memory.Vault{},
+			Now:   time.Now,
 		},
 		Allowances: allowances, Limits: change.DefaultLimits(),
 		Now: time.Now, NewID: newID, Report: func(context.Context, error) {},
@@ -292,7 +300,9 @@ func (w *world) service() *change.Service {
 }
 
 func (w *world) customer(edit func(*product.Customer)) {
-	c := product.Customer{Line: w.line, CustomerID: "C1", PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}
+	c := product.Customer{
+		Line: w.line, CustomerID: "C1", PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive,
+	}
 	edit(&c)
 	w.kos.AddCustomer(c, nil)
 }
@@ -308,7 +318,14 @@ func (w *world) read(t *testing.T, order id.ID) product.Order {
 	return o
 }
 
-// work runs the worker's steps for a while, each second, and answers the errors it met.
+// addLine makes KOS know an active line with the plan LTE.
+func (w *world) addLine(n line.Number) {
+	w.kos.AddCustomer(product.Customer{
+		Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive,
+	}, nil)
+}
+
+// work runs the worker's steps for a while, each second, and returns the errors it met.
 func (w *world) work(ctx context.Context, d time.Duration) []error {
 	return w.every(ctx, time.Second, d)
 }

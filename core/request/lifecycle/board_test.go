@@ -10,7 +10,7 @@ import (
 	"phonebill/core/request/lifecycle"
 )
 
-func told(c <-chan struct{}) bool {
+func closed(c <-chan struct{}) bool {
 	select {
 	case <-c:
 		return true
@@ -19,28 +19,28 @@ func told(c <-chan struct{}) bool {
 	}
 }
 
-func TestNewsReachesThoseWhoWait(t *testing.T) {
+func TestPublishWakesAllWaiters(t *testing.T) {
 	t.Parallel()
 	var b lifecycle.Board
-	b.Publish(id.ID{1}) // nobody waits
+	b.Publish(id.ID{1}) // no waiter
 	first, done1 := b.Subscribe(id.ID{1})
 	second, done2 := b.Subscribe(id.ID{1})
 	other, done3 := b.Subscribe(id.ID{2})
-	require.False(t, told(first))
+	require.False(t, closed(first))
 	b.Publish(id.ID{1})
-	require.True(t, told(first))
-	require.True(t, told(second))
-	require.False(t, told(other))
+	require.True(t, closed(first))
+	require.True(t, closed(second))
+	require.False(t, closed(other))
 	next, done4 := b.Subscribe(id.ID{1})
-	done1() // of the news before
+	done1() // of the publish before
 	done2()
 	b.Publish(id.ID{1})
-	require.True(t, told(next), "who left after earlier news takes nobody with him")
+	require.True(t, closed(next), "a waiter that left earlier takes no other along")
 	done3()
 	done4()
 }
 
-func TestNobodyMissesWhatIsToldWhileHeLooks(t *testing.T) {
+func TestNoWaiterMissesAPublishWhileItReads(t *testing.T) {
 	t.Parallel()
 	var b lifecycle.Board
 	var all sync.WaitGroup

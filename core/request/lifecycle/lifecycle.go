@@ -1,7 +1,7 @@
-// Package lifecycle carries requests of a product from their acceptance to their end: tried within the answer budget, else
-// carried on in the background under a lease, waited for, replayed, parked, resumed. It is for products that keep nothing
-// but the request itself (docs/adding-a-product.md); bill inquiries and plan changes compose the same parts by themselves
-// (docs/adr/0031-one-request-frame.md).
+// Package lifecycle carries requests of a product from their acceptance to their end: tried within the answer budget,
+// else carried on in the background under a lease, waited for, replayed, parked, resumed. It is for products that keep
+// nothing but the request itself (docs/adding-a-product.md); bill inquiries and plan changes compose the same parts by
+// themselves (docs/adr/0031-one-request-frame.md).
 package lifecycle
 
 import (
@@ -18,12 +18,12 @@ import (
 	"phonebill/ports"
 )
 
-// Service is the life of one product's requests. All fields but Parked are required; it is safe for concurrent use, in any
-// number of instances on one store.
+// Service is the life of one product's requests. All fields but Parked are required; it is safe for concurrent use, in
+// any number of instances on one store.
 type Service struct {
 	Store ports.RequestStore
-	// Attempt makes one attempt. It is the only place where the frame calls the product. It must be safe to repeat: a worker
-	// may die after it and before its outcome is stored.
+	// Attempt makes one attempt. It is the only place where the frame calls the product. It must be safe to repeat: a
+	// worker may die after it and before its outcome is stored.
 	Attempt func(ctx context.Context, call ports.Call, r request.Request) request.Outcome
 	Lane    quota.Lane // of attempts while the customer waits; later ones are made in the refresh lane
 	Retry   request.Retry
@@ -41,9 +41,9 @@ type Service struct {
 // leaseMargin is the time to store an outcome before the lease of its attempt ends.
 const leaseMargin = 5 * time.Second
 
-// Accept stores a new request and makes its first attempt. It returns the request as it is when it is final or the answer
-// budget is spent, whichever comes first. A key that was used returns the request it stands for, with replayed set, or
-// IDEMPOTENCY_KEY_REUSED. The caller has checked that the user may ask for the subject.
+// Accept stores a new request and makes its first attempt. It returns the request as it is when it is final or the
+// answer budget is spent, whichever comes first. A key that was used returns the request it stands for, with replayed
+// set, or IDEMPOTENCY_KEY_REUSED. The caller has checked that the user may ask for the subject.
 func (s *Service) Accept(
 	ctx context.Context, r request.Request, key request.Key,
 ) (accepted request.Request, replayed bool, err error) {
@@ -51,7 +51,8 @@ func (s *Service) Accept(
 	r.ID, r.Status, r.RequestedAt, r.Attempts = s.NewID(), request.Processing, now, 1
 	r.NextAttemptAt, r.TraceID = now.Add(s.Timeout+leaseMargin), ports.TraceOf(ctx).TraceID
 	use := request.KeyUse{
-		User: r.UserID, Key: key, Payload: request.PayloadOf(string(r.Kind), string(r.Subject), string(r.Payload)), Request: r.ID, At: now,
+		User: r.UserID, Key: key, Payload: request.PayloadOf(string(r.Kind), string(r.Subject), string(r.Payload)),
+		Request: r.ID, At: now,
 	}
 	switch err := s.Store.Add(ctx, r, use); {
 	case errors.Is(err, ports.ErrKeyUsed):
@@ -75,8 +76,8 @@ func (s *Service) replay(ctx context.Context, use request.KeyUse) (request.Reque
 	return s.Store.Get(ctx, first.Request)
 }
 
-// withinBudget makes the first attempt and waits for its outcome until the answer budget is spent. The attempt goes on when
-// the customer is answered or gone.
+// withinBudget makes the first attempt and waits for its outcome until the answer budget is spent. The attempt goes on
+// when the customer is answered or gone.
 func (s *Service) withinBudget(ctx context.Context, r request.Request) request.Request {
 	attempt := Begin(&s.running, func() request.Request {
 		after, err := s.attempt(context.WithoutCancel(ctx), r, s.Lane)
@@ -95,7 +96,9 @@ func (s *Service) withinBudget(ctx context.Context, r request.Request) request.R
 // attempt makes one attempt and stores its outcome.
 func (s *Service) attempt(ctx context.Context, r request.Request, lane quota.Lane) (request.Request, error) {
 	within, cancel := context.WithTimeout(ctx, s.Timeout)
-	o := s.Attempt(within, ports.Call{Lane: lane, RequestID: r.ID, Attempt: r.Attempts, NotAfter: s.Now().Add(s.Timeout)}, r)
+	o := s.Attempt(within, ports.Call{
+		Lane: lane, RequestID: r.ID, Attempt: r.Attempts, NotAfter: s.Now().Add(s.Timeout),
+	}, r)
 	cancel()
 	return s.save(ctx, r.After(o, s.Retry, s.Now(), s.Random()))
 }
@@ -125,8 +128,8 @@ func (s *Service) Get(ctx context.Context, user auth.UserID, r id.ID, wait time.
 	})
 }
 
-// Step claims up to n requests that are due and makes one attempt for each; it returns their number. The worker calls it
-// again and again.
+// Step claims up to n requests that are due and makes one attempt for each; it returns their number. The worker calls
+// it again and again.
 func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	due, err := s.Store.Claim(ctx, s.Now(), s.Timeout+leaseMargin, n)
 	if err != nil {

@@ -32,7 +32,7 @@ func (l *looker) look(context.Context) (string, bool, error) {
 	return "over", true, l.err
 }
 
-func TestNewsEndTheWaitAtOnce(t *testing.T) {
+func TestAPublishEndsTheWaitAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var board lifecycle.Board
@@ -69,11 +69,12 @@ func TestTheWaitEnds(t *testing.T) {
 	}{
 		"at once": {wait: 0},
 		"in time": {wait: 1500 * time.Millisecond, took: 1500 * time.Millisecond},
-		"when the process leaves": {wait: time.Minute, took: 200 * time.Millisecond, ctx: func(ctx context.Context) context.Context {
-			leaving := make(chan struct{})
-			time.AfterFunc(200*time.Millisecond, func() { close(leaving) })
-			return ports.WithShutdown(ctx, leaving)
-		}},
+		"when the process leaves": {wait: time.Minute, took: 200 * time.Millisecond,
+			ctx: func(ctx context.Context) context.Context {
+				leaving := make(chan struct{})
+				time.AfterFunc(200*time.Millisecond, func() { close(leaving) })
+				return ports.WithShutdown(ctx, leaving)
+			}},
 		"when the client leaves": {wait: time.Minute, took: 200 * time.Millisecond, err: context.DeadlineExceeded,
 			ctx: func(ctx context.Context) context.Context {
 				ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)

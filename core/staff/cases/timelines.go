@@ -69,7 +69,8 @@ func (s *Timelines) ask(ctx context.Context, request id.ID) (found timeline.Comb
 	case trouble == nil:
 		return found, fault.New(fault.ResourceNotFound)
 	default: // it may be theirs
-		return found, fault.New(fault.ServiceUnavailable).WithMessage("일부 서비스가 응답하지 않아 요청을 찾을 수 없습니다. 잠시 후 다시 시도해주세요").
+		return found, fault.New(fault.ServiceUnavailable).WithMessage(
+			"일부 서비스가 응답하지 않아 요청을 찾을 수 없습니다. 잠시 후 다시 시도해주세요").
 			WithDetail("unreachable", strings.Join(found.Unreachable, ", ")).Because(trouble)
 	}
 }

@@ -81,7 +81,8 @@ func open(t *testing.T, instances int, settings map[string]string) *site {
 func (s *site) account(t *testing.T, user string) {
 	t.Helper()
 	require.NoError(t, postgres.NewUsers(s.db.Pool, s.keys).Create(t.Context(), auth.User{
-		UserID: auth.UserID(user), PasswordHash: s.hash, Status: auth.Active, Roles: []auth.Role{auth.Customer}, CreatedAt: time.Now(),
+		UserID: auth.UserID(user), PasswordHash: s.hash, Status: auth.Active, Roles: []auth.Role{auth.Customer},
+		CreatedAt: time.Now(),
 	}))
 }
 
@@ -157,8 +158,8 @@ func (c *tally) add(key string) {
 	c.m[key]++
 }
 
-// TestGuessersLockNoOwnerOut is R8: many guesses from 500 addresses on 100 accounts, over two instances, none of them throttled. No
-// account has a sixth look, no owner is kept out of his known device, and ids that do not exist answer the same.
+// TestGuessersLockNoOwnerOut is R8: many guesses from 500 addresses on 100 accounts, over two instances, none of them
+// throttled. No account has a sixth look, no owner is kept out of a known device, and unknown ids are answered alike.
 func TestGuessersLockNoOwnerOut(t *testing.T) {
 	t.Parallel()
 	const accounts, addresses = 100, 500
@@ -181,7 +182,8 @@ func TestGuessersLockNoOwnerOut(t *testing.T) {
 	var seen tally
 	each(16, guesses, func(i int) {
 		from := i % addresses
-		got := s.login(t, i/7, names[i%accounts], "wrong-horse-1", "X-Forwarded-For", fmt.Sprintf("203.0.%d.%d", from/250, from%250+1))
+		got := s.login(t, i/7, names[i%accounts], "wrong-horse-1", "X-Forwarded-For",
+			fmt.Sprintf("203.0.%d.%d", from/250, from%250+1))
 		seen.add(names[i%accounts] + " " + got.code + " " + got.text)
 		if i%97 == 0 && cookies[i%accounts] != "" { // an owner in the midst of it
 			mine := s.login(t, i, names[i%accounts], password, "Cookie", cookies[i%accounts], "X-Forwarded-For", "198.51.100.8")
@@ -227,7 +229,8 @@ func TestUnlockExpiryAndSuccessEachReset(t *testing.T) {
 		require.Equal(t, http.StatusOK, s.login(t, 0, "hong-1", password).status, "success resets")
 	}
 	require.Equal(t, "AUTH_002", fail(5).code)
-	_, err := s.db.Admin.Exec(t.Context(), `UPDATE login_attempts SET locked_until = now() - interval '1 s' WHERE locked_until IS NOT NULL`)
+	_, err := s.db.Admin.Exec(t.Context(),
+		`UPDATE login_attempts SET locked_until = now() - interval '1 s' WHERE locked_until IS NOT NULL`)
 	require.NoError(t, err)
 	require.Equal(t, "AUTH_001", fail(4).code, "expiry resets")
 	require.Equal(t, "AUTH_002", fail(1).code)
@@ -243,7 +246,8 @@ func TestTheThrottleIsPerAddressAndOverAllInstances(t *testing.T) {
 	key, err := keys.Mint(t.Context(), postgres.NewServiceKeys(s.db.Pool), "mvno-ap", time.Now())
 	require.NoError(t, err)
 	for i := range 5 {
-		require.Equal(t, http.StatusOK, s.login(t, i, "hong-1", password, "X-Forwarded-For", fmt.Sprintf("2001:db8::%d", i)).status)
+		require.Equal(t, http.StatusOK, s.login(t, i, "hong-1", password, "X-Forwarded-For",
+			fmt.Sprintf("2001:db8::%d", i)).status)
 	}
 	for i := range 10 {
 		got := s.login(t, i, "hong-1", "wrong-horse-1", "X-Forwarded-For", "2001:db8::9")
@@ -251,7 +255,8 @@ func TestTheThrottleIsPerAddressAndOverAllInstances(t *testing.T) {
 		require.Equal(t, "RATE_LIMIT_EXCEEDED", got.code)
 		require.NotEmpty(t, got.retryAfter)
 		got = s.post(t, i, "/api/v1/auth/refresh", []byte(`{"refreshToken":"x"}`), "X-Forwarded-For", "2001:db8::9")
-		require.Equal(t, http.StatusUnauthorized, got.status, "a malformed token takes nothing, and refresh has a limit of its own")
+		require.Equal(t, http.StatusUnauthorized, got.status,
+			"a malformed token takes nothing, and refresh has a limit of its own")
 	}
 	require.Equal(t, http.StatusOK, s.login(t, 0, "hong-1", password, "X-Forwarded-For", "2001:db8:0:1::9").status)
 	for i := range 10 {
@@ -270,21 +275,24 @@ func TestOnlyAServiceIsBelieved(t *testing.T) {
 		require.NoError(t, err)
 		return key.Reveal()
 	}
-	told := []string{"X-End-User-Address", "203.0.113.9", "X-End-User-Agent", "customer-phone", "X-Forwarded-For", "198.51.100.1"}
+	forwarded := []string{"X-End-User-Address", "203.0.113.9", "X-End-User-Agent", "customer-phone",
+		"X-Forwarded-For", "198.51.100.1"}
 	last := func() (ip, agent, service string) {
-		require.NoError(t, s.db.Admin.QueryRow(t.Context(), `SELECT ip, user_agent, service FROM login_history ORDER BY id DESC LIMIT 1`).
+		require.NoError(t, s.db.Admin.QueryRow(t.Context(),
+			`SELECT ip, user_agent, service FROM login_history ORDER BY id DESC LIMIT 1`).
 			Scan(&ip, &agent, &service))
 		return ip, agent, service
 	}
-	require.Equal(t, http.StatusOK, s.login(t, 0, "hong-1", password, told...).status)
+	require.Equal(t, http.StatusOK, s.login(t, 0, "hong-1", password, forwarded...).status)
 	ip, agent, service := last()
 	require.Equal(t, []string{"198.51.100.1", "", ""}, []string{ip, agent, service})
-	require.Equal(t, "UNAUTHORIZED", s.login(t, 0, "hong-1", password, append(told, "X-Service-Credential", "pbs1.guess")...).code)
+	require.Equal(t, "UNAUTHORIZED",
+		s.login(t, 0, "hong-1", password, append(forwarded, "X-Service-Credential", "pbs1.guess")...).code)
 
 	one := mint()
 	for i := range s.instances { // the second one has not been asked yet
 		require.Eventually(t, func() bool {
-			return s.login(t, i, "hong-1", password, append(told, "X-Service-Credential", one)...).status == http.StatusOK
+			return s.login(t, i, "hong-1", password, append(forwarded, "X-Service-Credential", one)...).status == http.StatusOK
 		}, 10*time.Second, 100*time.Millisecond, "a new key needs no restart")
 	}
 	ip, agent, service = last()
@@ -293,9 +301,9 @@ func TestOnlyAServiceIsBelieved(t *testing.T) {
 	require.Equal(t, "VALIDATION_ERROR", bad.code)
 }
 
-// TestTimeTellsNothing compares logins with an unknown id to those with a wrong password, everything but the hash being as deployed: a
-// cheap hash shows a difference better. It asserts no time; the figures are for docs/bench.md.
-func TestTimeTellsNothing(t *testing.T) {
+// TestResponseTimesRevealNothing compares logins with an unknown id to those with a wrong password, everything but the
+// hash being as deployed: a cheap hash shows a difference better. The figures are for docs/bench.md.
+func TestResponseTimesRevealNothing(t *testing.T) {
 	t.Parallel()
 	tries := 2_000
 	if testing.Short() {
@@ -324,8 +332,11 @@ func TestTimeTellsNothing(t *testing.T) {
 		slices.Sort(took[known])
 	}
 	at := func(known bool, share float64) time.Duration { return took[known][int(share*float64(tries-1))] }
-	t.Logf("%d tries each: median wrong password %v, unknown id %v; p90 %v, %v; a wrong password takes longer in %.4f of all pairs (0.5: "+
-		"nothing can be told)", tries, at(true, .5), at(false, .5), at(true, .9), at(false, .9), longer(took[true], took[false]))
+	t.Logf(
+		"%d tries each: median wrong password %v, unknown id %v; p90 %v, %v; a wrong password takes longer in %.4f of "+
+			"all pairs (0.5: "+
+			"no difference can be seen)", tries, at(true, .5), at(false, .5), at(true, .9), at(false, .9),
+		longer(took[true], took[false]))
 }
 
 // longer is the Mann-Whitney statistic U / (n·m) of two sorted samples: how often one of a is greater than one of b.

@@ -19,8 +19,10 @@ const (
 // environment is one in which the bill service could start, with changes.
 func environment(more map[string]string) boot.Env {
 	all := map[string]string{
-		"BILL_DATABASE_URL": "postgres://b", "KOS_DATABASE_URL": "postgres://k", "VALKEY_ADDR": "127.0.0.1:1", "KEYRING_FILE": "k",
-		"KOS_URL": "http://kos", "KOS_TOKEN": "t", "MVNOAP_URL": "http://ap", "MVNOAP_SECRET": longSecret, "INTERNAL_TOKEN": longSecret,
+		"BILL_DATABASE_URL": "postgres://b", "KOS_DATABASE_URL": "postgres://k", "VALKEY_ADDR": "127.0.0.1:1",
+		"KEYRING_FILE": "k",
+		"KOS_URL":      "http://kos", "KOS_TOKEN": "t", "MVNOAP_URL": "http://ap", "MVNOAP_SECRET": longSecret,
+		"INTERNAL_TOKEN":      longSecret,
 		"GATEWAY_AUDIT_TOKEN": otherSecret,
 	}
 	for key, value := range more {
@@ -41,7 +43,9 @@ func TestTheLinkToKOSIsConfigured(t *testing.T) {
 	}))
 	require.NoError(t, err)
 	require.Equal(t, "/run/keys", c.Links.KOS.TokenFile)
-	require.Equal(t, kos.BreakerPolicies{"bill.inquiry": {Failures: 7, Open: 45 * time.Second, Successes: 2}}, c.Links.KOS.Breakers)
+	require.Equal(t, kos.BreakerPolicies{
+		"bill.inquiry": {Failures: 7, Open: 45 * time.Second, Successes: 2},
+	}, c.Links.KOS.Breakers)
 }
 
 func TestMistakesOfTheLinkAreNamed(t *testing.T) {
@@ -56,7 +60,8 @@ func TestMistakesOfTheLinkAreNamed(t *testing.T) {
 	require.ErrorContains(t, err, `MVNOAP_BREAKER`)
 }
 
-// TestFloorsFitTheBudget: a floor wished for that does not fit is a mistake that names both variables; one not wished for is left out.
+// TestFloorsFitTheBudget: a floor wished for that does not fit is a mistake that names both variables; one not wished
+// for is left out.
 func TestFloorsFitTheBudget(t *testing.T) {
 	t.Parallel()
 	for _, wrong := range []map[string]string{

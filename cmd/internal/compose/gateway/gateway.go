@@ -34,6 +34,15 @@ func Proxies(c Config, t service.Tools) (Upstreams, error) {
 	return Upstreams{auth, bill, product}, errors.Join(err1, err2, err3)
 }
 
+// NewWithProxies wires the gateway in front of upstreams at their origins.
+func NewWithProxies(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
+	up, err := Proxies(c, t)
+	if err != nil {
+		return nil, err
+	}
+	return New(ctx, c, up, t)
+}
+
 // New wires the gateway in front of the upstreams.
 func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Unit, error) {
 	b := service.Begin("gateway", service.Listen{Addr: c.Addr, Internal: c.Internal}, t)

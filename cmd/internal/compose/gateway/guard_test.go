@@ -13,8 +13,8 @@ import (
 	"phonebill/cmd/internal/compose/service"
 )
 
-// TestNobodyIsAdmittedBeforeTheRevocationsAreKnown has a gateway whose auth service is away from the start.
-func TestNobodyIsAdmittedBeforeTheRevocationsAreKnown(t *testing.T) {
+// TestNoTokenIsAdmittedBeforeTheRevocationsAreKnown has a gateway whose auth service is away from the start.
+func TestNoTokenIsAdmittedBeforeTheRevocationsAreKnown(t *testing.T) {
 	t.Parallel()
 	tools := service.RealTools(slog.New(slog.DiscardHandler))
 	away := service.AuthLink{URL: "http://127.0.0.1:1", InternalURL: "http://127.0.0.1:1"}

@@ -127,7 +127,7 @@ func sharedClock(ctx context.Context, b *service.Builder, pool *pgxpool.Pool) po
 	return clock.Now
 }
 
-// openEpochs wires the epochs of the lines, and the worker that tells the cache of those raised elsewhere.
+// openEpochs wires the epochs of the lines, and the worker that copies those raised elsewhere into the cache.
 func (l *Links) openEpochs() ports.Epochs {
 	stored := postgres.NewEpochs(l.Pool, l.at.Keyring)
 	l.b.Worker("epochs", valkey.PullEvery, valkey.NewRaises(l.at.Cache, stored, l.b.Log).Step)

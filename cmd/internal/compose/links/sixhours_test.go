@@ -28,9 +28,10 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// TestSixHoursOfAnAPThatFails is core/delivery/dispatch's drill on the real thing: PostgreSQL, signed HTTP, the AP simulator. Six hours in
-// which three notifications in ten fail, half of those after they were taken, pass in half a minute; bills of 25 lines are told all the
-// while. None is lost, each line is in order, and what came twice came under its own id.
+// TestSixHoursOfAnAPThatFails is core/delivery/dispatch's drill on the real thing: PostgreSQL, signed HTTP, the AP
+// simulator. Six hours in which three notifications in ten fail, half of those after they were taken, pass in half a
+// minute; bills of 25 lines are delivered all the while. None is lost, each line is in order, and what came twice came
+// under its own id.
 func TestSixHoursOfAnAPThatFails(t *testing.T) {
 	t.Parallel()
 	const lines, hours, faster, every = 25, 6, 720, 40 * time.Millisecond
@@ -66,7 +67,8 @@ func TestSixHoursOfAnAPThatFails(t *testing.T) {
 	require.NoError(t, err)
 	db, sealed := pgtest.New(t, migrations.Bill), vault.Bills(keys)
 	outbox := postgres.NewBillOutbox(db.Pool, keys, sealed)
-	mail := portstest.BillOutbox(outbox, postgres.NewBills(db.Pool, keys, sealed, nil), postgres.NewInquiries(db.Pool, keys))
+	mail := portstest.BillOutbox(outbox, postgres.NewBills(db.Pool, keys, sealed, nil),
+		postgres.NewInquiries(db.Pool, keys))
 	ctx, stop := context.WithCancel(t.Context())
 	var workers sync.WaitGroup
 	for range apLoops {
@@ -90,7 +92,8 @@ func TestSixHoursOfAnAPThatFails(t *testing.T) {
 	well.Store(true)
 	delivered := func() int {
 		n := 0
-		require.NoError(t, db.Admin.QueryRow(t.Context(), "SELECT count(*) FROM inquiries WHERE delivery_state = 'DELIVERED'").Scan(&n))
+		require.NoError(t, db.Admin.QueryRow(t.Context(),
+			"SELECT count(*) FROM inquiries WHERE delivery_state = 'DELIVERED'").Scan(&n))
 		return n
 	}
 	require.Eventually(t, func() bool { return delivered() == made }, 2*time.Minute, 100*time.Millisecond)

@@ -44,7 +44,7 @@ func ask(t *testing.T, i gateway.Instances, token personal.Secret) []operations.
 	return answers
 }
 
-// TestTheGatewaySeesWhatAnInstanceKnows goes the whole way: what a service watches, over its internal listener, to the page.
+// TestTheGatewaySeesWhatAnInstanceKnows goes the whole way from a service over its internal listener to the page.
 func TestTheGatewaySeesWhatAnInstanceKnows(t *testing.T) {
 	t.Parallel()
 	token := personal.NewSecret("s3cret")
@@ -98,7 +98,7 @@ func TestAHangingLedgerHidesNothingElse(t *testing.T) {
 	})
 }
 
-// scrape answers the metrics by name and labels.
+// scrape returns the metrics by name and labels.
 func scrape(t *testing.T, w status) map[string]float64 {
 	t.Helper()
 	return scraped(t, newGauges(w))
@@ -135,21 +135,24 @@ func TestMetrics(t *testing.T) {
 	plans.Miss()
 	again.Miss()
 	asked := 0
-	told := operations.Quota{
-		Window: quota.Default(), Budget: 71, Ledger: true, Spent: quota.Shares{1, 2, 3, 4}, Waiting: quota.Shares{quota.Read: 5},
-		ETA: [4]time.Duration{quota.Read: 1500 * time.Millisecond},
+	reported := operations.Quota{
+		Window: quota.Default(), Budget: 71, Ledger: true, Spent: quota.Shares{1, 2, 3, 4},
+		Waiting: quota.Shares{quota.Read: 5},
+		ETA:     [4]time.Duration{quota.Read: 1500 * time.Millisecond},
 	}
 	w := status{
-		quota:   func(context.Context) operations.Quota { asked++; return told },
+		quota:   func(context.Context) operations.Quota { asked++; return reported },
 		lookups: []Lookups{{freshness.Bills, &bills}, {freshness.Plans, &plans}, {freshness.Plans, &again}},
 	}
 	g := newGauges(w)
-	require.Zero(t, asked, "nobody looks, nobody pays")
+	require.Zero(t, asked, "not asked before it is scraped")
 	require.NotNil(t, g)
 	lookups := map[string]float64{
-		"phonebill_lookups_total bill hit": 3, "phonebill_lookups_total bill stale": 1, "phonebill_lookups_total bill miss": 1,
-		"phonebill_lookups_total bill coalesced": 1, "phonebill_lookups_total plans hit": 0, "phonebill_lookups_total plans stale": 0,
-		"phonebill_lookups_total plans miss": 2, "phonebill_lookups_total plans coalesced": 0,
+		"phonebill_lookups_total bill hit": 3, "phonebill_lookups_total bill stale": 1,
+		"phonebill_lookups_total bill miss":      1,
+		"phonebill_lookups_total bill coalesced": 1, "phonebill_lookups_total plans hit": 0,
+		"phonebill_lookups_total plans stale": 0,
+		"phonebill_lookups_total plans miss":  2, "phonebill_lookups_total plans coalesced": 0,
 	}
 	queues := map[string]float64{
 		"phonebill_kos_waiting change": 0, "phonebill_kos_waiting read": 5, "phonebill_kos_waiting refresh": 0,
@@ -157,13 +160,14 @@ func TestMetrics(t *testing.T) {
 		"phonebill_kos_eta_seconds refresh": 0, "phonebill_kos_eta_seconds prefetch": 0,
 	}
 	ledger := map[string]float64{
-		"phonebill_kos_ledger_available": 1, "phonebill_kos_budget": 71, "phonebill_kos_used change": 1, "phonebill_kos_used read": 2,
+		"phonebill_kos_ledger_available": 1, "phonebill_kos_budget": 71, "phonebill_kos_used change": 1,
+		"phonebill_kos_used read":    2,
 		"phonebill_kos_used refresh": 3, "phonebill_kos_used prefetch": 4,
 	}
 	require.Equal(t, joined(lookups, queues, ledger), scrape(t, w))
-	told.Window, told.Budget = quota.Unlimited(), math.MaxInt
+	reported.Window, reported.Budget = quota.Unlimited(), math.MaxInt
 	require.InDelta(t, math.Inf(1), scrape(t, w)["phonebill_kos_budget"], 0)
-	told.Ledger = false
+	reported.Ledger = false
 	require.Equal(t, joined(lookups, queues, map[string]float64{"phonebill_kos_ledger_available": 0}), scrape(t, w),
 		"what is not known is absent, not 0")
 	require.Empty(t, scrape(t, status{}))

@@ -19,7 +19,7 @@ const (
 	noticesAtOnce = 16
 )
 
-// notifyCustomers adds the worker that tells customers how their changes ended.
+// notifyCustomers adds the worker that notifies customers of how their changes ended.
 func notifyCustomers(b *service.Builder, at stores.Stores) {
 	s := &change.Notifications{
 		Notices: postgres.NewNotices(at.Pool, at.Keyring), Notifier: logsink.NewNotifier(b.Log), Now: b.Now,

@@ -146,7 +146,7 @@ func prefetchPlans(b *service.Builder, to *links.Links, like catalog.Facts) {
 	like.OfPlans = like.OfPlans.Ahead(like.OfPlans.Soft / links.PrefetchShare)
 	like.PlanCopies = links.CopiesOf[product.PlansCopy](to, nil)
 	b.Worker("plans-prefetch", links.PrefetchInterval, func(ctx context.Context) (int, error) {
-		_, _, _ = like.PlanList(ctx, ports.Call{}) // the next step tries again, and requests report the trouble
+		_, _, _ = like.PlanList(ctx, ports.Call{}) // the next step tries again, and requests report the error
 		return 0, nil
 	})
 }

@@ -55,7 +55,8 @@ func (c Cache) Validate(f *boot.Faults) {
 // InternalAPI is what all services share.
 type InternalAPI struct {
 	// What gateway and services share: the internal API and the push of revocations
-	// ([docs/revocation.md](docs/revocation.md)); at least 32 characters, without it no service starts. `make run` makes it.
+	// ([docs/revocation.md](docs/revocation.md)); at least 32 characters, without it no service starts. `make run` makes
+	// it.
 	Token personal.Secret `env:"INTERNAL_TOKEN"`
 }
 

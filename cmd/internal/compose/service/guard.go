@@ -74,7 +74,9 @@ func (b *Builder) GuardByAuth(l AuthLink, cache *valkey.Client) (*access.Guard, 
 	link := internalclient.NewAuth(l.URL, l.InternalURL, l.Token)
 	g := b.Guard(link.Keys, link)
 	g.UsedSessions = access.NewUsedSessions(link, b.Now)
-	b.Worker("session-use", sessionUseInterval, func(ctx context.Context) (int, error) { return 0, g.UsedSessions.Flush(ctx) })
+	b.Worker("session-use", sessionUseInterval, func(ctx context.Context) (int, error) {
+		return 0, g.UsedSessions.Flush(ctx)
+	})
 	if cache == nil {
 		return g, nil
 	}

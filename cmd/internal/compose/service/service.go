@@ -107,7 +107,7 @@ func (b *Builder) Workers(n int, name string, every time.Duration, step boot.Ste
 	b.Unit.Workers = append(b.Unit.Workers, boot.Loops(n, name, every, b.Log, step)...)
 }
 
-// Report logs trouble that no caller hears of.
+// Report logs an error that is returned to no caller.
 func (b *Builder) Report(ctx context.Context, err error) {
 	b.Log.ErrorContext(ctx, "work went on without its caller and failed", "error", err.Error())
 }

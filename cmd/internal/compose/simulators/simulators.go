@@ -2,7 +2,9 @@
 package simulators
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -41,7 +43,7 @@ func LoadKOS(env boot.Env) (KOS, error) { return boot.Load[KOS](env) }
 func (c KOS) Validate(f *boot.Faults) { c.Process.Validate(f) }
 
 // NewKOS wires the KOS simulator; the internal listener is its control API.
-func NewKOS(c KOS) (*boot.Unit, error) {
+func NewKOS(_ context.Context, c KOS, _ *slog.Logger) (*boot.Unit, error) {
 	quota := c.QuotaPerMinute
 	if quota == 0 {
 		quota = kossim.NoQuota
@@ -86,7 +88,7 @@ func LoadAP(env boot.Env) (AP, error) { return boot.Load[AP](env) }
 func (c AP) Validate(f *boot.Faults) { c.Process.Validate(f) }
 
 // NewAP wires the MVNO AP simulator; the internal listener is its control API.
-func NewAP(c AP) (*boot.Unit, error) {
+func NewAP(_ context.Context, c AP, _ *slog.Logger) (*boot.Unit, error) {
 	sim, err := mvnoapsim.New(mvnoapsim.Options{Secrets: list(c.Secrets), StateDir: c.State.Dir})
 	if err != nil {
 		return nil, errors.Join(errors.New("cannot start the MVNO AP simulator"), err)

@@ -19,10 +19,11 @@ func TestWhatWaitsIsInTheMetrics(t *testing.T) {
 	b := newBacklog(func(context.Context) ([]operations.Backlog, error) {
 		asked++
 		return []operations.Backlog{
-			{Kind: operations.Orders, State: "PARKED", Items: 2, Oldest: 90 * time.Second}, {Kind: operations.Deliveries, State: "PENDING"},
+			{Kind: operations.Orders, State: "PARKED", Items: 2, Oldest: 90 * time.Second},
+			{Kind: operations.Deliveries, State: "PENDING"},
 		}, nil
 	})
-	require.Zero(t, asked, "nobody looks, nobody pays")
+	require.Zero(t, asked, "not asked before it is scraped")
 	require.Equal(t, map[string]float64{
 		"phonebill_backlog orders PARKED": 2, "phonebill_backlog_oldest_seconds orders PARKED": 90,
 		"phonebill_backlog deliveries PENDING": 0, "phonebill_backlog_oldest_seconds deliveries PENDING": 0,
@@ -30,10 +31,12 @@ func TestWhatWaitsIsInTheMetrics(t *testing.T) {
 	require.Equal(t, 1, asked, "one query a scrape")
 }
 
-// TestADatabaseThatIsAwayHidesNoOtherMetric: the scrape goes on without what it would have told, in time.
+// TestADatabaseThatIsAwayHidesNoOtherMetric: the scrape goes on in time without its metrics.
 func TestADatabaseThatIsAwayHidesNoOtherMetric(t *testing.T) {
 	t.Parallel()
-	require.Empty(t, scraped(t, newBacklog(func(context.Context) ([]operations.Backlog, error) { return nil, errors.New("away") })))
+	require.Empty(t, scraped(t, newBacklog(func(context.Context) ([]operations.Backlog, error) {
+		return nil, errors.New("away")
+	})))
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		require.Empty(t, scraped(t, newBacklog(func(ctx context.Context) ([]operations.Backlog, error) {

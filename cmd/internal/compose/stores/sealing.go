@@ -56,7 +56,7 @@ func followForms(
 	return f
 }
 
-// Add follows one more database; trouble is for the check and the worker.
+// Add follows one more database; its errors are for the check and the worker.
 func (f *Forms) Add(ctx context.Context, db migrations.Database, of ports.SealingForm) {
 	f.mu.Lock()
 	f.names, f.stored, f.known = append(f.names, db), append(f.stored, of), append(f.known, sealing.Unknown)

@@ -65,14 +65,17 @@ func TestBooksAreComparedAndShown(t *testing.T) {
 	env := map[string]string{"PRODUCT_INTERNAL_URLS": srv.URL}
 	run := func(args ...string) (string, error) {
 		var out bytes.Buffer
-		console := Console{Env: func(key string) string { return env[key] }, Out: &out, Err: &out, Log: slog.New(slog.DiscardHandler)}
+		console := Console{
+			Env: func(key string) string { return env[key] }, Out: &out, Err: &out, Log: slog.New(slog.DiscardHandler),
+		}
 		err := Run(t.Context(), console, append([]string{"books"}, args...))
 		return out.String(), err
 	}
 	out, err := run("check", "--since", "24h", "--until", "2026-11-21T12:00:00+09:00")
 	require.NoError(t, err)
-	require.Equal(t, "2026-11-19 03:00:00Z … 2026-11-21 03:00:00Z: 70 orders compared, 0 differences; KOS asked 69 times, undecided 0, "+
-		"not asked 1; finished 2026-11-21 03:01:00Z\n", out)
+	require.Equal(t,
+		"2026-11-19 03:00:00Z … 2026-11-21 03:00:00Z: 70 orders compared, 0 differences; KOS asked 69 times, undecided 0, "+
+			"not asked 1; finished 2026-11-21 03:01:00Z\n", out)
 	require.True(t, c.from.Equal(at.Add(-24*time.Hour)))
 	require.True(t, c.to.Equal(at))
 

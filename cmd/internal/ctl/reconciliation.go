@@ -17,27 +17,35 @@ import (
 // ErrDiffer says that the books were compared and do not say the same: exit code 3.
 var ErrDiffer = errors.New("the books differ")
 
+const booksHelp = `Compare our plan changes with KOS and with what was delivered to the MVNO AP server. Differences are
+reported; nothing is changed.
+
+The instances of the product service are asked as "ops" does, with the same variables. docs/reconciliation.md
+says what to do.`
+
 func (c Console) books() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "books", Short: "Compare our plan changes with KOS and with what the MVNO AP server was told",
-		Long: `Compare our plan changes with KOS and with what the MVNO AP server was told. Differences are reported; nothing is changed.
-
-The instances of the product service are asked as "ops" does, with the same variables. docs/reconciliation.md says what to do.`,
+		Use: "books", Short: "Compare our plan changes with KOS and with what was delivered to the MVNO AP server",
+		Long: booksHelp,
 	}
 	cmd.AddCommand(c.checkBooks(), c.showBooks())
 	return cmd
 }
+
+const compareBooksHelp = `Compare the books now. Orders are compared that became final within --since before
+--until, and all that are open for too long.
+
+KOS is asked 20 questions a minute by default, so a busy day takes its time. It goes on when this command is
+interrupted: "phonebillctl books show" prints the result.`
 
 func (c Console) checkBooks() *cobra.Command {
 	var since time.Duration
 	var until string
 	cmd := &cobra.Command{
 		Use: "check", Short: "Compare the books now, and wait for it; exit code 3 when they differ",
-		Long: `Compare the books now. Orders are compared that became final within --since before --until, and all that are open for too long.
-
-KOS is asked 20 questions a minute by default, so a busy day takes its time. It goes on when this command is interrupted:
-"phonebillctl books show" tells what came of it.`,
-		Example: "  phonebillctl books check --since 48h\n  phonebillctl books check --since 24h --until 2026-11-20T00:00:00+09:00",
+		Long: compareBooksHelp,
+		Example: "  phonebillctl books check --since 48h\n" +
+			"  phonebillctl books check --since 24h --until 2026-11-20T00:00:00+09:00",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			to := time.Now()
 			if until != "" {
@@ -54,7 +62,7 @@ KOS is asked 20 questions a minute by default, so a busy day takes its time. It 
 			if err != nil {
 				return err
 			}
-			report, err := c.awaitBooks(cmd.Context(), checks, run.ID)
+			report, err := c.awaitReconciliation(cmd.Context(), checks, run.ID)
 			if err != nil {
 				return err
 			}
@@ -77,7 +85,8 @@ func (c Console) showBooks() *cobra.Command {
 			}
 			report, err := checks.Report(cmd.Context(), id.ID{})
 			if errors.Is(err, fault.New(fault.ResourceNotFound)) {
-				return c.said(nil, "the books were not compared yet: run \"phonebillctl books check\", or wait for the nightly run\n")
+				return c.said(nil,
+					"the books were not compared yet: run \"phonebillctl books check\", or wait for the nightly run\n")
 			}
 			if err != nil {
 				return err
@@ -95,17 +104,20 @@ func (c Console) bookChecks() (ports.Reconciler, error) {
 	return staff.Reconciliations(), nil
 }
 
-// How often the service is asked how far it is, and how often a person is told.
+// How often the service is asked for the progress, and how often it is printed.
 const (
-	bookPoll  = 200 * time.Millisecond
-	tellAfter = 10 * time.Second
+	pollInterval     = 200 * time.Millisecond
+	progressInterval = 10 * time.Second
 )
 
-// awaitBooks waits for the end of a run. An instance that is away for a moment does not end the wait, for another one carries on.
-func (c Console) awaitBooks(ctx context.Context, checks ports.Reconciler, run id.ID) (product.ReconciliationReport, error) {
-	poll := time.NewTicker(bookPoll)
+// awaitReconciliation waits for the end of a run. An instance that is away for a moment does not end the wait, for
+// another one carries on.
+func (c Console) awaitReconciliation(
+	ctx context.Context, checks ports.Reconciler, run id.ID,
+) (product.ReconciliationReport, error) {
+	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
-	progress := c.meter(tellAfter)
+	progress := c.meter(progressInterval)
 	for {
 		report, err := checks.Report(ctx, run)
 		switch {
@@ -140,7 +152,8 @@ func (c Console) printBooks(r product.ReconciliationReport) error {
 	if r.Run.Finished.IsZero() {
 		ended = c.lang.text("still going on")
 	}
-	p.say("%s … %s: %d orders compared, %d differences; KOS asked %d times, undecided %d, not asked %d; %s", stamp(r.Run.From),
+	p.say("%s … %s: %d orders compared, %d differences; KOS asked %d times, undecided %d, not asked %d; %s",
+		stamp(r.Run.From),
 		stamp(r.Run.To), r.Run.Checked, r.Run.Found, r.Run.Asked, r.Run.Undecided, r.Run.Unasked, ended)
 	if err := p.done(); err != nil || r.Run.Found == 0 {
 		return err

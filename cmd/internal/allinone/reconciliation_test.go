@@ -57,7 +57,8 @@ func (b *bookkeeper) write(number string, state product.State, inKOS bool) (requ
 	n, err := line.Parse(number)
 	require.NoError(b.t, err)
 	o := product.Order{
-		ID: id.ID(uuid.Must(uuid.NewV7())), TransactionID: id.ID(uuid.Must(uuid.NewV7())), UserID: "nobody", CustomerID: "C", Line: n,
+		ID: id.ID(uuid.Must(uuid.NewV7())), TransactionID: id.ID(uuid.Must(uuid.NewV7())), UserID: "nobody",
+		CustomerID: "C", Line: n,
 		From: "LTE-PREMIUM-001", To: "5G-STANDARD-001", EffectiveDate: calendar.MonthOf(time.Now()).Add(1).First(),
 		Rule: product.FirstOfNextMonth, State: product.Requested, RequestedAt: b.at, NextAttemptAt: time.Now().Add(time.Hour),
 	}
@@ -65,8 +66,9 @@ func (b *bookkeeper) write(number string, state product.State, inKOS bool) (requ
 	if inKOS {
 		var answer struct{ ResultCode string }
 		kosPost(b.t, running.KOS.URL+"/kos/product/change", map[string]string{
-			"transactionId": o.TransactionID.String(), "lineNumber": number, "currentProductCode": o.From, "newProductCode": o.To,
-			"effectiveDate": o.EffectiveDate.Compact(), "changeReason": "고객 요청",
+			"transactionId": o.TransactionID.String(), "lineNumber": number, "currentProductCode": o.From,
+			"newProductCode": o.To,
+			"effectiveDate":  o.EffectiveDate.Compact(), "changeReason": "고객 요청",
 		}, &answer)
 		require.Equal(b.t, "0000", answer.ResultCode)
 	}
@@ -88,13 +90,16 @@ func TestTheBooksAreCompared(t *testing.T) {
 	var lines []string
 	kosPost(t, running.KOS.Control+"/control/customers", map[string]int{"count": 4, "seed": 4711}, &lines)
 	require.Len(t, lines, 4)
-	book := bookkeeper{t, postgres.NewOrders(pool, keyring), time.Now().AddDate(0, 0, -10).UTC().Truncate(time.Microsecond)}
+	book := bookkeeper{t, postgres.NewOrders(pool, keyring),
+		time.Now().AddDate(0, 0, -10).UTC().Truncate(time.Microsecond)}
 	doneHere := book.write(lines[0], product.Completed, false)
 	doneThere := book.write(lines[1], product.Rejected, true)
-	all := []string{doneHere, doneThere, book.write(lines[2], product.Completed, true), book.write(lines[3], product.Cancelled, false)}
+	all := []string{doneHere, doneThere, book.write(lines[2], product.Completed, true),
+		book.write(lines[3], product.Cancelled, false)}
 
 	ours := func() string {
-		rows, err := pool.Query(t.Context(), `SELECT o::text FROM change_orders o WHERE id = ANY($1::uuid[]) ORDER BY id`, all)
+		rows, err := pool.Query(t.Context(),
+			`SELECT o::text FROM change_orders o WHERE id = ANY($1::uuid[]) ORDER BY id`, all)
 		require.NoError(t, err)
 		texts, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		require.NoError(t, err)
@@ -110,8 +115,8 @@ func TestTheBooksAreCompared(t *testing.T) {
 		}
 		return rows
 	}
-	require.Eventually(t, func() bool { // told, and told no more
-		return strings.Count(ours(), ",DELIVERED,") == len(all) && untold(t, pool, all) == 0
+	require.Eventually(t, func() bool { // all delivered, and no more
+		return strings.Count(ours(), ",DELIVERED,") == len(all) && unnotified(t, pool, all) == 0
 	}, 30*time.Second, 100*time.Millisecond)
 	before, ledger := ours(), theirs()
 	require.Len(t, ledger, 2)
@@ -152,8 +157,8 @@ func TestTheBooksAreCompared(t *testing.T) {
 	require.Contains(t, out, "0 orders compared, 0 differences")
 }
 
-// untold counts those whose customers are still to be told: that changes their rows.
-func untold(t *testing.T, pool interface {
+// unnotified counts those whose customers are still to be notified: that changes their rows.
+func unnotified(t *testing.T, pool interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }, all []string) (n int) {
 	t.Helper()
