@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,12 +38,8 @@ const loginRows = `ALTER TABLE sessions DROP CONSTRAINT sessions_user_id_fkey;
 // TestLoginUsesIndexes asks PostgreSQL how it would run what a login sends.
 func TestLoginUsesIndexes(t *testing.T) {
 	t.Parallel()
-	rows := "1000000"
-	if testing.Short() {
-		rows = "20000"
-	}
 	db, seen, keys := pgtest.New(t, migrations.Auth), &statements{}, keyring(t)
-	fill := strings.ReplaceAll(loginRows, "$rows", rows) + "; ANALYZE users, login_attempts, sessions"
+	fill := strings.ReplaceAll(loginRows, "$rows", strconv.Itoa(tableRows(20_000))) + "; ANALYZE users, login_attempts, sessions"
 	for _, statement := range strings.Split(fill, ";") {
 		_, err := db.Admin.Exec(t.Context(), statement)
 		require.NoError(t, err)

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,14 @@ import (
 	"phonebill/migrations"
 	"phonebill/ports/portstest"
 )
+
+// tableRows returns how many rows a test of query plans puts into a table: as few as given, or a million in `make drills`.
+func tableRows(few int) int {
+	if os.Getenv("DRILL_FULL") == "" {
+		return few
+	}
+	return 1_000_000
+}
 
 // statements records what a store sends.
 type statements struct {
