@@ -64,7 +64,7 @@ func (w *witness) note(id string, payload []byte) {
 	}
 }
 
-// watch answers the witness and where notifications are to go.
+// watch returns the witness and where notifications are to go.
 func watch(t *testing.T, ap string) (w *witness, at string) {
 	t.Helper()
 	w = &witness{seen: map[string][sha256.Size]byte{}}
@@ -87,7 +87,8 @@ func watch(t *testing.T, ap string) (w *witness, at string) {
 	return w, srv.URL
 }
 
-// promises are what customers were told of their inquiries, by request id: the status of the answer, and the bill if there was one.
+// promises are what customers were told of their inquiries, by request id: the status of the answer, and the bill if
+// there was one.
 type promises struct {
 	mu      sync.Mutex
 	told    map[string]int
@@ -95,7 +96,7 @@ type promises struct {
 	answers map[string]int
 }
 
-// shown is a bill as a customer saw it, and what he asked with.
+// shown is a bill as a customer saw it, and the request for it.
 type shown struct {
 	source, month string
 	asOf          time.Time
@@ -130,7 +131,8 @@ func (p *promises) note(from asker, key string, wish map[string]string, a answer
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.answers[strings.TrimSpace(fmt.Sprint(who, " ", a.status, " ", a.text("source")))]++
-	if id != "" && a.status != http.StatusConflict { // that one only says that the key is taken, by an inquiry that may have died unstored
+	// that one only says that the key is taken, by an inquiry that may have died unstored
+	if id != "" && a.status != http.StatusConflict {
 		p.told[id] = a.status
 	}
 	if a.status == http.StatusOK {
@@ -174,8 +176,8 @@ func (a asker) under(ctx context.Context, at, key string, wish map[string]string
 	return askUnder(ctx, key, at+"/api/v1/bills/inquiry", a.token, wish)
 }
 
-// askers are twelve: lines whose bill is at hand, lines of which any month is wanted, one that KOS has no bill of, one on which it fails,
-// one on which it is slower than customers wait.
+// askers are twelve: lines whose bill is at hand, lines of which any month is wanted, one that KOS has no bill of, one
+// on which it fails, one on which it is slower than customers wait.
 func (c *cluster) askers(t *testing.T) (all []asker) {
 	t.Helper()
 	tokens, lines := c.customers(t, 3, 4)
@@ -186,7 +188,8 @@ func (c *cluster) askers(t *testing.T) (all []asker) {
 	for i := range 3 {
 		all = append(all, asker{"any month", tokens[i], lines[i][2], months(6)})
 	}
-	all = append(all, asker{"failing", tokens[0], lines[0][3], months(6)}, asker{"slow", tokens[1], lines[1][3], months(6)})
+	all = append(all, asker{"failing", tokens[0], lines[0][3], months(6)},
+		asker{"slow", tokens[1], lines[1][3], months(6)})
 	for _, who := range c.Customers {
 		if who.Scenario == "no_bill" {
 			a := ask(t.Context(), http.MethodPost, c.BaseURL+"/api/v1/auth/login", "",
@@ -218,7 +221,8 @@ func months(n int) (all []string) {
 	return all
 }
 
-// askedThriceAtMost demands that no inquiry cost KOS more than three calls, whoever was killed in one, and that each had its own number.
+// askedThriceAtMost demands that no inquiry cost KOS more than three calls, whichever process was killed, and that each
+// had its own number.
 func (c *cluster) askedThriceAtMost(t *testing.T, since time.Time, db *pgtest.DB) {
 	t.Helper()
 	of, most := map[string]int{}, 0
@@ -241,15 +245,15 @@ func (c *cluster) askedThriceAtMost(t *testing.T, since time.Time, db *pgtest.DB
 	require.LessOrEqual(t, counted, 3)
 }
 
-// TestTheBillServiceIsKilledAtAnyMoment kills one of two bill services under load, again and again, at random moments, while it starts
-// too. Each inquiry that was acknowledged, be it with a failure, has its row, becomes final and is told to the MVNO AP: once per event id
-// but for doubles of the same content, and each line's in order without gaps. A bill that a customer saw is the one in the row, the one
-// that the AP is told, and the one that his key stands for.
+// TestTheBillServiceIsKilledAtAnyMoment kills one of two bill services under load, again and again, at random moments,
+// while it starts too. Each inquiry that was acknowledged, be it with a failure, has its row, becomes final and is told
+// to the MVNO AP: once per event id but for doubles of the same content, and each line's in order without gaps. A bill
+// that a customer saw is the one in the row, the one that the AP gets, and the one that its key stands for.
 //
 //nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
 func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 	c := startCluster(t, "KOS_QUOTA_PER_MINUTE=0", "CACHE_BILL=3s/1h")
-	db := pgtest.New(t, migrations.Bill) // of their own: nobody else may do their work
+	db := pgtest.New(t, migrations.Bill) // of their own: no other process may do their work
 	seen, ap := watch(t, c.MVNOAP.URL)
 	at := c.instances(t, 2, "bill-inquiry", "BILL", "BILL_DATABASE_URL="+db.URL, "MVNOAP_URL="+ap)
 	told := &promises{told: map[string]int{}, bills: map[string]shown{}, answers: map[string]int{}}
@@ -279,7 +283,8 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 	stop()
 	load.Wait()
 	ids, by := told.made()
-	t.Logf("%d kills in %s: %d inquiries acknowledged; %v", n+n/10, time.Since(begun).Round(time.Second), len(ids), told.answers)
+	t.Logf("%d kills in %s: %d inquiries acknowledged; %v", n+n/10, time.Since(begun).Round(time.Second), len(ids),
+		told.answers)
 	require.Greater(t, len(ids), 10*n, "no load to speak of")
 	for _, status := range []int{http.StatusOK, http.StatusAccepted, http.StatusNotFound, http.StatusServiceUnavailable} {
 		require.NotEmpty(t, by[status], "%d was never said", status)
@@ -293,7 +298,8 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 	const among = "id = ANY($1::uuid[])"
 	require.Equal(t, len(ids), stored(among, ids), "rows of what was acknowledged")
 	require.Len(t, by[http.StatusOK], stored(among+" AND status = 'COMPLETED'", by[http.StatusOK]))
-	for status, code := range map[int]string{http.StatusNotFound: "BILL_NOT_FOUND", http.StatusServiceUnavailable: "SERVICE_UNAVAILABLE"} {
+	for status, code := range map[int]string{http.StatusNotFound: "BILL_NOT_FOUND",
+		http.StatusServiceUnavailable: "SERVICE_UNAVAILABLE"} {
 		require.Len(t, by[status], stored(among+" AND status = 'FAILED' AND failure_code = '"+code+"'", by[status]))
 	}
 	drained := time.Now()
@@ -301,7 +307,8 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 		return stored("$1::uuid[] IS NOT NULL AND (status = 'PROCESSING' OR delivery_state <> 'DELIVERED')", ids) == 0
 	},
 		240*time.Second, 500*time.Millisecond, "a lease of a killed worker is over after 40 s, a wait after some more")
-	t.Logf("%d rows, all final and told %s after the last kill", stored("$1::uuid[] IS NOT NULL", ids), time.Since(drained).Round(time.Second))
+	t.Logf("%d rows, all final and told %s after the last kill", stored("$1::uuid[] IS NOT NULL", ids),
+		time.Since(drained).Round(time.Second))
 	told.kept(t, db)
 	told.repeated(t, at[0].url)
 	c.wereTold(t, db, seen, told)
@@ -315,8 +322,10 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 func (p *promises) kept(t *testing.T, db *pgtest.DB) {
 	t.Helper()
 	ids := slices.Collect(maps.Keys(p.bills))
-	rows, err := db.Admin.Query(t.Context(), `SELECT i.id::text, i.source, i.as_of, i.month, coalesce(v.told_at = i.as_of, false)
-		FROM inquiries i LEFT JOIN bill_versions v ON v.id = i.version_id AND v.line_index = i.line_index AND v.month = i.month
+	rows, err := db.Admin.Query(t.Context(), `
+		SELECT i.id::text, i.source, i.as_of, i.month, coalesce(v.told_at = i.as_of, false)
+		FROM inquiries i
+		LEFT JOIN bill_versions v ON v.id = i.version_id AND v.line_index = i.line_index AND v.month = i.month
 		WHERE i.id = ANY($1::uuid[])`, ids)
 	require.NoError(t, err)
 	var id string
@@ -349,8 +358,8 @@ func (p *promises) repeated(t *testing.T, at string) {
 	}
 }
 
-// wereTold compares what the MVNO AP got with the rows: each row's event once, each line's in order without gaps; and with what customers
-// saw.
+// wereTold compares what the MVNO AP got with the rows: each row's event once, each line's in order without gaps; and
+// with what customers saw.
 func (c *cluster) wereTold(t *testing.T, db *pgtest.DB, seen *witness, told *promises) {
 	t.Helper()
 	var rows []string

@@ -22,6 +22,9 @@ import (
 	"phonebill/core/calendar"
 )
 
+// full reports whether the drills are to have their full size (`make drills`).
+func full() bool { return os.Getenv("DRILL_FULL") != "" }
+
 // rounds is how many orders a drill makes: few in every test run, many in `make drills`.
 func rounds(t *testing.T, few int) int {
 	t.Helper()
@@ -90,7 +93,8 @@ func (s *system) applications(t *testing.T) map[string][]applied {
 // weather does something to KOS for the next changes of a line, up to again of them; "" is fair.
 func (c *cluster) weather(t *testing.T, line string, again int) string {
 	t.Helper()
-	modes := []string{"", "apply_then_hang", "apply_late", "answer_twice", "refuse", "error", "hang", "latency", "malformed"}
+	modes := []string{"", "apply_then_hang", "apply_late", "answer_twice", "refuse", "error", "hang", "latency",
+		"malformed"}
 	mode := modes[rand.IntN(len(modes))]
 	if mode == "" {
 		return mode
@@ -102,8 +106,9 @@ func (c *cluster) weather(t *testing.T, line string, again int) string {
 	return mode
 }
 
-// havoc kills and stops the instances, each at moments of its own, until ctx is done; then all run. A stop outlasts the lease of what the
-// instance had in hand, or does not count; the first instance begins with one, when it has orders in hand.
+// havoc kills and stops the instances, each at moments of its own, until ctx is done; then all run. A stop outlasts the
+// lease of what the instance had in hand, or does not count; the first instance begins with one, when it has orders in
+// hand.
 func havoc(ctx context.Context, t *testing.T, all []*instance) (kills, stops int) {
 	t.Helper()
 	var killed, stopped atomic.Int32
@@ -131,7 +136,7 @@ func havoc(ctx context.Context, t *testing.T, all []*instance) (kills, stops int
 	return int(killed.Load()), int(stopped.Load())
 }
 
-// wait answers false when ctx was done first.
+// wait returns false when ctx was done first.
 func wait(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():
@@ -148,10 +153,10 @@ func noError(t *testing.T, err error) {
 	}
 }
 
-// TestChangesUnderEveryFault: orders on as many lines while KOS applies and hangs, applies late, answers twice, refuses connections,
-// errs, answers nonsense, and the services are killed and stopped at any moment; once with a KOS that can be asked about transactions and
-// once with one that cannot. Each order is final or parked, and applied once if it is done and not at all if it failed. Customers repeat
-// what got no answer under its key.
+// TestChangesUnderEveryFault: orders on as many lines while KOS applies and hangs, applies late, answers twice, refuses
+// connections, errs, answers nonsense, and the services are killed and stopped at any moment; once with a KOS that can
+// be asked about transactions and once with one that cannot. Each order is final or parked, and applied once if it is
+// done and not at all if it failed. Customers repeat what got no answer under its key.
 func TestChangesUnderEveryFault(t *testing.T) {
 	t.Parallel()
 	n, again := rounds(t, 16), 1
@@ -186,7 +191,8 @@ func TestChangesUnderEveryFault(t *testing.T) {
 			all.Go(func() {
 				defer func() { <-places }()
 				a := answer{}
-				for try := 0; (a.status == 0 || a.status == 503) && try < 60; try++ { // killed under him, or not taken: he asks again
+				// its instance was killed, or it was not taken: ask again
+				for try := 0; (a.status == 0 || a.status == 503) && try < 60; try++ {
 					ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
 					a = orderFor(ctx, at[(i/2+try)%2].url, token, line, "5G-PREMIUM-001", fmt.Sprint("round-", i), day)
 					cancel()
@@ -204,9 +210,9 @@ func TestChangesUnderEveryFault(t *testing.T) {
 		calm()
 		<-ended
 		t.Logf("status query %s: answers %v under %v; %d kills, %d stops", query, got, skies, kills, stops)
-		require.Zero(t, got[0]+got[503], "somebody never got an answer")
+		require.Zero(t, got[0]+got[503], "a customer never got an answer")
 		require.Positive(t, kills, "it was too calm")
-		require.Positive(t, stops, "nobody was stopped for longer than his lease")
+		require.Positive(t, stops, "no instance was stopped for longer than its lease")
 		allEnd(t, db, 5*time.Minute)
 	}
 	appliedOnce(t, c, db, n)
@@ -223,8 +229,10 @@ func allEnd(t *testing.T, db *pgx.Conn, within time.Duration) {
 		if time.Now().Before(until) {
 			continue
 		}
-		rows, err := db.Query(t.Context(), `SELECT concat_ws(' ', o.id, o.state, o.sends, o.reconciles, o.held, o.next_attempt_at - now(), '|',
-			(SELECT string_agg(to_char(s.at, 'MI:SS.MS ') || s.state, ', ' ORDER BY s.step) FROM order_steps s WHERE s.order_id = o.id))
+		rows, err := db.Query(t.Context(), `
+			SELECT concat_ws(' ', o.id, o.state, o.sends, o.reconciles, o.held, o.next_attempt_at - now(), '|',
+				(SELECT string_agg(to_char(s.at, 'MI:SS.MS ') || s.state, ', ' ORDER BY s.step)
+				FROM order_steps s WHERE s.order_id = o.id))
 			FROM change_orders o WHERE o.state NOT IN ('COMPLETED', 'FAILED', 'CANCELLED', 'PARKED')`)
 		require.NoError(t, err)
 		stories, err := pgx.CollectRows(rows, pgx.RowTo[string])
@@ -271,13 +279,13 @@ func appliedOnce(t *testing.T, c *cluster, db *pgx.Conn, n int) {
 		}
 		delete(ledger, o.Transaction)
 	}
-	require.Empty(t, ledger, "KOS did what nobody ordered")
+	require.Empty(t, ledger, "KOS did what was not ordered")
 	t.Logf("%d orders: %v", len(orders), states)
 	require.Zero(t, states["PARKED"], "none of this needs a person")
 }
 
-// TestFiftyAtOnce: fifty identical and conflicting requests on one line over two instances are one order, one application and no more calls
-// than one order needs.
+// TestFiftyAtOnce: fifty identical and conflicting requests on one line over two instances are one order, one
+// application and no more calls than one order needs.
 func TestFiftyAtOnce(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -322,8 +330,9 @@ func TestFiftyAtOnce(t *testing.T) {
 	require.Equal(t, map[string]int{"customer.get": 1, "product.change": 1}, calls)
 }
 
-// TestOrdersAreTakenWhileKOSIsAway is bar R5 for changes, with real processes and the real budget: customers order while KOS refuses every
-// connection, are told that it waits, and each order is done once when KOS is back, within the budget of calls.
+// TestOrdersAreTakenWhileKOSIsAway is bar R5 for changes, with real processes and the real budget: customers order
+// while KOS refuses every connection, are told that it waits, and each order is done once when KOS is back, within the
+// budget of calls.
 func TestOrdersAreTakenWhileKOSIsAway(t *testing.T) {
 	t.Parallel()
 	n := rounds(t, 24)

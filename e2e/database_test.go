@@ -19,7 +19,7 @@ import (
 	"phonebill/adapters/devservers"
 )
 
-// ownDatabase starts a server that the drill may mistreat, and answers what the system needs to use it.
+// ownDatabase starts a server that the drill may mistreat, and returns what the system needs to use it.
 func ownDatabase(t *testing.T, dir string) (admin *pgx.Conn, env string) {
 	t.Helper()
 	server, err := devservers.StartPostgreSQL(t.Context(), devservers.PostgreSQLOptions{Dir: filepath.Join(dir, "server"), Durable: true})
@@ -35,7 +35,7 @@ func connect(t *testing.T, url string) *pgx.Conn {
 		var err error
 		db, err = pgx.Connect(t.Context(), url)
 		return err == nil
-	}, 30*time.Second, 50*time.Millisecond, "no connection to the database")
+	}, eventTimeout, 50*time.Millisecond, "no connection to the database")
 	t.Cleanup(func() { _ = db.Close(context.WithoutCancel(t.Context())) })
 	return db
 }
@@ -99,7 +99,8 @@ func (s *system) warm(t *testing.T) (tokens, lines []string) {
 func (s *system) logsIn(t *testing.T) bool {
 	t.Helper()
 	c := s.Customers[0]
-	status, _, err := s.call(t.Context(), http.MethodPost, "/auth/login", "", map[string]string{"userId": c.UserID, "password": c.Password})
+	status, _, err := s.call(t.Context(), http.MethodPost, "/auth/login", "",
+		map[string]string{"userId": c.UserID, "password": c.Password})
 	return err == nil && status == http.StatusOK
 }
 
@@ -168,7 +169,8 @@ func (s *system) sum(t *testing.T, unit, name, labels string) (sum int) {
 // spooled is how many rows of history wait on disk, and folders of them that are not taken over yet.
 func (s *system) spooled(t *testing.T) float64 {
 	t.Helper()
-	return s.metric(t, "bill", "phonebill_history_spool_rows") + s.metric(t, "bill", "phonebill_history_spool_left_folders")
+	return s.metric(t, "bill", "phonebill_history_spool_rows") + s.metric(t, "bill",
+		"phonebill_history_spool_left_folders")
 }
 
 // areRecorded demands that each was recorded, once, and told in the end.
@@ -177,12 +179,13 @@ func areRecorded(t *testing.T, db *pgx.Conn, acknowledged []string) {
 	rows := one[int](t, db, "SELECT count(*) FROM inquiries WHERE id = ANY($1::uuid[])", acknowledged)
 	require.Equal(t, len(acknowledged), rows, "an id is there once or not at all: it is the key")
 	require.Eventually(t, func() bool {
-		return one[int](t, db, "SELECT count(*) FROM inquiries WHERE delivery_state <> 'DELIVERED' AND id = ANY($1::uuid[])", acknowledged) == 0
+		return one[int](t, db, "SELECT count(*) FROM inquiries WHERE delivery_state <> 'DELIVERED' AND id = ANY($1::uuid[])",
+			acknowledged) == 0
 	}, 120*time.Second, 250*time.Millisecond, "results that the MVNO AP was not told of")
 }
 
-// TestWithoutTheBillDatabase is R6: the bill database is down for as long as the drill can wait under load. No cached read fails, what is
-// not cached is refused in a word, and no row of history is lost.
+// TestWithoutTheBillDatabase is R6: the bill database is down for as long as the drill can wait under load. No cached
+// read fails, what is not cached is refused in a word, and no row of history is lost.
 func TestWithoutTheBillDatabase(t *testing.T) {
 	t.Parallel()
 	binaries(t)
@@ -196,7 +199,7 @@ func TestWithoutTheBillDatabase(t *testing.T) {
 	execute(t, admin, "ALTER DATABASE phonebill_bill CONNECTION LIMIT 0")
 	execute(t, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'phonebill_bill'")
 	down := time.Now()
-	require.Eventually(t, func() bool { return spooled() > 0 }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return spooled() > 0 }, eventTimeout, 50*time.Millisecond)
 	status, _, err := s.call(t.Context(), http.MethodPost, "/bills/inquiry", token,
 		map[string]string{"lineNumber": line, "inquiryMonth": lastMonth()})
 	require.NoError(t, err)
@@ -206,11 +209,13 @@ func TestWithoutTheBillDatabase(t *testing.T) {
 
 	waiting := spooled()
 	execute(t, admin, "ALTER DATABASE phonebill_bill CONNECTION LIMIT -1")
-	require.Eventually(t, func() bool { return spooled() == 0 }, 30*time.Second, 100*time.Millisecond, "it recovers by itself")
+	require.Eventually(t, func() bool { return spooled() == 0 }, 30*time.Second, 100*time.Millisecond,
+		"it recovers by itself")
 	load.stop()
-	require.Eventually(t, func() bool { return spooled() == 0 }, 30*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return spooled() == 0 }, eventTimeout, 100*time.Millisecond)
 	acknowledged, failed := load.told()
-	t.Logf("bill database down for %s: %d cached reads, %d failed, %.0f rows waited", outage, len(acknowledged), len(failed), waiting)
+	t.Logf("bill database down for %s: %d cached reads, %d failed, %.0f rows waited", outage, len(acknowledged),
+		len(failed), waiting)
 	require.Empty(t, failed)
 	require.Greater(t, waiting, outage.Seconds())
 	areRecorded(t, connect(t, s.Databases["bill"]), acknowledged)
@@ -237,18 +242,19 @@ func TestKilledWithHistoryInTheSpool(t *testing.T) {
 	load := s.read(t, 4, 20*time.Millisecond)
 	execute(t, admin, "ALTER DATABASE phonebill_bill CONNECTION LIMIT 0")
 	execute(t, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'phonebill_bill'")
-	require.Eventually(t, func() bool { return s.spooled(t) > 50 }, 20*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return s.spooled(t) > 50 }, eventTimeout, 50*time.Millisecond)
 	s.kill()
 	load.stop()
 	execute(t, admin, "ALTER DATABASE phonebill_bill CONNECTION LIMIT -1")
 	s = start(t, dir, env)
-	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, 30*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, eventTimeout, 100*time.Millisecond)
 	acknowledged, _ := load.told()
 	areRecorded(t, connect(t, s.Databases["bill"]), acknowledged)
 	require.Zero(t, s.interrupt(t))
 }
 
-// TestPostgreSQLRestarts is R6: the server crashes under load and recovers, twice. Nothing acknowledged is lost, and all goes on by itself.
+// TestPostgreSQLRestarts is R6: the server crashes under load and recovers, twice. Nothing acknowledged is lost, and
+// all goes on by itself.
 func TestPostgreSQLRestarts(t *testing.T) {
 	t.Parallel()
 	binaries(t)
@@ -258,17 +264,19 @@ func TestPostgreSQLRestarts(t *testing.T) {
 	load := s.read(t, 4, 20*time.Millisecond)
 	for range 2 {
 		before, _ := load.told()
-		require.Eventually(t, func() bool { now, _ := load.told(); return len(now) > len(before)+50 }, 20*time.Second, 50*time.Millisecond)
+		require.Eventually(t, func() bool { now, _ := load.told(); return len(now) > len(before)+50 }, eventTimeout,
+			50*time.Millisecond)
 		backend := one[int](t, admin,
 			"SELECT pid FROM pg_stat_activity WHERE datname = 'phonebill_bill' AND backend_type = 'client backend' LIMIT 1")
 		require.NoError(t, syscall.Kill(backend, syscall.SIGKILL), "one that ends so takes all the others with it")
-		require.Eventually(t, func() bool { return admin.Ping(t.Context()) != nil }, 30*time.Second, 10*time.Millisecond,
+		require.Eventually(t, func() bool { return admin.Ping(t.Context()) != nil }, eventTimeout, 10*time.Millisecond,
 			"until then a new connection would be one that is about to end too")
 		admin = connect(t, strings.TrimPrefix(database, "DATABASE_URL="))
-		require.Eventually(t, func() bool { return s.logsIn(t) }, 30*time.Second, 100*time.Millisecond, "nobody can log in any more")
+		require.Eventually(t, func() bool { return s.logsIn(t) }, eventTimeout, 100*time.Millisecond,
+			"no customer can log in any more")
 	}
 	load.stop()
-	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, 30*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, eventTimeout, 100*time.Millisecond)
 	acknowledged, failed := load.told()
 	t.Logf("two crashes of PostgreSQL: %d cached reads, %d failed", len(acknowledged), len(failed))
 	require.Empty(t, failed)
@@ -288,8 +296,9 @@ func (s *system) ready(t *testing.T, unit string) int {
 	return res.StatusCode
 }
 
-// TestAFailoverToAReadOnlyServer is R6: all four databases give read-only sessions alone for a while, as a standby does before it is
-// promoted. Meanwhile no service is ready and cached bills are still answered; afterwards everything recovers by itself within seconds.
+// TestAFailoverToAReadOnlyServer is R6: all four databases give read-only sessions alone for a while, as a standby does
+// before it is promoted. Meanwhile no service is ready and cached bills are still answered; afterwards everything
+// recovers by itself within seconds.
 func TestAFailoverToAReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	binaries(t)
@@ -305,21 +314,22 @@ func TestAFailoverToAReadOnlyServer(t *testing.T) {
 	}
 	for _, service := range services {
 		require.Eventually(t, func() bool { return s.ready(t, service) == http.StatusServiceUnavailable },
-			20*time.Second, 50*time.Millisecond, service)
+			eventTimeout, 50*time.Millisecond, service)
 	}
 	require.False(t, s.logsIn(t))
-	require.Eventually(t, func() bool { return s.spooled(t) > 0 }, 20*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return s.spooled(t) > 0 }, eventTimeout, 50*time.Millisecond)
 
 	for _, db := range databases {
 		execute(t, admin, "ALTER DATABASE phonebill_"+db+" SET default_transaction_read_only = off")
 	}
 	for _, service := range services {
-		require.Eventually(t, func() bool { return s.ready(t, service) == http.StatusOK }, 20*time.Second, 50*time.Millisecond, service)
+		require.Eventually(t, func() bool { return s.ready(t, service) == http.StatusOK }, 20*time.Second,
+			50*time.Millisecond, service)
 	}
 	require.Eventually(t, func() bool { return s.logsIn(t) }, 20*time.Second, 50*time.Millisecond)
-	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, 30*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, eventTimeout, 100*time.Millisecond)
 	load.stop()
-	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, 30*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, eventTimeout, 100*time.Millisecond)
 	acknowledged, failed := load.told()
 	require.Empty(t, failed)
 	areRecorded(t, connect(t, s.Databases["bill"]), acknowledged)
@@ -351,7 +361,8 @@ func TestAWarmInquiryReadsNothing(t *testing.T) {
 	s.hangAP(t) // so that no delivery reads beside the requests
 	scans := func(db, tables string) int {
 		return one[int](t, connect(t, s.Databases[db]),
-			"SELECT sum(seq_scan + coalesce(idx_scan, 0)) FROM pg_stat_user_tables WHERE relname = ANY(string_to_array($1, ','))", tables)
+			`SELECT sum(seq_scan + coalesce(idx_scan, 0)) FROM pg_stat_user_tables
+			WHERE relname = ANY(string_to_array($1, ','))`, tables)
 	}
 	// Tables of which a request could read; of polled ones workers read several times a second.
 	read := func() int {
@@ -367,10 +378,11 @@ func TestAWarmInquiryReadsNothing(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return inserted() == len(tokens) }, 60*time.Second, 100*time.Millisecond)
 
-	// What a busy machine makes the cache too slow for is read from the database, as it should be; a request that reads otherwise is not
-	// counted as trouble.
+	// What a busy machine makes the cache too slow for is read from the database, as it should be; a request that reads
+	// otherwise is not counted as trouble.
 	trouble := func() int {
-		return s.sum(t, "bill", "cache_calls_total", `result="trouble"`) + s.sum(t, "auth", "cache_calls_total", `result="trouble"`)
+		return s.sum(t, "bill", "cache_calls_total", `result="trouble"`) + s.sum(t, "auth", "cache_calls_total",
+			`result="trouble"`)
 	}
 	const callers, each = 64, 40
 	readBefore, polledBefore, commitsBefore, troubleBefore, begun := read(), polled(), commits(), trouble(), time.Now()
@@ -379,7 +391,8 @@ func TestAWarmInquiryReadsNothing(t *testing.T) {
 		all.Go(func() {
 			for range each {
 				k := i % len(tokens)
-				status, data, err := s.call(t.Context(), http.MethodPost, "/bills/inquiry", tokens[k], map[string]string{"lineNumber": lines[k]})
+				status, data, err := s.call(t.Context(), http.MethodPost, "/bills/inquiry", tokens[k],
+					map[string]string{"lineNumber": lines[k]})
 				if err != nil || status != http.StatusOK || data["source"] != "CACHE" {
 					t.Errorf("%d %v %v", status, data["source"], err)
 				}
@@ -391,7 +404,7 @@ func TestAWarmInquiryReadsNothing(t *testing.T) {
 	require.Eventually(t, func() bool { return inserted() == len(tokens)+rows }, 60*time.Second, 100*time.Millisecond)
 	reads, polls, spent := read()-readBefore, polled()-polledBefore, commits()-commitsBefore
 	excused := 2 * (trouble() - troubleBefore)
-	t.Logf("%d cached inquiries: %d scans (%d excused), %d of what workers poll, %d commits on the bill database, its workers' included",
+	t.Logf("%d cached inquiries: %d scans (%d excused), %d of what workers poll, %d commits on the bill database",
 		rows, reads, excused, polls, spent)
 	require.Less(t, reads, rows/10+excused, "a delivery looks its bill up, a request does not")
 	idle := 50 * int(time.Since(begun).Seconds()) // what workers look up, however little there is to do

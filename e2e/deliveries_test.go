@@ -38,7 +38,8 @@ func (s *system) received(t *testing.T) (events []event) {
 // steer makes the MVNO AP simulator fail, or not any more.
 func (s *system) steer(t *testing.T, method, fault string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, s.MVNOAP.Control+"/control/faults", strings.NewReader(fault))
+	req, err := http.NewRequestWithContext(t.Context(), method, s.MVNOAP.Control+"/control/faults",
+		strings.NewReader(fault))
 	require.NoError(t, err)
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
@@ -46,10 +47,11 @@ func (s *system) steer(t *testing.T, method, fault string) {
 	require.Less(t, res.StatusCode, http.StatusBadRequest)
 }
 
-// TestDeliveriesOutliveTheServiceThatMakesThem kills the bill service ten times while it tells results of three customers: each inquiry
-// that was acknowledged is told, once per event id but for doubles under the same id, and each line's in order without gaps. It goes from
-// kill to kill when each line has had answers: a line whose first bill KOS is still asked for when the process dies waits for the turn of
-// the dead one to end (5 s), so it would get none at all if the others alone set the pace.
+// TestDeliveriesOutliveTheServiceThatMakesThem kills the bill service ten times while it tells results of three
+// customers: each inquiry that was acknowledged is told, once per event id but for doubles under the same id, and each
+// line's in order without gaps. It goes from kill to kill when each line has had answers: a line whose first bill KOS
+// is still asked for when the process dies waits for the turn of the dead one to end (5 s), so it would get none at all
+// if the others alone set the pace.
 func TestDeliveriesOutliveTheServiceThatMakesThem(t *testing.T) {
 	t.Parallel()
 	bin := binaries(t)
@@ -77,11 +79,11 @@ func TestDeliveriesOutliveTheServiceThatMakesThem(t *testing.T) {
 	}
 	for range 10 {
 		want := least() + 60
-		require.Eventually(t, func() bool { return least() >= want }, 30*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return least() >= want }, eventTimeout, 5*time.Millisecond)
 		require.NoError(t, syscall.Kill(childOf(t, s.cmd.Process.Pid, filepath.Join(bin, "bill-inquiry")), syscall.SIGKILL))
 	}
 	want := least() + 60
-	require.Eventually(t, func() bool { return least() >= want }, 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return least() >= want }, eventTimeout, 5*time.Millisecond)
 	stop()
 	load.Wait()
 	s.steer(t, http.MethodDelete, "")

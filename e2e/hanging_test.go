@@ -10,8 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestABillDatabaseThatHangs takes statements and answers none of them, while every copy is past its time: nothing can be queued, and each
-// customer has his last good copy in time all the same, the first who find it out too. What he was shown is recorded.
+// TestABillDatabaseThatHangs takes statements and answers none of them, while every copy is past its time: nothing can
+// be queued, and each customer has its last good copy in time all the same, the first ones too. What it was
+// shown is recorded.
 func TestABillDatabaseThatHangs(t *testing.T) {
 	t.Parallel()
 	binaries(t)
@@ -30,7 +31,8 @@ func TestABillDatabaseThatHangs(t *testing.T) {
 	var slowest time.Duration
 	ask := func(n int) {
 		began := time.Now()
-		status, data, err := s.call(t.Context(), http.MethodPost, "/bills/inquiry", tokens[n], map[string]string{"lineNumber": lines[n]})
+		status, data, err := s.call(t.Context(), http.MethodPost, "/bills/inquiry", tokens[n],
+			map[string]string{"lineNumber": lines[n]})
 		mu.Lock()
 		defer mu.Unlock()
 		slowest = max(slowest, time.Since(began))
@@ -60,9 +62,10 @@ func TestABillDatabaseThatHangs(t *testing.T) {
 	require.Zero(t, s.interrupt(t))
 }
 
-// refusesItself asks for a month of which there is no copy: what could be lost is not begun. The service says so itself, by 2.7 s, in the
-// story's words and with the inquiry, before the gateway answers for it at 2.95 s. On a machine that is busy with other drills the gateway
-// may be first now and then, so one of several tries has to be the service's.
+// refusesItself asks for a month of which there is no copy: what could be lost is not begun. The service says so
+// itself, by 2.7 s, in the story's words and with the inquiry, before the gateway answers for it at 2.95 s. On a
+// machine that is busy with other drills the gateway may be first now and then, so one of several tries has to be the
+// service's.
 func (s *system) refusesItself(t *testing.T, key, token, line string) {
 	t.Helper()
 	wish := map[string]string{"lineNumber": line, "inquiryMonth": lastMonth()}

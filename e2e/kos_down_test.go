@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// door is where KOS is for the services of a drill: nobody listens there until it is opened.
+// door is where KOS is for the services of a drill: no process listens there until it is opened.
 type door struct {
 	addr, to string
 }
@@ -60,7 +60,8 @@ func (c *cluster) charge(t *testing.T, line string) float64 {
 		"requestId": "drill", "lineNumber": digits(line), "inquiryMonth": strings.ReplaceAll(months(1)[0], "-", ""),
 	})
 	require.NoError(t, err)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.KOS.URL+"/kos/bill/inquiry", bytes.NewReader(raw))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.KOS.URL+"/kos/bill/inquiry",
+		bytes.NewReader(raw))
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	for _, v := range c.linkEnv {
@@ -85,12 +86,13 @@ func total(a answer) any {
 	return info["totalAmount"]
 }
 
-// TestKOSIsDownFromTheStart: services that know some bills and customers from before are started while KOS is down, and it stays so for
-// a while. What is known is shown with the time at which KOS told it, what is not is taken (202) or put off (503), and nothing is made up.
-// When KOS is back, what was taken is done by itself.
+// TestKOSIsDownFromTheStart: services that know some bills and customers from before are started while KOS is down, and
+// it stays so for a while. What is known is shown with the time at which KOS told it, what is not is taken (202) or put
+// off (503), and nothing is made up. When KOS is back, what was taken is done by itself.
 func TestKOSIsDownFromTheStart(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]string{"refuses connections": "refuse", "hangs": "hang", "answers with errors": "error"} {
+	for name, fault := range map[string]string{"refuses connections": "refuse", "hangs": "hang",
+		"answers with errors": "error"} {
 		if fault != "refuse" && os.Getenv("DRILL_KILLS") == "" {
 			continue // `make drills`: each takes a minute and a half
 		}
@@ -108,7 +110,8 @@ func TestKOSIsDownFromTheStart(t *testing.T) {
 			if fault != "refuse" {
 				kos.open(t)
 			}
-			require.Eventually(t, func() bool { return time.Since(o.since) > 2*time.Second }, 10*time.Second, 50*time.Millisecond, "copies grow old")
+			require.Eventually(t, func() bool { return time.Since(o.since) > 2*time.Second }, eventTimeout, 50*time.Millisecond,
+				"copies grow old")
 			o.bills = c.instances(t, 1, "bill-inquiry", "BILL", "KOS_URL=http://"+kos.addr)[0].url
 			o.products = c.instances(t, 1, "product-change", "PRODUCT", "KOS_URL=http://"+kos.addr)[0].url
 			o.hangs = fault == "hang"
@@ -170,16 +173,17 @@ func (o *downtime) screen(t *testing.T, at, path string) answer {
 	return ask(t.Context(), http.MethodGet, at+"/api/v1/products"+path, o.token, nil)
 }
 
-// endure asks for everything, over and over, for a while. A KOS that hangs is only slow until the breaker knows better, which takes some
-// calls of 10 s in the background: until then known bills are shown when the customer's time is over, but where a busy machine does not
-// find the copy in what is left of it.
+// endure asks for everything, over and over, for a while. A KOS that hangs is only slow until the breaker knows better,
+// which takes some calls of 10 s in the background: until then known bills are shown when the customer's time is over,
+// but where a busy machine does not find the copy in what is left of it.
 func (o *downtime) endure(t *testing.T) {
 	t.Helper()
 	begun := time.Now()
 	goOn := func() bool {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		return time.Since(begun) < 12*time.Second || o.count["known bill 200 STALE"] == 0 && time.Since(begun) < 90*time.Second
+		took := time.Since(begun)
+		return took < 12*time.Second || o.count["known bill 200 STALE"] == 0 && took < 90*time.Second
 	}
 	var all sync.WaitGroup
 	over := func(what, line string, look func() answer, check func(a answer) string) {
@@ -202,16 +206,18 @@ func (o *downtime) endure(t *testing.T) {
 			}
 			return o.stale(a, o.told[line], total(o.told[line]), total(a))
 		})
-		over("known customer", line, func() answer { return o.screen(t, o.products, "/customer/"+line) }, func(a answer) string {
-			return o.stale(a, o.seen[line], o.seen[line].Data["currentProduct"], a.Data["currentProduct"])
-		})
+		over("known customer", line, func() answer { return o.screen(t, o.products, "/customer/"+line) },
+			func(a answer) string {
+				return o.stale(a, o.seen[line], o.seen[line].Data["currentProduct"], a.Data["currentProduct"])
+			})
 	}
 	over("menu", "", func() answer { return o.screen(t, o.products, "/menu") }, func(a answer) string {
 		first := o.seen[o.known[0]]
 		return o.stale(a, first, []any{first.Data["currentProduct"], first.Data["lineNumber"]},
 			[]any{a.Data["currentProduct"], a.Data["lineNumber"]})
 	})
-	over("plans on offer", "", func() answer { return o.screen(t, o.products, "/available?lineNumber="+o.known[0]) }, o.old)
+	over("plans on offer", "", func() answer { return o.screen(t, o.products, "/available?lineNumber="+o.known[0]) },
+		o.old)
 	over("unknown bill", o.unknown, func() answer { return bill(t.Context(), o.bills, o.token, o.unknown) }, o.putOff)
 	over("unknown customer", o.unknown, func() answer { return o.screen(t, o.products, "/customer/"+o.unknown) }, o.putOff)
 	all.Wait()
@@ -290,7 +296,8 @@ func (o *downtime) recover(t *testing.T) {
 			require.InDelta(t, charges[inquiry.line], total(a), 0, "the bill of the line that was asked for")
 			require.Contains(t, []string{"KOS", "CACHE", "STALE"}, a.text("source"))
 			if a.text("source") == "STALE" {
-				require.Equal(t, o.told[inquiry.line].text("asOf"), a.text("asOf"), "the copy of before, which only known lines have")
+				require.Equal(t, o.told[inquiry.line].text("asOf"), a.text("asOf"),
+					"the copy of before, which only known lines have")
 			}
 			continue
 		}

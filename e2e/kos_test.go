@@ -27,6 +27,7 @@ import (
 	"phonebill/adapters/kos/kossim"
 	"phonebill/core/auth"
 	"phonebill/core/personal"
+	"phonebill/core/request"
 )
 
 // control speaks to the KOS simulator's control API.
@@ -56,7 +57,7 @@ type kosCall struct {
 	MS         int64
 }
 
-// calls answers what KOS was asked since, of one operation ("" = all), oldest first.
+// calls returns what KOS was asked since, of one operation ("" = all), oldest first.
 func (s *system) calls(t *testing.T, since time.Time, operation string) (found []kosCall) {
 	t.Helper()
 	var all []kosCall
@@ -95,20 +96,29 @@ func (c *cluster) instances(t *testing.T, n int, binary, prefix string, more ...
 	return all
 }
 
-// stampede lets a thousand clients ask for one bill at once, over all instances; it answers how many got which status and source.
-func stampede(t *testing.T, at []*instance, token, line string) map[string]int {
+// answerBudget is how long a service tries to have a bill before it answers without, less what clocks may differ.
+const answerBudget = request.AnswerBudget - 200*time.Millisecond
+
+// stampede lets so many clients ask for one bill at once, over all instances. It returns how many got which status and
+// source; a 503 that came when the answer budget had run out is counted as "late".
+func stampede(t *testing.T, clients int, at []*instance, token, line string) map[string]int {
 	t.Helper()
 	got := map[string]int{}
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	begin := make(chan struct{})
-	for n := range 1000 {
+	for n := range clients {
 		all.Go(func() {
 			<-begin
+			began := time.Now()
 			a := bill(t.Context(), at[n%len(at)].url, token, line)
+			outcome := strings.TrimSpace(fmt.Sprint(a.status, " ", a.text("source"), a.Error.Code))
+			if a.status == http.StatusServiceUnavailable && time.Since(began) >= answerBudget {
+				outcome = "late"
+			}
 			mu.Lock()
 			defer mu.Unlock()
-			got[strings.TrimSpace(fmt.Sprint(a.status, " ", a.text("source"), a.Error.Code))]++
+			got[outcome]++
 		})
 	}
 	close(begin)
@@ -116,13 +126,14 @@ func stampede(t *testing.T, at []*instance, token, line string) map[string]int {
 	return got
 }
 
-// answeredBy checks that there were these answers and no others, but for one in a hundred 503: a thousand clients at once are more than a
-// small machine that runs other drills too can answer in 2.7 s. 202 is the same, said in time.
+// answeredBy checks that there were these answers and no others but one late one in twenty: a machine that is busy with something
+// else cannot answer that many clients at once within the answer budget, and says so when the budget is over. 202 is
+// the same, said in time.
 func answeredBy(t *testing.T, at []*instance, got map[string]int, want ...string) {
 	t.Helper()
 	require.Positive(t, got[want[0]])
 	for status, n := range got {
-		if slices.Contains(want, status) || status == "503 SERVICE_UNAVAILABLE" && n*100 <= sum(got) {
+		if slices.Contains(want, status) || status == "late" && n*20 <= sum(got) {
 			continue
 		}
 		for _, i := range at {
@@ -136,24 +147,28 @@ func answeredBy(t *testing.T, at []*instance, got map[string]int, want ...string
 	}
 }
 
-// TestStampede is bar R4: a thousand clients of four processes want one bill.
+// TestStampede is bar R4: 200 clients of four processes want one bill at once; `make drills` has a thousand.
 //
 //nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
 func TestStampede(t *testing.T) {
+	clients := 200
+	if full() {
+		clients = 1000
+	}
 	c := startCluster(t, "CACHE_BILL=4s/1h")
 	at := c.instances(t, 4, "bill-inquiry", "BILL")
 	token, line := c.enter(t, c.BaseURL, 0).text("accessToken"), c.Customers[0].LineNumber
 
 	begun := time.Now()
-	got := stampede(t, at, token, line)
+	got := stampede(t, clients, at, token, line)
 	calls := c.calls(t, begun, "bill.inquiry")
 	t.Logf("cold: %v, %d KOS calls", got, len(calls))
 	require.Len(t, calls, 1)
 	answeredBy(t, at, got, "200 KOS", "200 CACHE", "202")
 
-	require.Eventually(t, func() bool { return time.Since(calls[0].At) > 4*time.Second }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return time.Since(calls[0].At) > 4*time.Second }, eventTimeout, time.Millisecond)
 	expired := time.Now()
-	got = stampede(t, at, token, line)
+	got = stampede(t, clients, at, token, line)
 	calls = c.calls(t, expired, "bill.inquiry")
 	t.Logf("at expiry: %v, %d KOS calls", got, len(calls))
 	require.Len(t, calls, 1)
@@ -162,18 +177,19 @@ func TestStampede(t *testing.T) {
 	digits := strings.ReplaceAll(line, "-", "")
 	c.control(t, http.MethodPost, "/faults",
 		map[string]any{"operation": "bill.inquiry", "lineNumber": digits, "mode": "error", "rate": 1}, nil)
-	require.Eventually(t, func() bool { return time.Since(calls[0].At) > 4*time.Second }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return time.Since(calls[0].At) > 4*time.Second }, eventTimeout, time.Millisecond)
 	failing := time.Now()
 	got = map[string]int{}
 	for time.Since(failing) < 10*time.Second {
-		for status, n := range stampede(t, at, token, line) {
+		for status, n := range stampede(t, clients, at, token, line) {
 			got[status] += n
 		}
 	}
 	calls = c.calls(t, failing, "bill.inquiry")
 	t.Logf("KOS fails for 10 s: %v, %d KOS calls", got, len(calls))
 	answeredBy(t, at, got, "200 STALE", "202")
-	rests := []time.Duration{150 * time.Millisecond, 300 * time.Millisecond, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second}
+	rests := []time.Duration{150 * time.Millisecond, 300 * time.Millisecond, 2500 * time.Millisecond, 5 * time.Second,
+		10 * time.Second}
 	for i := 1; i < len(calls); i++ {
 		require.Greater(t, calls[i].At.Sub(calls[i-1].At), rests[i-1]-10*time.Millisecond, "rest %d", i)
 	}
@@ -181,7 +197,7 @@ func TestStampede(t *testing.T) {
 
 	c.control(t, http.MethodDelete, "/faults", nil, nil)
 	require.Eventually(t, func() bool { return bill(t.Context(), at[0].url, token, line).text("source") == "KOS" },
-		30*time.Second, 100*time.Millisecond, "asked again when the rest is over")
+		eventTimeout, 100*time.Millisecond, "asked again when the rest is over")
 	for _, i := range at {
 		require.NotContains(t, strings.ToLower(i.logs.String()), "panic")
 	}
@@ -204,7 +220,7 @@ func (c *cacheAt) run(t *testing.T) {
 	c.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), program,
 		"--bind", host, "--port", port, "--save", "", "--appendonly", "no")
 	require.NoError(t, c.cmd.Start())
-	require.Eventually(t, func() bool { return c.say(t, "PING") == "+PONG" }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return c.say(t, "PING") == "+PONG" }, eventTimeout, 10*time.Millisecond)
 }
 
 func (c *cacheAt) kill() {
@@ -212,7 +228,7 @@ func (c *cacheAt) kill() {
 	_ = c.cmd.Wait()
 }
 
-// say sends one command and answers the first line, "" when there is none.
+// say sends one command and returns the first line, "" when there is none.
 func (c *cacheAt) say(t *testing.T, command string) string {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", c.addr)
@@ -236,7 +252,8 @@ func (c *cluster) customers(t *testing.T, n, linesEach int) (tokens []string, li
 	file, err := os.Create(path)
 	require.NoError(t, err)
 	// A hash comes from another system, where the customer chose the password: it need not be changed at the first log-in.
-	hash, err := credentials.NewHasher(credentials.DefaultHashParams()).Hash(t.Context(), personal.NewSecret("Korrekt-pferd-7-batterie"))
+	hash, err := credentials.NewHasher(credentials.DefaultHashParams()).Hash(t.Context(),
+		personal.NewSecret("Korrekt-pferd-7-batterie"))
 	require.NoError(t, err)
 	rows := csv.NewWriter(file)
 	require.NoError(t, rows.Write([]string{"user_id", "password_hash", "name", "customer_id", "lines", "permissions"}))
@@ -253,7 +270,8 @@ func (c *cluster) customers(t *testing.T, n, linesEach int) (tokens []string, li
 	}
 	rows.Flush()
 	require.NoError(t, file.Close())
-	load := exec.CommandContext(t.Context(), filepath.Join(binaries(t), "phonebillctl"), "users", "import", path, "--reason", "drill")
+	load := exec.CommandContext(t.Context(), filepath.Join(binaries(t), "phonebillctl"), "users", "import", path,
+		"--reason", "drill")
 	load.Env = append(os.Environ(), c.authEnv...)
 	out, err := load.CombinedOutput()
 	require.NoError(t, err, string(out))
@@ -266,9 +284,9 @@ func (c *cluster) customers(t *testing.T, n, linesEach int) (tokens []string, li
 	return tokens, lines
 }
 
-// TestQuotaOverInstances is bar R3: three bill services and a product service with cold caches want far more than KOS gives; the cache
-// server is killed and started again in the middle, one service too. KOS never sees more than 100 calls in any 60 s, changes wait least,
-// and no breaker opens.
+// TestQuotaOverInstances is bar R3: three bill services and a product service with cold caches want far more than KOS
+// gives; the cache server is killed and started again in the middle, one service too. KOS never sees more than 100
+// calls in any 60 s, changes wait least, and no breaker opens.
 //
 //nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
 func TestQuotaOverInstances(t *testing.T) {
@@ -332,17 +350,19 @@ func TestQuotaOverInstances(t *testing.T) {
 		}
 	}
 	t.Logf("%d answers in %s: %v", sum(got), span, got)
-	t.Logf("%d KOS calls, at most %d in any 60 s, %d times E429; %d of %d changes done while the customer waited, slowest %s", len(calls),
+	t.Logf("%d KOS calls, at most %d in any 60 s, %d times E429; %d of %d changes done at once, slowest %s", len(calls),
 		busiest(calls, time.Minute), over, changed.Load(), asked.Load(), slowest.Round(time.Millisecond))
 	require.LessOrEqual(t, busiest(calls, time.Minute), 100)
 	require.Zero(t, over)
 	require.Greater(t, len(calls), 85, "the budget is used, not only kept")
-	require.Greater(t, 2*changed.Load(), asked.Load(), "changes wait least: most are done at once, while reads wait for minutes")
+	require.Greater(t, 2*changed.Load(), asked.Load(),
+		"changes wait least: most are done at once, while reads wait for minutes")
 	for status := range got {
 		require.Contains(t, []string{"200 KOS", "200 CACHE", "202", "0", "503 SERVICE_UNAVAILABLE"}, status)
 	}
 	for _, i := range append(bills, products...) {
-		require.NotContains(t, i.logs.String(), "breaker_opened", "KOS is well: that it is asked too much is no trouble of its")
+		require.NotContains(t, i.logs.String(), "breaker_opened",
+			"KOS is well: that it is asked too much is no trouble of its")
 	}
 	results := map[string]int{}
 	for _, call := range calls {
@@ -358,7 +378,8 @@ func sum(m map[string]int) (n int) {
 	return n
 }
 
-// TestAFlushedCacheLosesNothing is bar R6, cache part: with the cache flushed and KOS down every answer known is still given.
+// TestAFlushedCacheLosesNothing is bar R6, cache part: with the cache flushed and KOS down every answer known is still
+// given.
 func TestAFlushedCacheLosesNothing(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
@@ -393,5 +414,6 @@ func TestAFlushedCacheLosesNothing(t *testing.T) {
 	check("gone")
 	cache.run(t)
 	check("back, empty")
-	require.Equal(t, http.StatusOK, ask(t.Context(), http.MethodGet, products[1].url+"/api/v1/products/menu", tokens[0], nil).status)
+	require.Equal(t, http.StatusOK, ask(t.Context(), http.MethodGet, products[1].url+"/api/v1/products/menu", tokens[0],
+		nil).status)
 }

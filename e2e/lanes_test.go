@@ -27,7 +27,8 @@ func (s *system) spent(t *testing.T, lane string) string {
 	return value
 }
 
-// TestChecksAreReads: a customer who tries out plans spends what readers may spend of KOS; changes alone spend what is kept for changes.
+// TestChecksAreReads: a customer who tries out plans spends what readers may spend of KOS; changes alone spend what is
+// kept for changes.
 func TestChecksAreReads(t *testing.T) {
 	t.Parallel()
 	s := start(t, dataDir(t), append(listeners(t), "KOS_QUOTA_PER_MINUTE=100", "KOS_PER_CUSTOMER=0"))
@@ -42,9 +43,9 @@ func TestChecksAreReads(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { // a busy machine's first checks may be late
 		return post("/products/change/validation") == http.StatusOK
-	}, 30*time.Second, time.Second)
+	}, eventTimeout, time.Second)
 	require.Equal(t, "0", s.spent(t, "change"))
 	require.NotEqual(t, "0", s.spent(t, "read"))
 	require.Contains(t, []int{http.StatusOK, http.StatusAccepted}, post("/products/change"))
-	require.Eventually(t, func() bool { return s.spent(t, "change") != "0" }, 20*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return s.spent(t, "change") != "0" }, eventTimeout, 100*time.Millisecond)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestLongPollsDoNotHoldUpTheEnd: Ctrl-C while customers wait for a bill and for a change that KOS takes its time for. Each is answered
-// with what is known, and the system ends in time and without an error, in one process and in several.
+// TestLongPollsDoNotHoldUpTheEnd: Ctrl-C while customers wait for a bill and for a change that KOS takes its time for.
+// Each is answered with what is known, and the system ends in time and without an error, in one process and in several.
 func TestLongPollsDoNotHoldUpTheEnd(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{"one process": nil, "a process each": {"-split"}} {
@@ -19,7 +19,8 @@ func TestLongPollsDoNotHoldUpTheEnd(t *testing.T) {
 			s := start(t, dataDir(t), listeners(t), args...)
 			token, line := s.login(t, 0)
 			s.control(t, http.MethodPost, "/faults", map[string]any{"operation": "*", "mode": "hang"}, nil)
-			status, inquiry, err := s.call(t.Context(), http.MethodPost, "/bills/inquiry", token, map[string]string{"lineNumber": line})
+			status, inquiry, err := s.call(t.Context(), http.MethodPost, "/bills/inquiry", token,
+				map[string]string{"lineNumber": line})
 			require.NoError(t, err)
 			require.Equal(t, http.StatusAccepted, status)
 			status, order, err := s.call(t.Context(), http.MethodPost, "/products/change", token, map[string]string{

@@ -31,8 +31,8 @@ func (s *system) look(t *testing.T, token, path string) opsPage {
 	return page
 }
 
-// TestAHangingInstanceIsSeenAndKeepsNobodyWaiting stops a service's process without ending it: its port still takes connections, and
-// nobody answers them.
+// TestAHangingInstanceIsSeenAndKeepsNobodyWaiting stops a service's process without ending it: its port still takes
+// connections, and does not answer them.
 func TestAHangingInstanceIsSeenAndKeepsNobodyWaiting(t *testing.T) {
 	t.Parallel()
 	s := start(t, dataDir(t), listeners(t), "-split")
@@ -67,5 +67,6 @@ func TestAHangingInstanceIsSeenAndKeepsNobodyWaiting(t *testing.T) {
 	require.Equal(t, "product-change", page.Instances[0].Service)
 
 	require.NoError(t, syscall.Kill(bill, syscall.SIGCONT))
-	require.Eventually(t, func() bool { return len(s.look(t, token, "/ops/cache").Instances) == 2 }, 20*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return len(s.look(t, token, "/ops/cache").Instances) == 2 }, eventTimeout,
+		100*time.Millisecond)
 }

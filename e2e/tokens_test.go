@@ -75,7 +75,7 @@ func launchAt(t *testing.T, path, prefix string, env ...string) *instance {
 			i.url, i.internal = found[1], found[2]
 		}
 		return found != nil
-	}, 30*time.Second, 10*time.Millisecond, "it does not listen")
+	}, eventTimeout, 10*time.Millisecond, "it does not listen")
 	public, internal := strings.TrimPrefix(i.url, "http://"), strings.TrimPrefix(i.internal, "http://")
 	i.env = append(i.env, prefix+"_ADDR="+public, prefix+"_INTERNAL_ADDR="+internal)
 	i.await(t)
@@ -106,7 +106,7 @@ func (i *instance) await(t *testing.T) {
 		}
 		_ = res.Body.Close()
 		return res.StatusCode == http.StatusOK
-	}, 30*time.Second, 20*time.Millisecond, "it does not get ready")
+	}, eventTimeout, 20*time.Millisecond, "it does not get ready")
 }
 
 func (i *instance) kill() {
@@ -142,7 +142,8 @@ func startCluster(t *testing.T, more ...string) *cluster {
 	access, err := postgres.NewAccess(s.Databases["auth"], postgres.DerivePasswords(secrets["databases"]))
 	require.NoError(t, err)
 	shared := []string{
-		"KEYRING_FILE=" + filepath.Join(dir, "keyring.json"), "VALKEY_ADDR=" + s.Cache.Address, "VALKEY_PASSWORD=" + s.Cache.Password,
+		"KEYRING_FILE=" + filepath.Join(dir,
+			"keyring.json"), "VALKEY_ADDR=" + s.Cache.Address, "VALKEY_PASSWORD=" + s.Cache.Password,
 		"INTERNAL_TOKEN=" + drillToken, "SPOOL_DIR=" + filepath.Join(dir, "spool"),
 	}
 	return &cluster{
@@ -152,7 +153,8 @@ func startCluster(t *testing.T, more ...string) *cluster {
 			"BILL_DATABASE_URL=" + access.AppURL(migrations.Bill), "PRODUCT_DATABASE_URL=" + access.AppURL(migrations.Product),
 			"KOS_DATABASE_URL=" + access.AppURL(migrations.KOS), "KOS_URL=" + s.KOS.URL, "KOS_TOKEN=" + secrets["kos.token"],
 			"MVNOAP_URL=" + s.MVNOAP.URL, "MVNOAP_SECRET=" + secrets["mvnoap.secret"], "AUTH_URL=" + s.Services["auth"],
-			"AUTH_INTERNAL_URL=" + strings.TrimSuffix(s.Metrics["auth"], "/metrics"), "KOS_PER_CUSTOMER=0", // drills drive few customers hard
+			// drills drive few customers hard
+			"AUTH_INTERNAL_URL=" + strings.TrimSuffix(s.Metrics["auth"], "/metrics"), "KOS_PER_CUSTOMER=0",
 		}, more),
 	}
 }
@@ -212,7 +214,8 @@ func (c *cluster) enter(t *testing.T, at string, nth int) answer {
 			continue
 		}
 		if nth == 0 {
-			a := ask(t.Context(), http.MethodPost, at+"/api/v1/auth/login", "", map[string]string{"userId": who.UserID, "password": who.Password})
+			a := ask(t.Context(), http.MethodPost, at+"/api/v1/auth/login", "",
+				map[string]string{"userId": who.UserID, "password": who.Password})
 			require.Equal(t, http.StatusOK, a.status, a.Error.Code)
 			return a
 		}
@@ -226,8 +229,8 @@ func refresh(ctx context.Context, at, token string) answer {
 	return ask(ctx, http.MethodPost, at+"/api/v1/auth/refresh", "", map[string]string{"refreshToken": token})
 }
 
-// hundred refreshes one token 100 times at once over the instances; it answers the successors that were given out. After the tenth
-// answer it does what is to happen meanwhile.
+// hundred refreshes one token 100 times at once over the instances; it returns the successors that were given out.
+// After the tenth answer it does what is to happen meanwhile.
 func hundred(t *testing.T, token string, meanwhile func(), at ...*instance) (successors []string, answered int) {
 	t.Helper()
 	var mu sync.Mutex
@@ -303,14 +306,16 @@ func TestRefreshHasOneSuccessorAcrossInstancesAndRestarts(t *testing.T) {
 	}
 	for _, at := range []string{one.url, two.url, c.BaseURL} {
 		require.Eventually(t, func() bool {
-			return ask(t.Context(), http.MethodGet, at+"/api/v1/auth/verify", fresh.text("accessToken"), nil).Error.Code == "TOKEN_REVOKED"
-		}, 20*time.Second, 20*time.Millisecond, at)
+			return ask(t.Context(), http.MethodGet, at+"/api/v1/auth/verify", fresh.text("accessToken"),
+				nil).Error.Code == "TOKEN_REVOKED"
+		}, eventTimeout, 20*time.Millisecond, at)
 	}
 	db, err := pgx.Connect(t.Context(), c.Databases["auth"])
 	require.NoError(t, err)
 	defer func() { _ = db.Close(context.Background()) }()
 	var reused int
-	require.NoError(t, db.QueryRow(t.Context(), "SELECT count(*) FROM login_history WHERE type = 'REFRESH_REUSED'").Scan(&reused))
+	require.NoError(t, db.QueryRow(t.Context(),
+		"SELECT count(*) FROM login_history WHERE type = 'REFRESH_REUSED'").Scan(&reused))
 	require.Equal(t, 1, reused, "an audit event")
 }
 
@@ -369,21 +374,25 @@ func (i *instance) metric(t *testing.T, name string) float64 {
 	return v
 }
 
-// TestALogoutHoldsEverywhereWithinASecond logs out at one instance, under load, and asks all others: with push and pull, with the push
-// alone (their auth service is dead), with the pull alone (the cache is dead).
+// TestALogoutHoldsEverywhereWithinASecond logs out at one instance, under load, and asks all others: with push and
+// pull, with the push alone (their auth service is dead), with the pull alone (the cache is dead).
 func TestALogoutHoldsEverywhereWithinASecond(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
 	one := launch(t, "auth", "AUTH", c.authEnv...)
 	two := launch(t, "auth", "AUTH", c.authEnv...)
-	willing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { // refuses nobody: the gateway alone does
+	// refuses no request: the gateway alone does
+	willing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"success":true,"data":{}}`)
 	}))
 	defer willing.Close()
-	gate := launch(t, "gateway", "GATEWAY", "AUTH_URL="+two.url, "AUTH_INTERNAL_URL="+two.internal, "BILL_URL="+willing.URL,
-		"PRODUCT_URL="+willing.URL, "INTERNAL_TOKEN="+drillToken, "VALKEY_ADDR="+c.Cache.Address, "VALKEY_PASSWORD="+c.Cache.Password)
-	require.Eventually(t, func() bool { return gate.metric(t, "revocation_push_listening") == 1 }, 20*time.Second, 20*time.Millisecond)
+	gate := launch(t, "gateway", "GATEWAY", "AUTH_URL="+two.url, "AUTH_INTERNAL_URL="+two.internal,
+		"BILL_URL="+willing.URL,
+		"PRODUCT_URL="+willing.URL, "INTERNAL_TOKEN="+drillToken, "VALKEY_ADDR="+c.Cache.Address,
+		"VALKEY_PASSWORD="+c.Cache.Password)
+	require.Eventually(t, func() bool { return gate.metric(t, "revocation_push_listening") == 1 }, eventTimeout,
+		20*time.Millisecond)
 
 	busy, relax := context.WithCancel(t.Context())
 	var load sync.WaitGroup
@@ -402,26 +411,30 @@ func TestALogoutHoldsEverywhereWithinASecond(t *testing.T) {
 
 	gateway := map[string]string{"gateway of another auth instance": gate.url + "/api/v1/bills/menu"}
 	everywhere := map[string]string{
-		"another auth instance": two.url + "/api/v1/auth/verify", "the all-in-one's gateway": c.BaseURL + "/api/v1/bills/menu",
+		"another auth instance":            two.url + "/api/v1/auth/verify",
+		"the all-in-one's gateway":         c.BaseURL + "/api/v1/bills/menu",
 		"gateway of another auth instance": gateway["gateway of another auth instance"],
 	}
 	t.Log("push and pull:")
 	c.measure(t, 15, one.url, everywhere)
 
 	two.kill()
-	require.Eventually(t, func() bool { return gate.metric(t, "revocation_feed_age_seconds") > 1 }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return gate.metric(t, "revocation_feed_age_seconds") > 1 }, eventTimeout,
+		20*time.Millisecond)
 	require.Positive(t, gate.metric(t, "revocation_pulls_failed_total"), "counted")
 	require.Contains(t, gate.logs.String(), "revocations cannot be pulled", "logged")
 	t.Log("push alone, the gateway's auth service is dead:")
 	c.measure(t, 15, one.url, gateway)
 	two.run(t)
-	require.Eventually(t, func() bool { return gate.metric(t, "revocation_feed_age_seconds") < 1 }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return gate.metric(t, "revocation_feed_age_seconds") < 1 }, eventTimeout,
+		20*time.Millisecond)
 
 	cache, err := net.ResolveTCPAddr("tcp", c.Cache.Address)
 	require.NoError(t, err)
 	require.NoError(t, syscall.Kill(listenerOf(t, cache.Port), syscall.SIGKILL))
 	gone(t, c.Cache.Address)
-	require.Eventually(t, func() bool { return gate.metric(t, "revocation_push_listening") == 0 }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return gate.metric(t, "revocation_push_listening") == 0 }, eventTimeout,
+		20*time.Millisecond)
 	t.Log("pull alone, the cache is dead:")
 	c.measure(t, 15, one.url, everywhere)
 	t.Logf("meanwhile %d other requests were answered", requests.Load())
@@ -434,7 +447,8 @@ func TestALogoutHoldsEverywhereWithinASecond(t *testing.T) {
 	two.kill()
 	two.run(t)
 	gate.run(t)
-	require.Equal(t, http.StatusUnauthorized, ask(t.Context(), http.MethodGet, gateway["gateway of another auth instance"], token, nil).status,
+	require.Equal(t, http.StatusUnauthorized,
+		ask(t.Context(), http.MethodGet, gateway["gateway of another auth instance"], token, nil).status,
 		"complete after a restart before the first request is served")
 	require.NotContains(t, strings.ToLower(gate.logs.String()), "panic")
 }

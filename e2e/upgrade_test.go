@@ -33,7 +33,8 @@ func releaseAt(t *testing.T, commit string) string {
 	return bin
 }
 
-// upgradesFrom are the releases that the drill takes data folders of: those that DRILL_UPGRADE_FROM names (`make drills`).
+// upgradesFrom are the releases that the drill takes data folders of: those that DRILL_UPGRADE_FROM names (`make
+// drills`).
 func upgradesFrom(t *testing.T) []string {
 	t.Helper()
 	binaries(t)
@@ -73,7 +74,8 @@ func pairs(t *testing.T, db *pgx.Conn, query string) map[string]string {
 	return all
 }
 
-// fill leaves inquiries, orders in every state, and results that are delivered, pending and parked, and kills the release.
+// fill leaves inquiries, orders in every state, and results that are delivered, pending and parked, and kills the
+// release.
 func fill(t *testing.T, s *system) stock {
 	t.Helper()
 	for nth := range 2 {
@@ -82,14 +84,15 @@ func fill(t *testing.T, s *system) stock {
 	}
 	token, line := s.login(t, 0)
 	require.Equal(t, http.StatusOK, order(t.Context(), s.BaseURL, token, line, "5G-PREMIUM-001", "upgrade-1").status)
-	require.Eventually(t, func() bool { return len(s.received(t)) >= 3 }, 30*time.Second, 50*time.Millisecond, "results are delivered")
+	require.Eventually(t, func() bool { return len(s.received(t)) >= 3 }, eventTimeout, 50*time.Millisecond,
+		"results are delivered")
 
 	s.steer(t, http.MethodPost, `{"mode":"fail","status":400}`) // a result that is refused is parked
 	require.Equal(t, http.StatusOK, bill(t.Context(), s.BaseURL, token, line).status)
 	db := connect(t, s.Databases["bill"])
 	require.Eventually(t, func() bool {
 		return one[int](t, db, `SELECT count(*) FROM inquiries WHERE delivery_state = 'PARKED'`) > 0
-	}, 30*time.Second, 50*time.Millisecond)
+	}, eventTimeout, 50*time.Millisecond)
 	s.steer(t, http.MethodDelete, "")
 	s.steer(t, http.MethodPost, `{"mode":"refuse"}`)
 	require.Equal(t, http.StatusOK, bill(t.Context(), s.BaseURL, token, line).status)
@@ -107,9 +110,10 @@ func fill(t *testing.T, s *system) stock {
 	orders := connect(t, s.Databases["product"])
 	require.Eventually(t, func() bool {
 		return one[int](t, orders, `SELECT count(*) FROM change_orders WHERE state = 'UNKNOWN'`) == 2
-	}, 30*time.Second, 50*time.Millisecond)
+	}, eventTimeout, 50*time.Millisecond)
 
-	// A bill of another month that KOS does not answer; then KOS refuses connections: an order is cancelled, another one waits.
+	// A bill of another month that KOS does not answer; then KOS refuses connections: an order is cancelled, another one
+	// waits.
 	s.control(t, http.MethodPost, "/faults", map[string]any{"operation": "bill.inquiry", "mode": "hang", "rate": 1}, nil)
 	waiting := ask(t.Context(), http.MethodPost, s.BaseURL+"/api/v1/bills/inquiry", token,
 		map[string]string{"lineNumber": line, "inquiryMonth": lastMonth()})
@@ -120,14 +124,15 @@ func fill(t *testing.T, s *system) stock {
 	status, _, err := s.call(t.Context(), http.MethodDelete, "/products/change/"+taken.text("requestId"), token, nil)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, status)
-	require.Equal(t, http.StatusAccepted, order(t.Context(), s.BaseURL, token, line, "5G-STANDARD-001", "upgrade-3").status)
+	require.Equal(t, http.StatusAccepted, order(t.Context(), s.BaseURL, token, line, "5G-STANDARD-001",
+		"upgrade-3").status)
 	k := stockOf(t, s)
 	s.kill()
 	return k
 }
 
-// TestUpgrade takes over data folders of earlier releases: nothing that they acknowledged is lost, done twice or delivered
-// under another id, and the earlier release still runs on the folder afterwards (ADR 30, bar R13).
+// TestUpgrade takes over data folders of earlier releases: nothing that they acknowledged is lost, done twice or
+// delivered under another id, and the earlier release still runs on the folder afterwards (ADR 30, bar R13).
 //
 //nolint:paralleltest // it builds whole releases
 func TestUpgrade(t *testing.T) {
@@ -195,8 +200,8 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// TestTwoReleasesSideBySide runs a product service of the release before beside one of this release: of two customers' wishes
-// for one line at the same moment, one becomes an order, whichever service takes it (ADR 22, ADR 30).
+// TestTwoReleasesSideBySide runs a product service of the release before beside one of this release: of two customers'
+// wishes for one line at the same moment, one becomes an order, whichever service takes it (ADR 22, ADR 30).
 //
 //nolint:paralleltest // it builds a whole release
 func TestTwoReleasesSideBySide(t *testing.T) {

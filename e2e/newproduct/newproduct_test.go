@@ -1,6 +1,6 @@
-// Package newproduct shows that a third kind of request, about something that is not a line, needs a product of its own and
-// nothing else: acceptance, 202, long poll, replay, delivery, timeline and parking are the frame's. It is the example of
-// docs/adding-a-product.md, on a real PostgreSQL.
+// Package newproduct shows that a third kind of request, about something that is not a line, needs a product of its own
+// and nothing else: acceptance, 202, long poll, replay, delivery, timeline and parking are the frame's. It is the
+// example of docs/adding-a-product.md, on a real PostgreSQL.
 package newproduct_test
 
 import (
@@ -117,8 +117,9 @@ func newWorld(t *testing.T) *world {
 	keys, err := vault.Parse(raw)
 	require.NoError(t, err)
 	w := &world{
-		points: &points{booked: map[id.ID]Gift{}}, publisher: &memory.Publisher[ports.RequestResult]{}, parked: make(chan id.ID, 1),
-		store: postgres.NewRequests(pgtest.New(t, migrations.Request).Pool, keys, &memory.Alerts{}),
+		points: &points{booked: map[id.ID]Gift{}}, publisher: &memory.Publisher[ports.RequestResult]{},
+		parked: make(chan id.ID, 1),
+		store:  postgres.NewRequests(pgtest.New(t, migrations.Request).Pool, keys, &memory.Alerts{}),
 	}
 	half := func() float64 { return 0.5 }
 	w.gifts = &lifecycle.Service{
@@ -178,7 +179,8 @@ func answer(out http.ResponseWriter, r request.Request, err error) {
 		status = http.StatusAccepted
 	}
 	out.WriteHeader(status)
-	_ = json.NewEncoder(out).Encode(map[string]any{"requestId": r.ID.String(), "status": r.Status, "result": string(r.Result)})
+	_ = json.NewEncoder(out).Encode(map[string]any{"requestId": r.ID.String(), "status": r.Status,
+		"result": string(r.Result)})
 }
 
 type reply struct {
@@ -214,7 +216,8 @@ func TestAGiftWithinTheBudget(t *testing.T) {
 	again := w.call(t, "POST", gift, "hong", "k-1")
 	require.Equal(t, done, again, "the same key is the same gift")
 	require.Len(t, w.points.booked, 1)
-	require.Equal(t, http.StatusUnprocessableEntity, w.call(t, "POST", strings.Replace(gift, "5", "6", 1), "hong", "k-1").code)
+	require.Equal(t, http.StatusUnprocessableEntity,
+		w.call(t, "POST", strings.Replace(gift, "5", "6", 1), "hong", "k-1").code)
 	require.Equal(t, http.StatusNotFound, w.call(t, "GET", "/gifts/"+done.RequestID, "lee", "").code)
 	require.Equal(t, http.StatusBadRequest, w.call(t, "POST", "/gifts?gift=%7B%7D", "hong", "k-2").code)
 }
@@ -270,11 +273,13 @@ func TestAGiftWithoutAnAnswerIsParkedAndResumed(t *testing.T) {
 		case <-time.After(time.Millisecond):
 		}
 	}
-	require.Equal(t, "PARKED", w.call(t, "GET", "/gifts/"+taken.RequestID+"?wait=5s", "hong", "").Status, "nobody waits for a person")
+	require.Equal(t, "PARKED", w.call(t, "GET", "/gifts/"+taken.RequestID+"?wait=5s", "hong", "").Status,
+		"a long poll does not wait for a person")
 	page, total, err := w.store.Parked(t.Context(), 1, 20)
 	require.NoError(t, err)
 	require.Equal(t, []any{1, "TIMEOUT"}, []any{total, page[0].Note})
-	require.Equal(t, []int{1, 2, 3}, []int{w.points.calls[0].Attempt, w.points.calls[1].Attempt, w.points.calls[2].Attempt})
+	require.Equal(t, []int{1, 2, 3}, []int{w.points.calls[0].Attempt, w.points.calls[1].Attempt,
+		w.points.calls[2].Attempt})
 
 	require.NoError(t, w.gifts.Resume(t.Context(), page[0].ID))
 	n, err := w.gifts.Step(t.Context(), 10)

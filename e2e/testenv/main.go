@@ -1,9 +1,10 @@
-// Command testenv runs a command with a PostgreSQL and a cache server of its own, which exist as long as the command does:
+// Command testenv runs a command with a PostgreSQL and a cache server of its own, which exist as long as the command
+// does:
 //
 //	go run ./e2e/testenv go test -race ./...
 //
-// Servers that the environment names already (PHONEBILL_TEST_DATABASE_URL, PHONEBILL_TEST_VALKEY_ADDR) are used instead. The exit
-// code is the command's.
+// Servers that the environment names already (PHONEBILL_TEST_DATABASE_URL, PHONEBILL_TEST_VALKEY_ADDR) are used
+// instead. The exit code is the command's.
 package main
 
 import (
@@ -41,7 +42,8 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) (code i
 }
 
 // run starts the servers, runs the command, stops the servers. The code is 1 when the command could not run at all.
-func run(ctx context.Context, signals <-chan os.Signal, args []string, stdout, stderr io.Writer) (code int, failed error) {
+func run(ctx context.Context, signals <-chan os.Signal, args []string, stdout, stderr io.Writer) (code int,
+	failed error) {
 	env := append(os.Environ(), "PHONEBILL_TEST_REQUIRED=1", "PHONEBILL_ENV=development")
 	if os.Getenv("PHONEBILL_TEST_DATABASE_URL") == "" {
 		dir, done, err := folder()
@@ -49,7 +51,8 @@ func run(ctx context.Context, signals <-chan os.Signal, args []string, stdout, s
 			return 1, err
 		}
 		defer done()
-		bin, err := devservers.FindBinaries(".data/pg/bin") // where scripts/deps.sh puts them without the right to install packages
+		// where scripts/deps.sh puts them without the right to install packages
+		bin, err := devservers.FindBinaries(".data/pg/bin")
 		if err != nil {
 			return 1, err
 		}
@@ -58,7 +61,8 @@ func run(ctx context.Context, signals <-chan os.Signal, args []string, stdout, s
 			return 1, err
 		}
 		defer func() { failed = errors.Join(failed, server.Stop(ctx)) }()
-		env = append(env, "PHONEBILL_TEST_DATABASE_URL="+server.AdminURL(), "PG_BINDIR="+bin) // some tests start servers of their own
+		// some tests start servers of their own
+		env = append(env, "PHONEBILL_TEST_DATABASE_URL="+server.AdminURL(), "PG_BINDIR="+bin)
 	}
 	if os.Getenv("PHONEBILL_TEST_VALKEY_ADDR") == "" {
 		cache, err := devservers.StartCache(ctx, devservers.CacheOptions{})
@@ -76,8 +80,8 @@ func run(ctx context.Context, signals <-chan os.Signal, args []string, stdout, s
 	return command(ctx, signals, env, args, stdout, stderr)
 }
 
-// command runs the command in a process group of its own and hands our signals to the whole group, so that each process of it
-// gets each signal once, whether it came from a terminal or from kill.
+// command runs the command in a process group of its own and hands our signals to the whole group, so that each process
+// of it gets each signal once, whether it came from a terminal or from kill.
 func command(ctx context.Context, signals <-chan os.Signal, env, args []string, stdout, stderr io.Writer) (int, error) {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, stdout, stderr
@@ -118,8 +122,8 @@ func folder() (string, func(), error) {
 
 const prefix = "phonebill-testenv-"
 
-// sweep removes what testenvs left in memory that were killed by SIGKILL: folders whose lock (pgserver's) nobody holds. One that
-// is starting right now may not hold its lock yet, hence the minute.
+// sweep removes what testenvs left in memory that were killed by SIGKILL: folders whose lock (pgserver's) no process
+// holds. One that is starting right now may not hold its lock yet, hence the minute.
 func sweep(base string) {
 	locks, _ := filepath.Glob(filepath.Join(base, prefix+"*", "postgres", "lock")) // the only error is a bad pattern
 	for _, lock := range locks {

@@ -24,7 +24,8 @@ func ours(t *testing.T, args ...string) (int, string, error) {
 func TestServersOfTheEnvironmentAreUsed(t *testing.T) {
 	t.Setenv("PHONEBILL_TEST_DATABASE_URL", "postgres://there")
 	t.Setenv("PHONEBILL_TEST_VALKEY_ADDR", "there:1")
-	code, out, err := ours(t, "sh", "-c", "echo $PHONEBILL_TEST_DATABASE_URL $PHONEBILL_TEST_VALKEY_ADDR $PHONEBILL_TEST_REQUIRED")
+	code, out, err := ours(t, "sh", "-c",
+		"echo $PHONEBILL_TEST_DATABASE_URL $PHONEBILL_TEST_VALKEY_ADDR $PHONEBILL_TEST_REQUIRED")
 	require.NoError(t, err)
 	require.Zero(t, code)
 	require.Equal(t, "postgres://there there:1 1\n", out)

@@ -392,7 +392,7 @@ func TestAnUndecidableOrderIsParked(t *testing.T) {
 		}
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))
 		require.NoError(t, err)
-		require.Empty(t, w.work(t.Context(), 25*time.Hour))
+		require.Empty(t, w.every(t.Context(), 10*time.Second, 25*time.Hour))
 		parked := w.read(t, o.ID)
 		require.Equal(t, product.Parked, parked.State)
 		n, err := w.Step(t.Context(), 10)

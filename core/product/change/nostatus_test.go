@@ -39,7 +39,7 @@ func TestALineThatKOSSaysNothingAboutIsParked(t *testing.T) {
 					looks++
 					return trouble
 				}
-				require.Empty(t, w.every(t.Context(), 5*time.Second, 25*time.Hour))
+				require.Empty(t, w.every(t.Context(), 10*time.Second, 25*time.Hour))
 				end := w.read(t, o.ID)
 				require.Equal(t, product.Parked, end.State)
 				require.Equal(t, 1, end.Sends)
@@ -58,7 +58,7 @@ func TestALineThatKOSSaysNothingAboutIsParked(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		o := w.unknown(t)
 		w.kos.onLook = func(context.Context, line.Number) error { return away() }
-		require.Empty(t, w.every(t.Context(), 5*time.Second, 25*time.Hour))
+		require.Empty(t, w.every(t.Context(), 10*time.Second, 25*time.Hour))
 		require.Equal(t, product.Unknown, w.read(t, o.ID).State, "a question that never left is none")
 		w.kos.onLook = nil
 		require.Empty(t, w.work(t.Context(), time.Minute))

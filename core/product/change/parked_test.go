@@ -31,7 +31,7 @@ func TestAPersonHasKOSAskedAgain(t *testing.T) {
 		}
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))
 		require.NoError(t, err)
-		require.Empty(t, w.work(t.Context(), 25*time.Hour))
+		require.Empty(t, w.every(t.Context(), 10*time.Second, 25*time.Hour))
 		require.Equal(t, product.Parked, w.read(t, o.ID).State)
 		require.Equal(t, []id.ID{o.ID}, heard)
 

@@ -21,12 +21,13 @@ import (
 // however long it hung and however many orders there are; and while it hangs they cost it a handful of calls a minute.
 func TestRecoveryAfterSilence(t *testing.T) {
 	t.Parallel()
+	many := manyOrders()
 	for _, c := range []struct {
 		orders int
 		silent time.Duration
 	}{
 		{1, 2 * time.Minute}, {1, 23 * time.Minute}, {1, 2 * time.Hour},
-		{200, 2 * time.Minute}, {200, 23 * time.Minute}, {200, 2 * time.Hour},
+		{many, 2 * time.Minute}, {many, 23 * time.Minute}, {many, 2 * time.Hour},
 	} {
 		t.Run(fmt.Sprint(c.orders, " for ", c.silent), func(t *testing.T) {
 			t.Parallel()

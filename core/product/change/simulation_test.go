@@ -21,8 +21,25 @@ import (
 	"phonebill/ports"
 )
 
-// seeds of every run; `make verify` and `make drills` take more, without the race detector (SIMULATION_SEEDS).
-const seeds = 200
+// seeds is how many worlds a run simulates: 100, or what SIMULATION_SEEDS says (`make verify` and `make drills`, without the
+// race detector).
+func seeds(t *testing.T) uint64 {
+	t.Helper()
+	if os.Getenv("SIMULATION_SEEDS") == "" {
+		return 100
+	}
+	n, err := strconv.ParseUint(os.Getenv("SIMULATION_SEEDS"), 10, 32)
+	require.NoError(t, err)
+	return n
+}
+
+// manyOrders is how many orders wait in tests of an outage: 50, or 200 where SIMULATION_SEEDS asks for the full size.
+func manyOrders() int {
+	if os.Getenv("SIMULATION_SEEDS") == "" {
+		return 50
+	}
+	return 200
+}
 
 // chaos injects the faults of a real KOS, network and platform, from one seed.
 type chaos struct {
@@ -170,13 +187,7 @@ func (c *chaos) beforeSave(o product.Order) error {
 // COMPLETED and not applied, none is sent under two transaction ids, every one reaches an end.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	all := uint64(seeds)
-	if s := os.Getenv("SIMULATION_SEEDS"); s != "" {
-		var err error
-		all, err = strconv.ParseUint(s, 10, 32)
-		require.NoError(t, err)
-	}
-	for seed := range all {
+	for seed := range seeds(t) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { simulate(t, seed) })

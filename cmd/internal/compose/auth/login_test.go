@@ -158,14 +158,17 @@ func (c *tally) add(key string) {
 	c.m[key]++
 }
 
+// fullSize reports whether these tests are to be as large as in `make drills`.
+func fullSize() bool { return os.Getenv("DRILL_FULL") != "" }
+
 // TestGuessersLockNoOwnerOut is R8: many guesses from 500 addresses on 100 accounts, over two instances, none of them
 // throttled. No account has a sixth look, no owner is kept out of a known device, and unknown ids are answered alike.
 func TestGuessersLockNoOwnerOut(t *testing.T) {
 	t.Parallel()
 	const accounts, addresses = 100, 500
-	guesses := 10_000
-	if testing.Short() {
-		guesses = 2_000
+	guesses := 2_000
+	if fullSize() {
+		guesses = 10_000
 	}
 	s := open(t, 2, map[string]string{"LOGIN_THROTTLE_PER_MINUTE": "600"})
 	names, cookies := make([]string, accounts), make([]string, accounts)
@@ -305,9 +308,9 @@ func TestOnlyAServiceIsBelieved(t *testing.T) {
 // hash being as deployed: a cheap hash shows a difference better. The figures are for docs/bench.md.
 func TestResponseTimesRevealNothing(t *testing.T) {
 	t.Parallel()
-	tries := 2_000
-	if testing.Short() {
-		tries = 200
+	tries := 200
+	if fullSize() {
+		tries = 2_000
 	}
 	s := open(t, 1, nil)
 	const each4 = 4
