@@ -126,9 +126,9 @@ func stampede(t *testing.T, clients int, at []*instance, token, line string) map
 	return got
 }
 
-// answeredBy checks that there were these answers and no others but one late one in twenty: a machine that is busy with something
-// else cannot answer that many clients at once within the answer budget, and says so when the budget is over. 202 is
-// the same, said in time.
+// answeredBy checks that there were these answers and no others but one late one in twenty: a machine that is busy with
+// something else cannot answer that many clients at once within the answer budget, and says so when the budget is over.
+// 202 is the same, said in time.
 func answeredBy(t *testing.T, at []*instance, got map[string]int, want ...string) {
 	t.Helper()
 	require.Positive(t, got[want[0]])

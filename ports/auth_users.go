@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"phonebill/core/auth"
+	"phonebill/core/line"
 	"phonebill/core/personal"
 )
 
@@ -33,4 +34,23 @@ type Users interface {
 	// Rehash replaces the password hash old by another of the same password. An unknown id, or one whose hash has
 	// changed since (the password was changed), is no error and nothing is stored.
 	Rehash(ctx context.Context, user auth.UserID, old, hash personal.Secret) error
+}
+
+// ServiceKeys are the credentials of other systems that call us for their users (ADR 29). Only hashes are stored.
+type ServiceKeys interface {
+	// Add stores the key. When its service then has more than two live keys the oldest are retired at the key's
+	// CreatedAt, in the same step and under any concurrency. CONFLICT when the hash is taken.
+	Add(ctx context.Context, k auth.ServiceKey) error
+	// List returns every key, retired ones too, newest first.
+	List(ctx context.Context) ([]auth.ServiceKey, error)
+	// Retire ends the key; one that is retired stays retired at its first time. NOT_FOUND when there is none.
+	Retire(ctx context.Context, hash auth.KeyHash, now time.Time) error
+}
+
+// Bindings remember which customer of KOS was seen first for an account that names none. A binding never changes.
+type Bindings interface {
+	// Bind binds the account to the customer unless it is bound already, and returns whether it is bound to that
+	// customer. Of parallel first calls one binds. n is the line that is bound by itself, zero for the account as a
+	// whole.
+	Bind(ctx context.Context, account auth.UserID, n line.Number, customer string) (same bool, err error)
 }

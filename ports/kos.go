@@ -7,6 +7,7 @@ import (
 
 	"phonebill/core/audit"
 	"phonebill/core/freshness"
+	"phonebill/core/line"
 	"phonebill/core/operations"
 	"phonebill/core/quota"
 )
@@ -62,4 +63,27 @@ type Flights interface {
 type Alerts interface {
 	// Raise raises the alert. It never errs and never waits for the person.
 	Raise(ctx context.Context, a operations.Alert)
+}
+
+// RaisedEpochs lists raised epochs, so that each instance can bring its cache up to date, whichever instance raised
+// them.
+type RaisedEpochs interface {
+	// Raised returns what was raised since, in any order, some perhaps repeatedly, and asOf by the store's clock: a
+	// later call with since = asOf misses nothing. since must be an earlier call's asOf; epochs raised before it may be
+	// included.
+	Raised(ctx context.Context, since time.Time) (raised []freshness.Raise, asOf time.Time, err error)
+}
+
+// ActiveLines are the lines whose customers were active lately: what is worth fetching before it is asked for.
+type ActiveLines interface {
+	// NoteActiveLine stores that customers asked about the lines at that time. A line that is new is due at due; of
+	// others only the time is updated.
+	NoteActiveLine(ctx context.Context, k freshness.Kind, lines []line.Number, at, due time.Time) error
+	// Due leases up to n lines that are due at now and were noted at since or later, until now+lease; the longest due
+	// first.
+	Due(ctx context.Context, k freshness.Kind, now, since time.Time, lease time.Duration, n int) ([]line.Number, error)
+	// Done sets when the line is due next.
+	Done(ctx context.Context, k freshness.Kind, n line.Number, next time.Time) error
+	// Forget drops lines that were not seen since.
+	Forget(ctx context.Context, k freshness.Kind, since time.Time) error
 }

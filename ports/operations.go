@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 
+	"phonebill/core/id"
 	"phonebill/core/operations"
+	"phonebill/core/timeline"
 )
 
 // ErrRefused is in the chain of an error of Instances when the instance does not take the internal token.
@@ -21,3 +23,15 @@ type Instances interface {
 	// when there is no connection.
 	Status(ctx context.Context, i operations.Instance) (operations.Status, error)
 }
+
+// Timelines returns the timelines of single requests, for staff.
+type Timelines interface {
+	// ByRequest returns the timeline of a request so far, its events in order; NOT_FOUND when there is no such request
+	// here. A part that cannot be read now is listed in the timeline's Missing, and is no error.
+	ByRequest(ctx context.Context, request id.ID) (timeline.Timeline, error)
+}
+
+// Purge examines up to n records that are older than that many years, deletes those that it may, and returns how many
+// it deleted and whether there are more to examine. A store never deletes before the period prescribed (core/retention/purge)
+// ends, nor a record that is still being processed.
+type Purge func(ctx context.Context, years, n int) (dropped int, more bool, err error)

@@ -2,10 +2,13 @@ package ports
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"phonebill/core/id"
+	"phonebill/core/line"
 	"phonebill/core/request"
+	"phonebill/core/staff"
 )
 
 // RequestStore keeps the requests of one product: history, queue and outbox are one row (docs/adding-a-product.md).
@@ -34,3 +37,41 @@ type RequestStore interface {
 
 // RequestResult is what is delivered of a request.
 type RequestResult struct{ Request request.Request }
+
+// RequestList is how staff find the requests of one service.
+type RequestList interface {
+	// List returns one page of the requests that match, the newest first, and how many match (at most
+	// staff.MaxCounted). One whose line cannot be read is returned without it.
+	List(ctx context.Context, f staff.Filter) ([]staff.Request, int, error)
+}
+
+// Requests is what staff see of one service's requests, and how they take one back.
+type Requests interface {
+	RequestList
+	// Cancel cancels a request where its customer could. NOT_FOUND for an unknown request, CONFLICT where the customer
+	// could not cancel either.
+	Cancel(ctx context.Context, request id.ID) error
+}
+
+// SearchBudget limits how often a member of staff searches for exactly one line, over all services.
+type SearchBudget interface {
+	// Spend counts one search of the person for the line, and returns the keyed hash under which the audit log names
+	// the line. RATE_LIMIT_EXCEEDED when none is left for now, SERVICE_UNAVAILABLE when it cannot be counted: then
+	// nothing may be shown.
+	Spend(ctx context.Context, person string, n line.Number) (index string, err error)
+}
+
+// ErrKeyUsed means that an idempotency key belongs to another request already.
+var ErrKeyUsed = errors.New("the idempotency key is used")
+
+// IdempotencyKeys store which request a key belongs to. Orders keep their own, in one transaction with the order. Only
+// keyed digests of key and payload are stored.
+type IdempotencyKeys interface {
+	// Claim makes the key belong to u.Request if it is new, was used before since, or belongs to the request instead
+	// (zero = none). It returns what the key belongs to then: u itself, or its first use as u sees it (KeyUse.SeenBy).
+	Claim(ctx context.Context, u request.KeyUse, since time.Time, instead id.ID) (request.KeyUse, error)
+	// Release makes the key new again if it belongs to u.Request.
+	Release(ctx context.Context, u request.KeyUse) error
+	// Forget deletes up to n uses made before, and returns how many it deleted.
+	Forget(ctx context.Context, before time.Time, n int) (int, error)
+}

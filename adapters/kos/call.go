@@ -12,6 +12,8 @@ import (
 	"net/http/httptrace"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"phonebill/core/audit"
@@ -298,4 +300,110 @@ func newTransport(connect time.Duration) http.RoundTripper {
 		MaxIdleConns: 16, MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
 	}
+}
+
+// errTooLate is the error of a request whose time was over before its first byte was written. Nothing was sent.
+var errTooLate = errors.New("kos: too late to be sent")
+
+// guardedConn is a connection that checks, before the first write of each request, whether the request may still be
+// sent. A process that was suspended between deciding and writing must not send what another worker has taken over
+// meanwhile.
+type guardedConn struct {
+	net.Conn
+	check atomic.Pointer[func() error] // of the request whose first write comes next; nil = done
+}
+
+// Write runs the pending check, then writes.
+func (g *guardedConn) Write(p []byte) (int, error) {
+	if check := g.check.Swap(nil); check != nil {
+		if err := (*check)(); err != nil {
+			return 0, err
+		}
+	}
+	return g.Conn.Write(p)
+}
+
+// guard sets the check on the connection that a request was given.
+func guard(info httptrace.GotConnInfo, check func() error) {
+	conn := info.Conn
+	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = secure.NetConn()
+	}
+	if g, ok := conn.(*guardedConn); ok {
+		g.check.Store(&check)
+	}
+}
+
+type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// guardedDialer returns dial, with connections that can be guarded.
+func guardedDialer(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &guardedConn{Conn: conn}, nil
+	}
+}
+
+// mayStillSend returns errTooLate when the caller no longer waits for the request, or at or after notAfter (if not
+// zero) by the clock that all instances share.
+func (c *Client) mayStillSend(ctx context.Context, notAfter time.Time) error {
+	if ctx.Err() != nil || !notAfter.IsZero() && !c.deps.Now().Before(notAfter) {
+		return errTooLate
+	}
+	return nil
+}
+
+// latencies holds an estimate for each operation. It is safe for concurrent use.
+type latencies map[Operation]*latencyEstimate
+
+func newLatencies() latencies {
+	all := latencies{}
+	for _, op := range allOperations() {
+		t := op.properties()
+		all[t.name] = &latencyEstimate{of: t, p90: t.typical}
+	}
+	return all
+}
+
+// latencyEstimate estimates how long one operation takes at present. It is safe for concurrent use.
+type latencyEstimate struct {
+	of *traits
+
+	mu    sync.Mutex
+	p90   time.Duration // about nine of ten answers come within it
+	floor time.Duration // to give, since a call with too little time was not answered; 0 = all calls were answered
+}
+
+// needed returns the time that a call should have left when it is sent: a quarter more than the estimate. It is never
+// more than the operation's sufficient time, so that there is always a call that can find KOS quick again.
+func (e *latencyEstimate) needed() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return min(e.of.sufficient(), max(withReserve(e.p90), e.floor))
+}
+
+func withReserve(d time.Duration) time.Duration { return d + d/4 }
+
+// observe learns from a call that was answered after d. A slower answer raises the estimate by 9 %, a quicker one
+// lowers it by 1 %, so that one slow line does not make all other callers wait longer.
+func (e *latencyEstimate) observe(d time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if d > e.p90 {
+		e.p90 += e.p90 * 9 / 100
+	} else {
+		e.p90 = max(e.of.typical, e.p90-e.p90/100)
+	}
+	e.floor = min(e.floor, withReserve(d))
+}
+
+// observeTimeout learns from a call that had less than the sufficient time and was not answered in it: the next calls
+// are given the sufficient time, until an answer shows how much is needed.
+func (e *latencyEstimate) observeTimeout() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.floor = e.of.sufficient()
 }

@@ -1,6 +1,8 @@
 package kos
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -10,6 +12,8 @@ import (
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/quota"
+	"phonebill/ports"
 )
 
 // allOperations lists every operation of KOS that phonebill uses, always in the same order. There is a circuit breaker,
@@ -119,3 +123,98 @@ func orderSubject(o product.Order) line.Number { return o.Line }
 
 // changeReason is the text that KOS requires with every change.
 const changeReason = "고객 요청"
+
+// Operation is the name of a KOS operation in the configuration, the metrics, the call log and the simulator.
+type Operation string
+
+// operation declares one operation of KOS. In is what is asked, Out is what a good answer is converted to. Everything
+// that this package knows about an operation stands in its declaration (operations.go), so that a new operation is one
+// new declaration; declaration_test.go walks all of them and fails when a part is missing.
+type operation[In, Out any] struct {
+	traits
+
+	// request builds the HTTP request with the generated client.
+	request func(origin string, in In) (*http.Request, error)
+	// subject returns the line that the call is about; the zero value when it is about none.
+	subject func(in In) line.Number
+	// decode converts the body of a good answer. It returns an error from unusable or mixedUp when it cannot.
+	decode func(body []byte, in In) (Out, error)
+	// probe returns the question that tests whether a half-open breaker may close. It must not change anything at KOS.
+	probe func(probeOrder product.Order) In
+}
+
+// traits are the properties of an operation that do not depend on the types of its question and answer.
+type traits struct {
+	name        Operation
+	route       string        // HTTP method and path, as openapi/kos.yaml and the simulator spell them
+	compartment compartment   // the part of the bulkhead that a call occupies
+	typical     time.Duration // how long a healthy KOS takes
+	limit       time.Duration // how long one call may take while a customer waits for it
+	refusals    []string      // the business result codes that make sense as an answer to this question
+	order       bool          // an order of a change, which always spends of the lane quota.Change
+	idempotent  bool          // the call may be repeated at once with another credential
+	optional    bool          // a KOS may lack the operation, and then returns 404
+}
+
+// sufficient is two thirds of the limit: a KOS that has not answered after that is failing. A call that was given
+// less time, because its customer had waited for a turn, and timed out does not count against KOS.
+func (t *traits) sufficient() time.Duration { return t.limit * 2 / 3 }
+
+// declared is an operation whose types do not matter.
+type declared interface {
+	properties() *traits
+	sendProbe(ctx context.Context, c *Client, probeOrder product.Order)
+}
+
+func (o *operation[In, Out]) properties() *traits { return &o.traits }
+
+// sendProbe makes the probe's call. Its outcome reaches the breaker as that of any call.
+func (o *operation[In, Out]) sendProbe(ctx context.Context, c *Client, probeOrder product.Order) {
+	call := ports.Call{Lane: quota.Refresh, RequestID: probeOrder.ID}
+	_, _, _ = ask(ctx, c, call, o, o.probe(probeOrder))
+}
+
+// ask makes one call of the operation, and for an idempotent one a second with another credential when KOS refused the
+// first. It returns the decoded answer if the outcome's verdict is answered. The error reports that no request could
+// be built; then nothing was sent.
+func ask[In, Out any](
+	ctx context.Context, c *Client, call ports.Call, o *operation[In, Out], in In,
+) (answer Out, out outcome, err error) {
+	req, err := o.request(c.origin, in)
+	if err != nil {
+		return answer, outcome{verdict: gaveUp, cause: err}, fmt.Errorf("kos: %w", err)
+	}
+	if o.order && !c.probe {
+		call.Lane = quota.Change
+	}
+	q := question{
+		of: &o.traits, call: call, line: o.subject(in), http: req,
+		decode: func(body []byte) (err error) {
+			answer, err = o.decode(body, in)
+			return err
+		},
+	}
+	out = c.call(ctx, q)
+	if out.verdict == unsupported {
+		c.statusQuery.markMissing(c.deps.Now())
+	}
+	return answer, out, nil
+}
+
+// readOf makes one call of a reading operation and returns its answer, or the error that its port promises.
+func readOf[In, Out any](
+	ctx context.Context, c *Client, call ports.Call, o *operation[In, Out], in In,
+) (Out, error) {
+	answer, out, err := ask(ctx, c, call, o, in)
+	if err != nil {
+		return answer, err
+	}
+	return answer, out.readError()
+}
+
+var (
+	_ ports.BillSource     = (*Client)(nil)
+	_ ports.CustomerSource = (*Client)(nil)
+	_ ports.PlanSource     = (*Client)(nil)
+	_ ports.PlanChanger    = (*Client)(nil)
+)

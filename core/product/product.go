@@ -156,3 +156,40 @@ func (c PlansCopy) Available(operator string, without ...string) []Plan {
 	}
 	return out
 }
+
+// Public returns the processStatus of the API (R-CANCEL): PENDING while KOS cannot have seen the order, which is as
+// long as it can be cancelled (CancelByCustomer); PROCESSING from the first attempt until it is final, also while its
+// outcome is unknown, while it waits to be sent again and while it is parked.
+func (o Order) Public() string {
+	switch o.State {
+	case Completed, Rejected, Cancelled:
+		return string(o.State)
+	case Requested, Validated:
+		if o.Sends == 0 {
+			return "PENDING"
+		}
+	case Dispatched, Unknown, Parked:
+	}
+	return "PROCESSING"
+}
+
+// Notice is an order that has ended and whose customer must be notified.
+type Notice struct {
+	Order    Order
+	Attempts int       // made before this one
+	Lease    time.Time // until when it is claimed; the store refuses a worker with an older one
+}
+
+// Waits between two attempts to notify a customer.
+const (
+	firstNoticeWait = 10 * time.Second
+	maxNoticeWait   = 15 * time.Minute
+	noticeDoublings = 7 // 10 s twice that often is past the longest wait
+)
+
+// Wait returns how long a notice waits after a failed attempt: 10, 20, 40 … s, at most 15 min, with jitter over the
+// upper half; rnd is in [0,1). It is tried until it succeeds.
+func (n Notice) Wait(rnd float64) time.Duration {
+	wait := min(firstNoticeWait<<min(n.Attempts, noticeDoublings), maxNoticeWait)
+	return wait/2 + time.Duration(rnd*float64(wait/2))
+}

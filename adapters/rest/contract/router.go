@@ -7,14 +7,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"phonebill/core/auth"
+	"phonebill/core/auth/access"
 	"phonebill/core/fault"
+	"phonebill/openapi"
 )
 
 // Authenticator decides which callers an operation admits. It is asked for every operation with bearer security, before
@@ -229,4 +236,72 @@ func (c *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.mux.ServeHTTP(w, r)
+}
+
+// AccessGuard implements Authenticator with the access guard. It logs who was denied which permission where
+// (UFR-AUTH-020).
+type AccessGuard struct {
+	Guard *access.Guard
+	Log   *slog.Logger // nil logs nothing
+}
+
+type principalKey struct{}
+
+// Authenticate implements Authenticator: the returned context carries the principal. It fails with UNAUTHORIZED,
+// TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_REVOKED, FORBIDDEN or PASSWORD_CHANGE_REQUIRED.
+func (g AccessGuard) Authenticate(
+	ctx context.Context, bearer, permission string, duties ...string,
+) (context.Context, error) {
+	exempt := make([]auth.Duty, len(duties))
+	for i, d := range duties {
+		exempt[i] = auth.Duty(d)
+	}
+	p, err := g.Guard.Admit(ctx, bearer, auth.Permission(permission), exempt...)
+	if err != nil {
+		if g.Log != nil && errors.Is(err, fault.New(fault.PermissionDenied)) {
+			g.Log.WarnContext(ctx, "permission denied", "user", string(p.UserID), "permission", permission, "route", Route(ctx))
+		}
+		return nil, err
+	}
+	return context.WithValue(ctx, principalKey{}, p), nil
+}
+
+// Principal returns the authenticated caller of a request. For an operation without a bearer token it is the zero
+// principal, who owns nothing and may do nothing.
+func Principal(ctx context.Context) auth.Principal {
+	p, _ := ctx.Value(principalKey{}).(auth.Principal)
+	return p
+}
+
+// specs holds what Load has read. The loader keeps the parsed common.yaml, to which all specifications refer.
+var specs = struct {
+	sync.Mutex
+	loader *openapi3.Loader
+	byName map[string]*openapi3.T
+}{loader: newLoader(), byName: map[string]*openapi3.T{}}
+
+func newLoader() *openapi3.Loader {
+	loader := openapi3.NewLoader()
+	loader.IsExternalRefsAllowed = true
+	loader.ReadFromURIFunc = func(_ *openapi3.Loader, location *url.URL) ([]byte, error) {
+		return fs.ReadFile(openapi.Files, path.Clean(location.Path))
+	}
+	return loader
+}
+
+// Load returns the named specification of package openapi with all references between files resolved. A file is read
+// once; all callers share the result and must not change it. Load is safe for concurrent use. It fails when there is
+// no such file or when it is malformed.
+func Load(name string) (*openapi3.T, error) {
+	specs.Lock()
+	defer specs.Unlock()
+	if spec, ok := specs.byName[name]; ok {
+		return spec, nil
+	}
+	spec, err := specs.loader.LoadFromURI(&url.URL{Path: name})
+	if err != nil {
+		return nil, fmt.Errorf("contract: load openapi/%s: %w", name, err)
+	}
+	specs.byName[name] = spec
+	return spec, nil
 }

@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"phonebill/core/bill"
+	"phonebill/core/calendar"
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/copies"
+	"phonebill/core/line"
 	"phonebill/core/personal"
 	"phonebill/ports"
 )
@@ -80,4 +82,13 @@ func (s *Service) noBetterAnswer(q bill.Inquiry, cause error, interactive bool) 
 	trouble := troubleOf(cause)
 	return trouble == bill.NotAsked && interactive ||
 		trouble != bill.NoSuch && s.after(q, cause, interactive).Status.Failure()
+}
+
+// Prefetch asks KOS for the line's current bill unless a copy from since or later is stored, and returns when KOS was
+// asked. No customer has asked for it, so it makes no inquiry.
+func (s *Service) Prefetch(ctx context.Context, n line.Number, since time.Time) (asOf time.Time, err error) {
+	q := s.storedQuery(bill.Inquiry{ID: s.NewID(), Line: n, Month: calendar.MonthOf(s.Now())}, false)
+	q.Since = since
+	got, err := s.Copies.Get(ctx, q)
+	return got.Value.AsOf, err
 }
