@@ -80,7 +80,8 @@ func TestImportLaw(t *testing.T) {
 		for _, imp := range p.Imports {
 			switch {
 			case isNoun(path):
-				ok := isNoun(imp) || (isStd(imp) && !forbiddenInNouns[imp]) || path == module+"core/personal" && imp == normalisation
+				ok := isNoun(imp) || (isStd(imp) && !forbiddenInNouns[imp]) ||
+					path == module+"core/personal" && imp == normalisation
 				require.Truef(t, ok, "noun %s imports %s: nouns know the standard library and other nouns only", path, imp)
 			case path == module+"ports":
 				ok := isNoun(imp) || isStd(imp)

@@ -22,7 +22,9 @@ import (
 // ownDatabase starts a server that the drill may mistreat, and returns what the system needs to use it.
 func ownDatabase(t *testing.T, dir string) (admin *pgx.Conn, env string) {
 	t.Helper()
-	server, err := devservers.StartPostgreSQL(t.Context(), devservers.PostgreSQLOptions{Dir: filepath.Join(dir, "server"), Durable: true})
+	server, err := devservers.StartPostgreSQL(t.Context(), devservers.PostgreSQLOptions{
+		Dir: filepath.Join(dir, "server"), Durable: true,
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop(context.WithoutCancel(t.Context()))) })
 	return connect(t, server.AdminURL()), "DATABASE_URL=" + server.AdminURL()

@@ -55,9 +55,9 @@ const (
 	postgreSQLStartTimeout = 2 * time.Minute // crash recovery of a big log takes its time
 )
 
-// StartPostgreSQL starts the server and waits until it answers. Existing data is kept, and recovered after a crash; a postmaster
-// that an earlier crash left behind is stopped first. It returns ErrInUse when another process of ours has the folder,
-// and a readable error when no binaries fit. The context limits the start, not the server's life.
+// StartPostgreSQL starts the server and waits until it answers. Existing data is kept, and recovered after a crash; a
+// postmaster that an earlier crash left behind is stopped first. It returns ErrInUse when another process of ours has
+// the folder, and a readable error when no binaries fit. The context limits the start, not the server's life.
 func StartPostgreSQL(ctx context.Context, o PostgreSQLOptions) (*PostgreSQL, error) {
 	ctx, cancel := context.WithTimeout(ctx, postgreSQLStartTimeout)
 	defer cancel()

@@ -108,8 +108,8 @@ func TestFolderIsLockedByOneServer(t *testing.T) {
 	require.Equal(t, "1", ask(t, s.AdminURL(), "SELECT '1'"), "the first one lives on")
 }
 
-// TestKilledParentLeavesNoPostgreSQL kills a process that started a server with SIGKILL, at once starts another one on the
-// same folder, and finds what was committed.
+// TestKilledParentLeavesNoPostgreSQL kills a process that started a server with SIGKILL, at once starts another one on
+// the same folder, and finds what was committed.
 func TestKilledParentLeavesNoPostgreSQL(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)

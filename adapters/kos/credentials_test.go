@@ -204,8 +204,8 @@ func TestRotationUnderLoad(t *testing.T) {
 			close(turn)
 		}
 	}()
-	// more has each caller make six calls and waits for two of them, so that the others are under way at the next step. A call
-	// that began before a step may not last beyond the next one, because it is tried with two keys, and no more.
+	// more has each caller make six calls and waits for two of them, so that the others are under way at the next step. A
+	// call that began before a step may not last beyond the next one, because it is tried with two keys, and no more.
 	more := func() {
 		var seen [len(turns)]int64
 		for i, turn := range turns {

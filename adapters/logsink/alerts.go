@@ -116,12 +116,13 @@ func (a *Alerts) due(raised operations.Alert, now time.Time) (unsaid int, write 
 // current state.
 func isTurn(k operations.AlertKind) bool {
 	switch k {
-	case operations.BreakerOpened, operations.BreakerClosed, operations.LedgerAway, operations.LedgerBack, operations.HistorySpooled,
-		operations.HistoryStored:
+	case operations.BreakerOpened, operations.BreakerClosed, operations.LedgerAway, operations.LedgerBack,
+		operations.HistorySpooled, operations.HistoryStored:
 		return true
-	case operations.UnknownCode, operations.RefusedByKOS, operations.OverQuota, operations.CallUnlogged, operations.DeliveryParked, operations.HistoryRefused,
-		operations.HistoryDamaged, operations.HistoryDiffers, operations.RowUnreadable, operations.SealedRefused, operations.AuditForged,
-		operations.ChangeParked, operations.ReconciliationDiffers, operations.OftenUnlocked, operations.ManySearches,
+	case operations.UnknownCode, operations.RefusedByKOS, operations.OverQuota, operations.CallUnlogged,
+		operations.DeliveryParked, operations.HistoryRefused, operations.HistoryDamaged, operations.HistoryDiffers,
+		operations.RowUnreadable, operations.SealedRefused, operations.AuditForged, operations.ChangeParked,
+		operations.ReconciliationDiffers, operations.OftenUnlocked, operations.ManySearches,
 		operations.UserIDsClash, operations.LineElsewhere:
 	}
 	return false

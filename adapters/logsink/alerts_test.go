@@ -47,7 +47,9 @@ func TestTheLogLineOfAnAlert(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	a := logsink.NewAlerts(slog.New(slog.NewJSONHandler(&log, nil)), nil)
-	a.Raise(t.Context(), operations.Alert{Kind: operations.BreakerOpened, Subject: "bill.inquiry", Note: "5 failures in a row"})
+	a.Raise(t.Context(), operations.Alert{
+		Kind: operations.BreakerOpened, Subject: "bill.inquiry", Note: "5 failures in a row",
+	})
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(log.Bytes(), &line))
 	delete(line, "time")

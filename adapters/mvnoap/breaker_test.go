@@ -147,7 +147,8 @@ func TestTheBreakerOpensForADeadReceiver(t *testing.T) {
 			require.Equal(t, "mvnoap", a.Subject)
 			kinds = append(kinds, a.Kind)
 		}
-		require.Equal(t, []operations.AlertKind{operations.BreakerOpened, operations.BreakerClosed}, kinds, "that a trial failed is no news")
+		require.Equal(t, []operations.AlertKind{operations.BreakerOpened, operations.BreakerClosed}, kinds,
+			"that a trial failed is no news")
 		require.Contains(t, c.log.String(), "mvnoap breaker")
 	})
 }

@@ -31,7 +31,8 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// tableRows returns how many rows a test of query plans puts into a table: as few as given, or a million in `make drills`.
+// tableRows returns how many rows a test of query plans puts into a table: as few as given, or a million in `make
+// drills`.
 func tableRows(few int) int {
 	if os.Getenv("DRILL_FULL") == "" {
 		return few

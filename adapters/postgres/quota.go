@@ -127,9 +127,13 @@ func (q *Quota) noteLedger(ctx context.Context, err error) {
 	switch {
 	case turned && err != nil:
 		q.alerts.Raise(ctx,
-			operations.Alert{Kind: operations.LedgerAway, Subject: "quota", Note: "KOS is called within this instance's floor only"})
+			operations.Alert{
+				Kind: operations.LedgerAway, Subject: "quota", Note: "KOS is called within this instance's floor only",
+			})
 	case turned:
-		q.alerts.Raise(ctx, operations.Alert{Kind: operations.LedgerBack, Subject: "quota", Note: "the whole budget is spent again"})
+		q.alerts.Raise(ctx, operations.Alert{
+			Kind: operations.LedgerBack, Subject: "quota", Note: "the whole budget is spent again",
+		})
 	}
 }
 

@@ -136,7 +136,7 @@ func eachRow[R any](
 
 // swaps are the new values of a batch, with those that they replace: the parameters of queries.
 type swaps struct {
-	Ids  []uuid.UUID
+	Ids  []uuid.UUID //nolint:revive // the name that sqlc generates
 	Olds [][]byte
 	News [][]byte
 }
@@ -149,7 +149,7 @@ func (s *swaps) add(row uuid.UUID, old, again []byte) {
 
 // store stores the new values with a query, unless there are none or err is not nil.
 func store[P ~struct {
-	Ids  []uuid.UUID
+	Ids  []uuid.UUID //nolint:revive // the name that sqlc generates
 	Olds [][]byte
 	News [][]byte
 }](ctx context.Context, err error, s swaps, query func(context.Context, P) (int64, error)) error {

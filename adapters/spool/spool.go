@@ -257,7 +257,8 @@ func (s *Inquiries) keep(ctx context.Context, entries []entry) error {
 	}
 	s.mu.Unlock()
 	if began {
-		s.raise(ctx, operations.HistorySpooled, "the bill database is down; the history of cached bills waits on the local disk")
+		s.raise(ctx, operations.HistorySpooled,
+			"the bill database is down; the history of cached bills waits on the local disk")
 	}
 	return nil
 }

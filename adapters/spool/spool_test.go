@@ -327,7 +327,9 @@ func TestARowThatTheStoreRefusesIsPutAside(t *testing.T) {
 	w.store.hates = all[4].ID
 	w.drain(t)
 	require.Len(t, w.store.added, 8)
-	require.Equal(t, []operations.AlertKind{operations.HistorySpooled, operations.HistoryRefused, operations.HistoryStored}, w.raised())
+	require.Equal(t, []operations.AlertKind{
+		operations.HistorySpooled, operations.HistoryRefused, operations.HistoryStored,
+	}, w.raised())
 	kept, err := filepath.Glob(filepath.Join(w.dir, "0", "refused", "*.log"))
 	require.NoError(t, err)
 	require.Len(t, kept, 1)

@@ -70,7 +70,9 @@ func TestRowsOfAnEndedProcessAreTakenOver(t *testing.T) {
 	require.Equal(t, []id.ID{own.ID, left.ID, last.ID}, w.store.added[:3])
 	require.Len(t, w.store.added, 4)
 	require.Zero(t, w.State())
-	require.Equal(t, []operations.AlertKind{operations.HistorySpooled, operations.HistorySpooled, operations.HistoryStored}, w.raised())
+	require.Equal(t, []operations.AlertKind{
+		operations.HistorySpooled, operations.HistorySpooled, operations.HistoryStored,
+	}, w.raised())
 	require.NoError(t, w.open(0)) // the folder that was taken over is free again, and empty
 	require.FileExists(t, filepath.Join(w.dir, "1", "lock"))
 	require.NoDirExists(t, filepath.Join(w.dir, "3"))
@@ -172,7 +174,8 @@ func TestUnreadableFoldersAreReported(t *testing.T) {
 	_, err = w.Replay(t.Context())
 	require.ErrorContains(t, err, "left in 1", "also while rows wait")
 	w.store.set(false, false)
-	require.Equal(t, []operations.AlertKind{operations.HistorySpooled, operations.HistorySpooled, operations.HistoryDamaged, operations.HistorySpooled},
+	require.Equal(t, []operations.AlertKind{operations.HistorySpooled, operations.HistorySpooled, operations.HistoryDamaged,
+		operations.HistorySpooled},
 		w.raised())
 	_, err = w.Replay(t.Context())
 	require.Error(t, err)

@@ -1,6 +1,7 @@
 package operations
 
-// AlertKind is a kind of event that must reach a person at any hour; a closed set, so that alarms can be set up for each.
+// AlertKind is a kind of event that must reach a person at any hour; a closed set, so that alarms can be set up for
+// each.
 type AlertKind string
 
 // The kinds of alerts.

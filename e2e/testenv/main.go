@@ -56,7 +56,9 @@ func run(ctx context.Context, signals <-chan os.Signal, args []string, stdout, s
 		if err != nil {
 			return 1, err
 		}
-		server, err := devservers.StartPostgreSQL(ctx, devservers.PostgreSQLOptions{Dir: dir, MaxConnections: 400, Binaries: []string{bin}})
+		server, err := devservers.StartPostgreSQL(ctx, devservers.PostgreSQLOptions{
+			Dir: dir, MaxConnections: 400, Binaries: []string{bin},
+		})
 		if err != nil {
 			return 1, err
 		}

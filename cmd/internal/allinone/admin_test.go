@@ -102,8 +102,8 @@ func adminCalls(user string) []struct {
 	}
 }
 
-// TestWhoMayAdminister runs before the parallel tests: their load can make a call outlast its deadline (503), and a call
-// that is repeated would be in the audit log twice.
+// TestWhoMayAdminister runs before the parallel tests: their load can make a call outlast its deadline (503), and a
+// call that is repeated would be in the audit log twice.
 func TestWhoMayAdminister(t *testing.T) { //nolint:paralleltest // see above
 	needSystem(t)
 	who := someone(t, "adm-matrix")

@@ -12,9 +12,9 @@ import (
 	"phonebill/ports"
 )
 
-// Prefetcher keeps one kind of copies fresh: it fetches them before they are asked for, of the lines whose customers were
-// active lately, from what the budget of KOS calls has to spare. Several instances may share one store: each line is one instance's at a time,
-// and what was cut off is due again soon. It is safe for concurrent use.
+// Prefetcher keeps one kind of copies fresh: it fetches them before they are asked for, of the lines whose customers
+// were active lately, from what the budget of KOS calls has to spare. Several instances may share one store: each line
+// is one instance's at a time, and what was cut off is due again soon. It is safe for concurrent use.
 type Prefetcher struct {
 	Kind   freshness.Kind
 	Lines  ports.ActiveLines

@@ -93,7 +93,8 @@ func (s *ParkedOrders) dropCopies(ctx context.Context, o product.Order) error {
 func AlertParked(alerts ports.Alerts) func(context.Context, product.Order) {
 	return func(ctx context.Context, o product.Order) {
 		alerts.Raise(ctx, operations.Alert{
-			Kind: operations.ChangeParked, Subject: o.ID.String(), Note: "KOS cannot tell what became of it: see /ops/parked-changes",
+			Kind: operations.ChangeParked, Subject: o.ID.String(),
+			Note: "KOS cannot tell what became of it: see /ops/parked-changes",
 		})
 	}
 }

@@ -61,7 +61,7 @@ func (s *Service) replay(ctx context.Context, use request.KeyUse) (Result, error
 	case !o.State.Final():
 		return Result{Order: o, Replayed: true}, nil
 	}
-	r, err := toResponse(o, nil)
+	r, err := toResponse(o)
 	r.Replayed = true
 	if f := fault.From(err); f != nil {
 		err = f.AsReplay()

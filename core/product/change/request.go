@@ -94,9 +94,7 @@ func (s *Service) takeLine(ctx context.Context, p auth.Principal, c Command, o p
 // hangs up, the order goes on without them. What KOS is asked for it now is prepaid, or counted beyond that, and
 // never refused; what the worker does for it later is not counted. The prepaid calls that are left are given back
 // when the order needs none any more.
-func (s *Service) waitUntilDeadline(
-	ctx context.Context, o product.Order, prepaid *ports.Prepaid,
-) (product.Order, error) {
+func (s *Service) waitUntilDeadline(ctx context.Context, o product.Order, prepaid *ports.Prepaid) product.Order {
 	attempt := lifecycle.Begin(&s.running, func() *product.Order {
 		payer := ports.Payer{Customer: o.UserID, Accepted: true, Prepaid: prepaid}
 		after, err := s.advance(context.WithoutCancel(ctx), o, s.FactsForOrder, payer)
@@ -113,25 +111,25 @@ func (s *Service) waitUntilDeadline(
 	})
 	remaining := s.Limits.Answer - s.Now().Sub(o.RequestedAt) // storing it was part of the budget
 	if after, _ := attempt.Within(remaining); after != nil {
-		return *after, nil
+		return *after
 	}
 	if now, err := s.Orders.Get(ctx, o.ID); err == nil {
-		return now, nil
+		return now
 	}
-	return o, nil // it is stored and leased: the worker goes on with it
+	return o // it is stored and leased: the worker goes on with it
 }
 
 // toResponse returns the order, with the customer's error when it has ended without success.
-func toResponse(o product.Order, err error) (Result, error) {
-	switch {
-	case err != nil:
-	case o.State == product.Rejected:
-		err = o.FailureError()
-	case o.State == product.Cancelled:
-		err = fault.New(fault.StateConflict).WithMessage(product.ChangeCancelled).
+func toResponse(o product.Order) (Result, error) {
+	switch o.State { //nolint:exhaustive // every other state is a success, or goes on
+	case product.Rejected:
+		return Result{Order: o}, o.FailureError()
+	case product.Cancelled:
+		return Result{Order: o}, fault.New(fault.StateConflict).WithMessage(product.ChangeCancelled).
 			WithDetail("requestId", o.ID.String())
+	default:
+		return Result{Order: o}, nil
 	}
-	return Result{Order: o}, err
 }
 
 // callsPerOrder is what each order needs of KOS at least: whose the line is, and the change. The plan list is shared.

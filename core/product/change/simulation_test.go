@@ -21,8 +21,8 @@ import (
 	"phonebill/ports"
 )
 
-// seeds is how many worlds a run simulates: 100, or what SIMULATION_SEEDS says (`make verify` and `make drills`, without the
-// race detector).
+// seeds is how many worlds a run simulates: 100, or what SIMULATION_SEEDS says (`make verify` and `make drills`,
+// without the race detector).
 func seeds(t *testing.T) uint64 {
 	t.Helper()
 	if os.Getenv("SIMULATION_SEEDS") == "" {

@@ -12,9 +12,10 @@ import (
 // SweepInterval is how often PollUntil reads the store without having been notified.
 const SweepInterval = time.Second
 
-// PollUntil is the long poll of a request (the parameter wait of docs/spec/api.md): by notification for what this process
-// stores, by a sweep for what other processes store. It calls read until it reports that the request is done or returns an error, until the wait is over, or until the
-// process shuts down; it returns what read returned last. The error is that of read, or of ctx if that ends first.
+// PollUntil is the long poll of a request (the parameter wait of docs/spec/api.md): by notification for what this
+// process stores, by a sweep for what other processes store. It calls read until it reports that the request is done or
+// returns an error, until the wait is over, or until the process shuts down; it returns what read returned last. The
+// error is that of read, or of ctx if that ends first.
 func PollUntil[T any](
 	ctx context.Context, board *Board, request id.ID, wait time.Duration,
 	read func(context.Context) (last T, done bool, err error),

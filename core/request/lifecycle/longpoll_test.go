@@ -89,7 +89,8 @@ func TestTheWaitEnds(t *testing.T) {
 				if c.ctx != nil {
 					ctx = c.ctx(ctx)
 				}
-				seen, err := lifecycle.PollUntil(ctx, &lifecycle.Board{}, someRequest, c.wait, (&looker{endsAt: start.Add(time.Hour)}).look)
+				seen, err := lifecycle.PollUntil(ctx, &lifecycle.Board{}, someRequest, c.wait,
+					(&looker{endsAt: start.Add(time.Hour)}).look)
 				require.ErrorIs(t, err, c.err)
 				if c.err == nil {
 					require.Equal(t, "open", seen)

@@ -31,8 +31,9 @@ func reconcile(b *service.Builder, to *links.Links, at stores.Stores, c Reconcil
 	}
 	b.Registry.MustRegister(checked, differing)
 	s := &reconciliation.Service{
-		Source: postgres.NewReconciliationSource(at.Pool, at.Keyring), Runs: postgres.NewReconciliationRuns(at.Pool, at.Keyring),
-		KOS: to.KOS, Alerts: b.Alerts, Limits: c.limits(), Night: c.Night, Now: b.Now, NewID: b.NewID,
+		Source: postgres.NewReconciliationSource(at.Pool, at.Keyring),
+		Runs:   postgres.NewReconciliationRuns(at.Pool, at.Keyring),
+		KOS:    to.KOS, Alerts: b.Alerts, Limits: c.limits(), Night: c.Night, Now: b.Now, NewID: b.NewID,
 		CountChecked: func(orders int) { checked.Add(float64(orders)) },
 		ReportDifference: func(ctx context.Context, d product.Difference) {
 			differing.WithLabelValues(string(d.Kind)).Inc()
