@@ -87,13 +87,13 @@ func watch(t *testing.T, ap string) (w *witness, at string) {
 	return w, srv.URL
 }
 
-// promises are what customers were told of their inquiries, by request id: the status of the answer, and the bill if
+// promises are what customers were answered about their inquiries, by request id: the status of the answer, and the bill if
 // there was one.
 type promises struct {
-	mu      sync.Mutex
-	told    map[string]int
-	bills   map[string]shown
-	answers map[string]int
+	mu       sync.Mutex
+	statuses map[string]int
+	bills    map[string]shown
+	answers  map[string]int
 }
 
 // shown is a bill as a customer saw it, and the request for it.
@@ -133,7 +133,7 @@ func (p *promises) note(from asker, key string, wish map[string]string, a answer
 	p.answers[strings.TrimSpace(fmt.Sprint(who, " ", a.status, " ", a.text("source")))]++
 	// that one only says that the key is taken, by an inquiry that may have died unstored
 	if id != "" && a.status != http.StatusConflict {
-		p.told[id] = a.status
+		p.statuses[id] = a.status
 	}
 	if a.status == http.StatusOK {
 		b := shownIn(a.Data)
@@ -142,11 +142,11 @@ func (p *promises) note(from asker, key string, wish map[string]string, a answer
 	}
 }
 
-func (p *promises) made() (ids []string, by map[int][]string) {
+func (p *promises) ids() (ids []string, by map[int][]string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	by = map[int][]string{}
-	for id, status := range p.told {
+	for id, status := range p.statuses {
 		ids, by[status] = append(ids, id), append(by[status], id)
 	}
 	return ids, by
@@ -159,7 +159,7 @@ type asker struct {
 }
 
 // ask asks under a key of its own, and once more under the same when there was no answer.
-func (a asker) ask(ctx context.Context, told *promises, at []*instance) {
+func (a asker) ask(ctx context.Context, made *promises, at []*instance) {
 	wish := map[string]string{"lineNumber": a.line}
 	if m := a.months[rand.IntN(len(a.months))]; m != "" {
 		wish["inquiryMonth"] = m
@@ -169,7 +169,7 @@ func (a asker) ask(ctx context.Context, told *promises, at []*instance) {
 	if got.status == 0 {
 		got = a.under(ctx, at[rand.IntN(len(at))].url, key, wish)
 	}
-	told.note(a, key, wish, got)
+	made.note(a, key, wish, got)
 }
 
 func (a asker) under(ctx context.Context, at, key string, wish map[string]string) answer {
@@ -246,7 +246,7 @@ func (c *cluster) askedThriceAtMost(t *testing.T, since time.Time, db *pgtest.DB
 }
 
 // TestTheBillServiceIsKilledAtAnyMoment kills one of two bill services under load, again and again, at random moments,
-// while it starts too. Each inquiry that was acknowledged, be it with a failure, has its row, becomes final and is told
+// while it starts too. Each inquiry that was acknowledged, be it with a failure, has its row, becomes final and is delivered
 // to the MVNO AP: once per event id but for doubles of the same content, and each line's in order without gaps. A bill
 // that a customer saw is the one in the row, the one that the AP gets, and the one that its key stands for.
 //
@@ -256,7 +256,7 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 	db := pgtest.New(t, migrations.Bill) // of their own: no other process may do their work
 	seen, ap := watch(t, c.MVNOAP.URL)
 	at := c.instances(t, 2, "bill-inquiry", "BILL", "BILL_DATABASE_URL="+db.URL, "MVNOAP_URL="+ap)
-	told := &promises{told: map[string]int{}, bills: map[string]shown{}, answers: map[string]int{}}
+	made := &promises{statuses: map[string]int{}, bills: map[string]shown{}, answers: map[string]int{}}
 
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
@@ -264,7 +264,7 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 	for _, who := range c.askers(t) {
 		load.Go(func() {
 			for next := time.NewTicker(40 * time.Millisecond); ctx.Err() == nil; <-next.C {
-				who.ask(context.WithoutCancel(ctx), told, at)
+				who.ask(context.WithoutCancel(ctx), made, at)
 			}
 		})
 	}
@@ -282,9 +282,9 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 	}
 	stop()
 	load.Wait()
-	ids, by := told.made()
+	ids, by := made.ids()
 	t.Logf("%d kills in %s: %d inquiries acknowledged; %v", n+n/10, time.Since(begun).Round(time.Second), len(ids),
-		told.answers)
+		made.answers)
 	require.Greater(t, len(ids), 10*n, "no load to speak of")
 	for _, status := range []int{http.StatusOK, http.StatusAccepted, http.StatusNotFound, http.StatusServiceUnavailable} {
 		require.NotEmpty(t, by[status], "%d was never said", status)
@@ -307,11 +307,11 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 		return stored("$1::uuid[] IS NOT NULL AND (status = 'PROCESSING' OR delivery_state <> 'DELIVERED')", ids) == 0
 	},
 		240*time.Second, 500*time.Millisecond, "a lease of a killed worker is over after 40 s, a wait after some more")
-	t.Logf("%d rows, all final and told %s after the last kill", stored("$1::uuid[] IS NOT NULL", ids),
+	t.Logf("%d rows, all final and delivered %s after the last kill", stored("$1::uuid[] IS NOT NULL", ids),
 		time.Since(drained).Round(time.Second))
-	told.kept(t, db)
-	told.repeated(t, at[0].url)
-	c.wereTold(t, db, seen, told)
+	made.kept(t, db)
+	made.repeated(t, at[0].url)
+	c.wereDelivered(t, db, seen, made)
 	c.askedThriceAtMost(t, begun, db)
 	for _, i := range at {
 		require.NotContains(t, strings.ToLower(i.logs.String()), "panic")
@@ -335,7 +335,7 @@ func (p *promises) kept(t *testing.T, db *pgtest.DB) {
 	_, err = pgx.ForEachRow(rows, []any{&id, &row.source, &row.asOf, &row.month, &versioned}, func() error {
 		n++
 		row.total = p.bills[id].total // sealed; the delivery tells it
-		require.True(t, row.same(p.bills[id]), "%s: the row says %+v, the customer was told %+v", id, row, p.bills[id])
+		require.True(t, row.same(p.bills[id]), "%s: the row says %+v, the customer got %+v", id, row, p.bills[id])
 		require.True(t, versioned, "%s: the version of that time", id)
 		return nil
 	})
@@ -358,9 +358,9 @@ func (p *promises) repeated(t *testing.T, at string) {
 	}
 }
 
-// wereTold compares what the MVNO AP got with the rows: each row's event once, each line's in order without gaps; and
+// wereDelivered compares what the MVNO AP got with the rows: each row's event once, each line's in order without gaps; and
 // with what customers saw.
-func (c *cluster) wereTold(t *testing.T, db *pgtest.DB, seen *witness, told *promises) {
+func (c *cluster) wereDelivered(t *testing.T, db *pgtest.DB, seen *witness, made *promises) {
 	t.Helper()
 	var rows []string
 	require.NoError(t, db.Admin.QueryRow(t.Context(), "SELECT array_agg(id::text) FROM inquiries").Scan(&rows))
@@ -369,7 +369,7 @@ func (c *cluster) wereTold(t *testing.T, db *pgtest.DB, seen *witness, told *pro
 		require.Equal(t, last[e.LineNumber]+1, e.Sequence, "%s of %s in order, without gaps", e.ID, e.LineNumber)
 		last[e.LineNumber] = e.Sequence
 		got, doubles = append(got, e.ID), doubles+e.Duplicates
-		if b, ok := told.bills[e.ID]; ok {
+		if b, ok := made.bills[e.ID]; ok {
 			var payload map[string]any
 			require.NoError(t, json.Unmarshal(e.Payload, &payload))
 			require.True(t, b.same(shownIn(payload)), "%s: the customer saw %+v, the AP %s", e.ID, b, e.Payload)

@@ -331,7 +331,7 @@ func TestFiftyAtOnce(t *testing.T) {
 }
 
 // TestOrdersAreTakenWhileKOSIsAway is bar R5 for changes, with real processes and the real budget: customers order
-// while KOS refuses every connection, are told that it waits, and each order is done once when KOS is back, within the
+// while KOS refuses every connection, see that it waits, and each order is done once when KOS is back, within the
 // budget of calls.
 func TestOrdersAreTakenWhileKOSIsAway(t *testing.T) {
 	t.Parallel()

@@ -54,7 +54,7 @@ func one[T any](t *testing.T, db *pgx.Conn, query string, args ...any) (v T) {
 	return v
 }
 
-// readers ask for their cached bills, over and over, and remember what they were told.
+// readers ask for their cached bills, over and over, and remember what they were answered.
 type readers struct {
 	mu           sync.Mutex
 	acknowledged []string
@@ -121,7 +121,7 @@ func (r *readers) note(status int, data map[string]any, err error) {
 	}
 }
 
-func (r *readers) told() (acknowledged, failed []string) {
+func (r *readers) outcomes() (acknowledged, failed []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.acknowledged), slices.Clone(r.failed)
@@ -175,7 +175,7 @@ func (s *system) spooled(t *testing.T) float64 {
 		"phonebill_history_spool_left_folders")
 }
 
-// areRecorded demands that each was recorded, once, and told in the end.
+// areRecorded demands that each was recorded, once, and delivered in the end.
 func areRecorded(t *testing.T, db *pgx.Conn, acknowledged []string) {
 	t.Helper()
 	rows := one[int](t, db, "SELECT count(*) FROM inquiries WHERE id = ANY($1::uuid[])", acknowledged)
@@ -183,7 +183,7 @@ func areRecorded(t *testing.T, db *pgx.Conn, acknowledged []string) {
 	require.Eventually(t, func() bool {
 		return one[int](t, db, "SELECT count(*) FROM inquiries WHERE delivery_state <> 'DELIVERED' AND id = ANY($1::uuid[])",
 			acknowledged) == 0
-	}, 120*time.Second, 250*time.Millisecond, "results that the MVNO AP was not told of")
+	}, 120*time.Second, 250*time.Millisecond, "results that the MVNO AP did not get")
 }
 
 // TestWithoutTheBillDatabase is R6: the bill database is down for as long as the drill can wait under load. No cached
@@ -215,7 +215,7 @@ func TestWithoutTheBillDatabase(t *testing.T) {
 		"it recovers by itself")
 	load.stop()
 	require.Eventually(t, func() bool { return spooled() == 0 }, eventTimeout, 100*time.Millisecond)
-	acknowledged, failed := load.told()
+	acknowledged, failed := load.outcomes()
 	t.Logf("bill database down for %s: %d cached reads, %d failed, %.0f rows waited", outage, len(acknowledged),
 		len(failed), waiting)
 	require.Empty(t, failed)
@@ -250,7 +250,7 @@ func TestKilledWithHistoryInTheSpool(t *testing.T) {
 	execute(t, admin, "ALTER DATABASE phonebill_bill CONNECTION LIMIT -1")
 	s = start(t, dir, env)
 	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, eventTimeout, 100*time.Millisecond)
-	acknowledged, _ := load.told()
+	acknowledged, _ := load.outcomes()
 	areRecorded(t, connect(t, s.Databases["bill"]), acknowledged)
 	require.Zero(t, s.interrupt(t))
 }
@@ -265,8 +265,8 @@ func TestPostgreSQLRestarts(t *testing.T) {
 	s := start(t, dir, append(listeners(t), database))
 	load := s.read(t, 4, 20*time.Millisecond)
 	for range 2 {
-		before, _ := load.told()
-		require.Eventually(t, func() bool { now, _ := load.told(); return len(now) > len(before)+50 }, eventTimeout,
+		before, _ := load.outcomes()
+		require.Eventually(t, func() bool { now, _ := load.outcomes(); return len(now) > len(before)+50 }, eventTimeout,
 			50*time.Millisecond)
 		backend := one[int](t, admin,
 			"SELECT pid FROM pg_stat_activity WHERE datname = 'phonebill_bill' AND backend_type = 'client backend' LIMIT 1")
@@ -279,7 +279,7 @@ func TestPostgreSQLRestarts(t *testing.T) {
 	}
 	load.stop()
 	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, eventTimeout, 100*time.Millisecond)
-	acknowledged, failed := load.told()
+	acknowledged, failed := load.outcomes()
 	t.Logf("two crashes of PostgreSQL: %d cached reads, %d failed", len(acknowledged), len(failed))
 	require.Empty(t, failed)
 	areRecorded(t, connect(t, s.Databases["bill"]), acknowledged)
@@ -332,7 +332,7 @@ func TestAFailoverToAReadOnlyServer(t *testing.T) {
 	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, eventTimeout, 100*time.Millisecond)
 	load.stop()
 	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, eventTimeout, 100*time.Millisecond)
-	acknowledged, failed := load.told()
+	acknowledged, failed := load.outcomes()
 	require.Empty(t, failed)
 	areRecorded(t, connect(t, s.Databases["bill"]), acknowledged)
 	require.Zero(t, s.interrupt(t))

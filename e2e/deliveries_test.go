@@ -48,7 +48,7 @@ func (s *system) steer(t *testing.T, method, fault string) {
 }
 
 // TestDeliveriesOutliveTheServiceThatMakesThem kills the bill service ten times while it tells results of three
-// customers: each inquiry that was acknowledged is told, once per event id but for doubles under the same id, and each
+// customers: each inquiry that was acknowledged is delivered, once per event id but for doubles under the same id, and each
 // line's in order without gaps. It goes from kill to kill when each line has had answers: a line whose first bill KOS
 // is still asked for when the process dies waits for the turn of the dead one to end (5 s), so it would get none at all
 // if the others alone set the pace.
@@ -91,12 +91,12 @@ func TestDeliveriesOutliveTheServiceThatMakesThem(t *testing.T) {
 	var got []event
 	require.Eventually(t, func() bool {
 		got = s.received(t)
-		told := map[string]bool{}
+		delivered := map[string]bool{}
 		for _, e := range got {
-			told[e.ID] = true
+			delivered[e.ID] = true
 		}
 		for id := range acknowledged {
-			if !told[id] {
+			if !delivered[id] {
 				return false
 			}
 		}

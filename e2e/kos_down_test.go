@@ -72,13 +72,13 @@ func (c *cluster) charge(t *testing.T, line string) float64 {
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	defer func() { _ = res.Body.Close() }()
-	var told struct {
+	var answer struct {
 		ResultCode string
 		Data       struct{ Charge float64 }
 	}
-	require.NoError(t, json.NewDecoder(res.Body).Decode(&told))
-	require.Equal(t, "0000", told.ResultCode)
-	return told.Data.Charge
+	require.NoError(t, json.NewDecoder(res.Body).Decode(&answer))
+	require.Equal(t, "0000", answer.ResultCode)
+	return answer.Data.Charge
 }
 
 func total(a answer) any {
@@ -87,7 +87,7 @@ func total(a answer) any {
 }
 
 // TestKOSIsDownFromTheStart: services that know some bills and customers from before are started while KOS is down, and
-// it stays so for a while. What is known is shown with the time at which KOS told it, what is not is taken (202) or put
+// it stays so for a while. What is known is shown with the time at which KOS stated it, what is not is taken (202) or put
 // off (503), and nothing is made up. When KOS is back, what was taken is done by itself.
 func TestKOSIsDownFromTheStart(t *testing.T) {
 	t.Parallel()
@@ -130,14 +130,14 @@ func TestKOSIsDownFromTheStart(t *testing.T) {
 type downtime struct {
 	*cluster
 	token           string
-	known           []string // lines that KOS has told of
+	known           []string // lines that KOS has described
 	unknown         string
 	hangs           bool   // KOS does, so that asking it costs an inquiry one of its three attempts
 	bills, products string // where the services are
 
-	told  map[string]answer // bills, by line
+	shown map[string]answer // bills, by line
 	seen  map[string]answer // customers, by line
-	since time.Time         // KOS told nothing any more
+	since time.Time         // KOS answered nothing any more
 
 	mu    sync.Mutex
 	taken map[string]taken // inquiries that were answered with 202, by their ids
@@ -153,13 +153,13 @@ type taken struct {
 // learn lets services of before hear of the known lines.
 func (o *downtime) learn(t *testing.T) {
 	t.Helper()
-	o.told, o.seen, o.count, o.taken = map[string]answer{}, map[string]answer{}, map[string]int{}, map[string]taken{}
+	o.shown, o.seen, o.count, o.taken = map[string]answer{}, map[string]answer{}, map[string]int{}, map[string]taken{}
 	before := append(o.instances(t, 1, "bill-inquiry", "BILL"), o.instances(t, 1, "product-change", "PRODUCT")...)
 	require.Equal(t, http.StatusOK, o.screen(t, before[1].url, "/available?lineNumber="+o.known[0]).status)
 	for _, line := range o.known { // last: what is asked later may renew the copy of a line's customer
-		o.told[line] = bill(t.Context(), before[0].url, o.token, line)
-		require.Equal(t, "KOS", o.told[line].text("source"))
-		require.InDelta(t, o.charge(t, line), total(o.told[line]), 0)
+		o.shown[line] = bill(t.Context(), before[0].url, o.token, line)
+		require.Equal(t, "KOS", o.shown[line].text("source"))
+		require.InDelta(t, o.charge(t, line), total(o.shown[line]), 0)
 		o.seen[line] = o.screen(t, before[1].url, "/customer/"+line)
 		require.Equal(t, http.StatusOK, o.seen[line].status)
 	}
@@ -204,7 +204,7 @@ func (o *downtime) endure(t *testing.T) {
 			if o.hangs && a.status == http.StatusAccepted {
 				return o.putOff(a)
 			}
-			return o.stale(a, o.told[line], total(o.told[line]), total(a))
+			return o.stale(a, o.shown[line], total(o.shown[line]), total(a))
 		})
 		over("known customer", line, func() answer { return o.screen(t, o.products, "/customer/"+line) },
 			func(a answer) string {
@@ -296,7 +296,7 @@ func (o *downtime) recover(t *testing.T) {
 			require.InDelta(t, charges[inquiry.line], total(a), 0, "the bill of the line that was asked for")
 			require.Contains(t, []string{"KOS", "CACHE", "STALE"}, a.text("source"))
 			if a.text("source") == "STALE" {
-				require.Equal(t, o.told[inquiry.line].text("asOf"), a.text("asOf"),
+				require.Equal(t, o.shown[inquiry.line].text("asOf"), a.text("asOf"),
 					"the copy of before, which only known lines have")
 			}
 			continue

@@ -57,7 +57,7 @@ func TestTransientFailuresAreTriedAgain(t *testing.T) {
 		got, err := w.processes[0].Get(t.Context(), w.query())
 		require.NoError(t, err)
 		require.Equal(t, 3, got.Attempts)
-		require.Equal(t, []int{1, 2, 3}, w.tries, "the call log is told")
+		require.Equal(t, []int{1, 2, 3}, w.tries, "the call log has the number of each try")
 		require.Equal(t, 1500*time.Millisecond+225*time.Millisecond+450*time.Millisecond, time.Since(began))
 
 		w.calls, w.held, w.trouble, w.takes = 0, nil, broken, 100*time.Millisecond
