@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// WorkerArgument is the one argument by which any of the binaries becomes a hash worker.
+// WorkerArgument is the one argument by which a program becomes a hash worker.
 const WorkerArgument = "hash-worker"
 
 // question and answer are the frames between a HashPool and its worker. They go through a pipe that no other process

@@ -9,4 +9,8 @@ import (
 	"phonebill/cmd/internal/compose/service"
 )
 
-func main() { os.Exit(boot.Service(service.Run(auth.Load, auth.New))) }
+func main() {
+	auth.ServeHashes()
+	load := func(env boot.Env) (auth.Config, error) { return auth.Load(auth.WithHashWorker(env)) }
+	os.Exit(boot.Service(service.Run(load, auth.New)))
+}

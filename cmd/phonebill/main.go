@@ -12,16 +12,18 @@ import (
 
 	"phonebill/cmd/internal/allinone"
 	"phonebill/cmd/internal/boot"
+	"phonebill/cmd/internal/compose/auth"
 )
 
 func main() {
+	auth.ServeHashes()
 	split := false
 	run := func(ctx context.Context, env boot.Env, out io.Writer, log *slog.Logger) error {
 		if split {
 			return allinone.RunSplit(ctx, env, out, log)
 		}
 		boot.CollectForAllInOne(env)
-		return allinone.Run(ctx, env, out, log)
+		return allinone.Run(ctx, auth.WithHashWorker(env), out, log)
 	}
 	os.Exit(boot.Service(logged(run), func(f *flag.FlagSet) {
 		f.BoolVar(&split, "split", false, "each service is a process of its own")

@@ -42,7 +42,6 @@ type child struct {
 }
 
 func (p *processes) start(ctx context.Context) error {
-	// The children are given what the environment says, and not what boot.Main puts in its place for this program.
 	env := boot.Env(os.Getenv).With(p.given, defaults(p.dir))
 	for _, part := range p.parts() {
 		at, err := part.listeners(env.With(part.own, nil))

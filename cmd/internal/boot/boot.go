@@ -12,8 +12,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-
-	"phonebill/adapters/credentials"
 )
 
 // Run is a process: it works until ctx is done or something fails.
@@ -36,17 +34,9 @@ func ServeUnit[C any](
 	}
 }
 
-// HashWorker names the variable with the program that hashes passwords: Main puts this very binary there unless it is
-// set; "off" hashes in the process itself.
-const HashWorker = "HASH_WORKER"
-
 // Main runs a process with the real environment and returns its exit code. SIGINT and SIGTERM end ctx; a second signal
-// kills. Started as a hash worker it is that and nothing else; --version alone prints the version.
+// kills. --version alone prints the version.
 func Main(run Run) int {
-	if isHashWorker(os.Args) {
-		credentials.BeWorker()
-		return answerHashes(os.Stdin, os.Stdout)
-	}
 	if asksVersion(os.Args) {
 		_, _ = fmt.Fprintln(os.Stdout, Version())
 		return 0
@@ -57,37 +47,17 @@ func Main(run Run) int {
 		<-ctx.Done()
 		stop() // from here on the next signal has its default effect
 	}()
-	env := withHashWorker(os.Getenv, os.Executable)
-	log := Logger(os.Stderr, env("LOG_LEVEL"), env("LOG_FORMAT"))
+	log := Logger(os.Stderr, os.Getenv("LOG_LEVEL"), os.Getenv("LOG_FORMAT"))
 	warnOfNearMisses(os.Environ(), log)
-	end, err := profile(env(CPUProfile))
+	end, err := profile(os.Getenv(CPUProfile))
 	if err == nil {
-		err = errors.Join(run(ctx, env, os.Stdout, log), end())
+		err = errors.Join(run(ctx, os.Getenv, os.Stdout, log), end())
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		_, _ = fmt.Fprintln(os.Stderr, "phonebill:", err)
 		return 1
 	}
 	return 0
-}
-
-func isHashWorker(args []string) bool { return len(args) == 2 && args[1] == credentials.WorkerArgument }
-
-func answerHashes(in io.Reader, out io.Writer) int {
-	if credentials.Work(in, out) != nil {
-		return 1
-	}
-	return 0
-}
-
-func withHashWorker(env Env, self func() (string, error)) Env {
-	return func(key string) string {
-		v := env(key)
-		if key == HashWorker && v == "" {
-			v, _ = self() // unknown: none
-		}
-		return v
-	}
 }
 
 // Logger returns a structured logger: level debug, info (default), warn or error; format json (default) or text.

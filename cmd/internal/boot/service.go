@@ -13,7 +13,7 @@ import (
 // Service is Main for a program whose configuration is the environment: beside its options it takes no arguments. What
 // it does not know it refuses with exit code 2 instead of starting something else than was meant.
 func Service(run Run, options ...func(*flag.FlagSet)) int {
-	if isHashWorker(os.Args) || asksVersion(os.Args) {
+	if asksVersion(os.Args) {
 		return Main(run)
 	}
 	if code, ok := arguments(os.Args, os.Stderr, options...); !ok {

@@ -1,4 +1,4 @@
-package boot
+package auth
 
 import (
 	"bytes"
@@ -14,18 +14,18 @@ func TestTheHashWorkerIsThisBinaryByDefault(t *testing.T) {
 	self := func() (string, error) { return "/opt/phonebill", nil }
 	vars := map[string]string{"X": "1"}
 	env := withHashWorker(func(key string) string { return vars[key] }, self)
-	require.Equal(t, "/opt/phonebill", env(HashWorker))
+	require.Equal(t, "/opt/phonebill", env(hashWorkerVariable))
 	require.Equal(t, "1", env("X"))
 	require.Empty(t, env("Y"))
-	vars[HashWorker] = "off"
-	require.Equal(t, "off", env(HashWorker))
-	delete(vars, HashWorker)
+	vars[hashWorkerVariable] = "off"
+	require.Equal(t, "off", env(hashWorkerVariable))
+	delete(vars, hashWorkerVariable)
 	lost := withHashWorker(func(string) string { return "" }, func() (string, error) { return "", errors.New("no /proc") })
-	require.Empty(t, lost(HashWorker))
+	require.Empty(t, lost(hashWorkerVariable))
 }
 
 func TestHashWorkerEndsWithItsInput(t *testing.T) {
 	t.Parallel()
-	require.Zero(t, answerHashes(strings.NewReader(""), &bytes.Buffer{}))
-	require.Equal(t, 1, answerHashes(strings.NewReader("nonsense"), &bytes.Buffer{}))
+	require.Zero(t, serveHashes(strings.NewReader(""), &bytes.Buffer{}))
+	require.Equal(t, 1, serveHashes(strings.NewReader("nonsense"), &bytes.Buffer{}))
 }
