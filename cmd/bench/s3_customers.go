@@ -71,10 +71,10 @@ func customersScenario(ctx context.Context, o options, r *report) error {
 		row{Scenario: "S3", Subject: "checks, changes, logins", Open: writes})
 	share := float64(reads.Requests) / float64(reads.Requests+writes.Requests)
 	r.Bars = append(r.Bars,
-		bar{"S3 reads p99, ms", "< 200", ms(reads.P99), ms(reads.P99) < 200},
+		bar{"S3 reads p99, ms", "< 100", ms(reads.P99), ms(reads.P99) < 100},
 		bar{"S3 answers with 5xx or none", "0", float64(reads.Errors + writes.Errors), reads.Errors+writes.Errors == 0},
 		bar{"S3 KOS calls in the busiest 60 s", "<= 100", float64(most), most <= 100},
-		bar{"S3 warm hit rate", ">= 0.99", hits, hits >= 0.99},
+		bar{"S3 warm hit rate", ">= 0.995", hits, hits >= 0.995},
 		bar{"S3 share of reads", ">= 0.90", share, share >= 0.9},
 		bar{"S4 memory of all services under S3, MiB", "<= 200", used.most, used.most <= 200})
 	r.Notes = append(
