@@ -11,6 +11,7 @@ import (
 	"phonebill/adapters/postgres/internal/billdb"
 	"phonebill/adapters/postgres/internal/kosdb"
 	"phonebill/adapters/postgres/internal/productdb"
+	"phonebill/adapters/postgres/internal/requestdb"
 	"phonebill/ports"
 )
 
@@ -47,6 +48,14 @@ func PurgeChanges(product *pgxpool.Pool) ports.Purge {
 		return purged(productdb.New(product).PurgeChangeOrders(ctx, productdb.PurgeChangeOrdersParams{
 			KeepYears: period(years), Batch: int64(n),
 		}))
+	}
+}
+
+// PurgeRequests drops old requests that are final, with their deliveries, of a product that has no table of its own.
+func PurgeRequests(database *pgxpool.Pool) ports.Purge {
+	return func(ctx context.Context, years, n int) (int, bool, error) {
+		return purged(requestdb.New(database).PurgeRequests(ctx,
+			requestdb.PurgeRequestsParams{KeepYears: period(years), Batch: int64(n)}))
 	}
 }
 

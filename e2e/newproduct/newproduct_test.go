@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -101,6 +102,7 @@ func masked(s request.Subject) string { return string(s[:len("member h")]) + "**
 
 // world is the product, wired.
 type world struct {
+	db        *pgtest.DB
 	points    *points
 	gifts     *lifecycle.Service
 	store     *postgres.Requests
@@ -116,10 +118,11 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	keys, err := vault.Parse(raw)
 	require.NoError(t, err)
+	db := pgtest.New(t, migrations.Request)
 	w := &world{
-		points: &points{booked: map[id.ID]Gift{}}, publisher: &memory.Publisher[ports.RequestResult]{},
+		db: db, points: &points{booked: map[id.ID]Gift{}}, publisher: &memory.Publisher[ports.RequestResult]{},
 		parked: make(chan id.ID, 1),
-		store:  postgres.NewRequests(pgtest.New(t, migrations.Request).Pool, keys, &memory.Alerts{}),
+		store:  postgres.NewRequests(db.Pool, keys, &memory.Alerts{}),
 	}
 	half := func() float64 { return 0.5 }
 	w.gifts = &lifecycle.Service{
@@ -288,4 +291,24 @@ func TestAGiftWithoutAnAnswerIsParkedAndResumed(t *testing.T) {
 	require.Equal(t, "COMPLETED", w.call(t, "GET", "/gifts/"+taken.RequestID, "hong", "").Status)
 	require.ErrorIs(t, w.gifts.Resume(t.Context(), page[0].ID), fault.New(fault.StateConflict))
 	require.Len(t, w.points.booked, 1)
+}
+
+func TestOldGiftsAreDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, key := range []string{"k-1", "k-2", "k-3"} {
+		require.Equal(t, http.StatusOK, w.call(t, "POST", gift, "hong", key).code)
+	}
+	// Two of the three become old; the event of one of these is not delivered.
+	for i, delivered := range []string{"DELIVERED", "PENDING"} {
+		_, err := w.db.Admin.Exec(t.Context(), `UPDATE requests SET id = ('01000000-0000-7000-8000-00000000000' || $1)::uuid,
+			delivery_state = $2 WHERE id = (SELECT max(id::text)::uuid FROM requests)`, strconv.Itoa(i), delivered)
+		require.NoError(t, err)
+	}
+	n, more, err := postgres.PurgeRequests(w.db.Pool)(t.Context(), 1, 100)
+	require.NoError(t, err)
+	require.Equal(t, []any{1, true}, []any{n, more})
+	page, total, err := w.store.Outbox("gift", masked).List(t.Context(), delivery.Filter{Page: 1, Size: 20})
+	require.NoError(t, err)
+	require.Equal(t, 2, total, "%+v", page)
 }
