@@ -70,7 +70,7 @@ type Orders interface {
 	// nothing. ErrKeyUsed when the key stands for another request already; CHANGE_IN_PROGRESS when another order of the
 	// line is live. The order is leased to the caller until o.NextAttemptAt.
 	Add(ctx context.Context, o product.Order, u request.KeyUse) error
-	// Used returns what u's key stands for, as u sees it (Use.SeenBy); NOT_FOUND when it is new or was used before since.
+	// Used returns what u's key stands for, as u sees it (KeyUse.SeenBy); NOT_FOUND when it is new or was used before since.
 	Used(ctx context.Context, u request.KeyUse, since time.Time) (request.KeyUse, error)
 	// Live returns the line's order that is not final, or NOT_FOUND.
 	Live(ctx context.Context, n line.Number) (product.Order, error)

@@ -93,6 +93,7 @@ func TestTheWorkerIsOfLowPriorityAndDiesWithUs(t *testing.T) {
 	require.NoError(t, w.process.Err(), "it ends by itself")
 	_, err = p.Hash(t.Context(), secret("x"))
 	require.NoError(t, err, "without a worker")
+	<-w.gone
 	require.False(t, p.worker.alive())
 }
 

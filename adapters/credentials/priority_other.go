@@ -1,6 +1,6 @@
 //go:build !linux
 
-package argon2
+package credentials
 
 // lowPriority does nothing where threads have no priority of their own.
 func lowPriority() {}

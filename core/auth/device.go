@@ -34,8 +34,8 @@ func Device(userAgent string) string {
 	}
 }
 
-func find(userAgent string, wordCount []namedWord) string {
-	for _, w := range wordCount {
+func find(userAgent string, words []namedWord) string {
+	for _, w := range words {
 		if strings.Contains(userAgent, w.word) {
 			return w.name
 		}

@@ -175,13 +175,13 @@ func ParseReason(s string) (string, error) { return ParseReasonUpTo(maxReason, s
 func ParseReasonUpTo(most int, s string) (string, error) {
 	s = strings.TrimSpace(personal.NFC(s))
 	readable := func(r rune) bool { return unicode.IsPrint(r) || r == '\n' && most > maxReason }
-	wordCount := 0
+	visible := 0
 	for _, r := range s {
 		if !unicode.IsSpace(r) {
-			wordCount++
+			visible++
 		}
 	}
-	if wordCount < minReason || utf8.RuneCountInString(s) > most || !utf8.ValidString(s) || !allRunes(s, readable) {
+	if visible < minReason || utf8.RuneCountInString(s) > most || !utf8.ValidString(s) || !allRunes(s, readable) {
 		return "", fault.InvalidField("reason",
 			fmt.Sprintf("공백을 제외하고 %d자 이상, %d자 이내로 입력해야 합니다", minReason, most))
 	}

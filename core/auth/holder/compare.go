@@ -65,7 +65,7 @@ const (
 )
 
 // errUnknown is the cause of a line of which KOS does not state now whose it is.
-var errUnknown = errors.New("compare: kos does not state whose line it is")
+var errUnknown = errors.New("holder: kos does not state whose line it is")
 
 // Find returns the customer that KOS names for the line, not older than Fresh; also an answer that is
 // unusable otherwise may name that customer. It fails with LINE_NOT_FOUND when KOS does not know the line, and with

@@ -50,7 +50,7 @@ func PollUntil[T any](
 }
 
 // Board notifies waiting callers of what this process has stored about a request. What other processes store is found
-// by the sweep of Until. The zero value is ready; it is safe for concurrent use.
+// by the sweep of PollUntil. The zero value is ready; it is safe for concurrent use.
 type Board struct {
 	mu      sync.Mutex
 	waiting map[id.ID]*notice
