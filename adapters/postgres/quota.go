@@ -228,6 +228,10 @@ func (q *Quota) OverSpent(ctx context.Context, retryAfter time.Duration) error {
 // While the database is not available the calls that this process counted decide, by its own clock. Refusals are
 // remembered there too, so that a customer's repeated calls do not read the database each time.
 type Allowances struct {
+	// Timeout limits how long counting a call may take, since the customer waits for it; a change comes before the first
+	// call.
+	Timeout time.Duration
+
 	pool    *pgxpool.Pool
 	vault   ports.Vault
 	allowed quota.Allowance
@@ -247,7 +251,7 @@ type ownCalls struct {
 }
 
 const (
-	// countTimeout limits how long counting a call may take; the customer waits for it.
+	// countTimeout is the usual Allowances.Timeout.
 	countTimeout = 500 * time.Millisecond
 	// countRest is how long a database that did not answer in time is not used.
 	countRest = 5 * time.Second
@@ -258,7 +262,9 @@ const (
 // NewAllowances works on the kos database. now needs a monotonic reading (time.Now): it measures how long a refusal
 // lasts.
 func NewAllowances(pool *pgxpool.Pool, vault ports.Vault, allowed quota.Allowance, now ports.Clock) *Allowances {
-	return &Allowances{pool: pool, vault: vault, allowed: allowed, now: now, own: map[auth.UserID]ownCalls{}}
+	return &Allowances{
+		Timeout: countTimeout, pool: pool, vault: vault, allowed: allowed, now: now, own: map[auth.UserID]ownCalls{},
+	}
 }
 
 // Check decides without counting.
@@ -372,7 +378,7 @@ func (a *Allowances) shared(
 		return false, 0, false
 	}
 	// a call that is made is counted even if its caller is gone
-	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), countTimeout)
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.Timeout)
 	defer cancel()
 	ok, wait, err := a.exchange(asking, a.vault.Index(subject, string(customer)), s)
 	if err != nil && asking.Err() != nil {
