@@ -1,5 +1,5 @@
 // Package freshness decides whether a copy of what KOS stated may be shown, and as what, and who of many callers asks
-// KOS for a new one. It holds pure rules; core/freshness/copies applies them and fetches ahead.
+// KOS for a new one. It holds pure rules; core/freshness/copies applies them, core/freshness/prefetch fetches ahead.
 package freshness
 
 import (

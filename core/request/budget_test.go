@@ -34,5 +34,5 @@ func TestTheAnswerBudgetIsDeclaredOnce(t *testing.T) {
 		})
 		require.NoError(t, err)
 	}
-	require.Equal(t, []string{"core/request/budget.go"}, found)
+	require.Equal(t, []string{"core/request/request.go"}, found)
 }

@@ -78,11 +78,10 @@ func (s *Service) answerFromCopy(
 func (s *Service) waitUntilDeadline(
 	ctx context.Context, q bill.Inquiry, stored copies.Stored[bill.Copy],
 ) (Result, error) {
-	attempt := lifecycle.Begin(&s.running, func() outcome { return s.attempt(ctx, q, true, stored) })
-	o, ended := attempt.Within(s.remaining(q.RequestedAt)) // storing the inquiry was part of the budget
-	if !ended {
-		r, staleShown := s.answerOverdue(ctx, countAttempt(q))
-		attempt.Afterwards(func(o outcome) {
+	staleShown := false
+	attempt := lifecycle.StartDetached(&s.running,
+		func() outcome { return s.attempt(ctx, q, true, stored) },
+		func(o outcome) {
 			if staleShown && o.noAnswer {
 				s.refresh(ctx, countAttempt(q))
 			}
@@ -90,6 +89,11 @@ func (s *Service) waitUntilDeadline(
 				s.Report(ctx, o.saved)
 			}
 		})
+	defer attempt.Leave()
+	o, ended := attempt.WaitFor(s.remaining(q.RequestedAt)) // storing the inquiry was part of the budget
+	if !ended {
+		var r Result
+		r, staleShown = s.answerOverdue(ctx, countAttempt(q))
 		return r, nil
 	}
 	if o.noAnswer && !o.Inquiry.Status.Final() { // an older question, which this inquiry had joined, ended in vain

@@ -95,7 +95,7 @@ func (s *Service) takeLine(ctx context.Context, p auth.Principal, c Command, o p
 // never refused; what the worker does for it later is not counted. The prepaid calls that are left are given back
 // when the order needs none any more.
 func (s *Service) waitUntilDeadline(ctx context.Context, o product.Order, prepaid *ports.Prepaid) product.Order {
-	attempt := lifecycle.Begin(&s.running, func() *product.Order {
+	attempt := lifecycle.StartDetached(&s.running, func() *product.Order {
 		payer := ports.Payer{Customer: o.UserID, Accepted: true, Prepaid: prepaid}
 		after, err := s.advance(context.WithoutCancel(ctx), o, s.FactsForOrder, payer)
 		if err == nil && after.State.Final() {
@@ -108,9 +108,10 @@ func (s *Service) waitUntilDeadline(ctx context.Context, o product.Order, prepai
 			return nil
 		}
 		return &after
-	})
+	}, func(*product.Order) {})
+	defer attempt.Leave()
 	remaining := s.Limits.Answer - s.Now().Sub(o.RequestedAt) // storing it was part of the budget
-	if after, _ := attempt.Within(remaining); after != nil {
+	if after, _ := attempt.WaitFor(remaining); after != nil {
 		return *after
 	}
 	if now, err := s.Orders.Get(ctx, o.ID); err == nil {

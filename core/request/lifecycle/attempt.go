@@ -5,36 +5,41 @@ import (
 	"time"
 )
 
-// Attempt is an attempt at a request that goes on when its customer is answered or gone.
-type Attempt[T any] struct {
-	running *sync.WaitGroup
-	ended   chan T
+// Detached is an attempt at a request that goes on when its customer is answered or gone.
+type Detached[T any] struct {
+	ended chan T
+	left  chan struct{}
 }
 
-// Begin starts an attempt. It is one of running until it has ended and its outcome is dealt with.
-func Begin[T any](running *sync.WaitGroup, attempt func() T) *Attempt[T] {
-	a := &Attempt[T]{running: running, ended: make(chan T, 1)}
-	running.Go(func() { a.ended <- attempt() })
-	return a
+// StartDetached starts an attempt. If its caller leaves before it ends, late is given the outcome, after Leave was
+// called. The attempt is one of running until the caller has its outcome or late has returned.
+func StartDetached[T any](running *sync.WaitGroup, attempt func() T, late func(outcome T)) *Detached[T] {
+	d := &Detached[T]{ended: make(chan T), left: make(chan struct{})}
+	running.Go(func() {
+		outcome := attempt()
+		select {
+		case d.ended <- outcome:
+		case <-d.left:
+			late(outcome)
+		}
+	})
+	return d
 }
 
-// Within returns the outcome if the attempt ends before timeout is over, and reports whether it did.
-func (a *Attempt[T]) Within(timeout time.Duration) (outcome T, ended bool) {
+// WaitFor returns the outcome if the attempt ends before timeout is over, and reports whether it did.
+func (d *Detached[T]) WaitFor(timeout time.Duration) (outcome T, ended bool) {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
-	case outcome = <-a.ended:
+	case outcome = <-d.ended:
 		return outcome, true
 	case <-timer.C:
 		return outcome, false
 	}
 }
 
-// Afterwards passes the outcome to handle, in the background, once the attempt has ended: for a caller that Within did
-// not give it to.
-func (a *Attempt[T]) Afterwards(handle func(outcome T)) {
-	a.running.Go(func() { handle(<-a.ended) })
-}
+// Leave says that the caller waits no longer. It must be called once, also when the outcome was received.
+func (d *Detached[T]) Leave() { close(d.left) }
 
 // Each makes an attempt at each of the requests that a worker has claimed, all at the same time, and returns their
 // outcomes and errors in the same order.

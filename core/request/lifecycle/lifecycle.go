@@ -79,15 +79,16 @@ func (s *Service) replay(ctx context.Context, use request.KeyUse) (request.Reque
 // withinBudget makes the first attempt and waits for its outcome until the answer budget is spent. The attempt goes on
 // when the customer is answered or gone.
 func (s *Service) withinBudget(ctx context.Context, r request.Request) request.Request {
-	attempt := Begin(&s.running, func() request.Request {
+	attempt := StartDetached(&s.running, func() request.Request {
 		after, err := s.attempt(context.WithoutCancel(ctx), r, s.Lane)
 		if err != nil {
 			s.Report(ctx, err)
 			return r // the worker makes the next attempt when the lease is over
 		}
 		return after
-	})
-	if after, ended := attempt.Within(request.AnswerBudget - s.Now().Sub(r.RequestedAt)); ended {
+	}, func(request.Request) {})
+	defer attempt.Leave()
+	if after, ended := attempt.WaitFor(request.AnswerBudget - s.Now().Sub(r.RequestedAt)); ended {
 		return after
 	}
 	return r

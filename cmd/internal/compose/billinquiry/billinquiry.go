@@ -17,6 +17,7 @@ import (
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/copies"
+	"phonebill/core/freshness/prefetch"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
@@ -113,7 +114,7 @@ func prefetchBills(
 		Holders: to.Holders(customers), Bills: like.Bills, Limits: like.Limits, Fresh: like.Fresh,
 		Now: b.Now, NewID: b.NewID,
 	}
-	return to.Prefetch(&copies.Prefetcher{
+	return to.Prefetch(&prefetch.Service{
 		Kind: freshness.Bills, Lines: postgres.NewActiveLines(to.Pool, at.Keyring), Active: c.Active, Now: b.Now,
 		Open: c.Night.Open, Next: c.Night.Next,
 		Fetch: func(ctx context.Context, n line.Number) (time.Time, error) {

@@ -3,7 +3,7 @@ package links
 import (
 	"time"
 
-	"phonebill/core/freshness/copies"
+	"phonebill/core/freshness/prefetch"
 	"phonebill/core/line"
 )
 
@@ -14,7 +14,7 @@ const PrefetchInterval = 5 * time.Second
 const PrefetchShare = 12
 
 // Prefetch adds the worker of s, and returns the function that notes active lines.
-func (l *Links) Prefetch(s *copies.Prefetcher) (noteActive func(line.Number)) {
+func (l *Links) Prefetch(s *prefetch.Service) (noteActive func(line.Number)) {
 	l.b.Worker(string(s.Kind)+"-prefetch", PrefetchInterval, s.Step)
 	return s.NoteActive
 }

@@ -15,6 +15,7 @@ import (
 	"phonebill/cmd/internal/compose/stores"
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/copies"
+	"phonebill/core/freshness/prefetch"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
@@ -133,7 +134,7 @@ func prefetchCustomers(
 	like.Policy = copies.Policy{Lane: quota.Prefetch, Timeout: factTimeout, Attempts: 1}
 	like.OfCustomers = like.OfCustomers.Ahead(like.OfCustomers.Soft / links.PrefetchShare)
 	like.CustomerCopies = links.CopiesOf[product.CustomerCopy](to, nil) // its tally is not that of customers' lookups
-	return to.Prefetch(&copies.Prefetcher{
+	return to.Prefetch(&prefetch.Service{
 		Kind: freshness.Customers, Lines: postgres.NewActiveLines(to.Pool, at.Keyring), Active: c.Active, Now: b.Now,
 		Open: func(time.Time) bool { return true }, Fetch: like.Prefetch,
 		Next: func(fetched time.Time) time.Time { return fetched.Add(like.OfCustomers.Soft) },

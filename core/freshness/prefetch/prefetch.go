@@ -1,4 +1,6 @@
-package copies
+// Package prefetch fetches copies ahead: before they are asked for, of the lines whose customers were active lately,
+// from what the budget of KOS calls has to spare. Begin with Service.Step.
+package prefetch
 
 import (
 	"context"
@@ -12,10 +14,10 @@ import (
 	"phonebill/ports"
 )
 
-// Prefetcher keeps one kind of copies fresh: it fetches them before they are asked for, of the lines whose customers
+// Service keeps one kind of copies fresh: it fetches them before they are asked for, of the lines whose customers
 // were active lately, from what the budget of KOS calls has to spare. Several instances may share one store: each line
 // is one instance's at a time, and what was cut off is due again soon. It is safe for concurrent use.
-type Prefetcher struct {
+type Service struct {
 	Kind   freshness.Kind
 	Lines  ports.ActiveLines
 	Active time.Duration // lines noted as active within it
@@ -34,15 +36,15 @@ type Prefetcher struct {
 }
 
 const (
-	noteInterval  = time.Minute      // between two writes of active lines
-	maxNoted      = 10_000           // lines remembered between two writes; one that finds no place is noted another time
-	batch         = 8                // lines leased at a time
-	lease         = 2 * time.Minute  // longer than a batch takes
-	prefetchPause = 10 * time.Second // when the budget is needed for others
+	noteInterval = time.Minute      // between two writes of active lines
+	maxNoted     = 10_000           // lines remembered between two writes; one that finds no place is noted another time
+	batch        = 8                // lines leased at a time
+	lease        = 2 * time.Minute  // longer than a batch takes
+	pause        = 10 * time.Second // when the budget is needed for others
 )
 
 // NoteActive records that the line's customer is active. It costs next to nothing and never fails.
-func (s *Prefetcher) NoteActive(n line.Number) {
+func (s *Service) NoteActive(n line.Number) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.active == nil {
@@ -56,7 +58,7 @@ func (s *Prefetcher) NoteActive(n line.Number) {
 // Step stores the active lines, fetches the copies of a few lines that are due and returns how many they were. When
 // the budget is needed for others it stops and gives back the lines that it has not reached; those that a crash cuts
 // off are due again when the lease ends.
-func (s *Prefetcher) Step(ctx context.Context) (int, error) {
+func (s *Service) Step(ctx context.Context) (int, error) {
 	now := s.Now()
 	if err := s.storeActive(ctx, now); err != nil || now.Before(s.resume) || !s.Open(now) {
 		return 0, err
@@ -80,13 +82,13 @@ func (s *Prefetcher) Step(ctx context.Context) (int, error) {
 // fetch fetches one line's copy. It returns when the line is due next, and whether there is budget for others. A line
 // that KOS fails on is due when it would be had KOS answered: it may not hold up the others, nor cost more than they
 // do.
-func (s *Prefetcher) fetch(ctx context.Context, n line.Number) (next time.Time, hasBudget bool) {
+func (s *Service) fetch(ctx context.Context, n line.Number) (next time.Time, hasBudget bool) {
 	asOf, err := s.Fetch(ctx, n)
 	switch {
 	case err == nil:
 		return s.Next(asOf), true
 	case errors.Is(err, ports.ErrNotAsked):
-		s.resume = s.Now().Add(max(prefetchPause, fault.From(err).RetryAfter()))
+		s.resume = s.Now().Add(max(pause, fault.From(err).RetryAfter()))
 		return s.resume, false
 	default:
 		return s.Next(s.Now()), true
@@ -94,7 +96,7 @@ func (s *Prefetcher) fetch(ctx context.Context, n line.Number) (next time.Time, 
 }
 
 // giveBack makes lines that were not reached due again when there may be budget.
-func (s *Prefetcher) giveBack(ctx context.Context, lines []line.Number) error {
+func (s *Service) giveBack(ctx context.Context, lines []line.Number) error {
 	for _, n := range lines {
 		if err := s.Lines.Done(ctx, s.Kind, n, s.resume); err != nil {
 			return err
@@ -104,7 +106,7 @@ func (s *Prefetcher) giveBack(ctx context.Context, lines []line.Number) error {
 }
 
 // storeActive stores the lines noted since the last time. Those that cannot be stored are kept for the next time.
-func (s *Prefetcher) storeActive(ctx context.Context, now time.Time) error {
+func (s *Service) storeActive(ctx context.Context, now time.Time) error {
 	if now.Sub(s.notedAt) < noteInterval {
 		return nil
 	}

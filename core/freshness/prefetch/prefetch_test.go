@@ -1,4 +1,4 @@
-package copies_test
+package prefetch_test
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
-	"phonebill/core/freshness/copies"
+	"phonebill/core/freshness/prefetch"
 	"phonebill/core/line"
 	"phonebill/ports"
 )
@@ -31,21 +31,21 @@ func (s *store) NoteActiveLine(ctx context.Context, k freshness.Kind, lines []li
 	return s.ActiveLines.NoteActiveLine(ctx, k, lines, at, due)
 }
 
-type prefetchWorld struct {
-	*copies.Prefetcher
+type world struct {
+	*prefetch.Service
 	store   *store
 	fetched []line.Number
 	trouble error
 }
 
-func newPrefetchWorld() *prefetchWorld {
-	w := &prefetchWorld{store: &store{}}
-	w.Prefetcher = w.service()
+func newWorld() *world {
+	w := &world{store: &store{}}
+	w.Service = w.service()
 	return w
 }
 
-func (w *prefetchWorld) service() *copies.Prefetcher {
-	return &copies.Prefetcher{
+func (w *world) service() *prefetch.Service {
+	return &prefetch.Service{
 		Kind: freshness.Customers, Lines: w.store, Active: 24 * time.Hour, Now: time.Now,
 		Open: func(time.Time) bool { return true },
 		Next: func(at time.Time) time.Time { return at.Add(time.Hour) },
@@ -67,7 +67,7 @@ func number(t *testing.T, i int) line.Number {
 }
 
 // work steps every five seconds.
-func (w *prefetchWorld) work(t *testing.T, d time.Duration) {
+func (w *world) work(t *testing.T, d time.Duration) {
 	t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(5 * time.Second) {
 		for {
@@ -83,7 +83,7 @@ func (w *prefetchWorld) work(t *testing.T, d time.Duration) {
 func TestActiveLinesAreFetchedEachTimeTheyAreDue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newPrefetchWorld()
+		w := newWorld()
 		for i := range 20 {
 			w.NoteActive(number(t, i))
 			w.NoteActive(number(t, i))
@@ -105,7 +105,7 @@ func TestActiveLinesAreFetchedEachTimeTheyAreDue(t *testing.T) {
 func TestItStopsWhenTheBudgetIsNeeded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newPrefetchWorld()
+		w := newWorld()
 		for i := range 20 {
 			w.NoteActive(number(t, i))
 		}
@@ -129,7 +129,7 @@ func TestItStopsWhenTheBudgetIsNeeded(t *testing.T) {
 func TestAnotherInstanceGoesOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newPrefetchWorld()
+		w := newWorld()
 		for i := range 20 {
 			w.NoteActive(number(t, i))
 		}
@@ -145,7 +145,7 @@ func TestAnotherInstanceGoesOn(t *testing.T) {
 		}
 		go func() { _, _ = w.Step(killed) }()
 		synctest.Wait()
-		w.Prefetcher = w.service() // a new process on the same store
+		w.Service = w.service() // a new process on the same store
 		w.work(t, 5*time.Minute)
 		require.Len(t, w.fetched, 20)
 	})
@@ -155,7 +155,7 @@ func TestAnotherInstanceGoesOn(t *testing.T) {
 func TestALineThatKOSFailsOnDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newPrefetchWorld()
+		w := newWorld()
 		for i := range 20 {
 			w.NoteActive(number(t, i))
 		}
@@ -178,7 +178,7 @@ func TestALineThatKOSFailsOnDelaysNoOther(t *testing.T) {
 func TestKOSHasNothingToTell(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newPrefetchWorld()
+		w := newWorld()
 		w.NoteActive(number(t, 1))
 		w.work(t, time.Minute)
 		time.Sleep(time.Hour)
@@ -195,7 +195,7 @@ func TestKOSHasNothingToTell(t *testing.T) {
 func TestOnlyWhenOpen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newPrefetchWorld()
+		w := newWorld()
 		night, err := freshness.ParseNight("02:00-05:00")
 		require.NoError(t, err)
 		w.Open, w.Next = night.Open, night.Next
@@ -213,7 +213,7 @@ func TestOnlyWhenOpen(t *testing.T) {
 func TestAStoreInTrouble(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newPrefetchWorld()
+		w := newWorld()
 		w.NoteActive(number(t, 1))
 		w.store.broken = errors.New("away")
 		_, err := w.Step(t.Context())
