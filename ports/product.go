@@ -28,9 +28,9 @@ type PlanSource interface {
 type PlanChanger interface {
 	// Change sends the order once, on one wire attempt, under its transaction id.
 	Change(ctx context.Context, call Call, o product.Order) product.Answer
-	// Ask asks what became of the order's transaction: AnswerAbsent only when KOS says that it does not know it,
+	// AskStatus asks what became of the order's transaction: AnswerAbsent only when KOS says that it does not know it,
 	// AnswerNoQuery when this KOS lacks that query. That it lacks it costs a call once in a while, not each time.
-	Ask(ctx context.Context, call Call, o product.Order) product.Answer
+	AskStatus(ctx context.Context, call Call, o product.Order) product.Answer
 }
 
 // Customers are the last good copies of customers (ADR 23).
@@ -70,7 +70,8 @@ type Orders interface {
 	// nothing. ErrKeyUsed when the key stands for another request already; CHANGE_IN_PROGRESS when another order of the
 	// line is live. The order is leased to the caller until o.NextAttemptAt.
 	Add(ctx context.Context, o product.Order, u request.KeyUse) error
-	// Used returns what u's key stands for, as u sees it (KeyUse.SeenBy); NOT_FOUND when it is new or was used before since.
+	// Used returns what u's key stands for, as u sees it (KeyUse.SeenBy); NOT_FOUND when it is new or was used before
+	// since.
 	Used(ctx context.Context, u request.KeyUse, since time.Time) (request.KeyUse, error)
 	// Live returns the line's order that is not final, or NOT_FOUND.
 	Live(ctx context.Context, n line.Number) (product.Order, error)

@@ -70,7 +70,7 @@ func TestChangeBreakerIsNotSent(t *testing.T) {
 	require.Equal(t, product.AnswerNotSent, a.Kind)
 	require.Equal(t, "OPEN", a.Why)
 	require.Positive(t, a.RetryAfter)
-	require.Equal(t, product.AnswerAbsent, l.Ask(t.Context(), change, o).Kind, "asking has a breaker of its own")
+	require.Equal(t, product.AnswerAbsent, l.AskStatus(t.Context(), change, o).Kind, "asking has a breaker of its own")
 }
 
 func TestOneBadLineDoesNotShutKOS(t *testing.T) {
@@ -347,8 +347,8 @@ func TestLanes(t *testing.T) {
 	require.NoError(t, err)
 	_, err = l.Plans(t.Context(), ports.Call{Lane: quota.Prefetch})
 	require.NoError(t, err)
-	l.Ask(t.Context(), change, product.Order{Line: line})
-	l.Ask(t.Context(), ports.Call{Lane: quota.Prefetch}, product.Order{Line: line})
+	l.AskStatus(t.Context(), change, product.Order{Line: line})
+	l.AskStatus(t.Context(), ports.Call{Lane: quota.Prefetch}, product.Order{Line: line})
 	_, err = l.Customer(t.Context(), ports.Call{Lane: quota.Prefetch}, line)
 	require.NoError(t, err)
 	require.Equal(t, quota.Shares{quota.Change: 1, quota.Read: 1, quota.Refresh: 1, quota.Prefetch: 4}, l.quota.Spent())
@@ -383,7 +383,7 @@ func TestBreakersCloseByThemselves(t *testing.T) {
 			_, _ = l.Plans(t.Context(), read)
 			o := order(t, twoLines[i%2], "LTE-PREMIUM-001", "5G-STANDARD-001")
 			l.Change(t.Context(), change, o)
-			l.Ask(t.Context(), change, o)
+			l.AskStatus(t.Context(), change, o)
 		}
 		require.Zero(t, probe(), "open: KOS is left alone")
 		time.Sleep(31 * time.Second)

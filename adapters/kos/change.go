@@ -26,9 +26,9 @@ func (c *Client) Change(ctx context.Context, call ports.Call, o product.Order) p
 	}
 }
 
-// Ask asks KOS what became of the order's transaction. A KOS that has lately shown that it lacks the query is not
+// AskStatus asks KOS what became of the order's transaction. A KOS that has lately shown that it lacks the query is not
 // asked; the answer is then NoQuery.
-func (c *Client) Ask(ctx context.Context, call ports.Call, o product.Order) product.Answer {
+func (c *Client) AskStatus(ctx context.Context, call ports.Call, o product.Order) product.Answer {
 	if c.statusQuery.isMissing(c.deps.Now()) {
 		return product.Answer{Kind: product.AnswerNoQuery}
 	}

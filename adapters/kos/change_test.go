@@ -28,7 +28,7 @@ func TestChangeIsAcceptedOnceHoweverOftenItIsSent(t *testing.T) {
 	require.Len(t, sim.Ledger(), 1)
 	require.Equal(t, o.TransactionID.String(), sim.Ledger()[0].TransactionID)
 	require.Equal(t, "20261201", sim.Ledger()[0].EffectiveDate)
-	require.Equal(t, product.Answer{Kind: product.AnswerAccepted, Code: "0000"}, l.Ask(t.Context(), ordered, o))
+	require.Equal(t, product.Answer{Kind: product.AnswerAccepted, Code: "0000"}, l.AskStatus(t.Context(), ordered, o))
 	require.Equal(t, []string{"product.change 0000", "product.change 0000", "product.change.status 0000"}, l.results())
 	require.Equal(t, o.ID, l.calls.Calls()[0].RequestID)
 	require.Equal(t, o.ID, l.calls.Calls()[2].RequestID)
@@ -56,7 +56,7 @@ func TestRefusalsAreValues(t *testing.T) {
 		o.TransactionID[2] = c.code[1]
 		want := product.Answer{Kind: product.AnswerRefused, Code: c.code, Refusal: c.refusal}
 		require.Equal(t, want, l.Change(t.Context(), change, o), c.code)
-		require.Equal(t, want, l.Ask(t.Context(), change, o), "asked later: %s", c.code)
+		require.Equal(t, want, l.AskStatus(t.Context(), change, o), "asked later: %s", c.code)
 	}
 	require.Empty(t, sim.Ledger())
 	require.Zero(t, l.metric(t, "kos_breaker_state", "product.change"), "a no is an answer")
@@ -103,7 +103,7 @@ func TestOnlyAVerdictIsAVerdict(t *testing.T) {
 			t.Parallel()
 			l := serve(t, says(c.status, c.body))
 			require.Equal(t, c.change, l.Change(t.Context(), change, o).Kind)
-			require.Equal(t, c.ask, l.Ask(t.Context(), change, o).Kind)
+			require.Equal(t, c.ask, l.AskStatus(t.Context(), change, o).Kind)
 			require.EqualValues(t, 2, l.requests.Load())
 		})
 	}
@@ -113,7 +113,7 @@ func TestAskReturnsWhatKOSKnows(t *testing.T) {
 	t.Parallel()
 	l, sim := simulate(t)
 	o := order(t, "01012345678", premium, standard)
-	require.Equal(t, product.AnswerAbsent, l.Ask(t.Context(), change, o).Kind)
+	require.Equal(t, product.AnswerAbsent, l.AskStatus(t.Context(), change, o).Kind)
 
 	require.NoError(
 		t,
@@ -123,7 +123,7 @@ func TestAskReturnsWhatKOSKnows(t *testing.T) {
 	defer cancel()
 	require.Equal(t, product.AnswerNotSent, l.Change(soon(t), change, o).Kind)
 	require.Equal(t, product.AnswerUnknown, l.Change(ctx, change, o).Kind)
-	require.Equal(t, product.AnswerUnknown, l.Ask(t.Context(), change, o).Kind, "received, not decided")
+	require.Equal(t, product.AnswerUnknown, l.AskStatus(t.Context(), change, o).Kind, "received, not decided")
 	sim.ClearFaults()
 	require.Equal(
 		t,
@@ -137,10 +137,10 @@ func TestAskReturnsWhatKOSKnows(t *testing.T) {
 	leaving, leave := context.WithCancel(t.Context())
 	time.AfterFunc(300*time.Millisecond, leave)
 	require.Equal(t, product.AnswerUnknown, l.Change(leaving, change, o).Kind)
-	require.Equal(t, product.AnswerAccepted, l.Ask(t.Context(), change, o).Kind)
+	require.Equal(t, product.AnswerAccepted, l.AskStatus(t.Context(), change, o).Kind)
 
 	sim.SetStatusQuery(false)
-	require.Equal(t, product.AnswerNoQuery, l.Ask(t.Context(), change, o).Kind)
+	require.Equal(t, product.AnswerNoQuery, l.AskStatus(t.Context(), change, o).Kind)
 	require.Len(t, sim.Ledger(), 1)
 }
 
@@ -150,7 +150,7 @@ func TestRefusedForAReasonWeDoNotKnow(t *testing.T) {
 	l := serve(t, says(200, envelope(t, "0000", map[string]any{
 		"transactionId": o.TransactionID.String(), "state": "REFUSED", "resultCode": "E777",
 	})))
-	require.Equal(t, product.Answer{Kind: product.AnswerRefused, Code: "E777"}, l.Ask(t.Context(), change, o))
+	require.Equal(t, product.Answer{Kind: product.AnswerRefused, Code: "E777"}, l.AskStatus(t.Context(), change, o))
 }
 
 // TestOneCallIsOneRequest breaks a kept connection under the second call: net/http would repeat a GET by itself.
@@ -162,7 +162,7 @@ func TestOneCallIsOneRequest(t *testing.T) {
 		"get":    func(l *link) bool { _, err := l.Customer(t.Context(), read, o.Line); return err == nil },
 		"plans":  func(l *link) bool { _, err := l.Plans(t.Context(), read); return err == nil },
 		"change": func(l *link) bool { return l.Change(t.Context(), change, o).Kind == product.AnswerAccepted },
-		"ask":    func(l *link) bool { return l.Ask(t.Context(), change, o).Kind == product.AnswerAbsent },
+		"ask":    func(l *link) bool { return l.AskStatus(t.Context(), change, o).Kind == product.AnswerAbsent },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -130,7 +130,7 @@ func TestAChangeByARefusedKeyWasNotSent(t *testing.T) {
 	require.Equal(
 		t,
 		product.Answer{Kind: product.AnswerNotSent, Why: "REFUSED"},
-		single.Ask(t.Context(), change, o),
+		single.AskStatus(t.Context(), change, o),
 		"nor a question about one",
 	)
 }

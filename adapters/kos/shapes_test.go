@@ -95,7 +95,7 @@ func TestEveryShapeOfAnAnswer(t *testing.T) {
 			} else {
 				require.Equal(t, product.Answer{Kind: product.AnswerAccepted, Code: "0000"}, l.Change(t.Context(), change, o))
 			}
-			require.Equal(t, product.AnswerAccepted, l.Ask(t.Context(), change, o).Kind)
+			require.Equal(t, product.AnswerAccepted, l.AskStatus(t.Context(), change, o).Kind)
 			require.Empty(t, l.raised())
 		})
 	}

@@ -34,7 +34,7 @@ func TestANoticeHoldsNothingPersonal(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, logsink.NewNotifier(slog.New(slog.NewJSONHandler(&out, nil))).ChangeEnded(t.Context(),
 		product.Order{
-			ID: id.ID{1}, UserID: "hong1234", CustomerID: "C-0001", Line: portstest.Line(1), State: product.Rejected,
+			ID: id.ID{1}, UserID: "hong1234", CustomerID: "C-0001", Line: portstest.Line(1), State: product.Failed,
 			EffectiveDate: day,
 			FailureReason: "미납",
 		}))

@@ -120,8 +120,8 @@ func (k *KOS) Change(_ context.Context, _ ports.Call, o product.Order) product.A
 	return product.Answer{Kind: product.AnswerAccepted, Code: "0000", KOSOrder: "KOS-" + o.TransactionID.String()[:8]}
 }
 
-// Ask reports whether the transaction was applied.
-func (k *KOS) Ask(_ context.Context, _ ports.Call, o product.Order) product.Answer {
+// AskStatus reports whether the transaction was applied.
+func (k *KOS) AskStatus(_ context.Context, _ ports.Call, o product.Order) product.Answer {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.call() != nil {

@@ -61,7 +61,7 @@ func (p *ParkedOrders) List(_ context.Context, number, size int) ([]product.Park
 			all = append(all, product.ParkedOrder{
 				ID: o.ID, TransactionID: o.TransactionID, Line: o.Line.String(), From: o.From, To: o.To,
 				EffectiveDate: o.EffectiveDate, RequestedAt: o.RequestedAt, ParkedAt: p.rows.after.parkedAt[o.ID], Sends: o.Sends,
-				Reconciles: o.Reconciles, KOSOrder: o.KOSOrder, Proposal: p.rows.after.proposals[o.ID],
+				Reconciles: o.Silences, KOSOrder: o.KOSOrder, Proposal: p.rows.after.proposals[o.ID],
 			})
 		}
 	}

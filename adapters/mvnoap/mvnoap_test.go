@@ -211,7 +211,7 @@ func TestChangeResultsArriveSignedAndWhole(t *testing.T) {
 	p := connect(t, url, secret("one")).ChangeResults()
 	done := changeItem(t, 1, product.Order{State: product.Completed, ResultMessage: product.ChangedMessage})
 	refused := changeItem(t, 2, product.Order{
-		State: product.Rejected, ResultMessage: product.ChangeFailed, FailureReason: product.RefusedUnpaid.Reason(),
+		State: product.Failed, ResultMessage: product.ChangeFailed, FailureReason: product.RefusedUnpaid.Reason(),
 	})
 	require.Equal(t, delivery.Accepted, p.Publish(t.Context(), done).Outcome)
 	require.Equal(t, delivery.Accepted, p.Publish(t.Context(), refused).Outcome)

@@ -40,7 +40,7 @@ func TestTheBacklogOfChanges(t *testing.T) {
 	orders := postgres.NewOrders(db.Pool, keyring(t))
 	for n, state := range []product.State{
 		product.Requested, product.Validated, product.Dispatched, product.Unknown, product.Unknown, product.Parked,
-		product.Completed, product.Rejected,
+		product.Completed, product.Failed,
 	} {
 		o := order(byte(n))
 		require.NoError(t, orders.Add(t.Context(), o, request.KeyUse{}))

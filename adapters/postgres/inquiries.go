@@ -165,7 +165,7 @@ func (s *Inquiries) insert(ctx context.Context, rows []billdb.Inquiry) error {
 			return fault.New(fault.StateConflict)
 		}
 		if differs(mine[h.ID], h) {
-			s.tellDiffers(ctx, h.ID)
+			s.alertAnswerDiffers(ctx, h.ID)
 		}
 	}
 	return nil
@@ -179,7 +179,7 @@ func differs(answer billdb.Inquiry, held billdb.StoredInquiriesRow) bool {
 		!zero(answer.ProcessedAt).Truncate(time.Microsecond).Equal(zero(held.ProcessedAt)))
 }
 
-func (s *Inquiries) tellDiffers(ctx context.Context, inquiry uuid.UUID) {
+func (s *Inquiries) alertAnswerDiffers(ctx context.Context, inquiry uuid.UUID) {
 	if s.alerts != nil {
 		s.alerts.Raise(ctx, operations.Alert{
 			Kind: operations.HistoryDiffers, Subject: id.ID(inquiry).String(),

@@ -265,7 +265,7 @@ func (orderRows) saved(o product.Order, at time.Time) (productdb.SaveOrderParams
 		EffectiveDate: day, FromName: o.FromName, ToName: o.Target.Name, ToPlan: plan, CheckedAt: optional(o.CheckedAt),
 		State: string(o.State), ProcessedAt: optional(o.ProcessedAt), ResultCode: o.ResultCode,
 		ResultMessage: o.ResultMessage, FailureReason: o.FailureReason, KosOrder: o.KOSOrder, Sends: int64(o.Sends),
-		Reconciles: int64(o.Reconciles), NextAttemptAt: o.NextAttemptAt, Held: o.WaitingForKOS, Note: o.Note,
+		Reconciles: int64(o.Silences), NextAttemptAt: o.NextAttemptAt, Held: o.WaitingForKOS, Note: o.Note,
 		DeliveryState: string(state), DeliveryNextAt: next,
 	}, errors.Join(err1, err2)
 }
@@ -332,7 +332,7 @@ func (r orderRows) noun(row productdb.ChangeOrder) (product.Order, error) {
 		Rule: product.EffectiveRule(row.EffectiveRule), EffectiveDate: day,
 		CheckedAt: moment(row.CheckedAt), State: product.State(row.State), RequestedAt: row.RequestedAt.UTC(),
 		ProcessedAt: moment(row.ProcessedAt), ResultCode: row.ResultCode, ResultMessage: row.ResultMessage,
-		FailureReason: row.FailureReason, KOSOrder: row.KosOrder, Sends: int(row.Sends), Reconciles: int(row.Reconciles),
+		FailureReason: row.FailureReason, KOSOrder: row.KosOrder, Sends: int(row.Sends), Silences: int(row.Reconciles),
 		NextAttemptAt: row.NextAttemptAt.UTC(), WaitingForKOS: row.Held, Fence: row.Fence, Version: row.Version,
 		TraceID: row.TraceID,
 	}, errors.Join(err1, err2, err3)

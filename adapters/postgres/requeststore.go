@@ -21,24 +21,24 @@ import (
 	"phonebill/ports"
 )
 
-// Requests implements ports.RequestStore on the table of migrations/request, for a product that has no table of its
+// RequestStore implements ports.RequestStore on the table of migrations/request, for a product that has no table of its
 // own.
-type Requests struct {
+type RequestStore struct {
 	pool   *pgxpool.Pool
 	rows   requestRows
 	keys   *IdempotencyKeys
 	alerts ports.Alerts
 }
 
-var _ ports.RequestStore = (*Requests)(nil)
+var _ ports.RequestStore = (*RequestStore)(nil)
 
-// NewRequests works on the database of a product. alerts are raised for rows that cannot be opened.
-func NewRequests(pool *pgxpool.Pool, vault ports.Vault, alerts ports.Alerts) *Requests {
-	return &Requests{pool, requestRows{vault}, NewIdempotencyKeys(pool, migrations.Request, vault), alerts}
+// NewRequestStore works on the database of a product. alerts are raised for rows that cannot be opened.
+func NewRequestStore(pool *pgxpool.Pool, vault ports.Vault, alerts ports.Alerts) *RequestStore {
+	return &RequestStore{pool, requestRows{vault}, NewIdempotencyKeys(pool, migrations.Request, vault), alerts}
 }
 
 // Add stores a new request, and its key in the same transaction.
-func (s *Requests) Add(ctx context.Context, r request.Request, u request.KeyUse) error {
+func (s *RequestStore) Add(ctx context.Context, r request.Request, u request.KeyUse) error {
 	row, err := s.rows.added(r)
 	if err != nil {
 		return translate("seal request", err)
@@ -62,12 +62,12 @@ func (s *Requests) Add(ctx context.Context, r request.Request, u request.KeyUse)
 }
 
 // Used returns the use of the key.
-func (s *Requests) Used(ctx context.Context, u request.KeyUse, since time.Time) (request.KeyUse, error) {
+func (s *RequestStore) Used(ctx context.Context, u request.KeyUse, since time.Time) (request.KeyUse, error) {
 	return s.keys.used(ctx, u, since, fault.ResourceNotFound)
 }
 
 // Get returns the request, or NOT_FOUND.
-func (s *Requests) Get(ctx context.Context, r id.ID) (request.Request, error) {
+func (s *RequestStore) Get(ctx context.Context, r id.ID) (request.Request, error) {
 	row, err := requestdb.New(s.pool).Request(ctx, uuid.UUID(r))
 	if err != nil {
 		return request.Request{}, translate("read request", err, fault.ResourceNotFound)
@@ -77,7 +77,7 @@ func (s *Requests) Get(ctx context.Context, r id.ID) (request.Request, error) {
 }
 
 // Save stores progress of a request that is not final under the fence.
-func (s *Requests) Save(ctx context.Context, r request.Request) error {
+func (s *RequestStore) Save(ctx context.Context, r request.Request) error {
 	result, err := sealOptional(s.rows.vault, requestPlace("result", uuid.UUID(r.ID)), r.Result)
 	if err != nil {
 		return translate("seal request", err)
@@ -92,7 +92,9 @@ func (s *Requests) Save(ctx context.Context, r request.Request) error {
 }
 
 // Claim leases due requests. Rows that another claim is taking are skipped, and rows that cannot be opened are put off.
-func (s *Requests) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]request.Request, error) {
+func (s *RequestStore) Claim(
+	ctx context.Context, now time.Time, lease time.Duration, n int,
+) ([]request.Request, error) {
 	q := requestdb.New(s.pool)
 	rows, err := q.ClaimRequests(ctx, requestdb.ClaimRequestsParams{LeaseUntil: now.Add(lease), Now: now, N: int64(n)})
 	if err != nil {
@@ -105,7 +107,7 @@ func (s *Requests) Claim(ctx context.Context, now time.Time, lease time.Duration
 }
 
 // Parked returns one page of the parked requests, the oldest first.
-func (s *Requests) Parked(ctx context.Context, page, size int) ([]request.Request, int, error) {
+func (s *RequestStore) Parked(ctx context.Context, page, size int) ([]request.Request, int, error) {
 	q := requestdb.New(s.pool)
 	total, err := q.CountParkedRequests(ctx)
 	if err != nil {
@@ -119,7 +121,7 @@ func (s *Requests) Parked(ctx context.Context, page, size int) ([]request.Reques
 }
 
 // History returns one page of a user's requests, the newest first.
-func (s *Requests) History(ctx context.Context, f request.HistoryFilter) ([]request.Request, int, error) {
+func (s *RequestStore) History(ctx context.Context, f request.HistoryFilter) ([]request.Request, int, error) {
 	all := requestdb.CountHistoryParams{UserID: string(f.UserID), Subjects: [][]byte{s.rows.index(f.Subject)}}
 	total, from, err := historyPage(ctx, s.pool, all, f.Page, f.Size)
 	if err != nil || from == nil {
@@ -136,7 +138,7 @@ func (s *Requests) History(ctx context.Context, f request.HistoryFilter) ([]requ
 
 // Outbox returns the outbox of the same rows. kind is that of the product's events, mask returns a subject as staff see
 // it.
-func (s *Requests) Outbox(kind delivery.Kind, mask func(request.Subject) string) *Outbox[ports.RequestResult] {
+func (s *RequestStore) Outbox(kind delivery.Kind, mask func(request.Subject) string) *Outbox[ports.RequestResult] {
 	return &Outbox[ports.RequestResult]{
 		pool: s.pool, kind: kind,
 		masked: func(ctx context.Context, events []uuid.UUID) (map[uuid.UUID]string, error) {
@@ -166,7 +168,7 @@ func (s *Requests) Outbox(kind delivery.Kind, mask func(request.Subject) string)
 }
 
 // ByRequest returns the timeline of a request; it makes Requests a ports.Timelines.
-func (s *Requests) ByRequest(ctx context.Context, r id.ID) (timeline.Timeline, error) {
+func (s *RequestStore) ByRequest(ctx context.Context, r id.ID) (timeline.Timeline, error) {
 	var t timeline.Plain
 	err := atOnce(ctx, s.pool, func(tx pgx.Tx) error {
 		row, err := requestdb.New(tx).Request(ctx, uuid.UUID(r))

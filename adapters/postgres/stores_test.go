@@ -53,7 +53,7 @@ func TestRequests(t *testing.T) {
 	t.Parallel()
 	portstest.RequestStore(t, func(t *testing.T) (ports.RequestStore, ports.Outbox[ports.RequestResult]) {
 		t.Helper()
-		s := postgres.NewRequests(pgtest.New(t, migrations.Request).Pool, keyring(t), &memory.Alerts{})
+		s := postgres.NewRequestStore(pgtest.New(t, migrations.Request).Pool, keyring(t), &memory.Alerts{})
 		return s, s.Outbox("sample", func(request.Subject) string { return "member-*" })
 	})
 }

@@ -19,29 +19,29 @@ type State uint8
 
 // The states.
 const (
-	Gone  State = iota // may not be shown
-	Stale              // may be shown, labelled with its age, when KOS cannot answer (ADR 23)
-	Early              // as Fresh, but it should be refreshed in the background now, before it is stale
-	Fresh              // may be shown without asking KOS
+	Gone       State = iota // may not be shown
+	Stale                   // may be shown, labelled with its age, when KOS cannot answer (ADR 23)
+	RefreshDue              // as Fresh, but it should be refreshed in the background now, before it is stale
+	Fresh                   // may be shown without asking KOS
 )
 
 // Limits are the lifetimes of one kind of copy (docs/spec/numbers.md).
 type Limits struct {
-	Soft  time.Duration // fresh until then
-	Hard  time.Duration // stale until then
-	Early time.Duration // how long before Soft, on average, one of many readers refreshes it; 0 = none does
+	Soft         time.Duration // fresh until then
+	Hard         time.Duration // stale until then
+	RefreshAhead time.Duration // how long before Soft, on average, one of many readers refreshes it; 0 = none does
 }
 
 // The limits of docs/spec/numbers.md. Of the readers in the last minutes one refreshes the copy before it is stale
 // (probabilistic early expiry), so that a copy in demand never becomes stale.
 var (
-	Bill      = Limits{Soft: time.Hour, Hard: 7 * 24 * time.Hour, Early: time.Hour / earlyShare}
-	Customer  = Limits{Soft: 4 * time.Hour, Hard: 7 * 24 * time.Hour, Early: 4 * time.Hour / earlyShare}
-	PlanList  = Limits{Soft: 24 * time.Hour, Hard: 30 * 24 * time.Hour, Early: 24 * time.Hour / earlyShare}
+	Bill      = Limits{Soft: time.Hour, Hard: 7 * 24 * time.Hour, RefreshAhead: time.Hour / earlyShare}
+	Customer  = Limits{Soft: 4 * time.Hour, Hard: 7 * 24 * time.Hour, RefreshAhead: 4 * time.Hour / earlyShare}
+	PlanList  = Limits{Soft: 24 * time.Hour, Hard: 30 * 24 * time.Hour, RefreshAhead: 24 * time.Hour / earlyShare}
 	PlanCheck = Limits{Soft: 60 * time.Second, Hard: 60 * time.Second} // for a change (ADR 22)
 
 	// Status is for the status of a line that is shown on a screen.
-	Status = Limits{Soft: 30 * time.Minute, Hard: 7 * 24 * time.Hour, Early: 30 * time.Minute / earlyShare}
+	Status = Limits{Soft: 30 * time.Minute, Hard: 7 * 24 * time.Hour, RefreshAhead: 30 * time.Minute / earlyShare}
 
 	// CheckAge is how old the customer's facts may be for a check that changes nothing. An order itself uses none that
 	// are older than itself.
@@ -68,8 +68,8 @@ func (l Limits) Decide(fetchedAt, epoch, now time.Time, rnd float64) State {
 		return Gone
 	case age >= l.Soft:
 		return Stale
-	case l.Early > 0 && float64(l.Soft-age) <= -math.Log(1-rnd)*float64(l.Early):
-		return Early
+	case l.RefreshAhead > 0 && float64(l.Soft-age) <= -math.Log(1-rnd)*float64(l.RefreshAhead):
+		return RefreshDue
 	default:
 		return Fresh
 	}
@@ -98,7 +98,7 @@ func ParseLimits(s string) (Limits, error) {
 	if err1 != nil || err2 != nil || fresh <= 0 || shown < fresh {
 		return Limits{}, errors.New(`want how long a copy is fresh, and how long it may be shown as stale, like "1h/168h"`)
 	}
-	return Limits{Soft: fresh, Hard: shown, Early: fresh / earlyShare}, nil
+	return Limits{Soft: fresh, Hard: shown, RefreshAhead: fresh / earlyShare}, nil
 }
 
 // String returns the form that ParseLimits reads.

@@ -53,7 +53,7 @@ func TestLimitsOfTheProduct(t *testing.T) {
 	} {
 		require.Equal(t, c.soft, c.limits.Soft, name)
 		require.Equal(t, c.hard, c.limits.Hard, name)
-		require.Less(t, c.limits.Early, c.soft/20, name)
+		require.Less(t, c.limits.RefreshAhead, c.soft/20, name)
 		require.NotEqual(t, freshness.Gone, c.limits.Decide(now.Add(1-c.hard), time.Time{}, now, 0), name)
 		require.Equal(t, freshness.Gone, c.limits.Decide(now.Add(-c.hard), time.Time{}, now, 0), name)
 	}
@@ -82,7 +82,7 @@ func TestDecideAgainstAModel(t *testing.T) {
 		fetched := now.Add(-time.Duration(age) * time.Second)
 		l := freshness.Limits{
 			Soft: time.Duration(soft) * time.Second, Hard: time.Duration(hard) * time.Second,
-			Early: time.Duration(early) * time.Second,
+			RefreshAhead: time.Duration(early) * time.Second,
 		}
 		want := freshness.Fresh
 		for s := 0; s <= age; s++ {
@@ -92,7 +92,7 @@ func TestDecideAgainstAModel(t *testing.T) {
 			case s >= soft:
 				want = freshness.Stale
 			case early > 0 && math.Exp(-float64(soft-s)/float64(early)) >= 1-rnd: // the chance of being so early
-				want = freshness.Early
+				want = freshness.RefreshDue
 			}
 		}
 		if age > epoch {
@@ -110,7 +110,7 @@ func TestOneOfManyIsEarly(t *testing.T) {
 	renewed := 0
 	for range 200 {
 		for age := time.Duration(0); age < freshness.Bill.Soft; age += 100 * time.Millisecond {
-			if freshness.Bill.Decide(now.Add(-age), time.Time{}, now, rnd.Float64()) == freshness.Early {
+			if freshness.Bill.Decide(now.Add(-age), time.Time{}, now, rnd.Float64()) == freshness.RefreshDue {
 				renewed++
 				require.Greater(t, age, freshness.Bill.Soft-15*time.Minute)
 				break

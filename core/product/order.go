@@ -22,7 +22,7 @@ const (
 	Unknown    State = "UNKNOWN"    // sent, outcome not known (ADR 21)
 	Parked     State = "PARKED"     // ambiguous: a person decides
 	Completed  State = "COMPLETED"
-	Rejected   State = "FAILED"
+	Failed     State = "FAILED"
 	Cancelled  State = "CANCELLED"
 )
 
@@ -43,7 +43,7 @@ func (q Queue) Of(s State) bool {
 		return q == New
 	case Validated, Dispatched, Unknown:
 		return q == Begun
-	case Parked, Completed, Rejected, Cancelled:
+	case Parked, Completed, Failed, Cancelled:
 	}
 	return false
 }
@@ -68,14 +68,14 @@ const (
 
 // next is the state machine of ADR 21 and UFR-PROD-040, cell by cell; a missing cell is forbidden.
 var next = map[State]map[Event]State{
-	Requested:  {CheckPassed: Validated, CheckFailed: Rejected, Cancel: Cancelled},
-	Validated:  {CheckPassed: Validated, Sending: Dispatched, CheckFailed: Rejected, Cancel: Cancelled},
-	Dispatched: {NotSent: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown},
-	Unknown: {NotAtKOS: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown,
+	Requested:  {CheckPassed: Validated, CheckFailed: Failed, Cancel: Cancelled},
+	Validated:  {CheckPassed: Validated, Sending: Dispatched, CheckFailed: Failed, Cancel: Cancelled},
+	Dispatched: {NotSent: Validated, AcceptedByKOS: Completed, RefusedByKOS: Failed, NoAnswer: Unknown},
+	Unknown: {NotAtKOS: Validated, AcceptedByKOS: Completed, RefusedByKOS: Failed, NoAnswer: Unknown,
 		Ambiguous: Parked},
-	Parked:    {AcceptedByKOS: Completed, RefusedByKOS: Rejected, AskAgain: Unknown},
+	Parked:    {AcceptedByKOS: Completed, RefusedByKOS: Failed, AskAgain: Unknown},
 	Completed: {},
-	Rejected:  {},
+	Failed:    {},
 	Cancelled: {},
 }
 
@@ -89,11 +89,11 @@ const checkHolds = 2 * time.Minute
 
 // Waits between the steps of a reconciliation (S-QUIET, S-LEASE).
 const (
-	QuietPeriod  = 10 * time.Second
-	parkAfter    = 24 * time.Hour
-	minReconcile = 40 // questions since it was sent before an order is parked, however old it is: about 20 minutes
-	resendWait   = 5 * time.Second
-	maxRecheck   = 5 * time.Minute // between checks of an order whose facts KOS keeps failing on
+	QuietPeriod = 10 * time.Second
+	parkAfter   = 24 * time.Hour
+	minSilences = 40 // questions since it was sent before an order is parked, however old it is: about 20 minutes
+	resendWait  = 5 * time.Second
+	maxRecheck  = 5 * time.Minute // between checks of an order whose facts KOS keeps failing on
 
 	// maxHold is the longest wait for KOS, however long it is down, silent, or refuses changes: an order is final 60 s
 	// after KOS is back (S-RECOVERY). A quarter of spread is added, and the time of a last failing call: 10 s, or 5 s
@@ -135,7 +135,7 @@ type Order struct {
 	FailureReason string
 	KOSOrder      string // KOS's order number; empty until accepted
 	Sends         int    // attempts that were or may have been on the wire; 0 = KOS cannot have seen the order
-	Reconciles    int    // silences since it was last sent: that of the attempt, then those of the questions
+	Silences      int    // silences since it was last sent: that of the attempt, then those of the questions
 	NextAttemptAt time.Time
 	WaitingForKOS bool   // KOS could not be asked at the last attempt; the order waits for that
 	Note          string // for staff: why KOS could not be asked this time; kept with the step alone (core/timeline)
@@ -318,7 +318,7 @@ func (o Order) FailUnknownLine(now time.Time) (Order, error) {
 // FailureCode returns the error code of a failed order: that of the check that failed, else CHANGE_DENIED, which KOS
 // and staff decide. It is empty while the order has not failed.
 func (o Order) FailureCode() fault.Code {
-	if o.State != Rejected {
+	if o.State != Failed {
 		return ""
 	}
 	code := fault.Code(o.ResultCode)
@@ -346,7 +346,7 @@ func (o Order) Send() (Order, error) {
 	o, err := o.Apply(Sending)
 	if err == nil {
 		o.Sends++
-		o.Reconciles = 0
+		o.Silences = 0
 		o.WaitingForKOS = false
 	}
 	return o, err
@@ -432,11 +432,11 @@ func (o Order) resendAfter() time.Duration {
 // the end it parks the order for a person. An order may be old because KOS was down before it was sent; KOS is asked
 // about it all the same.
 func (o Order) waitUnanswered(now time.Time) (Order, error) {
-	if o.State == Unknown && o.Reconciles >= minReconcile && now.Sub(o.RequestedAt) > parkAfter {
+	if o.State == Unknown && o.Silences >= minSilences && now.Sub(o.RequestedAt) > parkAfter {
 		return o.Apply(Ambiguous)
 	}
-	wait := min(time.Duration(o.Reconciles+1)*QuietPeriod, maxHold)
-	o.Reconciles++
+	wait := min(time.Duration(o.Silences+1)*QuietPeriod, maxHold)
+	o.Silences++
 	o.NextAttemptAt = now.Add(o.spread(wait))
 	return o.Apply(NoAnswer)
 }
@@ -462,11 +462,11 @@ type Outcome string
 const (
 	OutcomeCompleted Outcome = "COMPLETED"
 	OutcomeFailed    Outcome = "FAILED"
-	OutcomeReconcile Outcome = "RECONCILE"
+	OutcomeAskAgain  Outcome = "RECONCILE"
 )
 
 // Outcomes lists every outcome.
-func Outcomes() []Outcome { return []Outcome{OutcomeCompleted, OutcomeFailed, OutcomeReconcile} }
+func Outcomes() []Outcome { return []Outcome{OutcomeCompleted, OutcomeFailed, OutcomeAskAgain} }
 
 // Resolution is one person's decision about a parked order. Its zero value is none.
 type Resolution struct {
@@ -483,7 +483,7 @@ const maxResolveReason = 500
 func ParseResolution(outcome, reason string, by auth.UserID, at time.Time) (Resolution, error) {
 	r := Resolution{Outcome: Outcome(outcome), By: by, At: at}
 	switch r.Outcome {
-	case OutcomeCompleted, OutcomeFailed, OutcomeReconcile:
+	case OutcomeCompleted, OutcomeFailed, OutcomeAskAgain:
 	default:
 		return Resolution{}, fault.InvalidField("outcome", "COMPLETED, FAILED, RECONCILE 중 하나여야 합니다")
 	}
@@ -555,8 +555,8 @@ func (o Order) Resolve(r Resolution) (Order, error) {
 		o, err := o.ApplyAnswer(Answer{Kind: AnswerRefused, Code: ResultResolved}, r.At)
 		o.FailureReason = ResolvedAsFailed
 		return o, err
-	case OutcomeReconcile:
-		o.Reconciles, o.NextAttemptAt = 0, r.At
+	case OutcomeAskAgain:
+		o.Silences, o.NextAttemptAt = 0, r.At
 		return o.Apply(AskAgain)
 	default:
 		return o, fault.InvalidField("outcome", "COMPLETED, FAILED, RECONCILE 중 하나여야 합니다")

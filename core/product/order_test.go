@@ -18,7 +18,7 @@ var now = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 
 var states = []product.State{
 	product.Requested, product.Validated, product.Dispatched, product.Unknown, product.Parked, product.Completed,
-	product.Rejected,
+	product.Failed,
 	product.Cancelled,
 }
 
@@ -29,7 +29,7 @@ func TestEveryCellOfTheStateMachine(t *testing.T) {
 	t.Parallel()
 	const (
 		valid, sent, unknown, parked = product.Validated, product.Dispatched, product.Unknown, product.Parked
-		done, failed, gone           = product.Completed, product.Rejected, product.Cancelled
+		done, failed, gone           = product.Completed, product.Failed, product.Cancelled
 	)
 	table := map[product.Event][8]product.State{
 		//                      requested validated dispatched unknown parked completed failed cancelled
@@ -68,7 +68,7 @@ func TestPublicStatesAndFinality(t *testing.T) {
 	for state, want := range map[product.State]string{
 		product.Requested: "PENDING", product.Validated: "PENDING", product.Dispatched: "PROCESSING",
 		product.Unknown: "PROCESSING", product.Parked: "PROCESSING", product.Completed: "COMPLETED",
-		product.Rejected: "FAILED", product.Cancelled: "CANCELLED",
+		product.Failed: "FAILED", product.Cancelled: "CANCELLED",
 		"MADE_UP": "PROCESSING",
 	} {
 		require.Equal(t, want, product.Order{State: state}.Public(), state)
@@ -108,7 +108,7 @@ func TestAnswers(t *testing.T) {
 		refused, err := o.ApplyAnswer(product.Answer{Kind: product.AnswerRefused, Code: "E103",
 			Refusal: product.RefusedUnpaid}, now)
 		require.NoError(t, err)
-		require.Equal(t, product.Rejected, refused.State)
+		require.Equal(t, product.Failed, refused.State)
 		require.Equal(t, "상품 변경 요청을 실패하였습니다", refused.ResultMessage)
 		require.Equal(t, product.RefusedUnpaid.Reason(), refused.FailureReason)
 
@@ -117,7 +117,7 @@ func TestAnswers(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, product.Unknown, lost.State, "never FAILED (ADR 21)")
 			require.Equal(t, now.Add(10*time.Second), lost.NextAttemptAt)
-			require.Equal(t, 1, lost.Reconciles)
+			require.Equal(t, 1, lost.Silences)
 		}
 	}
 	notSent, err := dispatched().ApplyAnswer(product.Answer{Kind: product.AnswerNotSent, RetryAfter: time.Minute}, now)
@@ -183,7 +183,7 @@ func TestAnOrderThatWaitedADayIsAskedAboutBeforeItIsParked(t *testing.T) {
 
 func TestSendDelayAndNames(t *testing.T) {
 	t.Parallel()
-	o, err := product.Order{State: product.Validated, Sends: 1, Reconciles: 3}.Send()
+	o, err := product.Order{State: product.Validated, Sends: 1, Silences: 3}.Send()
 	require.NoError(t, err)
 	require.Equal(t, product.Order{State: product.Dispatched, Sends: 2}, o, "the quiet period begins anew")
 	_, err = o.Send()
@@ -241,7 +241,7 @@ func TestCheckedAndRefused(t *testing.T) {
 	line := product.Verdict{Checks: [3]product.Check{pass, pass, {Type: product.CheckLine, Message: "정지된 회선입니다"}}}
 	suspended, err := o.ApplyVerdict(line, now)
 	require.NoError(t, err)
-	require.Equal(t, product.Rejected, suspended.State)
+	require.Equal(t, product.Failed, suspended.State)
 	require.ErrorIs(t, suspended.FailureError(), fault.New(fault.LineSuspended))
 	require.Equal(t, "상품 사전 체크에 실패하였습니다: 정지된 회선입니다", fault.From(suspended.FailureError()).Message())
 	require.Equal(t, o.ID.String(), fault.From(suspended.FailureError()).Details()["requestId"])
@@ -285,7 +285,7 @@ func TestRandomAnswersKeepTheOrderConsistent(t *testing.T) {
 			case product.Completed:
 				require.Equal(t, product.AnswerAccepted, kind)
 				return
-			case product.Rejected:
+			case product.Failed:
 				require.Equal(t, product.AnswerRefused, kind)
 				return
 			case product.Parked:

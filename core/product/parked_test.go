@@ -21,7 +21,7 @@ func says(by auth.UserID, outcome product.Outcome, reason string, at time.Time) 
 func TestFourEyes(t *testing.T) {
 	t.Parallel()
 	const (
-		done, failed, again = product.OutcomeCompleted, product.OutcomeFailed, product.OutcomeReconcile
+		done, failed, again = product.OutcomeCompleted, product.OutcomeFailed, product.OutcomeAskAgain
 		proposed, confirmed = product.Proposed, product.Confirmed
 	)
 	kim := says("kim", done, why, now)
@@ -92,7 +92,7 @@ func TestAResolutionHasAnOutcomeAndAReason(t *testing.T) {
 
 func TestResolvedOrders(t *testing.T) {
 	t.Parallel()
-	parked := product.Order{State: product.Parked, Sends: 2, Reconciles: 9, KOSOrder: "K-1",
+	parked := product.Order{State: product.Parked, Sends: 2, Silences: 9, KOSOrder: "K-1",
 		NextAttemptAt: now.Add(-time.Hour), Fence: 7}
 	done, err := parked.Resolve(says("lee", product.OutcomeCompleted, why, now))
 	require.NoError(t, err)
@@ -104,16 +104,16 @@ func TestResolvedOrders(t *testing.T) {
 	failed, err := parked.Resolve(says("lee", product.OutcomeFailed, why, now))
 	require.NoError(t, err)
 	want = parked
-	want.State, want.ProcessedAt, want.ResultCode, want.ResultMessage = product.Rejected, now, "RESOLVED",
+	want.State, want.ProcessedAt, want.ResultCode, want.ResultMessage = product.Failed, now, "RESOLVED",
 		"상품 변경 요청을 실패하였습니다"
 	want.FailureReason = product.ResolvedAsFailed
 	require.Equal(t, want, failed)
 	require.NotContains(t, failed.FailureReason, why, "the operator's reason is not the customer's")
 
-	asked, err := parked.Resolve(says("lee", product.OutcomeReconcile, why, now))
+	asked, err := parked.Resolve(says("lee", product.OutcomeAskAgain, why, now))
 	require.NoError(t, err)
 	want = parked
-	want.State, want.Reconciles, want.NextAttemptAt = product.Unknown, 0, now
+	want.State, want.Silences, want.NextAttemptAt = product.Unknown, 0, now
 	require.Equal(t, want, asked)
 
 	_, err = parked.Resolve(says("lee", "MADE_UP", why, now))
@@ -122,7 +122,7 @@ func TestResolvedOrders(t *testing.T) {
 		if state == product.Parked {
 			continue
 		}
-		for _, outcome := range []product.Outcome{product.OutcomeCompleted, product.OutcomeFailed, product.OutcomeReconcile} {
+		for _, outcome := range []product.Outcome{product.OutcomeCompleted, product.OutcomeFailed, product.OutcomeAskAgain} {
 			o, err := product.Order{State: state}.Resolve(says("lee", outcome, why, now))
 			require.ErrorIs(t, err, fault.New(fault.StateConflict), state)
 			require.Equal(t, product.Order{State: state}, o, "nothing changes")

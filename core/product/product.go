@@ -162,7 +162,7 @@ func (c PlansCopy) Available(operator string, without ...string) []Plan {
 // outcome is unknown, while it waits to be sent again and while it is parked.
 func (o Order) Public() string {
 	switch o.State {
-	case Completed, Rejected, Cancelled:
+	case Completed, Failed, Cancelled:
 		return string(o.State)
 	case Requested, Validated:
 		if o.Sends == 0 {

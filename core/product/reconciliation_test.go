@@ -37,7 +37,7 @@ func TestJudgeAnswer(t *testing.T) {
 	}
 	for state, row := range map[product.State][]string{
 		product.Completed: {"", done, done, none, none, none, none},
-		product.Rejected:  {failed, "", "", none, none, none, none},
+		product.Failed:    {failed, "", "", none, none, none, none},
 		product.Cancelled: {failed, "", "", none, none, none, none},
 		product.Unknown:   {"", "", "", none, none, none, none},
 	} {
@@ -103,7 +103,7 @@ func TestJudgePlans(t *testing.T) {
 		require.Equal(t, c.completedFollowed, cell(e.JudgePlans(c.atKOS, evening)), name)
 		e.Superseded = true
 		require.Equal(t, c.replaced, cell(e.JudgePlans(c.atKOS, evening)), name)
-		e = endedOrder(product.Rejected)
+		e = endedOrder(product.Failed)
 		require.Equal(t, c.rejected, cell(e.JudgePlans(c.atKOS, evening)), name)
 		e.Order.Sends = 0
 		require.Equal(t, c.unsent, cell(e.JudgePlans(c.atKOS, evening)), name)
@@ -113,7 +113,7 @@ func TestJudgePlans(t *testing.T) {
 	d, found := endedOrder(product.Completed).JudgeNoLine(evening)
 	require.True(t, found)
 	require.Equal(t, product.KOSPlanDiffers, d.Kind)
-	_, found = endedOrder(product.Rejected).JudgeNoLine(evening)
+	_, found = endedOrder(product.Failed).JudgeNoLine(evening)
 	require.False(t, found)
 }
 
@@ -121,7 +121,7 @@ func TestOpenTooLong(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[product.State]bool{
 		product.Requested: true, product.Validated: true, product.Dispatched: true, product.Unknown: true,
-		product.Parked: true, product.Completed: false, product.Rejected: false, product.Cancelled: false,
+		product.Parked: true, product.Completed: false, product.Failed: false, product.Cancelled: false,
 	} {
 		o := product.Order{State: state, RequestedAt: evening.Add(-product.OpenBound)}
 		_, found := o.OpenTooLong(evening)

@@ -33,7 +33,7 @@ func (k Kind) States() []string {
 	case Change:
 		return []string{
 			string(product.Requested), string(product.Validated), string(product.Dispatched), string(product.Unknown),
-			string(product.Parked), string(product.Completed), string(product.Rejected), string(product.Cancelled),
+			string(product.Parked), string(product.Completed), string(product.Failed), string(product.Cancelled),
 		}
 	case Inquiry:
 		return []string{string(bill.Processing), string(bill.Completed), string(bill.Failed), string(bill.Timeout)}

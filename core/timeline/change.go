@@ -108,7 +108,7 @@ func (o Order) stepEvents(before, s Step) []Event {
 	case product.Completed:
 		e.Type, e.Text = Completed, "상품 변경이 완료되었습니다"
 		e.Facts = facts("sends", number(s.Sends), "code", s.Code, "kosOrder", o.Row.KOSOrder)
-	case product.Rejected:
+	case product.Failed:
 		e = o.failed(e, s)
 	case product.Cancelled:
 		e.Type, e.Text = Cancelled, "고객이 신청을 취소하였습니다"

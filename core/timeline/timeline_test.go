@@ -264,19 +264,19 @@ func TestTheStatesOfAnOrderAreInTheTimeline(t *testing.T) {
 			[]timeline.EventType{timeline.CheckPassed, timeline.Dispatched, timeline.Completed}, timeline.Request,
 		},
 		"refused": {
-			[]timeline.Step{begin, sent, coded(step(2, product.Rejected, 1), "E103")},
+			[]timeline.Step{begin, sent, coded(step(2, product.Failed, 1), "E103")},
 			[]timeline.EventType{timeline.CheckPassed, timeline.Dispatched, timeline.Failed}, timeline.Request,
 		},
 		"failed the check": {
-			[]timeline.Step{begin, coded(step(1, product.Rejected, 0), "VALIDATION_FAILED")},
+			[]timeline.Step{begin, coded(step(1, product.Failed, 0), "VALIDATION_FAILED")},
 			[]timeline.EventType{timeline.CheckFailed}, timeline.Check,
 		},
 		"line not in use": {
-			[]timeline.Step{begin, coded(step(1, product.Rejected, 0), "LINE_SUSPENDED")},
+			[]timeline.Step{begin, coded(step(1, product.Failed, 0), "LINE_SUSPENDED")},
 			[]timeline.EventType{timeline.CheckFailed}, timeline.Check,
 		},
 		"line not there": {
-			[]timeline.Step{begin, coded(step(1, product.Rejected, 0), "LINE_NOT_FOUND")},
+			[]timeline.Step{begin, coded(step(1, product.Failed, 0), "LINE_NOT_FOUND")},
 			[]timeline.EventType{timeline.CheckFailed}, timeline.Check,
 		},
 		"taken back": {[]timeline.Step{begin, step(1, product.Cancelled, 0)},
@@ -316,7 +316,7 @@ func TestFactsOfAnOrdersTimeline(t *testing.T) {
 	require.Equal(t, map[string]string{"sends": "1", "code": "0000", "kosOrder": "KOS-7"},
 		event(t, order(product.Completed, begin, sent, done).Timeline(), timeline.Completed).Facts)
 	require.Zero(t, order(product.Completed, begin, sent, done).Timeline().NextAt)
-	require.Contains(t, event(t, order(product.Rejected, begin, step(1, product.Rejected, 0)).Timeline(),
+	require.Contains(t, event(t, order(product.Failed, begin, step(1, product.Failed, 0)).Timeline(),
 		timeline.Failed).Text, "미납 요금")
 }
 

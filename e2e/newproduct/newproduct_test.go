@@ -105,7 +105,7 @@ type world struct {
 	db        *pgtest.DB
 	points    *points
 	gifts     *lifecycle.Service
-	store     *postgres.Requests
+	store     *postgres.RequestStore
 	publisher *memory.Publisher[ports.RequestResult]
 	delivery  *dispatch.Service[ports.RequestResult]
 	server    *httptest.Server
@@ -122,7 +122,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		db: db, points: &points{booked: map[id.ID]Gift{}}, publisher: &memory.Publisher[ports.RequestResult]{},
 		parked: make(chan id.ID, 1),
-		store:  postgres.NewRequests(db.Pool, keys, &memory.Alerts{}),
+		store:  postgres.NewRequestStore(db.Pool, keys, &memory.Alerts{}),
 	}
 	half := func() float64 { return 0.5 }
 	w.gifts = &lifecycle.Service{

@@ -192,7 +192,7 @@ func completedOrders(t *testing.T, orders ports.Orders) {
 		require.NoError(t, err)
 		return is
 	}
-	for n, end := range map[int]product.State{1: product.Completed, 2: product.Rejected} {
+	for n, end := range map[int]product.State{1: product.Completed, 2: product.Failed} {
 		o := order(n, Line(n))
 		require.NoError(t, orders.Add(t.Context(), o, unkeyed))
 		require.False(t, changed(n, start))

@@ -31,7 +31,7 @@ func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)
 		t.Parallel()
 		notices, orders := open(t)
 		done := ended(t, orders, 1, 103, product.Completed)
-		ended(t, orders, 2, 102, product.Rejected)
+		ended(t, orders, 2, 102, product.Failed)
 		ended(t, orders, 3, 101, product.Cancelled)
 		live := order(4, Line(4))
 		require.NoError(t, orders.Add(t.Context(), live, unkeyed))
@@ -72,7 +72,7 @@ func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)
 	t.Run("a failed notice is tried later", func(t *testing.T) {
 		t.Parallel()
 		notices, orders := open(t)
-		ended(t, orders, 1, 100, product.Rejected)
+		ended(t, orders, 1, 100, product.Failed)
 		for n, at := range []int{100, 150, 250} {
 			early, err := notices.Claim(t.Context(), after(at-1), time.Minute, 10)
 			require.NoError(t, err)
@@ -107,7 +107,7 @@ func Notifier(t *testing.T, open func(t *testing.T) (notifier ports.Notifier, re
 	t.Run("every end is notified, again on a second call", func(t *testing.T) {
 		t.Parallel()
 		notifier, received := open(t)
-		for n, state := range []product.State{product.Completed, product.Rejected, product.Cancelled} {
+		for n, state := range []product.State{product.Completed, product.Failed, product.Cancelled} {
 			o := order(n, Line(n))
 			o.State, o.ProcessedAt = state, after(n)
 			require.NoError(t, notifier.ChangeEnded(context.Background(), o))

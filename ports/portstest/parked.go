@@ -29,7 +29,7 @@ func (p Parking) park(t *testing.T, n int) product.Order {
 	t.Helper()
 	o := order(n, Line(n))
 	require.NoError(t, p.Orders.Add(t.Context(), o, unkeyed))
-	o.State, o.Sends, o.Reconciles, o.KOSOrder = product.Parked, 2, 9, "KOS-7"
+	o.State, o.Sends, o.Silences, o.KOSOrder = product.Parked, 2, 9, "KOS-7"
 	return saved(t, p.Orders, o)
 }
 
@@ -96,8 +96,8 @@ func parkedResolved(t *testing.T, p Parking) {
 		outcome product.Outcome
 		want    product.State
 	}{
-		1: {product.OutcomeCompleted, product.Completed}, 2: {product.OutcomeFailed, product.Rejected},
-		3: {product.OutcomeReconcile, product.Unknown},
+		1: {product.OutcomeCompleted, product.Completed}, 2: {product.OutcomeFailed, product.Failed},
+		3: {product.OutcomeAskAgain, product.Unknown},
 	} {
 		o := p.park(t, n)
 		verdict, err := p.Parked.Resolve(t.Context(), o.ID, resolution("kim", c.outcome, 100), nothing)
@@ -175,7 +175,7 @@ func parkedAgain(t *testing.T, p Parking) {
 	t.Helper()
 	o := p.park(t, 1)
 	for _, by := range []string{"kim", "lee"} {
-		_, err := p.Parked.Resolve(t.Context(), o.ID, resolution(by, product.OutcomeReconcile, 100), nothing)
+		_, err := p.Parked.Resolve(t.Context(), o.ID, resolution(by, product.OutcomeAskAgain, 100), nothing)
 		require.NoError(t, err)
 	}
 	o, err := p.Orders.Get(t.Context(), o.ID)
@@ -185,7 +185,7 @@ func parkedAgain(t *testing.T, p Parking) {
 	page, _, err := p.Parked.List(t.Context(), 1, 1)
 	require.NoError(t, err)
 	require.Zero(t, page[0].Proposal, "what was carried out is no proposal")
-	verdict, err := p.Parked.Resolve(t.Context(), o.ID, resolution("park", product.OutcomeReconcile, 101), nothing)
+	verdict, err := p.Parked.Resolve(t.Context(), o.ID, resolution("park", product.OutcomeAskAgain, 101), nothing)
 	require.NoError(t, err)
 	require.Equal(t, product.Proposed, verdict, "two persons once more")
 }

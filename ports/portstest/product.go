@@ -129,7 +129,7 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 		o.TransactionID, o.EffectiveDate, o.WaitingForKOS = numbered(9000), Month().Add(2).First(), true
 		o = saved(t, orders, o)
 		o.CheckedAt = after(70)
-		o.State, o.FromName, o.Target, o.Sends, o.Reconciles, o.NextAttemptAt = product.Unknown, "가", ordered(), 2, 3,
+		o.State, o.FromName, o.Target, o.Sends, o.Silences, o.NextAttemptAt = product.Unknown, "가", ordered(), 2, 3,
 			after(77)
 		old := o
 		o = saved(t, orders, o)
@@ -141,7 +141,7 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 		require.NoError(t, err)
 		require.Equal(t, o, got)
 		refused := o
-		refused.State, refused.ProcessedAt = product.Rejected, after(78)
+		refused.State, refused.ProcessedAt = product.Failed, after(78)
 		refused.ResultCode, refused.ResultMessage, refused.FailureReason = "E103", product.ChangeFailed,
 			product.RefusedUnpaid.Reason()
 		refused = saved(t, orders, refused)

@@ -45,7 +45,7 @@ func Publisher(t *testing.T, open func(t *testing.T) (p ports.Publisher[ports.Ch
 		t.Parallel()
 		p, received := open(t)
 		refused := event(1)
-		refused.Body.Order.State, refused.Body.Order.FailureReason = product.Rejected, product.RefusedUnpaid.Reason()
+		refused.Body.Order.State, refused.Body.Order.FailureReason = product.Failed, product.RefusedUnpaid.Reason()
 		require.Equal(t, delivery.Accepted, p.Publish(t.Context(), refused).Outcome)
 		require.Equal(t, []id.ID{refused.ID}, received())
 	})

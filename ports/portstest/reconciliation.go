@@ -75,7 +75,7 @@ func reconciliationPages(t *testing.T, b Reconciliation) {
 	t.Helper()
 	require.Empty(t, b.final(t, 0, 1000, product.ReconciliationPlace{}, 10))
 	b.ended(t, 3, 3, 100, product.Completed)
-	b.ended(t, 1, 1, 200, product.Rejected)
+	b.ended(t, 1, 1, 200, product.Failed)
 	b.ended(t, 2, 2, 200, product.Cancelled)
 	b.ended(t, 4, 4, 300, product.Completed)
 	b.ended(t, 5, 5, 99, product.Completed)
@@ -105,7 +105,7 @@ func reconciliationEntries(t *testing.T, b Reconciliation) {
 	require.Equal(t, product.ReconciliationEntry{Order: first, Delivery: received}, entry(1))
 
 	b.ended(t, 9, 2, 500, product.Completed) // another line
-	failed := b.ended(t, 2, 1, 200, product.Rejected)
+	failed := b.ended(t, 2, 1, 200, product.Failed)
 	require.Equal(t, product.ReconciliationEntry{Order: first, Delivery: received}, entry(1),
 		"what failed replaces nothing")
 	b.deliver(t, 501)

@@ -86,7 +86,7 @@ func (h *Handlers) ValidateProductChange(
 		return nil, err
 	}
 	c := change.Command{Line: n, From: r.Body.CurrentProductCode, To: r.Body.TargetProductCode}
-	verdict, err := h.Changes.Validate(ctx, contract.Principal(ctx), c)
+	verdict, err := h.Changes.PreCheck(ctx, contract.Principal(ctx), c)
 	if err != nil {
 		return nil, err
 	}

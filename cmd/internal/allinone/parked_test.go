@@ -40,7 +40,7 @@ func park(t *testing.T, who devstack.Login) (requestID string) {
 	}
 	orders := postgres.NewOrders(pool, keyring)
 	require.NoError(t, orders.Add(t.Context(), o, request.KeyUse{}))
-	o.State, o.Sends, o.Reconciles = product.Parked, 1, 9
+	o.State, o.Sends, o.Silences = product.Parked, 1, 9
 	_, err = orders.Save(t.Context(), o, now)
 	require.NoError(t, err)
 	return o.ID.String()

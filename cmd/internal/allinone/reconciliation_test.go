@@ -93,7 +93,7 @@ func TestTheBooksAreCompared(t *testing.T) {
 	book := bookkeeper{t, postgres.NewOrders(pool, keyring),
 		time.Now().AddDate(0, 0, -10).UTC().Truncate(time.Microsecond)}
 	doneHere := book.write(lines[0], product.Completed, false)
-	doneThere := book.write(lines[1], product.Rejected, true)
+	doneThere := book.write(lines[1], product.Failed, true)
 	all := []string{doneHere, doneThere, book.write(lines[2], product.Completed, true),
 		book.write(lines[3], product.Cancelled, false)}
 

@@ -82,7 +82,7 @@ const anyPort = "127.0.0.1:0"
 func TestAUnitServesAndStopsInOrder(t *testing.T) {
 	t.Parallel()
 	u := boot.NewUnit("bill", anyPort, anyPort, boot.NewHealth(nil))
-	u.Handler, u.Inside = text("public"), text("internal")
+	u.Handler, u.InternalHandler = text("public"), text("internal")
 	order := make(chan string, 9)
 	u.Workers = []boot.Worker{func(ctx context.Context) { <-ctx.Done(); order <- "worker" }}
 	u.Drain = func() { order <- "drain" }
@@ -202,7 +202,7 @@ func TestLongPollsAreFreedWhenTheUnitStops(t *testing.T) {
 	t.Parallel()
 	u := boot.NewUnit("bill", anyPort, anyPort, boot.NewHealth(nil))
 	waiting := make(chan struct{})
-	u.Inside = text("internal")
+	u.InternalHandler = text("internal")
 	u.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(waiting)
 		select {

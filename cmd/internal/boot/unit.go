@@ -17,16 +17,16 @@ import (
 
 // Unit is one deployable, wired and not yet running. The all-in-one runs several in one process.
 type Unit struct {
-	Name       string
-	Addr       string       // public listener; port 0 for any
-	Internal   string       // internal listener: metrics, health, revocations
-	Handler    http.Handler // public
-	Inside     http.Handler // internal
-	Workers    []Worker
-	BeforeStop func() // frees requests that would never end by themselves; may be nil
-	Drain      func() // waits for work that outlives its request; may be nil
-	closers    []func()
-	health     *Health
+	Name            string
+	Addr            string       // public listener; port 0 for any
+	Internal        string       // internal listener: metrics, health, revocations
+	Handler         http.Handler // public
+	InternalHandler http.Handler // internal
+	Workers         []Worker
+	BeforeStop      func() // frees requests that would never end by themselves; may be nil
+	Drain           func() // waits for work that outlives its request; may be nil
+	closers         []func()
+	health          *Health
 }
 
 // Worker is background work: it returns when ctx is done.
@@ -78,7 +78,7 @@ func (u *Unit) Start(ctx context.Context, log *slog.Logger) (*Running, error) {
 	left, leave := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Running{
 		unit: u, stop: stop, leave: leave, failed: make(chan error, 2),
-		public: server(u.Handler, log), internal: server(u.Inside, log),
+		public: server(u.Handler, log), internal: server(u.InternalHandler, log),
 		URL: "http://" + public.Addr().String(), InternalURL: "http://" + internal.Addr().String(),
 	}
 	r.public.BaseContext = func(net.Listener) context.Context {

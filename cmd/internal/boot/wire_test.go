@@ -22,7 +22,7 @@ func TestNoListenerTakesTheRestOfABodyForARequest(t *testing.T) {
 	t.Parallel()
 	unit := boot.NewUnit("a test", "127.0.0.1:0", "127.0.0.1:0", boot.NewHealth(nil))
 	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	unit.Handler, unit.Inside = answer, answer
+	unit.Handler, unit.InternalHandler = answer, answer
 	running, err := unit.Start(t.Context(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, running.Stop()) })

@@ -28,7 +28,7 @@ func (c Console) users() *cobra.Command {
 }
 
 // account as the flags say.
-type wish struct {
+type userChanges struct {
 	name, phone, email, customer, why string
 	lines                             []string
 	roles                             []auth.Role
@@ -41,7 +41,7 @@ or made and printed once. An operator or administrator gets a second factor: its
 codes are printed once too. Hand them over safely.`
 
 func (c Console) createUser() *cobra.Command {
-	var w wish
+	var w userChanges
 	cmd := &cobra.Command{
 		Use: "create USER_ID", Short: "Create an account; the first administrator too",
 		Long: createUserHelp,
@@ -87,7 +87,7 @@ func (c Console) createUser() *cobra.Command {
 	return reason(cmd, &w.why)
 }
 
-func (w wish) account(user string) (admin.New, error) {
+func (w userChanges) account(user string) (admin.New, error) {
 	var errs [5]error
 	n := admin.New{Reason: w.why}
 	n.UserID, errs[0] = auth.ParseUserID(user)

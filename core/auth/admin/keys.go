@@ -62,8 +62,8 @@ func (s *Service) MintServiceKey(
 	detail := map[string]any{}
 	err = s.change(ctx, call{Caller: by, action: actMintService, subject: service, reason: reason, detail: detail},
 		func() error {
-			key, err = keys.Mint(ctx, s.Services, service, s.Now())
-			detail["key"] = ShortHash(keys.HashOf(key))
+			key, err = keys.MintServiceKey(ctx, s.Services, service, s.Now())
+			detail["key"] = ShortHash(keys.ServiceKeyHash(key))
 			return err
 		})
 	return key, err

@@ -43,7 +43,7 @@ func TestServiceKeysAreMintedOnceAndRetiredByTheirName(t *testing.T) {
 	w := newWorld(t)
 	key, err := w.MintServiceKey(t.Context(), boss, "mvno-ap", why)
 	require.NoError(t, err)
-	name := admin.ShortHash(keys.HashOf(key))
+	name := admin.ShortHash(keys.ServiceKeyHash(key))
 	entries := w.trail.Entries()
 	require.Contains(t, entries[len(entries)-1].Detail, name)
 	require.NotContains(t, entries[len(entries)-1].Detail, key.Reveal())

@@ -19,20 +19,22 @@ import (
 // keyPrefix makes a leaked key recognisable, and marks its format.
 const keyPrefix = "pbs1."
 
-// Mint makes a new key of 256 random bits for the service and stores its hash. The key itself is returned once and
-// stored nowhere. When the service has two live keys the older one is retired.
-func Mint(ctx context.Context, keys ports.ServiceKeys, service string, now time.Time) (personal.Secret, error) {
+// MintServiceKey makes a new key of 256 random bits for the service and stores its hash. The key itself is returned
+// once and stored nowhere. When the service has two live keys the older one is retired.
+func MintServiceKey(
+	ctx context.Context, keys ports.ServiceKeys, service string, now time.Time,
+) (personal.Secret, error) {
 	if _, err := auth.ParseUserID(service); err != nil {
 		return personal.Secret{}, fault.InvalidField("service", "3~20자의 영문, 숫자, '_', '-'만 사용할 수 있습니다")
 	}
 	raw := make([]byte, sha256.Size)
 	_, _ = rand.Read(raw) // never fails since Go 1.24
 	key := personal.NewSecret(keyPrefix + base64.RawURLEncoding.EncodeToString(raw))
-	return key, keys.Add(ctx, auth.ServiceKey{Hash: HashOf(key), Service: service, CreatedAt: now})
+	return key, keys.Add(ctx, auth.ServiceKey{Hash: ServiceKeyHash(key), Service: service, CreatedAt: now})
 }
 
-// HashOf returns what is stored of a key. A key has 256 random bits, so a plain hash is enough.
-func HashOf(key personal.Secret) auth.KeyHash { return sha256.Sum256([]byte(key.Reveal())) }
+// ServiceKeyHash returns what is stored of a key. A key has 256 random bits, so a plain hash is enough.
+func ServiceKeyHash(key personal.Secret) auth.KeyHash { return sha256.Sum256([]byte(key.Reveal())) }
 
 // reloadInterval bounds how often an unknown key causes a reload.
 const reloadInterval = time.Second
@@ -87,7 +89,7 @@ func (r *Registry) Identify(ctx context.Context, seen auth.Client, q ServiceRequ
 	if q.Credential.Reveal() == "" {
 		return seen, nil
 	}
-	service, ok := r.service(ctx, HashOf(q.Credential))
+	service, ok := r.service(ctx, ServiceKeyHash(q.Credential))
 	if !ok {
 		return auth.Client{}, fault.New(fault.Unauthorized).WithMessage(wrongCredential)
 	}

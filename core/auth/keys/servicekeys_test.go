@@ -37,10 +37,10 @@ func TestMintAndIdentify(t *testing.T) {
 	t.Parallel()
 	store, now := &countedKeys{}, time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	r := keys.NewRegistry(store, func() time.Time { return now })
-	key, err := keys.Mint(t.Context(), store, "mvno-ap", now)
+	key, err := keys.MintServiceKey(t.Context(), store, "mvno-ap", now)
 	require.NoError(t, err)
 	require.Regexp(t, `^pbs1\.[A-Za-z0-9_-]{43}$`, key.Reveal())
-	_, err = keys.Mint(t.Context(), store, "no such name", now)
+	_, err = keys.MintServiceKey(t.Context(), store, "no such name", now)
 	require.ErrorIs(t, err, fault.New(fault.ValidationError))
 	ask := func(q keys.ServiceRequest) (auth.Client, error) { return r.Identify(t.Context(), peer, q) }
 
@@ -71,7 +71,7 @@ func TestAnUnknownKeyIsReadRarely(t *testing.T) {
 		require.ErrorIs(t, err, fault.New(fault.Unauthorized))
 	}
 	require.Equal(t, 1, store.lists)
-	key, err := keys.Mint(t.Context(), store, "mvno-ap", now)
+	key, err := keys.MintServiceKey(t.Context(), store, "mvno-ap", now)
 	require.NoError(t, err)
 	now = now.Add(time.Second)
 	_, err = r.Identify(t.Context(), peer, keys.ServiceRequest{Credential: key})
@@ -85,7 +85,7 @@ func TestRotationWithoutRestart(t *testing.T) {
 	var minted []keys.ServiceRequest
 	for range 3 {
 		now = now.Add(time.Minute)
-		key, err := keys.Mint(t.Context(), store, "mvno-ap", now)
+		key, err := keys.MintServiceKey(t.Context(), store, "mvno-ap", now)
 		require.NoError(t, err)
 		minted = append(minted, keys.ServiceRequest{Credential: key})
 		require.NoError(t, r.Reload(t.Context()))
@@ -103,7 +103,7 @@ func TestRotationWithoutRestart(t *testing.T) {
 		require.NoError(t, err, "what is known stays good")
 	}
 	store.broken = nil
-	require.NoError(t, store.Retire(t.Context(), keys.HashOf(minted[2].Credential), now))
+	require.NoError(t, store.Retire(t.Context(), keys.ServiceKeyHash(minted[2].Credential), now))
 	require.NoError(t, r.Reload(t.Context()))
 	_, err := r.Identify(t.Context(), peer, minted[2])
 	require.ErrorIs(t, err, fault.New(fault.Unauthorized))

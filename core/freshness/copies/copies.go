@@ -69,7 +69,7 @@ type Stored[V any] struct {
 }
 
 // IsFresh reports whether the copy may be shown without asking KOS.
-func (s Stored[V]) IsFresh() bool { return s.State >= freshness.Early }
+func (s Stored[V]) IsFresh() bool { return s.State >= freshness.RefreshDue }
 
 // CanBeServed reports whether the copy may be shown at all, be it stale.
 func (s Stored[V]) CanBeServed() bool { return s.State >= freshness.Stale }
@@ -119,7 +119,7 @@ func (c *Copies[V]) Lookup(ctx context.Context, q Query[V]) Stored[V] {
 		stored.readAt = time.Time{}
 	}
 	if stored.IsFresh() {
-		if stored.State == freshness.Early && q.Policy.RefreshAhead {
+		if stored.State == freshness.RefreshDue && q.Policy.RefreshAhead {
 			c.refreshAhead(ctx, q, stored)
 		}
 		c.Tally.Hit()
@@ -284,7 +284,7 @@ func (c *Copies[V]) resultFor(ctx context.Context, q Query[V], f *flight[V]) (go
 	}
 	got = f.answer
 	got.Value = value
-	return got, q.Source.State(value, q.Since, c.Now(), c.Random()) >= freshness.Early
+	return got, q.Source.State(value, q.Since, c.Now(), c.Random()) >= freshness.RefreshDue
 }
 
 // timeoutError is the error of a query whose time is over, or whose caller has gone.

@@ -244,7 +244,7 @@ func TestEarlyRenewal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(2)
-		w.limits.Early = 10 * time.Second
+		w.limits.RefreshAhead = 10 * time.Second
 		var lanes []string
 		q := w.query()
 		q.Policy.RefreshAhead = true
@@ -279,7 +279,7 @@ func TestALesserFlightIsFollowedByAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
-		w.limits.Early = 10 * time.Second
+		w.limits.RefreshAhead = 10 * time.Second
 		q := w.query()
 		q.Policy.RefreshAhead = true
 		of(q).refresh = func(context.Context, ports.Call) (answer, error) {
@@ -350,7 +350,7 @@ func TestAHotCopyLeavesRoomForOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(1)
-		w.limits.Early = 10 * time.Second
+		w.limits.RefreshAhead = 10 * time.Second
 		w.hold(w.limits.Soft - time.Second)
 		asked := map[freshness.Kind]int{}
 		for range 100 {

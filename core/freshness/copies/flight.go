@@ -118,7 +118,7 @@ func (f *flight[V]) mayHaveMissed(lease freshness.Flight) bool {
 func (c *Copies[V]) foundFresh(ctx context.Context, q Query[V], f *flight[V]) bool {
 	stored, _ := c.read(ctx, q, q.Source.ReadCommitted)
 	f.readAt = stored.readAt
-	if !stored.IsFresh() || stored.State == freshness.Early && f.early {
+	if !stored.IsFresh() || stored.State == freshness.RefreshDue && f.early {
 		return false
 	}
 	f.waited, f.stored, f.err = true, true, nil

@@ -32,7 +32,7 @@ func TestAHiccupOfTheBindingsParksNoOrder(t *testing.T) {
 		require.Empty(t, w.work(t.Context(), 30*time.Second))
 		open := w.read(t, o.ID)
 		require.Equal(t, product.Unknown, open.State)
-		require.Positive(t, open.Reconciles)
+		require.Positive(t, open.Silences)
 
 		w.Holders.Bindings = &w.bindings
 		require.Empty(t, w.work(t.Context(), 10*time.Minute))

@@ -58,15 +58,15 @@ type Service struct {
 	// Parked is called with an order that is left to a person from now on; nil = not called.
 	Parked func(ctx context.Context, o product.Order)
 
-	running sync.WaitGroup  // orders that outlive their customer's request
-	board   lifecycle.Board // where orders are waited for
-	rest    atomic.Int64    // until then (ns since 1970) new orders are left alone
-	slow    slowMode        // of orders that are begun
+	running              sync.WaitGroup  // orders that outlive their customer's request
+	board                lifecycle.Board // where orders are waited for
+	newOrdersPausedUntil atomic.Int64    // until then (ns since 1970) new orders are left alone
+	slow                 slowMode        // of orders that are begun
 }
 
-// Validate runs the three checks on facts that are a few seconds old at most; SERVICE_UNAVAILABLE when KOS cannot be
+// PreCheck runs the three checks on facts that are a few seconds old at most; SERVICE_UNAVAILABLE when KOS cannot be
 // asked and RATE_LIMIT_EXCEEDED when the customer's allowance is spent, which are never failed checks.
-func (s *Service) Validate(ctx context.Context, p auth.Principal, c Command) (product.Verdict, error) {
+func (s *Service) PreCheck(ctx context.Context, p auth.Principal, c Command) (product.Verdict, error) {
 	if err := p.Owns(c.Line); err != nil {
 		return product.Verdict{}, err
 	}
@@ -124,7 +124,7 @@ func (s *Service) advance(
 		asking, cancel := context.WithTimeout(ctx, s.Limits.Ask)
 		defer cancel()
 		return s.settle(ctx, o, s.ask(asking, call, o))
-	case product.Parked, product.Completed, product.Rejected, product.Cancelled:
+	case product.Parked, product.Completed, product.Failed, product.Cancelled:
 		return o, nil
 	default:
 		return o, nil
@@ -152,7 +152,7 @@ func (s *Service) checkAndSend(
 // ask returns what became of the order's transaction: by KOS's answer, or by the line's plans where this KOS lacks that
 // query.
 func (s *Service) ask(ctx context.Context, call ports.Call, o product.Order) product.Answer {
-	a := s.KOS.Ask(ctx, call, o)
+	a := s.KOS.AskStatus(ctx, call, o)
 	if a.Kind != product.AnswerNoQuery {
 		return a
 	}
@@ -281,7 +281,7 @@ func (s *Service) History(
 // at a time (slowMode).
 func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	begun, err := s.carryOnBegun(ctx, n)
-	if err != nil || s.Now().UnixNano() < s.rest.Load() {
+	if err != nil || s.Now().UnixNano() < s.newOrdersPausedUntil.Load() {
 		return begun, err
 	}
 	fresh, steps, err := s.carryOn(ctx, product.New, n)
@@ -293,7 +293,7 @@ func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	}
 	if fresh > 1 && len(unsent) == fresh {
 		soonest := slices.MinFunc(unsent, func(a, b product.Order) int { return a.NextAttemptAt.Compare(b.NextAttemptAt) })
-		s.rest.Store(soonest.NextAttemptAt.UnixNano())
+		s.newOrdersPausedUntil.Store(soonest.NextAttemptAt.UnixNano())
 	}
 	return begun + fresh, err
 }

@@ -40,17 +40,17 @@ func away() error {
 func TestValidate(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
-		v, err := w.Validate(t.Context(), w.me, w.command("5G"))
+		v, err := w.PreCheck(t.Context(), w.me, w.command("5G"))
 		require.NoError(t, err)
 		require.True(t, v.OK())
-		v, err = w.Validate(t.Context(), w.me, w.command("3G"))
+		v, err = w.PreCheck(t.Context(), w.me, w.command("3G"))
 		require.NoError(t, err, "a no is a value")
 		require.False(t, v.OK())
-		_, err = w.Validate(t.Context(), auth.Principal{}, w.command("5G"))
+		_, err = w.PreCheck(t.Context(), auth.Principal{}, w.command("5G"))
 		require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 		w.kos.SetDown(down())
 		<-time.After(freshness.CheckAge + time.Millisecond)
-		_, err = w.Validate(t.Context(), w.me, w.command("5G"))
+		_, err = w.PreCheck(t.Context(), w.me, w.command("5G"))
 		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "KOS out of reach is never a failed check")
 	})
 }
@@ -61,7 +61,7 @@ func TestALineWithoutAStatusIsNotRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		in := product.Customer{Line: w.line, CustomerID: "C1", PlanCode: "LTE", OperatorCode: "MVNO"}
 		w.kos.AddCustomer(in, nil)
-		_, err := w.Validate(t.Context(), w.me, w.command("5G"))
+		_, err := w.PreCheck(t.Context(), w.me, w.command("5G"))
 		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))
 		require.NoError(t, err)
@@ -197,7 +197,7 @@ func TestWhatFailsWithinTheTimeIs409WithTheRequestID(t *testing.T) {
 				order, parseErr := id.Parse(fault.From(err).Details()["requestId"])
 				require.NoError(t, parseErr)
 				o := w.read(t, order)
-				require.Equal(t, product.Rejected, o.State)
+				require.Equal(t, product.Failed, o.State)
 				require.Contains(t, o.FailureReason, c.why)
 				require.Empty(t, w.kos.wire())
 				epoch, err := w.epochs.Of(t.Context(), w.line)
@@ -322,7 +322,7 @@ func TestNotSentIsSentLater(t *testing.T) {
 		require.Equal(t, calls, w.kos.Calls, "the check still holds")
 		w.customer(func(c *product.Customer) { c.LineStatus = product.LineSuspended })
 		require.Empty(t, w.work(t.Context(), 3*time.Minute))
-		require.Equal(t, product.Rejected, w.read(t, o.ID).State, "what never was on the wire is checked again after a while")
+		require.Equal(t, product.Failed, w.read(t, o.ID).State, "what never was on the wire is checked again after a while")
 	})
 }
 
@@ -518,7 +518,7 @@ func (h handsOut) Claim(context.Context, product.Queue, time.Time, time.Duration
 func TestAnOrderThatIsOverIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
-		for _, state := range []product.State{product.Parked, product.Completed, product.Rejected,
+		for _, state := range []product.State{product.Parked, product.Completed, product.Failed,
 			product.Cancelled, "MADE_UP"} {
 			w.Orders = handsOut{w.orders, product.Order{State: state, Line: w.line}}
 			_, err := w.Step(t.Context(), 1)

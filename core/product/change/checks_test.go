@@ -22,7 +22,7 @@ func TestACheckAloneSpendsNothingOfWhatOrdersMay(t *testing.T) {
 		checks.KOS = reader
 		w.FactsForPreview = &checks
 		for _, to := range []string{"5G", "5G-S", "3G"} {
-			_, err := w.Validate(t.Context(), w.me, w.command(to))
+			_, err := w.PreCheck(t.Context(), w.me, w.command(to))
 			require.NoError(t, err)
 		}
 		require.Zero(t, w.kos.Calls)
@@ -41,7 +41,7 @@ func TestChecksInALoopAskKOSOnceInAWhile(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		check := func(want bool) {
 			t.Helper()
-			v, err := w.Validate(t.Context(), w.me, w.command("5G"))
+			v, err := w.PreCheck(t.Context(), w.me, w.command("5G"))
 			require.NoError(t, err)
 			require.Equal(t, want, v.OK())
 		}
@@ -88,11 +88,11 @@ func TestACustomerWhoseAllowanceIsSpent(t *testing.T) {
 
 		calls := w.kos.Calls
 		<-time.After(11 * time.Second)
-		_, err = w.Validate(t.Context(), w.me, w.command("5G-S"))
+		_, err = w.PreCheck(t.Context(), w.me, w.command("5G-S"))
 		require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded))
 		require.Equal(t, calls, w.kos.Calls)
 		<-time.After(time.Hour)
-		_, err = w.Validate(t.Context(), w.me, w.command("5G-S"))
+		_, err = w.PreCheck(t.Context(), w.me, w.command("5G-S"))
 		require.NoError(t, err, "the Retry-After was true")
 	})
 }
@@ -103,14 +103,14 @@ func TestAChangeOfALineThatIsAnothersNow(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		w.customer(func(c *product.Customer) { c.CustomerID = "C2" })
-		_, err := w.Validate(t.Context(), w.me, w.command("5G"))
+		_, err := w.PreCheck(t.Context(), w.me, w.command("5G"))
 		require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 		_, err = w.Request(t.Context(), w.me, w.command("5G"))
 		require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 		page, total, err := w.History(t.Context(), w.me, product.HistoryFilter{Page: 1, Size: 20})
 		require.NoError(t, err)
 		require.Equal(t, 1, total)
-		require.Equal(t, product.Rejected, page[0].State)
+		require.Equal(t, product.Failed, page[0].State)
 		require.Zero(t, page[0].Sends)
 		require.Len(t, w.alerts.Raised(), 1)
 	})

@@ -45,7 +45,7 @@ func TestALineThatKOSSaysNothingAboutIsParked(t *testing.T) {
 				require.Equal(t, 1, end.Sends)
 				require.Greater(t, looks, 20)
 				require.Less(t, looks, 3000)
-				require.GreaterOrEqual(t, end.Reconciles, looks)
+				require.GreaterOrEqual(t, end.Silences, looks)
 			})
 		})
 	}

@@ -58,7 +58,7 @@ func TestEveryCustomerIsNotifiedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newNotifyWorld()
 		w.step(t, 0)
-		for n, state := range []product.State{product.Completed, product.Rejected, product.Cancelled} {
+		for n, state := range []product.State{product.Completed, product.Failed, product.Cancelled} {
 			w.end(t, byte(n), state)
 		}
 		w.step(t, 3)

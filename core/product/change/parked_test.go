@@ -38,7 +38,7 @@ func TestAPersonHasKOSAskedAgain(t *testing.T) {
 		w.kos.onAsk = nil // KOS can tell now
 		for _, by := range []auth.UserID{"kim", "lee"} {
 			_, err := w.orders.Parked().Resolve(t.Context(), o.ID, product.Resolution{
-				Outcome: product.OutcomeReconcile, Reason: "KOS 복구됨", By: by, At: time.Now(),
+				Outcome: product.OutcomeAskAgain, Reason: "KOS 복구됨", By: by, At: time.Now(),
 			}, nil)
 			require.NoError(t, err)
 		}

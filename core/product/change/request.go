@@ -123,7 +123,7 @@ func (s *Service) waitUntilDeadline(ctx context.Context, o product.Order, prepai
 // toResponse returns the order, with the customer's error when it has ended without success.
 func toResponse(o product.Order) (Result, error) {
 	switch o.State { //nolint:exhaustive // every other state is a success, or goes on
-	case product.Rejected:
+	case product.Failed:
 		return Result{Order: o}, o.FailureError()
 	case product.Cancelled:
 		return Result{Order: o}, fault.New(fault.StateConflict).WithMessage(product.ChangeCancelled).

@@ -255,7 +255,7 @@ func TestOnceAMonth(t *testing.T) {
 		_, err = w.Request(t.Context(), w.me, w.command("5G-S"))
 		require.ErrorIs(t, err, fault.New(fault.ValidationFailed))
 		require.Contains(t, fault.From(err).Message(), "이번 달에 이미")
-		v, err := w.Validate(t.Context(), w.me, w.command("5G-S"))
+		v, err := w.PreCheck(t.Context(), w.me, w.command("5G-S"))
 		require.NoError(t, err)
 		require.False(t, v.OK())
 		time.Sleep(time.Until(calendar.MonthOf(time.Now()).Add(1).First().Start()))

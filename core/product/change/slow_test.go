@@ -16,10 +16,10 @@ func TestACheckOfASlowLineEndsAtTheNextTry(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.FactsForPreview.Policy.Timeout, w.FactsForPreview.Policy.MaxWait = 10*time.Second, 2700*time.Millisecond
 		w.kos.takes = 5 * time.Second
-		_, err := w.Validate(t.Context(), w.me, w.command("5G"))
+		_, err := w.PreCheck(t.Context(), w.me, w.command("5G"))
 		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
 		<-time.After(fault.From(err).RetryAfter())
-		v, err := w.Validate(t.Context(), w.me, w.command("5G"))
+		v, err := w.PreCheck(t.Context(), w.me, w.command("5G"))
 		require.NoError(t, err)
 		require.True(t, v.OK())
 		require.Equal(t, 2, w.kos.Calls, "the customer and the plan list, once")

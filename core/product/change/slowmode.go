@@ -81,12 +81,12 @@ func (s step) contact() contact {
 	switch {
 	case s.before.State == product.Dispatched: // asked about next time
 		return notAsked
-	case s.after.State == product.Completed, s.after.State == product.Rejected,
+	case s.after.State == product.Completed, s.after.State == product.Failed,
 		s.before.State == product.Unknown && s.after.State == product.Validated:
 		return answered
 	case s.before.State == product.Validated && s.after.State == product.Unknown: // Send has begun to count anew
 		return noAnswer
-	case s.after.State == product.Unknown && s.after.Reconciles != s.before.Reconciles:
+	case s.after.State == product.Unknown && s.after.Silences != s.before.Silences:
 		return noAnswer
 	case s.after.State == product.Parked:
 		return notAsked // by what the line's plans show, or for its age

@@ -115,7 +115,7 @@ func (k *kos) Change(ctx context.Context, call ports.Call, o product.Order) prod
 	return k.KOS.Change(ctx, call, o)
 }
 
-func (k *kos) Ask(ctx context.Context, call ports.Call, o product.Order) product.Answer {
+func (k *kos) AskStatus(ctx context.Context, call ports.Call, o product.Order) product.Answer {
 	if err := k.spend(ctx); err != nil {
 		return product.Answer{
 			Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.NotAskedReason(err),

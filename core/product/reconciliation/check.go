@@ -157,7 +157,7 @@ func (c *check) ask(ctx context.Context, o product.Order) (judge, error) {
 func (c *check) askOnce(ctx context.Context, o product.Order) (judgeBy judge, pause time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	a := c.KOS.Ask(ctx, ports.Call{Lane: quota.Prefetch, RequestID: o.ID}, o)
+	a := c.KOS.AskStatus(ctx, ports.Call{Lane: quota.Prefetch, RequestID: o.ID}, o)
 	switch a.Kind { //nolint:exhaustive // all others are for the judge
 	case product.AnswerNotSent:
 		return nil, pauseAfter(a.RetryAfter)

@@ -19,8 +19,8 @@ import (
 // KOS is asked about the transaction, or about the line where this KOS has no such query. Its calls must use the
 // least urgent lane: no customer waits for a reconciliation.
 type KOS interface {
-	// Ask is that of ports.PlanChanger.
-	Ask(ctx context.Context, call ports.Call, o product.Order) product.Answer
+	// AskStatus is that of ports.PlanChanger.
+	AskStatus(ctx context.Context, call ports.Call, o product.Order) product.Answer
 	ports.CustomerSource
 }
 

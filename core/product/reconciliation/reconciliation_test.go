@@ -35,7 +35,7 @@ type carrier struct {
 	before    func()
 }
 
-func (c *carrier) Ask(_ context.Context, _ ports.Call, o product.Order) product.Answer {
+func (c *carrier) AskStatus(_ context.Context, _ ports.Call, o product.Order) product.Answer {
 	if c.noQuery {
 		return product.Answer{Kind: product.AnswerNoQuery}
 	}
@@ -164,8 +164,8 @@ func TestDifferencesAreReportedAndNothingIsChanged(t *testing.T) {
 		w := newWorld(t)
 		w.accepts(w.ended(1, 5*time.Hour, product.Completed))
 		w.ended(2, 4*time.Hour, product.Completed) // KOS knows nothing of it
-		w.accepts(w.ended(3, 3*time.Hour, product.Rejected))
-		w.ended(4, 3*time.Hour, product.Rejected)
+		w.accepts(w.ended(3, 3*time.Hour, product.Failed))
+		w.ended(4, 3*time.Hour, product.Failed)
 		w.kos.about[w.ended(5, 2*time.Hour, product.Completed).ID] = product.Answer{Kind: product.AnswerUnknown}
 		w.ended(6, 25*time.Hour, product.Parked)
 		w.endedOn(7, 7, 3*time.Hour, product.Completed) // replaced by the next
@@ -227,7 +227,7 @@ func TestAKOSWithoutTheQueryIsAskedForTheLine(t *testing.T) {
 		w.ended(1, 5*time.Hour, product.Completed) // the answer is broken
 		w.ended(2, 4*time.Hour, product.Completed)
 		w.ended(3, 4*time.Hour, product.Completed)
-		w.endedOn(4, 3, 3*time.Hour, product.Rejected)
+		w.endedOn(4, 3, 3*time.Hour, product.Failed)
 		w.ended(5, 2*time.Hour, product.Completed) // no such line
 		report := w.check()
 		require.Equal(t, map[byte]product.DifferenceKind{3: product.KOSPlanDiffers, 5: product.KOSPlanDiffers}, kinds(report))
@@ -267,7 +267,7 @@ func TestOrdersAfterTheTimeLimitAreCounted(t *testing.T) {
 		w := newWorld(t)
 		w.Limits.Asking = 4 * time.Second
 		for n := 1; n <= 4; n++ {
-			w.ended(n, time.Hour, product.Rejected)
+			w.ended(n, time.Hour, product.Failed)
 		}
 		require.NoError(t, w.orders.Outbox().Replay(t.Context(), id.ID{1, 4}, w.began.Add(-2*time.Hour)))
 		unread := w.ended(5, time.Hour, product.Completed)

@@ -138,7 +138,7 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 		Callers: startServiceKeys(b, postgres.NewServiceKeys(at.Pool)), JWKS: issuer.JWKS, Now: b.Now,
 		PlainCookies: !c.Login.SecureCookies,
 	}
-	return b.Serve(openapi.Auth, handlers.Mount, guard)
+	return b.Finish(openapi.Auth, handlers.Mount, guard)
 }
 
 // startServiceKeys returns the systems that call for their users (ADR 29).

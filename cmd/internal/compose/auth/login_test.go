@@ -246,7 +246,7 @@ func TestTheThrottleIsPerAddressAndOverAllInstances(t *testing.T) {
 	t.Parallel()
 	s := open(t, 2, map[string]string{"LOGIN_THROTTLE_PER_MINUTE": "5"})
 	s.account(t, "hong-1")
-	key, err := keys.Mint(t.Context(), postgres.NewServiceKeys(s.db.Pool), "mvno-ap", time.Now())
+	key, err := keys.MintServiceKey(t.Context(), postgres.NewServiceKeys(s.db.Pool), "mvno-ap", time.Now())
 	require.NoError(t, err)
 	for i := range 5 {
 		require.Equal(t, http.StatusOK, s.login(t, i, "hong-1", password, "X-Forwarded-For",
@@ -274,7 +274,7 @@ func TestOnlyAServiceIsBelieved(t *testing.T) {
 	s.account(t, "hong-1")
 	stored := postgres.NewServiceKeys(s.db.Pool)
 	mint := func() string {
-		key, err := keys.Mint(t.Context(), stored, "mvno-ap", time.Now())
+		key, err := keys.MintServiceKey(t.Context(), stored, "mvno-ap", time.Now())
 		require.NoError(t, err)
 		return key.Reveal()
 	}

@@ -98,7 +98,7 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	if err != nil {
 		return b.Fail(err)
 	}
-	return b.Serve(openapi.Bill, (&billapi.Handlers{Inquiries: inquiries, Now: b.Now}).Mount, guard)
+	return b.Finish(openapi.Bill, (&billapi.Handlers{Inquiries: inquiries, Now: b.Now}).Mount, guard)
 }
 
 // prefetchBills adds the worker that fetches bills of the current month at night, and returns the function

@@ -86,6 +86,6 @@ func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Un
 	if err != nil {
 		return b.Fail(err)
 	}
-	b.Unit.Handler, b.Unit.Inside = handler, b.Mux
+	b.Unit.Handler, b.Unit.InternalHandler = handler, b.Mux
 	return b.Unit, nil
 }

@@ -123,7 +123,7 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	handlers := &productapi.Handlers{
 		Catalog: &catalog.Service{Facts: preview, Holders: holders}, Changes: changes, Now: b.Now,
 	}
-	return b.Serve(openapi.Product, handlers.Mount, guard)
+	return b.Finish(openapi.Product, handlers.Mount, guard)
 }
 
 // prefetchCustomers adds the worker that fetches customers before their copies are old, and returns the

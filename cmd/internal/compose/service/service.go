@@ -112,9 +112,9 @@ func (b *Builder) Report(ctx context.Context, err error) {
 	b.Log.ErrorContext(ctx, "work went on without its caller and failed", "error", err.Error())
 }
 
-// Serve adds the public API that the named file of package openapi specifies, and the internal API, and finishes the
+// Finish adds the public API that the named file of package openapi specifies, and the internal API, and finishes the
 // unit.
-func (b *Builder) Serve(spec string, mount func(*contract.Router, rest.Hooks), g *access.Guard) (*boot.Unit, error) {
+func (b *Builder) Finish(spec string, mount func(*contract.Router, rest.Hooks), g *access.Guard) (*boot.Unit, error) {
 	doc, err := contract.Load(spec)
 	if err != nil {
 		return b.Fail(err)
@@ -127,7 +127,7 @@ func (b *Builder) Serve(spec string, mount func(*contract.Router, rest.Hooks), g
 		return b.Fail(err)
 	}
 	b.Mux.Handle(internalapi.Base, b.Internal.Handler())
-	b.Unit.Handler, b.Unit.Inside = handler, b.Mux
+	b.Unit.Handler, b.Unit.InternalHandler = handler, b.Mux
 	return b.Unit, nil
 }
 

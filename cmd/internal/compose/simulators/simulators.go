@@ -55,7 +55,7 @@ func NewKOS(_ context.Context, c KOS, _ *slog.Logger) (*boot.Unit, error) {
 		return nil, errors.Join(errors.New("cannot start the KOS simulator"), err)
 	}
 	u := boot.NewUnit("kos-simulator", c.Addr, c.Control, boot.NewHealth(nil))
-	u.Handler, u.Inside = sim.Handler(), sim.Control()
+	u.Handler, u.InternalHandler = sim.Handler(), sim.Control()
 	u.BeforeStop = func() { _ = sim.Close() } // so that hanging calls do not hold up the end
 	return u, nil
 }
@@ -94,7 +94,7 @@ func NewAP(_ context.Context, c AP, _ *slog.Logger) (*boot.Unit, error) {
 		return nil, errors.Join(errors.New("cannot start the MVNO AP simulator"), err)
 	}
 	u := boot.NewUnit("mvnoap-simulator", c.Addr, c.Control, boot.NewHealth(nil))
-	u.Handler, u.Inside = sim.Handler(), sim.Control()
+	u.Handler, u.InternalHandler = sim.Handler(), sim.Control()
 	u.BeforeStop = func() { _ = sim.Close() }
 	return u, nil
 }
