@@ -76,7 +76,7 @@ func recovers(t *testing.T, ask, change answering, orders int, trouble time.Dura
 		if ask != nil && !well.Load() {
 			return ask(ctx, ports.Call{}, o)
 		}
-		return w.kos.KOS.Ask(ctx, ports.Call{}, o)
+		return w.kos.KOS.AskStatus(ctx, ports.Call{}, o)
 	}
 	w.kos.onChange = func(ctx context.Context, _ ports.Call, o product.Order) product.Answer {
 		if change != nil && !well.Load() {
@@ -135,7 +135,7 @@ func TestTwoLinesInTroubleDoNotStarveTheOthers(t *testing.T) {
 			if bad[o.ID] {
 				return lost(ctx, ports.Call{}, o)
 			}
-			return w.kos.KOS.Ask(ctx, ports.Call{}, o)
+			return w.kos.KOS.AskStatus(ctx, ports.Call{}, o)
 		}
 		add := func(n int) id.ID {
 			o := product.Order{

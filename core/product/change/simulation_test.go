@@ -142,7 +142,7 @@ func (c *chaos) ask(ctx context.Context, call ports.Call, o product.Order) produ
 		c.lookupDue[o.Line] = true
 		return product.Answer{Kind: product.AnswerNoQuery}
 	}
-	return c.world.kos.KOS.Ask(ctx, call, o)
+	return c.world.kos.KOS.AskStatus(ctx, call, o)
 }
 
 // look injects failures into queries of a line's customer. A query that replaces one about an order is noted.
@@ -255,7 +255,7 @@ func simulate(t *testing.T, seed uint64) {
 	require.GreaterOrEqual(t, total, len(accepted), "no accepted order is lost")
 	completed := 0
 	for _, o := range rows {
-		applied := w.kos.KOS.Ask(t.Context(), ports.Call{}, o).Kind == product.AnswerAccepted
+		applied := w.kos.KOS.AskStatus(t.Context(), ports.Call{}, o).Kind == product.AnswerAccepted
 		require.Truef(t, o.State.Final(), "seed %d: %s is %s", seed, o.ID, o.State)
 		require.Equalf(t, o.State == product.Completed, applied, "seed %d: applied %t, order %s: %s", seed, applied,
 			o.State, o.FailureReason)

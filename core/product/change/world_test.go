@@ -128,7 +128,7 @@ func (k *kos) AskStatus(ctx context.Context, call ports.Call, o product.Order) p
 	if f != nil {
 		return f(ctx, call, o)
 	}
-	return k.KOS.Ask(ctx, call, o)
+	return k.KOS.AskStatus(ctx, call, o)
 }
 
 // then makes KOS answer changes by f, once; later ones as usual.
