@@ -126,14 +126,18 @@ func stampede(t *testing.T, clients int, at []*instance, token, line string) map
 	return got
 }
 
-// answeredBy checks that there were these answers and no others but one late one in twenty: a machine that is busy with
-// something else cannot answer that many clients at once within the answer budget, and says so when the budget is over.
-// 202 is the same, said in time.
+// answeredBy checks that there were these answers and no others but few late ones (one in a hundred in `make drills`,
+// one in twenty in smaller runs): a machine that is busy with something else cannot answer that many clients at once
+// within the answer budget, and says so when the budget is over. 202 is the same, said in time.
 func answeredBy(t *testing.T, at []*instance, got map[string]int, want ...string) {
 	t.Helper()
 	require.Positive(t, got[want[0]])
+	few := sum(got) / 20
+	if full() {
+		few = sum(got) / 100
+	}
 	for status, n := range got {
-		if slices.Contains(want, status) || status == "late" && n*20 <= sum(got) {
+		if slices.Contains(want, status) || status == "late" && n <= few {
 			continue
 		}
 		for _, i := range at {

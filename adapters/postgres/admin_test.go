@@ -283,9 +283,9 @@ func million(t *testing.T, keys ports.Vault) []string {
 	}
 }
 
-// TestAccountQueriesAtAMillionRows reads PostgreSQL's plans of the queries of staff, and counts the statements: their
+// TestAccountQueriesWithManyRows reads PostgreSQL's plans of the queries of staff, and counts the statements: their
 // number does not depend on the number of rows.
-func TestAccountQueriesAtAMillionRows(t *testing.T) {
+func TestAccountQueriesWithManyRows(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Auth), keyring(t)
 	for _, statement := range million(t, keys) {

@@ -35,9 +35,9 @@ const aMillion = `INSERT INTO inquiries (id, user_id, customer_id, line_sealed, 
 		timestamptz '2025-01-01' + i * interval '1 min', 'DELIVERED', timestamptz '2025-01-01' + i * interval '1 min'
 	FROM generate_series(1, 1000000) AS i`
 
-// TestHistoryAtAMillionRows: a page and its count are two statements on one index, for every filter and page, and read
-// only the customer's rows. Nor do queues cost more among a million rows than alone (queuesAmongAMillionRows).
-func TestHistoryAtAMillionRows(t *testing.T) {
+// TestHistoryPlansWithManyRows: a page and its count are two statements on one index, for every filter and page, and
+// read only the customer's rows. Nor do queues cost more among a million rows than alone (queuesAmongAMillionRows).
+func TestHistoryPlansWithManyRows(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("fills a million rows")

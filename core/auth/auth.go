@@ -289,6 +289,19 @@ func (p Principal) Owns(n line.Number) error {
 	return fault.New(fault.PermissionDenied).WithField("lineNumber", "본인의 회선이 아닙니다")
 }
 
+// OwnLines returns the lines asked for, or all of the caller's where none is; FORBIDDEN when one is not the caller's.
+func (p Principal) OwnLines(asked []line.Number) ([]line.Number, error) {
+	if len(asked) == 0 {
+		return p.Lines, nil
+	}
+	for _, n := range asked {
+		if err := p.Owns(n); err != nil {
+			return nil, err
+		}
+	}
+	return asked, nil
+}
+
 // PickLine returns the line asked for, or the caller's first line when none was (menus); FORBIDDEN when it is not the
 // caller's, LINE_NOT_FOUND when the caller has none.
 func (p Principal) PickLine(asked line.Number) (line.Number, error) {

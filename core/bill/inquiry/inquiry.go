@@ -121,13 +121,9 @@ func (s *Service) withBill(ctx context.Context, q bill.Inquiry) (Result, error) 
 // History returns one page of the caller's own inquiries, newest first, and how many there are; FORBIDDEN when f
 // names a line that is not the caller's.
 func (s *Service) History(ctx context.Context, p auth.Principal, f bill.HistoryFilter) ([]bill.Inquiry, int, error) {
-	for _, n := range f.Lines {
-		if err := p.Owns(n); err != nil {
-			return nil, 0, err
-		}
-	}
-	if len(f.Lines) == 0 {
-		f.Lines = p.Lines
+	var err error
+	if f.Lines, err = p.OwnLines(f.Lines); err != nil {
+		return nil, 0, err
 	}
 	f.UserID = p.UserID
 	page, total, err := s.Inquiries.History(ctx, f)

@@ -262,13 +262,9 @@ func (s *Service) EffectiveDays() []calendar.Date { return s.Policy.Days(s.Now()
 func (s *Service) History(
 	ctx context.Context, p auth.Principal, f product.HistoryFilter,
 ) ([]product.Order, int, error) {
-	for _, n := range f.Lines {
-		if err := p.Owns(n); err != nil {
-			return nil, 0, err
-		}
-	}
-	if len(f.Lines) == 0 {
-		f.Lines = p.Lines
+	var err error
+	if f.Lines, err = p.OwnLines(f.Lines); err != nil {
+		return nil, 0, err
 	}
 	f.UserID = p.UserID
 	return s.Orders.History(ctx, f)

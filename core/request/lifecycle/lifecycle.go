@@ -22,8 +22,8 @@ import (
 // any number of instances on one store.
 type Service struct {
 	Store ports.RequestStore
-	// Attempt makes one attempt. It is the only place where the frame calls the product. It must be safe to repeat: a
-	// worker may die after it and before its outcome is stored.
+	// Attempt makes one attempt. It is the only place where the frame asks the product for anything (Parked only
+	// notifies it). It must be safe to repeat: a worker may die after it and before its outcome is stored.
 	Attempt func(ctx context.Context, call ports.Call, r request.Request) request.Outcome
 	Lane    quota.Lane // of attempts while the customer waits; later ones are made in the refresh lane
 	Retry   request.Retry
