@@ -121,7 +121,7 @@ func TestTheBooksAreCompared(t *testing.T) {
 	before, ledger := ours(), theirs()
 	require.Len(t, ledger, 2)
 
-	window := []string{"books", "check", "--since", "2h", "--until", book.at.Add(time.Hour).Format(time.RFC3339)}
+	window := []string{"reconciliation", "check", "--since", "2h", "--until", book.at.Add(time.Hour).Format(time.RFC3339)}
 	out, _, err := command(t, "", window...)
 	require.ErrorIs(t, err, ctl.ErrDiffer, out)
 	found := map[string]string{}
@@ -135,7 +135,7 @@ func TestTheBooksAreCompared(t *testing.T) {
 	require.NotContains(t, out, lines[0], "lines are masked")
 	require.Equal(t, before, ours())
 	require.Equal(t, ledger, theirs())
-	shown, _, err := command(t, "", "books", "show")
+	shown, _, err := command(t, "", "reconciliation", "show")
 	require.ErrorIs(t, err, ctl.ErrDiffer)
 	require.Equal(t, out, shown)
 

@@ -56,7 +56,7 @@ Commands work on the database of the auth service: that of AUTH_DATABASE_URL, KE
 run" started (PHONEBILL_DATA, default .data). Every command on it is recorded in the audit log under cli:<your
 account>; those that change something want a --reason.
 
-"ops", "deliveries", "parked", "requests", "books" and "timeline" ask the running services instead.`
+"ops", "deliveries", "parked", "requests", "reconciliation" and "timeline" ask the running services instead.`
 
 // tree is every command, each made strict. began is called when a command's work begins.
 func (c Console) tree(began func()) *cobra.Command {
@@ -71,7 +71,7 @@ func (c Console) tree(began func()) *cobra.Command {
 	root.SetErr(c.Err)
 	root.AddCommand(c.users(), c.grant(), c.revoke(), c.sessions(), c.keys(), c.serviceKeys(), c.audit(),
 		c.ops(), c.deliveries(),
-		c.parked(), c.requests(), c.books(), c.timeline(), c.reseal(), c.demo(), c.otp())
+		c.parked(), c.requests(), c.reconciliation(), c.timeline(), c.reseal(), c.demo(), c.otp())
 	root.SetHelpCommand(c.help(root))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

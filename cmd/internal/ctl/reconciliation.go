@@ -14,38 +14,39 @@ import (
 	"phonebill/ports"
 )
 
-// ErrDiffer says that the books were compared and do not say the same: exit code 3.
-var ErrDiffer = errors.New("the books differ")
+// ErrDiffer says that a reconciliation found differences: exit code 3.
+var ErrDiffer = errors.New("the reconciliation found differences")
 
-const booksHelp = `Compare our plan changes with KOS and with what was delivered to the MVNO AP server. Differences are
-reported; nothing is changed.
+const reconciliationHelp = `Compare our plan changes with KOS and with what was delivered to the MVNO AP server.
+Differences are reported; nothing is changed.
 
 The instances of the product service are asked as "ops" does, with the same variables. docs/reconciliation.md
 says what to do.`
 
-func (c Console) books() *cobra.Command {
+func (c Console) reconciliation() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "books", Short: "Compare our plan changes with KOS and with what was delivered to the MVNO AP server",
-		Long: booksHelp,
+		Use: "reconciliation", Aliases: []string{"books"}, // its name until 0.6
+		Short: "Compare our plan changes with KOS and with what was delivered to the MVNO AP server",
+		Long:  reconciliationHelp,
 	}
-	cmd.AddCommand(c.checkBooks(), c.showBooks())
+	cmd.AddCommand(c.reconcile(), c.showReconciliation())
 	return cmd
 }
 
-const compareBooksHelp = `Compare the books now. Orders are compared that became final within --since before
+const reconcileHelp = `Reconcile now. Orders are compared that became final within --since before
 --until, and all that are open for too long.
 
 KOS is asked 20 questions a minute by default, so a busy day takes its time. It goes on when this command is
-interrupted: "phonebillctl books show" prints the result.`
+interrupted: "phonebillctl reconciliation show" prints the result.`
 
-func (c Console) checkBooks() *cobra.Command {
+func (c Console) reconcile() *cobra.Command {
 	var since time.Duration
 	var until string
 	cmd := &cobra.Command{
-		Use: "check", Short: "Compare the books now, and wait for it; exit code 3 when they differ",
-		Long: compareBooksHelp,
-		Example: "  phonebillctl books check --since 48h\n" +
-			"  phonebillctl books check --since 24h --until 2026-11-20T00:00:00+09:00",
+		Use: "check", Short: "Reconcile now, and wait for it; exit code 3 when they differ",
+		Long: reconcileHelp,
+		Example: "  phonebillctl reconciliation check --since 48h\n" +
+			"  phonebillctl reconciliation check --since 24h --until 2026-11-20T00:00:00+09:00",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			to := time.Now()
 			if until != "" {
@@ -54,7 +55,7 @@ func (c Console) checkBooks() *cobra.Command {
 					return failf("--until is a time like 2026-11-20T00:00:00+09:00: %w", fault.New(fault.ValidationError).Because(err))
 				}
 			}
-			checks, err := c.bookChecks()
+			checks, err := c.reconciliationChecks()
 			if err != nil {
 				return err
 			}
@@ -66,7 +67,7 @@ func (c Console) checkBooks() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.printBooks(report)
+			return c.printReconciliation(report)
 		},
 	}
 	cmd.Flags().DurationVar(&since, "since", 48*time.Hour, "how far back") //nolint:mnd // as the nightly run does
@@ -74,29 +75,29 @@ func (c Console) checkBooks() *cobra.Command {
 	return cmd
 }
 
-func (c Console) showBooks() *cobra.Command {
+func (c Console) showReconciliation() *cobra.Command {
 	return &cobra.Command{
-		Use: "show", Short: "Show the last comparison; exit code 3 when the books differed",
-		Example: "  phonebillctl books show",
+		Use: "show", Short: "Show the last comparison; exit code 3 when it found differences",
+		Example: "  phonebillctl reconciliation show",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			checks, err := c.bookChecks()
+			checks, err := c.reconciliationChecks()
 			if err != nil {
 				return err
 			}
 			report, err := checks.Report(cmd.Context(), id.ID{})
 			if errors.Is(err, fault.New(fault.ResourceNotFound)) {
 				return c.said(nil,
-					"the books were not compared yet: run \"phonebillctl books check\", or wait for the nightly run\n")
+					"no reconciliation has run yet: run \"phonebillctl reconciliation check\", or wait for the nightly run\n")
 			}
 			if err != nil {
 				return err
 			}
-			return c.printBooks(report)
+			return c.printReconciliation(report)
 		},
 	}
 }
 
-func (c Console) bookChecks() (ports.Reconciler, error) {
+func (c Console) reconciliationChecks() (ports.Reconciler, error) {
 	staff, err := c.staff(nil)
 	if err != nil {
 		return nil, err
@@ -137,7 +138,7 @@ func (c Console) awaitReconciliation(
 	}
 }
 
-func (c Console) printBooks(r product.ReconciliationReport) error {
+func (c Console) printReconciliation(r product.ReconciliationReport) error {
 	p := c.printer()
 	if len(r.Differences) > 0 {
 		p.head("REQUEST", "LINE", "KIND", "FOUND", "WHAT")

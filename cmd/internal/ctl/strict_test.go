@@ -94,7 +94,7 @@ func TestTyposEndWithANearMatch(t *testing.T) {
 		`--reason needs a value`: {"revoke", "hong", "BILL_INQUIRY", "--reason"},
 		`did you mean --reason?`: {"revoke", "hong", "BILL_INQUIRY", "--reson", "x"},
 		`phonebillctl parked has no command "resolv"; did you mean "resolve"?`: {"parked", "resolv"},
-		`"surplus" is one argument too many: phonebillctl books show`:          {"books", "show", "surplus"},
+		`"surplus" is one argument too many: phonebillctl reconciliation show`: {"reconciliation", "show", "surplus"},
 		`phonebillctl completion has no command "basch"; did you mean "bash"?`: {"completion", "basch"},
 		`REQUEST_ID: it must be a UUID`:                                        {"timeline", "x"},
 	} {

@@ -56,7 +56,7 @@ var korean = map[string]string{
 	"%w: see %s":                              "%w: %s을(를) 확인해주세요",
 	"%w: see docs/reconciliation.md":          "%w: docs/reconciliation.md를 확인해주세요",
 	"some rows were refused":                  "일부 행이 거절되었습니다",
-	"the books differ":                        "대사 결과에 차이가 있습니다",
+	"the reconciliation found differences":    "대사 결과에 차이가 있습니다",
 	"(shown this once)":                       "(지금 한 번만 표시합니다)",
 	", KOS has said E429: until %s":           ", KOS가 E429로 응답함: %s까지",
 	"--%s needs a value":                      "--%s에 값이 필요합니다",
@@ -114,17 +114,17 @@ verify"가 확인합니다.`,
 	"ACTOR": "담당자", "ACTION": "동작", "REASON": "사유",
 	"Compare our plan changes with KOS and with what was delivered to the MVNO AP server": "" +
 		"상품 변경을 KOS 및 MVNO AP 서버에 전달한 결과와 대사합니다",
-	booksHelp: "" +
+	reconciliationHelp: "" +
 		`상품 변경을 KOS 및 MVNO AP 서버에 전달한 결과와 대사합니다. 차이를 알릴 뿐 아무것도 바꾸지 않습니다.
 
 "ops"와 같은 변수로 product 서비스의 인스턴스에 묻습니다. 조치 방법은 docs/reconciliation.md에 있습니다.`,
-	"Compare the books now, and wait for it; exit code 3 when they differ": "" +
+	"Reconcile now, and wait for it; exit code 3 when they differ": "" +
 		"지금 대사하고 끝날 때까지 기다립니다. 차이가 있으면 종료 코드 3",
-	compareBooksHelp: "" +
+	reconcileHelp: "" +
 		`지금 대사합니다. --until 이전 --since 동안 확정된 신청과 너무 오래 열려 있는 모든 신청을 비교합니다.
 
 KOS에는 기본으로 분당 20회 질의하므로 신청이 많은 날은 오래 걸립니다. 이 명령을 중단해도 계속되며
-"phonebillctl books show"로 결과를 볼 수 있습니다.`,
+"phonebillctl reconciliation show"로 결과를 볼 수 있습니다.`,
 	"Confirm a transfer that another person proposed": "다른 담당자가 제안한 회선 이전을 확인합니다",
 	confirmTransferHelp: "" +
 		`다른 담당자가 제안한 회선 이전을 확인합니다. 보유 계정은 회선을 잃고 제안된 계정이 회선을 받습니다.
@@ -213,7 +213,7 @@ VALKEY_ADDR(VALKEY_PASSWORD)을 쓰며, AUTH_DATABASE_URL이 없으면 "make run
 기본값 .data)입니다. 모든 명령은 감사 로그에 cli:<계정>으로 기록하며, 변경하는 명령에는 --reason이
 필요합니다.
 
-"ops", "deliveries", "parked", "requests", "books", "timeline"은 실행 중인 서비스에 묻습니다.`,
+"ops", "deliveries", "parked", "requests", "reconciliation", "timeline"은 실행 중인 서비스에 묻습니다.`,
 	"Operate phonebill: accounts, permissions, sessions, keys, audit log, the link to KOS": "" +
 		"phonebill 운영: 계정, 권한, 세션, 키, 감사 로그, KOS 연동",
 	"Print the one-time code of a demo account, as its authenticator app would": "" +
@@ -230,7 +230,7 @@ VALKEY_ADDR(VALKEY_PASSWORD)을 쓰며, AUTH_DATABASE_URL이 없으면 "make run
 	"Show how often memory does":                          "캐시 적중률을 봅니다",
 	"Show the help of a command: phonebillctl COMMAND --help": "" +
 		"명령의 도움말을 봅니다: phonebillctl COMMAND --help",
-	"Show the last comparison; exit code 3 when the books differed": "" +
+	"Show the last comparison; exit code 3 when it found differences": "" +
 		"마지막 대사 결과를 봅니다. 차이가 있었으면 종료 코드 3",
 	"Show what happened to an account's logins, newest first":    "계정의 로그인 이력을 최신순으로 봅니다",
 	"Show what is left of the KOS budget, and the waiting calls": "KOS 호출 한도의 잔여량과 대기 현황을 봅니다",
@@ -345,8 +345,8 @@ VALKEY_ADDR(VALKEY_PASSWORD)을 쓰며, AUTH_DATABASE_URL이 없으면 "make run
 	"the accounts that own this line":     "이 회선을 보유한 계정",
 	"the audit log is whole: %d rows of %d writers, %d checkpoints": "" +
 		"감사 로그가 온전합니다: %d행, 작성자 %d, 체크포인트 %d개",
-	"the books were not compared yet: run \"phonebillctl books check\", or wait for the nightly run\n": "" +
-		"아직 대사한 적이 없습니다. \"phonebillctl books check\"를 실행하거나 야간 대사를 기다려주세요\n",
+	"no reconciliation has run yet: run \"phonebillctl reconciliation check\", or wait for the nightly run\n": "" +
+		"아직 대사한 적이 없습니다. \"phonebillctl reconciliation check\"를 실행하거나 야간 대사를 기다려주세요\n",
 	"the customer asks":                "고객 요청",
 	"the customer asks what is stored": "고객 본인 확인 요청",
 	"the file that `make run` wrote":   "`make run`이 쓴 파일",
@@ -421,7 +421,7 @@ VALKEY_ADDR(VALKEY_PASSWORD)을 쓰며, AUTH_DATABASE_URL이 없으면 "make run
 	"MISSES": "실패", "COALESCED": "합침", "HIT RATE": "적중률", "FOUND": "발견", "WHAT": "내용", "SOURCE": "출처",
 	"FACTS": "사실", "TEXT": "설명",
 
-	// Differences of the books.
+	// Differences that a reconciliation finds.
 	"its delivery is parked":                             "전달이 보류되었습니다",
 	"it is final and was never due for delivery":         "확정되었으나 전달 대상이 된 적이 없습니다",
 	"another result of the line has its sequence number": "같은 회선의 다른 결과가 같은 순번을 가집니다",

@@ -121,7 +121,7 @@ func (s *Service) raiseAlert(ctx context.Context, run product.ReconciliationRun)
 	if run.Found > 0 {
 		s.Alerts.Raise(ctx, operations.Alert{
 			Kind: operations.ReconciliationDiffers, Subject: run.ID.String(),
-			Note: fmt.Sprintf("%d differences among %d orders: see phonebillctl books show", run.Found, run.Checked),
+			Note: fmt.Sprintf("%d differences among %d orders: see phonebillctl reconciliation show", run.Found, run.Checked),
 		})
 	}
 }

@@ -186,7 +186,7 @@ func TestDifferencesAreReportedAndNothingIsChanged(t *testing.T) {
 		require.Equal(t, 8, w.checked)
 		require.Equal(t, []operations.Alert{{
 			Kind: operations.ReconciliationDiffers, Subject: id.ID{15: 1}.String(),
-			Note: "3 differences among 8 orders: see phonebillctl books show",
+			Note: "3 differences among 8 orders: see phonebillctl reconciliation show",
 		}}, w.alerts.Raised())
 		for i, at := range w.kos.asked {
 			require.Equal(t, w.began.Add(time.Duration(i)*3*time.Second), at, "20 a minute")
