@@ -1,6 +1,6 @@
 // Command phonebillctl is the operator's tool: accounts, permissions, sessions, audit log, the link to KOS, and the
 // demo. See `phonebillctl help`. It exits with 0 when all is done, 1 when it failed, 2 when a load refused some
-// rows or the command line was wrong, 3 when the books differ.
+// rows or the command line was wrong, 3 when a reconciliation found differences.
 package main
 
 import (
