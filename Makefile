@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOL := go tool -modfile=tools/go.mod
-VERSION_FLAGS = -buildvcs=auto -ldflags "-X phonebill/cmd/internal/boot.version=$(shell git describe --tags --always 2>/dev/null)"
+VERSION = $(shell git describe --tags --always 2>/dev/null)
+VERSION_FLAGS = -buildvcs=auto -ldflags "-X phonebill/cmd/internal/boot.version=$(VERSION)"
 SPECS = $(filter-out openapi/redocly.yaml %.cfg.yaml %.overlay.yaml,$(wildcard openapi/*.yaml))
 
 .PHONY: help
@@ -31,7 +32,8 @@ deps: ## install PostgreSQL and Valkey or Redis if they are missing
 
 ##### develop
 
-# openapi/<spec>.<flavour>.cfg.yaml generates one Go package from openapi/<spec>.yaml, less what the overlay that it names removes.
+# openapi/<spec>.<flavour>.cfg.yaml generates one Go package from openapi/<spec>.yaml, less what the overlay that it
+# names removes.
 .PHONY: gen gen/openapi gen/sql
 gen: gen/openapi gen/sql ## regenerate everything from openapi/ and sql/
 
@@ -43,20 +45,23 @@ gen/openapi:
 	done
 
 gen/sql:
+	@rm -f adapters/postgres/internal/*db/*.sql.go # so that none outlives its queries
 	@echo "sqlc sqlc.yaml"; $(TOOL) sqlc generate
 
 .PHONY: check test drills bench fmt
 check: ## format, lint what changed, run the tests of the pure core: the inner loop, under 90 s
 	@$(TOOL) golangci-lint fmt
-	@changed=$$( (git diff --name-only --diff-filter=d HEAD; git ls-files -o --exclude-standard) | grep '\.go$$' | xargs -r -n1 dirname \
-	  | sort -u | sed 's#^#./#'); if [ -n "$$changed" ]; then $(TOOL) golangci-lint run $$changed; fi
+	@changed=$$( (git diff --name-only --diff-filter=d HEAD; git ls-files -o --exclude-standard) | grep '\.go$$' \
+	  | xargs -r -n1 dirname | sort -u | sed 's#^#./#'); \
+	  if [ -n "$$changed" ]; then $(TOOL) golangci-lint run $$changed; fi
 	go vet ./core/... ./ports/...
 	go test ./core/... ./docs/...
 
 # go test need not vet the code: make verify/lint does.
 test: deps ## run every test, race detector on, on a real PostgreSQL and cache that it starts itself
 	@mkdir -p bin coverage && go build -o bin/testenv ./e2e/testenv
-	bin/testenv go test -vet=off -race -shuffle=on -timeout 15m -coverpkg=./... -coverprofile=coverage/integration.out ./...
+	bin/testenv go test -vet=off -race -shuffle=on -timeout 15m -coverpkg=./... \
+	  -coverprofile=coverage/integration.out ./...
 
 coverage/integration.out:
 	@$(MAKE) --no-print-directory test
@@ -68,7 +73,8 @@ drills: deps ## the drills at full size: 200 kills, 200 orders under every fault
 	SIMULATION_SEEDS=3000 go test -count=1 -run TestSimulation -v ./core/product/change
 	DRILL_FULL=1 bin/testenv go test -count=1 -timeout 30m -run 'Rows|Indexes|Guessers|ResponseTimes' \
 	  ./adapters/postgres ./cmd/internal/compose/auth
-	DRILL_FULL=1 DRILL_KILLS=200 DRILL_ROUNDS=200 DRILL_UPGRADE_FROM="$(DRILL_UPGRADE_FROM)" bin/testenv go test -count=1 -timeout 60m -v ./e2e/
+	DRILL_FULL=1 DRILL_KILLS=200 DRILL_ROUNDS=200 DRILL_UPGRADE_FROM="$(DRILL_UPGRADE_FROM)" \
+	  bin/testenv go test -count=1 -timeout 60m -v ./e2e/
 
 bench: deps build ## measure against bare baselines in one run; prints a table, writes bench/out/*.json
 	@exec bin/bench
@@ -82,8 +88,9 @@ fmt: ## format the code
 licenses: ## write THIRD_PARTY_LICENSES anew
 	@scripts/licenses.sh
 
-.PHONY: verify verify/drift verify/lint verify/tidy verify/licenses verify/openapi verify/migrations verify/coverage
-verify: verify/drift verify/tidy verify/licenses verify/lint verify/openapi verify/migrations verify/coverage ## everything a change must pass beside the tests
+.PHONY: verify verify/drift verify/tidy verify/licenses verify/lint verify/openapi verify/migrations verify/coverage
+verify: ## everything a change must pass beside the tests
+verify: verify/drift verify/tidy verify/licenses verify/lint verify/openapi verify/migrations verify/coverage
 
 verify/drift: gen ## generated code is what openapi/ and sql/ say
 	@test -z "$$(git status --porcelain -- ':(glob)adapters/**/*.gen.go' adapters/postgres/internal | tee /dev/stderr)" \
@@ -96,8 +103,10 @@ verify/tidy: ## go.mod and tools/go.mod are tidy
 verify/licenses: ## THIRD_PARTY_LICENSES names every module that is linked
 	@scripts/licenses.sh --check
 
-verify/lint: ## the code passes golangci-lint
+verify/lint: ## the code passes golangci-lint; what that does not read has lines of at most 120 columns
 	$(TOOL) golangci-lint run
+	@! git ls-files -- Makefile 'sql/*.sql' 'scripts/*.sh' e2e .ci | LC_ALL=C.UTF-8 xargs grep -nE '^.{121}' \
+	  || { echo "these lines are longer than 120 columns"; exit 1; }
 
 verify/openapi: node_modules ## the specifications pass redocly
 	npx --no-install redocly lint --config openapi/redocly.yaml $(SPECS)

@@ -41,33 +41,33 @@ func kills(t *testing.T) int {
 	return n
 }
 
-// witness stands before the MVNO AP simulator and sees whether what comes twice is the same.
-type witness struct {
+// deliveryRecorder is a proxy before the MVNO AP simulator. It records whether payloads that come twice are the same.
+type deliveryRecorder struct {
 	mu      sync.Mutex
 	seen    map[string][sha256.Size]byte // of a payload, by webhook-id
 	doubles int
 	changed []string
 }
 
-func (w *witness) note(id string, payload []byte) {
+func (d *deliveryRecorder) note(id string, payload []byte) {
 	sum := sha256.Sum256(payload)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	before, again := w.seen[id]
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before, again := d.seen[id]
 	switch {
 	case !again:
-		w.seen[id] = sum
+		d.seen[id] = sum
 	case before != sum:
-		w.changed = append(w.changed, id)
+		d.changed = append(d.changed, id)
 	default:
-		w.doubles++
+		d.doubles++
 	}
 }
 
-// watch returns the witness and where notifications are to go.
-func watch(t *testing.T, ap string) (w *witness, at string) {
+// recordDeliveries starts a deliveryRecorder and returns it with its URL.
+func recordDeliveries(t *testing.T, ap string) (d *deliveryRecorder, at string) {
 	t.Helper()
-	w = &witness{seen: map[string][sha256.Size]byte{}}
+	d = &deliveryRecorder{seen: map[string][sha256.Size]byte{}}
 	origin, err := url.Parse(ap)
 	require.NoError(t, err)
 	proxy := &httputil.ReverseProxy{
@@ -79,17 +79,17 @@ func watch(t *testing.T, ap string) (w *witness, at string) {
 		if err != nil { // its sender was killed in the middle
 			return
 		}
-		w.note(r.Header.Get("webhook-id"), payload)
+		d.note(r.Header.Get("webhook-id"), payload)
 		r.Body = io.NopCloser(bytes.NewReader(payload))
 		proxy.ServeHTTP(rw, r)
 	}))
 	t.Cleanup(srv.Close)
-	return w, srv.URL
+	return d, srv.URL
 }
 
-// promises are what customers were answered about their inquiries, by request id: the status of the answer, and the bill if
+// responses are the responses that customers received to their inquiries, by request id: the status, and the bill if
 // there was one.
-type promises struct {
+type responses struct {
 	mu       sync.Mutex
 	statuses map[string]int
 	bills    map[string]shown
@@ -122,31 +122,31 @@ func (b shown) same(other shown) bool {
 	return b.source == other.source && b.month == other.month && b.asOf.Equal(other.asOf) && b.total == other.total
 }
 
-func (p *promises) note(from asker, key string, wish map[string]string, a answer) {
+func (r *responses) note(from asker, key string, wish map[string]string, a answer) {
 	who := from.who
 	id := a.text("requestId")
 	if a.status >= http.StatusBadRequest {
 		id = a.Error.Details.RequestID
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.answers[strings.TrimSpace(fmt.Sprint(who, " ", a.status, " ", a.text("source")))]++
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answers[strings.TrimSpace(fmt.Sprint(who, " ", a.status, " ", a.text("source")))]++
 	// that one only says that the key is taken, by an inquiry that may have died unstored
 	if id != "" && a.status != http.StatusConflict {
-		p.statuses[id] = a.status
+		r.statuses[id] = a.status
 	}
 	if a.status == http.StatusOK {
 		b := shownIn(a.Data)
 		b.from, b.key, b.wish = from, key, wish
-		p.bills[id] = b
+		r.bills[id] = b
 	}
 }
 
-func (p *promises) ids() (ids []string, by map[int][]string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (r *responses) ids() (ids []string, by map[int][]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	by = map[int][]string{}
-	for id, status := range p.statuses {
+	for id, status := range r.statuses {
 		ids, by[status] = append(ids, id), append(by[status], id)
 	}
 	return ids, by
@@ -159,7 +159,7 @@ type asker struct {
 }
 
 // ask asks under a key of its own, and once more under the same when there was no answer.
-func (a asker) ask(ctx context.Context, made *promises, at []*instance) {
+func (a asker) ask(ctx context.Context, received *responses, at []*instance) {
 	wish := map[string]string{"lineNumber": a.line}
 	if m := a.months[rand.IntN(len(a.months))]; m != "" {
 		wish["inquiryMonth"] = m
@@ -169,7 +169,7 @@ func (a asker) ask(ctx context.Context, made *promises, at []*instance) {
 	if got.status == 0 {
 		got = a.under(ctx, at[rand.IntN(len(at))].url, key, wish)
 	}
-	made.note(a, key, wish, got)
+	received.note(a, key, wish, got)
 }
 
 func (a asker) under(ctx context.Context, at, key string, wish map[string]string) answer {
@@ -246,17 +246,18 @@ func (c *cluster) askedThriceAtMost(t *testing.T, since time.Time, db *pgtest.DB
 }
 
 // TestTheBillServiceIsKilledAtAnyMoment kills one of two bill services under load, again and again, at random moments,
-// while it starts too. Each inquiry that was acknowledged, be it with a failure, has its row, becomes final and is delivered
-// to the MVNO AP: once per event id but for doubles of the same content, and each line's in order without gaps. A bill
-// that a customer saw is the one in the row, the one that the AP gets, and the one that its key stands for.
+// while it starts too. Each inquiry that was acknowledged, be it with a failure, has its row, becomes final and is
+// delivered to the MVNO AP: once per event id but for doubles of the same content, and each line's in order without
+// gaps. A bill that a customer saw is the one in the row, the one that the AP gets, and the one that its key stands
+// for.
 //
 //nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
 func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 	c := startCluster(t, "KOS_QUOTA_PER_MINUTE=0", "CACHE_BILL=3s/1h")
 	db := pgtest.New(t, migrations.Bill) // of their own: no other process may do their work
-	seen, ap := watch(t, c.MVNOAP.URL)
+	seen, ap := recordDeliveries(t, c.MVNOAP.URL)
 	at := c.instances(t, 2, "bill-inquiry", "BILL", "BILL_DATABASE_URL="+db.URL, "MVNOAP_URL="+ap)
-	made := &promises{statuses: map[string]int{}, bills: map[string]shown{}, answers: map[string]int{}}
+	received := &responses{statuses: map[string]int{}, bills: map[string]shown{}, answers: map[string]int{}}
 
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
@@ -264,7 +265,7 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 	for _, who := range c.askers(t) {
 		load.Go(func() {
 			for next := time.NewTicker(40 * time.Millisecond); ctx.Err() == nil; <-next.C {
-				who.ask(context.WithoutCancel(ctx), made, at)
+				who.ask(context.WithoutCancel(ctx), received, at)
 			}
 		})
 	}
@@ -282,9 +283,9 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 	}
 	stop()
 	load.Wait()
-	ids, by := made.ids()
+	ids, by := received.ids()
 	t.Logf("%d kills in %s: %d inquiries acknowledged; %v", n+n/10, time.Since(begun).Round(time.Second), len(ids),
-		made.answers)
+		received.answers)
 	require.Greater(t, len(ids), 10*n, "no load to speak of")
 	for _, status := range []int{http.StatusOK, http.StatusAccepted, http.StatusNotFound, http.StatusServiceUnavailable} {
 		require.NotEmpty(t, by[status], "%d was never said", status)
@@ -309,9 +310,9 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 		240*time.Second, 500*time.Millisecond, "a lease of a killed worker is over after 40 s, a wait after some more")
 	t.Logf("%d rows, all final and delivered %s after the last kill", stored("$1::uuid[] IS NOT NULL", ids),
 		time.Since(drained).Round(time.Second))
-	made.kept(t, db)
-	made.repeated(t, at[0].url)
-	c.wereDelivered(t, db, seen, made)
+	received.kept(t, db)
+	received.repeated(t, at[0].url)
+	c.wereDelivered(t, db, seen, received)
 	c.askedThriceAtMost(t, begun, db)
 	for _, i := range at {
 		require.NotContains(t, strings.ToLower(i.logs.String()), "panic")
@@ -319,9 +320,9 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 }
 
 // kept compares the bills that customers saw with the rows, and the versions that those refer to.
-func (p *promises) kept(t *testing.T, db *pgtest.DB) {
+func (r *responses) kept(t *testing.T, db *pgtest.DB) {
 	t.Helper()
-	ids := slices.Collect(maps.Keys(p.bills))
+	ids := slices.Collect(maps.Keys(r.bills))
 	rows, err := db.Admin.Query(t.Context(), `
 		SELECT i.id::text, i.source, i.as_of, i.month, coalesce(v.told_at = i.as_of, false)
 		FROM inquiries i
@@ -334,8 +335,8 @@ func (p *promises) kept(t *testing.T, db *pgtest.DB) {
 	n := 0
 	_, err = pgx.ForEachRow(rows, []any{&id, &row.source, &row.asOf, &row.month, &versioned}, func() error {
 		n++
-		row.total = p.bills[id].total // sealed; the delivery tells it
-		require.True(t, row.same(p.bills[id]), "%s: the row says %+v, the customer got %+v", id, row, p.bills[id])
+		row.total = r.bills[id].total // sealed; the delivery has it
+		require.True(t, row.same(r.bills[id]), "%s: the row says %+v, the customer got %+v", id, row, r.bills[id])
 		require.True(t, versioned, "%s: the version of that time", id)
 		return nil
 	})
@@ -344,10 +345,10 @@ func (p *promises) kept(t *testing.T, db *pgtest.DB) {
 }
 
 // repeated asks again under some of the keys that were answered with a bill.
-func (p *promises) repeated(t *testing.T, at string) {
+func (r *responses) repeated(t *testing.T, at string) {
 	t.Helper()
 	n := 0
-	for id, b := range p.bills {
+	for id, b := range r.bills {
 		if n++; n > 200 {
 			break
 		}
@@ -358,9 +359,9 @@ func (p *promises) repeated(t *testing.T, at string) {
 	}
 }
 
-// wereDelivered compares what the MVNO AP got with the rows: each row's event once, each line's in order without gaps; and
-// with what customers saw.
-func (c *cluster) wereDelivered(t *testing.T, db *pgtest.DB, seen *witness, made *promises) {
+// wereDelivered compares what the MVNO AP got with the rows: each row's event once, each line's in order without gaps;
+// and with what customers saw.
+func (c *cluster) wereDelivered(t *testing.T, db *pgtest.DB, seen *deliveryRecorder, received *responses) {
 	t.Helper()
 	var rows []string
 	require.NoError(t, db.Admin.QueryRow(t.Context(), "SELECT array_agg(id::text) FROM inquiries").Scan(&rows))
@@ -369,7 +370,7 @@ func (c *cluster) wereDelivered(t *testing.T, db *pgtest.DB, seen *witness, made
 		require.Equal(t, last[e.LineNumber]+1, e.Sequence, "%s of %s in order, without gaps", e.ID, e.LineNumber)
 		last[e.LineNumber] = e.Sequence
 		got, doubles = append(got, e.ID), doubles+e.Duplicates
-		if b, ok := made.bills[e.ID]; ok {
+		if b, ok := received.bills[e.ID]; ok {
 			var payload map[string]any
 			require.NoError(t, json.Unmarshal(e.Payload, &payload))
 			require.True(t, b.same(shownIn(payload)), "%s: the customer saw %+v, the AP %s", e.ID, b, e.Payload)

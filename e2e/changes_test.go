@@ -90,8 +90,8 @@ func (s *system) applications(t *testing.T) map[string][]applied {
 	return of
 }
 
-// weather does something to KOS for the next changes of a line, up to again of them; "" is fair.
-func (c *cluster) weather(t *testing.T, line string, again int) string {
+// randomFault makes KOS fail for up to n of the next changes of a line, and returns the mode; "" is no fault.
+func (c *cluster) randomFault(t *testing.T, line string, n int) string {
 	t.Helper()
 	modes := []string{"", "apply_then_hang", "apply_late", "answer_twice", "refuse", "error", "hang", "latency",
 		"malformed"}
@@ -100,16 +100,16 @@ func (c *cluster) weather(t *testing.T, line string, again int) string {
 		return mode
 	}
 	c.control(t, http.MethodPost, "/faults", map[string]any{
-		"operation": "product.change", "lineNumber": line, "mode": mode, "rate": 1, "times": 1 + rand.IntN(again),
+		"operation": "product.change", "lineNumber": line, "mode": mode, "rate": 1, "times": 1 + rand.IntN(n),
 		"lateMs": 500 + rand.IntN(15_000), "latencyMs": 100 + rand.IntN(3000),
 	}, nil)
 	return mode
 }
 
-// havoc kills and stops the instances, each at moments of its own, until ctx is done; then all run. A stop outlasts the
-// lease of what the instance had in hand, or does not count; the first instance begins with one, when it has orders in
-// hand.
-func havoc(ctx context.Context, t *testing.T, all []*instance) (kills, stops int) {
+// disrupt kills and stops the instances, each at moments of its own, until ctx is done; then all run. A stop outlasts
+// the lease of what the instance had in hand, or does not count; the first instance begins with one, when it has orders
+// in hand.
+func disrupt(ctx context.Context, t *testing.T, all []*instance) (kills, stops int) {
 	t.Helper()
 	var killed, stopped atomic.Int32
 	var victims sync.WaitGroup
@@ -169,12 +169,12 @@ func TestChangesUnderEveryFault(t *testing.T) {
 	db, begun := connect(t, c.Databases["product"]), time.Now()
 	for part, query := range []string{"on", "off"} {
 		c.control(t, http.MethodPost, "/settings", map[string]any{"statusQuery": query}, nil)
-		havocking, calm := context.WithCancel(t.Context())
+		disrupting, stopDisrupting := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		var kills, stops int
-		go func() { defer close(ended); kills, stops = havoc(havocking, t, at) }()
+		go func() { defer close(ended); kills, stops = disrupt(disrupting, t, at) }()
 		var mu sync.Mutex
-		got, skies := map[int]int{}, map[string]int{}
+		got, faults := map[int]int{}, map[string]int{}
 		var all sync.WaitGroup
 		places := make(chan struct{}, 16)
 		for i := range n {
@@ -184,7 +184,7 @@ func TestChangesUnderEveryFault(t *testing.T) {
 			places <- struct{}{}
 			<-time.After(400 * time.Millisecond)
 			line, token := lines[i%8][i/8], tokens[i%8]
-			sky, day := c.weather(t, line, again), ""
+			fault, day := c.randomFault(t, line, again), ""
 			if i%3 == 0 {
 				day = calendar.DateOf(begun).String() // a day later the key still answers
 			}
@@ -203,15 +203,15 @@ func TestChangesUnderEveryFault(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				got[a.status]++
-				skies[sky]++
+				faults[fault]++
 			})
 		}
 		all.Wait()
-		calm()
+		stopDisrupting()
 		<-ended
-		t.Logf("status query %s: answers %v under %v; %d kills, %d stops", query, got, skies, kills, stops)
+		t.Logf("status query %s: answers %v under %v; %d kills, %d stops", query, got, faults, kills, stops)
 		require.Zero(t, got[0]+got[503], "a customer never got an answer")
-		require.Positive(t, kills, "it was too calm")
+		require.Positive(t, kills, "no instance was killed")
 		require.Positive(t, stops, "no instance was stopped for longer than its lease")
 		allEnd(t, db, 5*time.Minute)
 	}

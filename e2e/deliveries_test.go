@@ -47,11 +47,11 @@ func (s *system) steer(t *testing.T, method, fault string) {
 	require.Less(t, res.StatusCode, http.StatusBadRequest)
 }
 
-// TestDeliveriesOutliveTheServiceThatMakesThem kills the bill service ten times while it tells results of three
-// customers: each inquiry that was acknowledged is delivered, once per event id but for doubles under the same id, and each
-// line's in order without gaps. It goes from kill to kill when each line has had answers: a line whose first bill KOS
-// is still asked for when the process dies waits for the turn of the dead one to end (5 s), so it would get none at all
-// if the others alone set the pace.
+// TestDeliveriesOutliveTheServiceThatMakesThem kills the bill service ten times while it delivers results of
+// three customers: each inquiry that was acknowledged is delivered, once per event id but for doubles under the same
+// id, and each line's in order without gaps. It goes from kill to kill when each line has had answers: a line whose
+// first bill KOS is still asked for when the process dies waits for the flight of the dead one to expire (5 s), so it
+// would get none at all if the others alone decided.
 func TestDeliveriesOutliveTheServiceThatMakesThem(t *testing.T) {
 	t.Parallel()
 	bin := binaries(t)

@@ -87,8 +87,8 @@ func total(a answer) any {
 }
 
 // TestKOSIsDownFromTheStart: services that know some bills and customers from before are started while KOS is down, and
-// it stays so for a while. What is known is shown with the time at which KOS stated it, what is not is taken (202) or put
-// off (503), and nothing is made up. When KOS is back, what was taken is done by itself.
+// it stays so for a while. What is known is shown with the time at which KOS stated it, what is not is accepted (202)
+// or put off (503), and nothing is made up. When KOS is back, what was taken is done by itself.
 func TestKOSIsDownFromTheStart(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]string{"refuses connections": "refuse", "hangs": "hang",
@@ -115,7 +115,7 @@ func TestKOSIsDownFromTheStart(t *testing.T) {
 			o.bills = c.instances(t, 1, "bill-inquiry", "BILL", "KOS_URL=http://"+kos.addr)[0].url
 			o.products = c.instances(t, 1, "product-change", "PRODUCT", "KOS_URL=http://"+kos.addr)[0].url
 			o.hangs = fault == "hang"
-			o.endure(t)
+			o.askWhileDown(t)
 
 			if fault == "refuse" {
 				kos.open(t)
@@ -173,10 +173,10 @@ func (o *downtime) screen(t *testing.T, at, path string) answer {
 	return ask(t.Context(), http.MethodGet, at+"/api/v1/products"+path, o.token, nil)
 }
 
-// endure asks for everything, over and over, for a while. A KOS that hangs is only slow until the breaker knows better,
-// which takes some calls of 10 s in the background: until then known bills are shown when the customer's time is over,
-// but where a busy machine does not find the copy in what is left of it.
-func (o *downtime) endure(t *testing.T) {
+// askWhileDown asks for everything, over and over, for a while. A KOS that hangs is only slow until the breaker opens,
+// which takes some calls of 10 s in the background: until then known bills are shown when the answer budget is over,
+// unless a busy machine does not find the copy in what is left of it.
+func (o *downtime) askWhileDown(t *testing.T) {
 	t.Helper()
 	begun := time.Now()
 	goOn := func() bool {

@@ -2,7 +2,7 @@
 // contract; portstest holds one suite per port, run against the in-memory fake, the real adapter and every decorator.
 //
 // Unless a method says otherwise it is safe for concurrent use, honours ctx, and returns a fault of kind Unavailable or
-// an unclassified error (shown as INTERNAL_SERVER_ERROR) when its backend fails.
+// an unclassified error (shown as INTERNAL_SERVER_ERROR) when its backend fails. Begin with BillSource (bill.go).
 package ports
 
 import (

@@ -7,7 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 page=docs/architecture.md begin='<!-- journey-files -->' end='<!-- /journey-files -->'
 out=$(mktemp -d)
-not_the_system='^(adapters/(kos/kossim|mvnoap/mvnoapsim|internal/journal|devservers)|cmd/internal/(devstack|journeyfiles))/'
+not_adapters='adapters/(kos/kossim|mvnoap/mvnoapsim|internal/journal|devservers)'
+not_the_system="^($not_adapters|cmd/internal/(devstack|journeyfiles))/"
 trap 'rm -rf "$out"' EXIT
 go build -cover -covermode=atomic -coverpkg=./... -o "$out/journeyfiles" ./cmd/internal/journeyfiles
 "$out/journeyfiles" "$out/data" "$out" 2> "$out/log" || { cat "$out/log" >&2; exit 1; }

@@ -1,5 +1,5 @@
 // Package jose issues and verifies access tokens (JWT per RFC 9068, EdDSA over Ed25519) and publishes the keys (JWKS,
-// RFC 7517); it also derives refresh tokens.
+// RFC 7517); it also derives refresh tokens. Begin with TokenIssuer (issuer.go).
 package jose
 
 import (

@@ -1,6 +1,6 @@
 // Package memory holds the fakes: one in-memory implementation of every driven port. They keep the ports' contracts
 // (portstest proves it) and are what the verbs are tested on. All are safe for concurrent use; their zero value is
-// ready.
+// ready. Begin with Users (auth.go).
 package memory
 
 import (

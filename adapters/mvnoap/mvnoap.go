@@ -1,5 +1,6 @@
 // Package mvnoap delivers results to the MVNO's application server: one signed POST per attempt (Standard Webhooks),
-// judged by its status alone (ADR 3, docs/spec/ap.md). The outbox decides when and how often to try.
+// judged by its status alone (ADR 3, docs/spec/ap.md). The outbox decides when and how often to try. Begin with Client
+// (mvnoap.go).
 package mvnoap
 
 import (

@@ -1,5 +1,5 @@
 // Package postgres is where phonebill's data lives: four databases on one server (ADR 27), each with an owner role that
-// migrates it and a least-right role that the services use.
+// migrates it and a least-right role that the services use. Begin with Access (access.go) and Inquiries (inquiries.go).
 package postgres
 
 import (

@@ -1,6 +1,6 @@
 // Package valkey is the cache in front of the stores: decorators that return from Valkey (or Redis) what the store
 // behind them would return, and nothing else. The stores are the truth. A slow or dead cache is a miss that costs less
-// than 50 ms, never an error.
+// than 50 ms, never an error. Begin with Client (client.go) and NewCachedBills (copies.go).
 package valkey
 
 import (

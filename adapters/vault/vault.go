@@ -1,5 +1,5 @@
 // Package vault keeps personal data unreadable at rest: AES-256-GCM through Tink (the key's id stands in the
-// ciphertext), blind indexes by HMAC-SHA256, both keyed from one keyring file.
+// ciphertext), blind indexes by HMAC-SHA256, both keyed from one keyring file. Begin with Vault (vault.go).
 package vault
 
 import (

@@ -1,6 +1,7 @@
 // Command bench measures phonebill against bare baselines, everything in one run on one machine: what counts are ratios
 // (docs/bench.md). It starts its own servers on loopback, each as a process of its own. It prints the rows of a
-// scenario and writes the JSON report as soon as the scenario has ended, and shows its progress on stderr.
+// scenario and writes the JSON report as soon as the scenario has ended, and shows its progress on stderr. Begin with
+// run (main.go).
 //
 //	bench [-d 10s] [-c 64] [-only S1,S2] [-out bench/out]
 package main

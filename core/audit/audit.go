@@ -1,4 +1,5 @@
-// Package audit holds records of what phonebill did to others' systems, kept append-only (ADR 26).
+// Package audit holds the records of what staff did and of the calls to KOS, kept append-only (ADR 26). Begin with
+// Entry (chain.go).
 package audit
 
 import (

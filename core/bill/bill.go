@@ -1,5 +1,5 @@
 // Package bill holds a phone bill as KOS states it, copies of bills, and the inquiry: one customer's request for one
-// bill, which is request history, queue entry and outbox entry in one (UFR-BILL-010…040).
+// bill, which is request history, queue entry and outbox entry in one (UFR-BILL-010…040). Begin with Bill (bill.go).
 package bill
 
 import (

@@ -1,5 +1,6 @@
 // Package delivery holds the rules of delivering results to the MVNO AP server: at least once, in order per line and
-// event type, retried for three days, then parked for a person (ADR 3, R-AP-ANSWERS).
+// event type, retried for three days, then parked for a person (ADR 3, R-AP-ANSWERS). Begin with NextState
+// (delivery.go).
 package delivery
 
 import (

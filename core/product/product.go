@@ -1,5 +1,5 @@
 // Package product holds plans, customers' contracts, the pre-check of a plan change and the change order with its state
-// machine (UFR-PROD-010…040).
+// machine (UFR-PROD-010…040). Begin with Order (order.go).
 package product
 
 import (

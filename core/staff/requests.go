@@ -1,4 +1,5 @@
 // Package staff holds the requests of customers as staff see them: bill inquiries and plan changes, live and past ones.
+// Begin with Request (requests.go).
 package staff
 
 import (

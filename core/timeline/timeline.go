@@ -1,6 +1,6 @@
 // Package timeline builds one request's timeline for staff: what happened and why, in order (R-API-OPS). It is made
 // from stored data: request rows, states, the log of KOS calls, delivery attempts, decisions of staff. It holds no
-// personal data: lines are masked, request and response contents are left out.
+// personal data: lines are masked, request and response contents are left out. Begin with Timeline (timeline.go).
 package timeline
 
 import (

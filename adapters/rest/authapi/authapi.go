@@ -1,4 +1,5 @@
-// Package authapi serves openapi/auth.yaml: it translates between the wire and the use cases of core/auth.
+// Package authapi serves openapi/auth.yaml: it translates between the wire and the use cases of core/auth. Begin with
+// Handlers (authapi.go).
 package authapi
 
 import (

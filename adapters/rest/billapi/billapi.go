@@ -1,4 +1,5 @@
-// Package billapi serves openapi/bill.yaml: it translates between the wire and the verb inquiry.
+// Package billapi serves openapi/bill.yaml: it translates between the wire and the verb inquiry. Begin with Handlers
+// (billapi.go).
 package billapi
 
 import (

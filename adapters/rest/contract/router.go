@@ -1,6 +1,6 @@
 // Package contract enforces a service's OpenAPI file: only the routes of the file can be registered, each of them must
 // be, and no request reaches a handler before the file's security, parameters and body have been checked. Begin with
-// Router.
+// Router (router.go).
 package contract
 
 import (

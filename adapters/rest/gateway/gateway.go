@@ -1,6 +1,6 @@
 // Package gateway is the single entry (:8080): it routes by the services' specifications, admits only valid tokens, and
 // writes its own errors in the API's envelope. It serves openapi/operations.yaml, the pages of staff, itself. No route
-// leads to KOS or to an internal API.
+// leads to KOS or to an internal API. Begin with New (gateway.go).
 package gateway
 
 import (

@@ -1,5 +1,6 @@
-// Package internalapi serves openapi/internal.yaml on a service's internal listener: what the gateway and the
-// services ask of each other. No route of the gateway leads to it; adapters/internalclient is its client.
+// Package internalapi serves openapi/internal.yaml on a service's internal listener: what the gateway and the services
+// ask of each other. No route of the gateway leads to it; adapters/internalclient is its client. Begin with Handlers
+// (internalapi.go).
 package internalapi
 
 import (

@@ -1,5 +1,5 @@
 // Package opsapi serves openapi/operations.yaml at the gateway: it translates between the wire and the use cases of
-// staff.
+// staff. Begin with Handlers (opsapi.go).
 package opsapi
 
 import (

@@ -1,4 +1,5 @@
 // Package productapi serves openapi/product.yaml: it translates between the wire and the use cases catalog and change.
+// Begin with Handlers (productapi.go).
 package productapi
 
 import (

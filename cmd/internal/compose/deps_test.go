@@ -32,9 +32,11 @@ func TestEachProgramLinksOnlyWhatItNeeds(t *testing.T) {
 		"bill-inquiry": slices.Concat(kits, []string{
 			hashes, "phonebill/adapters/rest/gateway", "phonebill/adapters/rest/authapi",
 		}),
-		"product-change": slices.Concat(kits, []string{hashes, "phonebill/adapters/rest/gateway", "phonebill/adapters/spool"}),
-		"kos-simulator":  {database, postgres, hashes, "phonebill/adapters/valkey", "phonebill/adapters/memory", "testing"},
-		"migrate":        {kos, ap, hashes, "phonebill/adapters/rest/gateway", "phonebill/adapters/valkey", "testing"},
+		"product-change": slices.Concat(kits, []string{
+			hashes, "phonebill/adapters/rest/gateway", "phonebill/adapters/spool",
+		}),
+		"kos-simulator": {database, postgres, hashes, "phonebill/adapters/valkey", "phonebill/adapters/memory", "testing"},
+		"migrate":       {kos, ap, hashes, "phonebill/adapters/rest/gateway", "phonebill/adapters/valkey", "testing"},
 	} {
 		out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "phonebill/cmd/"+program).Output()
 		require.NoError(t, err, program)

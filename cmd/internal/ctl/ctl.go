@@ -1,5 +1,5 @@
 // Package ctl is phonebillctl, the operator's command line. It works on the stores of the auth service through the
-// verbs that the API uses, so the same rules hold and the same audit log records it.
+// verbs that the API uses, so the same rules hold and the same audit log records it. Begin with Run (ctl.go).
 package ctl
 
 import (

@@ -1,5 +1,5 @@
 // Package access authenticates callers and checks their permissions (UFR-AUTH-020). Every service and the gateway carry
-// a Guard (zero trust).
+// a Guard (zero trust). Begin with Guard.Admit (access.go).
 package access
 
 import (

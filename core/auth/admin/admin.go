@@ -1,5 +1,6 @@
 // Package admin lets staff administer accounts: search, create, change, unlock, grant and revoke, end sessions
 // (UFR-AUTH-020). Every call, also a read and a refusal, is in the audit log with actor, subject and reason (ADR 26).
+// Begin with Service.Create (admin.go).
 package admin
 
 import (

@@ -1,4 +1,4 @@
-// Package login is UFR-AUTH-010: log in, refresh, log out.
+// Package login is UFR-AUTH-010: log in, refresh, log out. Begin with Service.Login (login.go).
 package login
 
 import (

@@ -1,7 +1,7 @@
 // Package lifecycle carries requests of a product from their acceptance to their end: tried within the answer budget,
 // else carried on in the background under a lease, waited for, replayed, parked, resumed. It is for products that keep
 // nothing but the request itself (docs/adding-a-product.md); bill inquiries and plan changes compose the same parts by
-// themselves (docs/adr/0031-one-request-frame.md).
+// themselves (docs/adr/0031-one-request-frame.md). Begin with Service.Accept (lifecycle.go).
 package lifecycle
 
 import (

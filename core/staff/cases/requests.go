@@ -1,6 +1,6 @@
 // Package cases is what the operator's staff do to solve a customer's case: find requests and cancel one, read a
 // timeline, deliver a result again, decide parked changes, and see the state of all instances. Every action is in the
-// audit trail. Begin with requests.go (UFR-BILL-040, UFR-PROD-040).
+// audit trail. Begin with Requests (requests.go; UFR-BILL-040, UFR-PROD-040).
 package cases
 
 import (

@@ -1,4 +1,5 @@
-// Package auth wires the auth service, and the share of it that the operators' command line works on.
+// Package auth wires the auth service, and the share of it that the operators' command line works on. Begin with New
+// (auth.go).
 package auth
 
 import (

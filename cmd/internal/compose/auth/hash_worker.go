@@ -27,7 +27,7 @@ func serveHashes(in io.Reader, out io.Writer) (code int) {
 	return 0
 }
 
-// WithHashWorker returns env with this very program as the one that hashes passwords, unless env names another or "off".
+// WithHashWorker returns env with this program as the one that hashes passwords, unless env names another or "off".
 func WithHashWorker(env boot.Env) boot.Env { return withHashWorker(env, os.Executable) }
 
 func withHashWorker(env boot.Env, self func() (string, error)) boot.Env {

@@ -1,4 +1,4 @@
-// Package billinquiry wires the bill inquiry service.
+// Package billinquiry wires the bill inquiry service. Begin with New (billinquiry.go).
 package billinquiry
 
 import (

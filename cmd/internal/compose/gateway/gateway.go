@@ -1,4 +1,4 @@
-// Package gateway wires the gateway, the single entry, and what staff do through it.
+// Package gateway wires the gateway, the single entry, and what staff do through it. Begin with New (gateway.go).
 package gateway
 
 import (

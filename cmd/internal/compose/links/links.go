@@ -1,6 +1,6 @@
 // Package links is what the services that call KOS have in common: the two systems that are not ours (KOS and the MVNO
 // AP server), KOS's shared database with its budget, copies of what KOS says, deliveries, and what staff see of all
-// that.
+// that. Begin with Open (links.go).
 package links
 
 import (

@@ -1,4 +1,4 @@
-// Package productchange wires the product change service.
+// Package productchange wires the product change service. Begin with New (productchange.go).
 package productchange
 
 import (

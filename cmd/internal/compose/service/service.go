@@ -1,6 +1,6 @@
 // Package service is what every service of phonebill is built of, whatever it serves: its logger, metrics, probes,
-// workers, listeners, the cache and the check of tokens. It knows no database and no other system. Begin starts a unit,
-// Builder.Serve finishes it.
+// workers, listeners, the cache and the check of tokens. It knows no database and no other system. Begin with Builder
+// (service.go): Begin starts a unit, Builder.Serve finishes it.
 package service
 
 import (

@@ -1,5 +1,5 @@
 // Package stores is what the services that keep data have in common: PostgreSQL, the keyring, the cache, how values are
-// sealed, how long records are kept, what waits in the database.
+// sealed, how long records are kept, what waits in the database. Begin with Open (stores.go).
 package stores
 
 import (
