@@ -174,9 +174,9 @@ func TestUnreadableFoldersAreReported(t *testing.T) {
 	_, err = w.Replay(t.Context())
 	require.ErrorContains(t, err, "left in 1", "also while rows wait")
 	w.store.set(false, false)
-	require.Equal(t, []operations.AlertKind{operations.HistorySpooled, operations.HistorySpooled, operations.HistoryDamaged,
-		operations.HistorySpooled},
-		w.raised())
+	require.Equal(t, []operations.AlertKind{
+		operations.HistorySpooled, operations.HistorySpooled, operations.HistoryDamaged, operations.HistorySpooled,
+	}, w.raised())
 	_, err = w.Replay(t.Context())
 	require.Error(t, err)
 	require.Zero(t, w.State().Rows)
