@@ -53,7 +53,7 @@ type system struct {
 const eventTimeout = time.Minute
 
 // parallelDrills is how many drills run at once: most of them wait for timers, not for a processor.
-const parallelDrills = 4
+const parallelDrills = 3
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -280,10 +280,7 @@ func (c *cluster) customers(t *testing.T, n, linesEach int) (tokens []string, li
 	out, err := load.CombinedOutput()
 	require.NoError(t, err, string(out))
 	for i := range n {
-		a := ask(t.Context(), http.MethodPost, c.BaseURL+"/api/v1/auth/login", "",
-			map[string]string{"userId": fmt.Sprintf("drill-%d", i), "password": "Korrekt-pferd-7-batterie"})
-		require.Equal(t, http.StatusOK, a.status, a.Error.Code)
-		tokens = append(tokens, a.text("accessToken"))
+		tokens = append(tokens, login(t, c.BaseURL, fmt.Sprintf("drill-%d", i), "Korrekt-pferd-7-batterie").text("accessToken"))
 	}
 	return tokens, lines
 }

@@ -81,7 +81,8 @@ func (s *Service) attempt(
 	within, cancel := context.WithTimeout(ctx, query.Policy.Timeout+leaseMargin) // later the lease is lost anyway
 	defer cancel()
 	got, err := s.Copies.Fetch(within, query, stored)
-	q.Attempts += got.Attempts
+	// Calls of another caller that this one waited for are counted too; they may be more than an inquiry may make.
+	q.Attempts = min(q.Attempts+got.Attempts, bill.MaxAttempts)
 	if err = s.checkAnswer(within, q, got.Value, err); err != nil {
 		return s.saveFailure(ctx, s.after(q, err, interactive), err)
 	}
