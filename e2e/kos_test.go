@@ -280,7 +280,8 @@ func (c *cluster) customers(t *testing.T, n, linesEach int) (tokens []string, li
 	out, err := load.CombinedOutput()
 	require.NoError(t, err, string(out))
 	for i := range n {
-		tokens = append(tokens, login(t, c.BaseURL, fmt.Sprintf("drill-%d", i), "Korrekt-pferd-7-batterie").text("accessToken"))
+		session := login(t, c.BaseURL, fmt.Sprintf("drill-%d", i), "Korrekt-pferd-7-batterie")
+		tokens = append(tokens, session.text("accessToken"))
 	}
 	return tokens, lines
 }
