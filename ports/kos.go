@@ -68,7 +68,7 @@ type Alerts interface {
 	Raise(ctx context.Context, a operations.Alert)
 }
 
-// Call says what one call to KOS, or to another system behind a product, may spend and whom it is made for. It is an
+// Call holds what one call to KOS, or to another system behind a product, may spend, and for whom it is made. It is an
 // argument of every KOS port; the context carries cancellation and trace only.
 type Call struct {
 	Lane      quota.Lane // of the KOS budget

@@ -38,8 +38,8 @@ func translate(doing string, err error, absent ...fault.Code) error {
 	return err
 }
 
-// inTrouble tells errors that may go away by themselves from our own mistakes. A caller that hung up (context.Canceled)
-// is neither.
+// inTrouble reports whether an error may go away by itself, unlike a mistake of ours. A caller that hung up
+// (context.Canceled) is neither.
 func inTrouble(err error) bool {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {

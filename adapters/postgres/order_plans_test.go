@@ -19,7 +19,8 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// aMillionOrders of 50,000 customers, one of whom (a dealer) has 10,000 on two lines. The last 6,200 are not done:
+// aMillionOrders inserts a million orders of 50,000 customers, of whom a dealer has 10,000 on two lines. The last 6,200
+// are not final:
 // 2,000 are due, 200 lines have ten results each to deliver, 200 deliveries and 2,000 orders are parked.
 const aMillionOrders = `INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index,
 		from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, next_attempt_at,
