@@ -36,7 +36,13 @@ type Users interface {
 	Rehash(ctx context.Context, user auth.UserID, old, hash personal.Secret) error
 }
 
-// ServiceKeys are the credentials of other systems that call us for their users (ADR 29). Only hashes are stored.
+// ServiceKeyList knows the credentials of other systems that call us for their users (ADR 29).
+type ServiceKeyList interface {
+	// List returns every key that is valid now, and may return retired ones too, newest first.
+	List(ctx context.Context) ([]auth.ServiceKey, error)
+}
+
+// ServiceKeys are the credentials of other systems that call us for their users. Only hashes are stored.
 type ServiceKeys interface {
 	// Add stores the key. When its service then has more than two live keys the oldest are retired at the key's
 	// CreatedAt, in the same step and under any concurrency. CONFLICT when the hash is taken.

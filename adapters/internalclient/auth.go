@@ -22,8 +22,8 @@ const (
 	maxAuthAnswer = 64 << 20 // bytes: some 600,000 revocations
 )
 
-// Auth asks the auth service: it implements ports.RevocationFeed, ports.SessionUse, ports.AuditLog and
-// ports.SearchBudget, and returns the signing keys. It is safe for concurrent use.
+// Auth asks the auth service: it implements ports.RevocationFeed, ports.SessionUse, ports.ServiceKeyList,
+// ports.AuditLog and ports.SearchBudget, and returns the signing keys. It is safe for concurrent use.
 type Auth struct {
 	public     string
 	doer       *http.Client
@@ -34,6 +34,7 @@ type Auth struct {
 var (
 	_ ports.RevocationFeed = (*Auth)(nil)
 	_ ports.SessionUse     = (*Auth)(nil)
+	_ ports.ServiceKeyList = (*Auth)(nil)
 	_ ports.AuditLog       = (*Auth)(nil)
 	_ ports.SearchBudget   = (*Auth)(nil)
 )
@@ -95,6 +96,19 @@ func (a *Auth) Used(ctx context.Context, sids []id.ID) error {
 		return a.internal.ReportSessionUse(ctx, convertAll(sids, id.ID.String))
 	}, http.StatusNoContent, maxAuthAnswer)
 	return err
+}
+
+// List implements ports.ServiceKeyList.
+func (a *Auth) List(ctx context.Context) ([]auth.ServiceKey, error) {
+	body, err := read(func() (*http.Response, error) { return a.internal.ListServiceKeys(ctx) }, http.StatusOK, maxAuthAnswer)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := decode[gen.ServiceKeys](body)
+	if err != nil {
+		return nil, err
+	}
+	return fromServiceKeys(answer)
 }
 
 // Append implements ports.AuditLog: the auth service keeps the entry. SERVICE_UNAVAILABLE unless it confirms that the

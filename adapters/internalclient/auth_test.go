@@ -2,6 +2,7 @@ package internalclient_test
 
 import (
 	"context"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/id"
 	"phonebill/core/personal"
+	"phonebill/ports"
 )
 
 func link(t *testing.T, h http.HandlerFunc) *internalclient.Auth {
@@ -64,6 +66,23 @@ func TestSince(t *testing.T) {
 	_, err = l.Since(t.Context(), time.Time{})
 	require.NoError(t, err)
 	require.Equal(t, "/internal/v1/revocations  Bearer s3cret", asked, "everything")
+}
+
+func TestServiceKeys(t *testing.T) {
+	t.Parallel()
+	key := auth.KeyHash{31: 7}
+	hash := base64.StdEncoding.EncodeToString(key[:])
+	got, err := link(t, answering(http.StatusOK, `{"keys":[{"hash":"`+hash+`","service":"mvno-ap","new":1}]}`)).List(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []auth.ServiceKey{{Hash: key, Service: "mvno-ap"}}, got)
+	for _, bad := range []string{
+		`{"keys":[{"hash":"AAAA","service":"mvno-ap"}]}`, `{"keys":[{"hash":"` + hash + `"}]}`, `{"keys":[{"hash":"?"}]}`, `[`,
+	} {
+		_, err = link(t, answering(http.StatusOK, bad)).List(t.Context())
+		require.ErrorIs(t, err, ports.ErrBadAnswer, bad)
+	}
+	_, err = link(t, answering(http.StatusNotFound, "")).List(t.Context())
+	require.Error(t, err, "an auth service of the release before")
 }
 
 func TestTheTokenGoesToTheInternalApiAlone(t *testing.T) {

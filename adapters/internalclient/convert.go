@@ -56,6 +56,17 @@ func fromRevocations(r gen.Revocations) (auth.Feed, error) {
 	return out, nil
 }
 
+func fromServiceKeys(r gen.ServiceKeys) ([]auth.ServiceKey, error) {
+	var out []auth.ServiceKey
+	for _, k := range r.Keys {
+		if len(k.Hash) != len(auth.KeyHash{}) || k.Service == "" {
+			return nil, badAnswer(errors.New("a key of a service is incomplete"))
+		}
+		out = append(out, auth.ServiceKey{Hash: auth.KeyHash(k.Hash), Service: k.Service})
+	}
+	return out, nil
+}
+
 func fromStatus(s gen.Status) operations.Status {
 	out := operations.Status{
 		Service: s.Service, Breakers: convertAll(s.Breakers, fromBreaker), Caches: convertAll(s.Caches, fromCache),

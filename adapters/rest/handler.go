@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -40,7 +40,7 @@ type Service struct {
 	Log           *slog.Logger
 	Registry      prometheus.Registerer
 	Clock         ports.Clock
-	Trusted       []netip.Prefix // peers whose X-Forwarded-* is believed: the gateway
+	Clients       middleware.Clients // how the caller is found out; the gateway is a trusted proxy
 }
 
 // NewHandler returns the handler of a service. It fails when handlers and specification do not match, or when the
@@ -59,21 +59,37 @@ func NewHandler(s Service) (http.Handler, error) {
 	if err := errors.Join(router.Complete(), err); err != nil {
 		return nil, fmt.Errorf("rest: %w", err)
 	}
-	return Chain(router, middleware.ServiceDeadline, errs.Write, metrics, s.Log, s.Clock, s.Trusted), nil
+	return Edge{
+		Within: middleware.ServiceDeadline, Fail: errs.Write, Metrics: metrics, Log: s.Log, Clock: s.Clock, Clients: s.Clients,
+	}.Wrap(router), nil
 }
 
-// Chain wraps a handler in the middleware, in the one order that works: ids first, so that everything can be traced;
-// then the caller; then the observation of everything below. The gateway uses it too.
-func Chain(
-	h http.Handler, within time.Duration, fail middleware.Fail, m *middleware.Metrics, log *slog.Logger, now ports.Clock,
-	trusted []netip.Prefix,
-) http.Handler {
-	h = middleware.Limit(middleware.BodyLimit, fail)(h)
-	h = middleware.Recover(fail)(h)
+// Edge is what every request to a listener passes first. The gateway uses it too.
+type Edge struct {
+	Within  time.Duration // of the client's time that a request may take
+	Fail    middleware.Fail
+	Metrics *middleware.Metrics
+	Log     *slog.Logger
+	Clock   ports.Clock
+	Clients middleware.Clients
+	// Inner are the listener's own parts, the outermost first: inside Observe, outside of all that refuses a request.
+	Inner []func(http.Handler) http.Handler
+}
+
+// Wrap wraps a handler in the middleware, in the one order that works: ids first, so that everything can be traced;
+// then the caller; then the observation of everything below.
+func (e Edge) Wrap(h http.Handler) http.Handler {
+	h = middleware.Limit(middleware.BodyLimit, e.Fail)(h)
+	h = middleware.RefuseUpgrade(e.Fail)(h)
+	h = middleware.RefuseUnidentified(e.Fail)(h)
+	for _, wrap := range slices.Backward(e.Inner) {
+		h = wrap(h)
+	}
+	h = middleware.Recover(e.Fail)(h)
 	h = middleware.Secure(h)
-	h = middleware.Observe(m, log, now)(h)
-	h = middleware.ResolveClient(trusted)(h)
-	h = middleware.Deadline(within)(h)
+	h = middleware.Observe(e.Metrics, e.Log, e.Clock)(h)
+	h = middleware.ResolveClient(e.Clients)(h)
+	h = middleware.Deadline(e.Within)(h)
 	return middleware.Trace(newID)(h)
 }
 

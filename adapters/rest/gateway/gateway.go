@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -33,7 +32,9 @@ type Config struct {
 	Log           *slog.Logger
 	Registry      prometheus.Registerer
 	Clock         ports.Clock
-	Trusted       []netip.Prefix // proxies and load balancers whose X-Forwarded-For is believed; none by default
+	Clients       middleware.Clients // which proxies are believed, and the systems that call for their users
+	Origins       Origins            // of the web pages that may call; none by default
+	Hosts         []string           // the names of this gateway; none allow every host
 }
 
 // New returns the gateway's handler. It fails when two services claim the same paths, when an operation has no handler,
@@ -46,7 +47,8 @@ func New(c Config) (http.Handler, error) {
 		spec  string
 		mount func(to *contract.Router)
 	}{
-		{openapi.Auth, forward(c.Auth)}, {openapi.Bill, forward(c.Bill)}, {openapi.Product, forward(c.Product)},
+		{openapi.Auth, forward(c.Auth)}, {openapi.Bill, forward(withoutCredential(c.Bill))},
+		{openapi.Product, forward(withoutCredential(c.Product))},
 		{openapi.Operations, func(to *contract.Router) { c.Operations(to, hooks) }},
 	} {
 		spec, err := contract.Load(service.spec)
@@ -64,11 +66,22 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	return rest.Chain(routes, middleware.GatewayDeadline, errs.Write, metrics, c.Log, c.Clock, c.Trusted), nil
+	return rest.Edge{
+		Within: middleware.GatewayDeadline, Fail: errs.Write, Metrics: metrics, Log: c.Log, Clock: c.Clock, Clients: c.Clients,
+		Inner: []func(http.Handler) http.Handler{c.Origins.allow(c.Log), restrict(c.Hosts, c.Health, errs.Write)},
+	}.Wrap(routes), nil
 }
 
 func forward(upstream http.Handler) func(to *contract.Router) {
 	return func(to *contract.Router) { to.Forward(upstream) }
+}
+
+// withoutCredential removes the credential of a calling system (ADR 29), which only the auth service needs.
+func withoutCredential(upstream http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("X-Service-Credential")
+		upstream.ServeHTTP(w, r)
+	})
 }
 
 // routes chooses a service's router by the first segment of the path, with or without the base path.

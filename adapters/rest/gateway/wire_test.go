@@ -233,7 +233,7 @@ func TestTheClientBehindABalancer(t *testing.T) {
 	require.NoError(t, err)
 	for network, want := range map[string]string{"192.0.2.0/24": "203.0.113.8", "198.51.100.0/24": "192.0.2.1"} {
 		c := config()
-		c.Bill, c.Trusted = gateway.NewProxy(origin, c.Log, c.Clock), []netip.Prefix{netip.MustParsePrefix(network)}
+		c.Bill, c.Clients.Trusted = gateway.NewProxy(origin, c.Log, c.Clock), []netip.Prefix{netip.MustParsePrefix(network)}
 		req := httptest.NewRequest(http.MethodGet, "/api/v1/bills/menu", http.NoBody) // from 192.0.2.1
 		req.Header.Set("Authorization", "Bearer good")
 		req.Header.Set("X-Forwarded-For", "6.6.6.6, 203.0.113.8:51234")

@@ -34,6 +34,23 @@ func (h *Handlers) ReportSessionUse(
 	return gen.ReportSessionUse204Response{}, nil
 }
 
+// ListServiceKeys returns the keys of the systems that call for their users.
+func (h *Handlers) ListServiceKeys(
+	ctx context.Context, _ gen.ListServiceKeysRequestObject,
+) (gen.ListServiceKeysResponseObject, error) {
+	all, err := h.ServiceKeys.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := gen.ListServiceKeys200JSONResponse{Keys: []gen.ServiceKey{}}
+	for _, k := range all {
+		if k.Live(h.Now()) {
+			out.Keys = append(out.Keys, gen.ServiceKey{Hash: k.Hash[:], Service: k.Service})
+		}
+	}
+	return out, nil
+}
+
 // CountExactSearch counts a member of staff's search for one line. The caller must have an audit credential.
 func (h *Handlers) CountExactSearch(
 	ctx context.Context, r gen.CountExactSearchRequestObject,

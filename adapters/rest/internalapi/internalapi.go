@@ -34,6 +34,7 @@ type Handlers struct {
 	// The auth service's part.
 	Revocations ports.RevocationFeed
 	SessionUse  ports.SessionUse
+	ServiceKeys ports.ServiceKeyList
 	Audit       *AuditTrail
 	Searches    ports.SearchBudget // needs Audit, which knows the callers
 
@@ -57,6 +58,8 @@ func (h *Handlers) serves(path string) bool {
 		return h.Revocations != nil
 	case "sessions":
 		return h.SessionUse != nil
+	case "service-keys":
+		return h.ServiceKeys != nil
 	case "audit":
 		return h.Audit != nil
 	case "exact-searches":

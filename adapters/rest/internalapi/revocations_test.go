@@ -94,3 +94,33 @@ func TestTheTokenIsAskedFor(t *testing.T) {
 		})
 	}
 }
+
+// systems are the keys of a test.
+type systems []auth.ServiceKey
+
+func (s systems) List(context.Context) ([]auth.ServiceKey, error) {
+	if s == nil {
+		return nil, errors.New("away")
+	}
+	return s, nil
+}
+
+func TestServiceKeysThatAreValidNow(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	ask := func(keys systems) *httptest.ResponseRecorder {
+		h := &internalapi.Handlers{
+			ServiceKeys: keys, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now },
+		}
+		rec := httptest.NewRecorder()
+		resttest.Internal(t, h.Handler()).ServeHTTP(
+			rec, httptest.NewRequest(http.MethodGet, internalapi.Base+"service-keys", nil))
+		return rec
+	}
+	rec := ask(systems{{Service: "mvno-ap"}, {Service: "old", RetiredAt: now}, {Service: "next", RetiredAt: now.Add(1)}})
+	zero := strings.Repeat("A", 43) + "="
+	require.JSONEq(t, `{"keys":[{"hash":"`+zero+`","service":"mvno-ap"},{"hash":"`+zero+`","service":"next"}]}`,
+		rec.Body.String())
+	require.JSONEq(t, `{"keys":[]}`, ask(systems{}).Body.String())
+	require.Equal(t, http.StatusServiceUnavailable, ask(nil).Code)
+}

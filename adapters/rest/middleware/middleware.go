@@ -42,6 +42,22 @@ func Limit(limit int64, fail Fail) func(http.Handler) http.Handler {
 	}
 }
 
+// RefuseUpgrade refuses a request that asks for another protocol with VALIDATION_ERROR. A proxy that passed it on would
+// connect the client with a service directly: the next requests on that connection would pass no check of path, token
+// or permission (h2c in particular). Nothing here speaks WebSocket; HTTP/2 is agreed on in the TLS handshake.
+func RefuseUpgrade(fail Fail) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if len(r.Header["Upgrade"]) > 0 {
+				w.Header().Set("Connection", "close")
+				fail(w, r, fault.InvalidField("Upgrade", "다른 프로토콜로 전환할 수 없습니다"))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
 // CloseAfterChunked closes an HTTP/1 connection after the answer to a chunked request, and after every answer in
 // HTTP/1.0, where net/http does not report that a request was chunked. Such a request may also have had a
 // Content-Length, which net/http removes before a handler sees it; a proxy in between that believed that header would

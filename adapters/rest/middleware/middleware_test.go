@@ -2,6 +2,8 @@ package middleware_test
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -16,6 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/rest/middleware"
+	"phonebill/core/auth"
+	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/ports"
 )
@@ -73,47 +77,138 @@ func TestTraceparentIsAcceptedOrMade(t *testing.T) {
 	require.Empty(t, ports.Trace{}.Traceparent())
 }
 
-func TestIdentityHeadersAreRemoved(t *testing.T) {
+func TestTheClientIsTheRightmostUntrustedHop(t *testing.T) {
 	t.Parallel()
 	gateway := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
-	for name, c := range map[string]struct {
-		peer, forwarded, ip string
-		kept                bool
-	}{
-		"outsider":             {"203.0.113.9:1", "1.2.3.4", "203.0.113.9", false},
-		"gateway":              {"10.0.0.1:1", "1.2.3.4", "1.2.3.4", true},
-		"gateway, forged hop":  {"10.0.0.1:1", "6.6.6.6, 1.2.3.4, 10.0.0.2", "1.2.3.4", true},
-		"gateway, only inner":  {"10.0.0.1:1", "10.0.0.2", "10.0.0.2", true},
-		"gateway, garbage":     {"10.0.0.1:1", "1.2.3.4, x", "10.0.0.1", true},
-		"with a port":          {"10.0.0.1:1", "6.6.6.6, 203.0.113.8:51234", "203.0.113.8", true},
-		"trusted with a port":  {"10.0.0.1:1", "203.0.113.8:51234, 10.0.0.2:443", "203.0.113.8", true},
-		"ipv6 with a port":     {"10.0.0.1:1", "[2001:db8::1]:443", "2001:db8::1", true},
-		"ipv6 in brackets":     {"10.0.0.1:1", "[2001:db8::1]", "2001:db8::1", true},
-		"mapped with a port":   {"10.0.0.1:1", "[::ffff:203.0.113.8]:9", "203.0.113.8", true},
-		"a name with a port":   {"10.0.0.1:1", "somebody:80", "10.0.0.1", true},
-		"ipv6 gateway":         {"[::1]:1", "2001:db8::1", "2001:db8::1", true},
-		"mapped":               {"[::ffff:10.0.0.1]:1", "1.2.3.4", "1.2.3.4", true},
-		"unreadable remote":    {"pipe", "1.2.3.4", "invalid IP", false},
-		"gateway said nothing": {"10.0.0.1:1", "", "10.0.0.1", true},
+	for name, c := range map[string]struct{ peer, header, says, ip string }{
+		"outsider":             {"203.0.113.9:1", "", "1.2.3.4", "203.0.113.9"},
+		"gateway":              {"10.0.0.1:1", "", "1.2.3.4", "1.2.3.4"},
+		"gateway, forged hop":  {"10.0.0.1:1", "", "6.6.6.6, 1.2.3.4, 10.0.0.2", "1.2.3.4"},
+		"forged private hop":   {"10.0.0.1:1", "", "10.6.6.6, 1.2.3.4", "1.2.3.4"},
+		"gateway, only inner":  {"10.0.0.1:1", "", "10.0.0.2", "10.0.0.2"},
+		"gateway, garbage":     {"10.0.0.1:1", "", "1.2.3.4, x", "10.0.0.1"},
+		"garbage further left": {"10.0.0.1:1", "", "x, 1.2.3.4", "1.2.3.4"},
+		"garbage then trusted": {"10.0.0.1:1", "", "1.2.3.4, x, 10.0.0.2", "10.0.0.2"},
+		"an empty hop":         {"10.0.0.1:1", "", "1.2.3.4,", "10.0.0.1"},
+		"with a port":          {"10.0.0.1:1", "", "6.6.6.6, 203.0.113.8:51234", "203.0.113.8"},
+		"trusted with a port":  {"10.0.0.1:1", "", "203.0.113.8:51234, 10.0.0.2:443", "203.0.113.8"},
+		"ipv6 with a port":     {"10.0.0.1:1", "", "[2001:db8::1]:443", "2001:db8::1"},
+		"ipv6 in brackets":     {"10.0.0.1:1", "", "[2001:db8::1]", "2001:db8::1"},
+		"ipv6 with a zone":     {"10.0.0.1:1", "", "fe80::1%eth0", "fe80::1"},
+		"mapped with a port":   {"10.0.0.1:1", "", "[::ffff:203.0.113.8]:9", "203.0.113.8"},
+		"a name with a port":   {"10.0.0.1:1", "", "somebody:80", "10.0.0.1"},
+		"ipv6 gateway":         {"[::1]:1", "", "2001:db8::1", "2001:db8::1"},
+		"mapped":               {"[::ffff:10.0.0.1]:1", "", "1.2.3.4", "1.2.3.4"},
+		"unreadable remote":    {"pipe", "", "1.2.3.4", "invalid IP"},
+		"gateway said nothing": {"10.0.0.1:1", "", "", "10.0.0.1"},
+
+		"RFC 7239":                {"10.0.0.1:1", "Forwarded", "for=1.2.3.4;proto=https;by=10.0.0.1", "1.2.3.4"},
+		"RFC 7239, order, case":   {"10.0.0.1:1", "Forwarded", "proto=https; For=1.2.3.4", "1.2.3.4"},
+		"RFC 7239, forged hop":    {"10.0.0.1:1", "Forwarded", "for=6.6.6.6, for=1.2.3.4, for=10.0.0.2", "1.2.3.4"},
+		"RFC 7239, ipv6":          {"10.0.0.1:1", "Forwarded", `for="[2001:db8::1]:4711"`, "2001:db8::1"},
+		"RFC 7239, obfuscated":    {"10.0.0.1:1", "Forwarded", "for=1.2.3.4, for=_hidden", "10.0.0.1"},
+		"RFC 7239, unknown":       {"10.0.0.1:1", "Forwarded", "for=unknown", "10.0.0.1"},
+		"RFC 7239, no node":       {"10.0.0.1:1", "Forwarded", "for=1.2.3.4, proto=https", "10.0.0.1"},
+		"RFC 7239, from outside":  {"203.0.113.9:1", "Forwarded", "for=1.2.3.4", "203.0.113.9"},
+		"RFC 7239, a quoted list": {"10.0.0.1:1", "Forwarded", `for="1.2.3.4, 5.6.7.8"`, "10.0.0.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			req := httptest.NewRequest(http.MethodGet, "/", nil)
 			req.RemoteAddr = c.peer
-			req.Header.Set("X-User-Id", "admin")
-			req.Header.Set("X-Forwarded-For", c.forwarded)
-			req.Header.Set("X-Real-Ip", "6.6.6.6")
+			for _, header := range []string{"X-Forwarded-For", "Forwarded"} {
+				req.Header.Set(header, "6.6.6.6") // what the proxy did not write must not count
+			}
+			req.Header.Set(cmp.Or(c.header, "X-Forwarded-For"), c.says)
 			req.Header.Set("User-Agent", strings.Repeat("u", 300))
-			req.Header.Set("Accept", "x")
-			middleware.ResolveClient(gateway)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				require.Empty(t, r.Header.Get("X-User-Id"))
-				require.Equal(t, "x", r.Header.Get("Accept"))
-				require.Equal(t, c.kept, r.Header.Get("X-Real-Ip") != "")
+			how := middleware.Clients{Trusted: gateway, Header: c.header}
+			middleware.ResolveClient(how)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				require.Equal(t, c.ip, middleware.ClientOf(r.Context()).IP)
 				require.Len(t, middleware.ClientOf(r.Context()).UserAgent, 256)
 			})).ServeHTTP(httptest.NewRecorder(), req)
 		})
 	}
+}
+
+func TestSeveralFieldsAreOneList(t *testing.T) {
+	t.Parallel()
+	req := httptest.NewRequest(http.MethodGet, "/", nil)
+	req.RemoteAddr = "10.0.0.1:1"
+	req.Header["X-Forwarded-For"] = []string{"6.6.6.6", "1.2.3.4, 10.0.0.9"}
+	how := middleware.Clients{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	middleware.ResolveClient(how)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		require.Equal(t, "1.2.3.4", middleware.ClientOf(r.Context()).IP)
+	})).ServeHTTP(httptest.NewRecorder(), req)
+}
+
+// TestWhatACallerClaimsIsRemoved: from trusted and other peers alike, since nothing behind ResolveClient reads it.
+func TestWhatACallerClaimsIsRemoved(t *testing.T) {
+	t.Parallel()
+	for _, peer := range []string{"203.0.113.9:1", "10.0.0.1:1"} {
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		req.RemoteAddr = peer
+		removed := []string{
+			"X-User-Id", "X-User-Roles", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Real-Ip",
+			"X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override",
+			"Connection", "Keep-Alive", "Te", "Proxy-Authorization", "X-Listed", "Authorization",
+		}
+		for _, name := range removed {
+			req.Header.Set(name, "1.2.3.4")
+		}
+		req.Header.Set("Connection", "close, x-listed, AUTHORIZATION, x-request-id")
+		kept := []string{"Accept", "X-Request-Id", "X-Service-Credential", "Upgrade"}
+		for _, name := range kept {
+			req.Header.Set(name, "x")
+		}
+		how := middleware.Clients{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+		middleware.ResolveClient(how)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			for _, name := range removed {
+				require.Empty(t, r.Header.Get(name), name)
+			}
+			for _, name := range kept {
+				require.NotEmpty(t, r.Header.Get(name), name)
+			}
+		})).ServeHTTP(httptest.NewRecorder(), req)
+	}
+}
+
+// TestAClientCannotHaveTheProxysHeaderIgnored: a Connection header that names X-Forwarded-For would make the proxy the
+// client.
+func TestAClientCannotHaveTheProxysHeaderIgnored(t *testing.T) {
+	t.Parallel()
+	req := httptest.NewRequest(http.MethodGet, "/", nil)
+	req.RemoteAddr = "10.0.0.1:1"
+	req.Header.Set("Connection", "close, X-Forwarded-For")
+	req.Header.Set("X-Forwarded-For", "1.2.3.4")
+	how := middleware.Clients{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	middleware.ResolveClient(how)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		require.Equal(t, "1.2.3.4", middleware.ClientOf(r.Context()).IP)
+	})).ServeHTTP(httptest.NewRecorder(), req)
+}
+
+// TestAServiceIsIdentified: the client is the one for whom it calls, and a wrong credential is refused inside the
+// observation of requests, not before.
+func TestAServiceIsIdentified(t *testing.T) {
+	t.Parallel()
+	how := middleware.Clients{Identify: func(_ context.Context, seen auth.Client, h http.Header) (auth.Client, error) {
+		if h.Get("X-Service-Credential") != "good" {
+			return auth.Client{}, fault.New(fault.Unauthorized)
+		}
+		seen.Service, seen.IP = "ap", "1.2.3.4"
+		return seen, nil
+	}}
+	var seen auth.Client
+	fail := func(w http.ResponseWriter, _ *http.Request, err error) { http.Error(w, err.Error(), http.StatusUnauthorized) }
+	h := middleware.ResolveClient(how)(middleware.RefuseUnidentified(fail)(
+		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = middleware.ClientOf(r.Context()) })))
+	for credential, status := range map[string]int{"good": http.StatusOK, "bad": http.StatusUnauthorized} {
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		req.Header.Set("X-Service-Credential", credential)
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, req)
+		require.Equal(t, status, rec.Code)
+	}
+	require.Equal(t, auth.Client{IP: "1.2.3.4", Service: "ap"}, seen)
 }
 
 // TestAGatewayInTheSameProcessIsBelieved: it knows the proxies before it, the service behind it only sees the same
@@ -124,10 +219,10 @@ func TestAGatewayInTheSameProcessIsBelieved(t *testing.T) {
 	req := httptest.NewRequest(http.MethodGet, "/", nil)
 	req.RemoteAddr = "10.0.0.5:1"
 	req.Header.Set("X-Forwarded-For", "203.0.113.8:51234")
-	service := middleware.ResolveClient(nil)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	service := middleware.ResolveClient(middleware.Clients{})(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		require.Equal(t, "203.0.113.8", middleware.ClientOf(r.Context()).IP)
 	}))
-	middleware.ResolveClient(balancer)(service).ServeHTTP(httptest.NewRecorder(), req)
+	middleware.ResolveClient(middleware.Clients{Trusted: balancer})(service).ServeHTTP(httptest.NewRecorder(), req)
 }
 
 func observed(t *testing.T, h http.Handler, method string) (*bytes.Buffer, *prometheus.Registry, http.Handler) {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"net/netip"
 	"strings"
 	"sync"
@@ -41,22 +42,28 @@ const reloadInterval = time.Second
 
 // Registry holds the live keys in memory; Reload updates them. It is safe for concurrent use.
 type Registry struct {
-	keys       ports.ServiceKeys
+	keys       ports.ServiceKeyList
 	now        ports.Clock
 	mu         sync.Mutex
 	known      map[auth.KeyHash]auth.ServiceKey
 	reloadedAt time.Time
+	failure    error // of the last Reload
 }
 
+var errNotLoaded = errors.New("the keys of services have not been read yet")
+
 // NewRegistry returns an empty registry; it fills with the first Reload, or with the first key to check.
-func NewRegistry(keys ports.ServiceKeys, now ports.Clock) *Registry {
-	return &Registry{keys: keys, now: now}
+func NewRegistry(keys ports.ServiceKeyList, now ports.Clock) *Registry {
+	return &Registry{keys: keys, now: now, failure: errNotLoaded}
 }
 
 // Reload reads the keys. While the store fails the known ones stay valid.
 func (r *Registry) Reload(ctx context.Context) error {
 	list, err := r.keys.List(ctx)
 	if err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.failure = err
 		return err
 	}
 	held := make(map[auth.KeyHash]auth.ServiceKey, len(list))
@@ -65,7 +72,7 @@ func (r *Registry) Reload(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.known = held
+	r.known, r.failure = held, nil
 	return nil
 }
 
@@ -84,14 +91,15 @@ const wrongCredential = "서비스 자격 증명이 올바르지 않거나 만�
 const maxAgentLength = 256
 
 // Identify returns the client of a request: the peer as seen, or with a valid credential the end user as stated, as far
-// as stated. It fails with UNAUTHORIZED for a wrong credential, and VALIDATION_ERROR for a malformed address.
+// as stated. It fails with UNAUTHORIZED for a wrong credential, with SERVICE_UNAVAILABLE for one that is not known while
+// the keys cannot be read, and with VALIDATION_ERROR for a malformed address.
 func (r *Registry) Identify(ctx context.Context, seen auth.Client, q ServiceRequest) (auth.Client, error) {
 	if q.Credential.Reveal() == "" {
 		return seen, nil
 	}
-	service, ok := r.service(ctx, ServiceKeyHash(q.Credential))
-	if !ok {
-		return auth.Client{}, fault.New(fault.Unauthorized).WithMessage(wrongCredential)
+	service, err := r.service(ctx, ServiceKeyHash(q.Credential))
+	if err != nil {
+		return auth.Client{}, err
 	}
 	seen.Service = service
 	if q.Address != "" {
@@ -108,7 +116,7 @@ func (r *Registry) Identify(ctx context.Context, seen auth.Client, q ServiceRequ
 }
 
 // service finds the service of a key; an unknown one causes a reload, because it may be new.
-func (r *Registry) service(ctx context.Context, hash auth.KeyHash) (string, bool) {
+func (r *Registry) service(ctx context.Context, hash auth.KeyHash) (string, error) {
 	now := r.now()
 	r.mu.Lock()
 	k, known := r.known[hash]
@@ -117,10 +125,20 @@ func (r *Registry) service(ctx context.Context, hash auth.KeyHash) (string, bool
 		r.reloadedAt = now
 	}
 	r.mu.Unlock()
-	if reload && r.Reload(ctx) == nil {
-		r.mu.Lock()
-		k, known = r.known[hash]
-		r.mu.Unlock()
+	if reload {
+		_ = r.Reload(ctx) // its failure is kept
 	}
-	return k.Service, known && k.Live(now)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !known {
+		k, known = r.known[hash]
+	}
+	switch {
+	case known && k.Live(now):
+		return k.Service, nil
+	case !known && r.failure != nil:
+		return "", fault.New(fault.ServiceUnavailable).RetryIn(reloadInterval).Because(r.failure)
+	default:
+		return "", fault.New(fault.Unauthorized).WithMessage(wrongCredential)
+	}
 }

@@ -108,3 +108,25 @@ func TestRotationWithoutRestart(t *testing.T) {
 	_, err := r.Identify(t.Context(), peer, minted[2])
 	require.ErrorIs(t, err, fault.New(fault.Unauthorized))
 }
+
+// TestAKeyThatCannotBeLookedUpIsNotWrong: while the keys cannot be read an unknown one may be good, and known ones are.
+func TestAKeyThatCannotBeLookedUpIsNotWrong(t *testing.T) {
+	t.Parallel()
+	store, now := &countedKeys{broken: errors.New("away")}, time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	r := keys.NewRegistry(store, func() time.Time { return now })
+	key, err := keys.MintServiceKey(t.Context(), store, "mvno-ap", now)
+	require.NoError(t, err)
+	for range 2 { // the second time without asking again
+		_, err = r.Identify(t.Context(), peer, keys.ServiceRequest{Credential: key})
+		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+	}
+	store.broken, now = nil, now.Add(time.Second)
+	_, err = r.Identify(t.Context(), peer, keys.ServiceRequest{Credential: key})
+	require.NoError(t, err)
+	store.broken = errors.New("away")
+	require.Error(t, r.Reload(t.Context()))
+	_, err = r.Identify(t.Context(), peer, keys.ServiceRequest{Credential: key})
+	require.NoError(t, err, "known ones stay valid")
+	_, err = r.Identify(t.Context(), peer, keys.ServiceRequest{Credential: personal.NewSecret("pbs1.new")})
+	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+}

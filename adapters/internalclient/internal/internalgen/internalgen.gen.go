@@ -265,6 +265,18 @@ type RevokedSession struct {
 	Why string    `json:"why,omitempty,omitzero"`
 }
 
+// ServiceKey One key of a system that calls for its users.
+type ServiceKey struct {
+	// Hash The SHA-256 of the key.
+	Hash    []byte `json:"hash"`
+	Service string `json:"service"`
+}
+
+// ServiceKeys defines model for ServiceKeys.
+type ServiceKeys struct {
+	Keys []ServiceKey `json:"keys"`
+}
+
 // Status defines model for Status.
 type Status struct {
 	Breakers []Breaker `json:"breakers"`
@@ -578,6 +590,14 @@ type ClientInterface interface {
 	// Corresponds with GET /internal/v1/revocations (the `ListRevocations` operationId).
 	ListRevocations(ctx context.Context, params *ListRevocationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListServiceKeys The keys of the systems that call for their users, by their hashes
+	//
+	// The gateway knows by them for whom a system calls (ADR 29). A key has 256 random bits, so that its hash does not
+	// reveal it.
+	//
+	// Corresponds with GET /internal/v1/service-keys (the `ListServiceKeys` operationId).
+	ListServiceKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ReportSessionUseWithBody Report sessions that are in use, so that they do not become idle
 	//
 	// Takes any type of body and a specified content type.
@@ -882,6 +902,24 @@ func (c *Client) CancelRequest(ctx context.Context, id ID, reqEditors ...Request
 // Corresponds with GET /internal/v1/revocations (the `ListRevocations` operationId).
 func (c *Client) ListRevocations(ctx context.Context, params *ListRevocationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListRevocationsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListServiceKeys The keys of the systems that call for their users, by their hashes
+//
+// The gateway knows by them for whom a system calls (ADR 29). A key has 256 random bits, so that its hash does not
+// reveal it.
+//
+// Corresponds with GET /internal/v1/service-keys (the `ListServiceKeys` operationId).
+func (c *Client) ListServiceKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListServiceKeysRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -1491,6 +1529,33 @@ func NewListRevocationsRequest(server string, params *ListRevocationsParams) (*h
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListServiceKeysRequest constructs an http.Request for the ListServiceKeys method
+func NewListServiceKeysRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/internal/v1/service-keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)

@@ -266,6 +266,18 @@ type RevokedSession struct {
 	Why string    `json:"why,omitempty,omitzero"`
 }
 
+// ServiceKey One key of a system that calls for its users.
+type ServiceKey struct {
+	// Hash The SHA-256 of the key.
+	Hash    []byte `json:"hash"`
+	Service string `json:"service"`
+}
+
+// ServiceKeys defines model for ServiceKeys.
+type ServiceKeys struct {
+	Keys []ServiceKey `json:"keys"`
+}
+
 // Status defines model for Status.
 type Status struct {
 	Breakers []Breaker `json:"breakers"`
@@ -416,6 +428,9 @@ type ServerInterface interface {
 	// ListRevocations Revoked sessions, raised epochs and the valid signing keys
 	// (GET /internal/v1/revocations)
 	ListRevocations(w http.ResponseWriter, r *http.Request, params ListRevocationsParams)
+	// ListServiceKeys The keys of the systems that call for their users, by their hashes
+	// (GET /internal/v1/service-keys)
+	ListServiceKeys(w http.ResponseWriter, r *http.Request)
 	// ReportSessionUse Report sessions that are in use, so that they do not become idle
 	// (POST /internal/v1/sessions/used)
 	ReportSessionUse(w http.ResponseWriter, r *http.Request)
@@ -812,6 +827,20 @@ func (siw *ServerInterfaceWrapper) ListRevocations(w http.ResponseWriter, r *htt
 	handler.ServeHTTP(w, r)
 }
 
+// ListServiceKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListServiceKeys(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListServiceKeys(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ReportSessionUse operation middleware
 func (siw *ServerInterfaceWrapper) ReportSessionUse(w http.ResponseWriter, r *http.Request) {
 
@@ -984,6 +1013,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/internal/v1/requests/{id}/cancel", wrapper.CancelRequest)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/internal/v1/requests/search", wrapper.SearchRequests)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/internal/v1/revocations", wrapper.ListRevocations)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/internal/v1/service-keys", wrapper.ListServiceKeys)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/internal/v1/sessions/used", wrapper.ReportSessionUse)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/internal/v1/timelines/{id}", wrapper.GetTimeline)
 
@@ -1244,6 +1274,27 @@ func (response ListRevocations200JSONResponse) VisitListRevocationsResponse(w ht
 	return err
 }
 
+type ListServiceKeysRequestObject struct {
+}
+
+type ListServiceKeysResponseObject interface {
+	VisitListServiceKeysResponse(w http.ResponseWriter) error
+}
+
+type ListServiceKeys200JSONResponse ServiceKeys
+
+func (response ListServiceKeys200JSONResponse) VisitListServiceKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReportSessionUseRequestObject struct {
 	Body *ReportSessionUseJSONRequestBody
 }
@@ -1320,6 +1371,9 @@ type StrictServerInterface interface {
 	// ListRevocations Revoked sessions, raised epochs and the valid signing keys
 	// (GET /internal/v1/revocations)
 	ListRevocations(ctx context.Context, request ListRevocationsRequestObject) (ListRevocationsResponseObject, error)
+	// ListServiceKeys The keys of the systems that call for their users, by their hashes
+	// (GET /internal/v1/service-keys)
+	ListServiceKeys(ctx context.Context, request ListServiceKeysRequestObject) (ListServiceKeysResponseObject, error)
 	// ReportSessionUse Report sessions that are in use, so that they do not become idle
 	// (POST /internal/v1/sessions/used)
 	ReportSessionUse(ctx context.Context, request ReportSessionUseRequestObject) (ReportSessionUseResponseObject, error)
@@ -1701,6 +1755,30 @@ func (sh *strictHandler) ListRevocations(w http.ResponseWriter, r *http.Request,
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListRevocationsResponseObject); ok {
 		if err := validResponse.VisitListRevocationsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListServiceKeys operation middleware
+func (sh *strictHandler) ListServiceKeys(w http.ResponseWriter, r *http.Request) {
+	var request ListServiceKeysRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListServiceKeys(ctx, request.(ListServiceKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListServiceKeys")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListServiceKeysResponseObject); ok {
+		if err := validResponse.VisitListServiceKeysResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -33,8 +33,6 @@ import (
 const (
 	// keysInterval is how often each instance looks whether keys were rotated or one is due.
 	keysInterval = time.Second
-	// serviceKeysInterval is how often the keys of services are read again; retiring one takes effect within it.
-	serviceKeysInterval = 2 * time.Second
 	// clashesInterval is how often accounts whose ids differ in case alone are reported, the first time at the start.
 	clashesInterval = time.Hour
 	// guessesKept is how long counters of guesses are kept that did not change, on ids that may not even exist (ADR 16).
@@ -114,6 +112,8 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 
 	// The internal API.
 	b.Internal.Token, b.Internal.Revocations, b.Internal.SessionUse = c.InternalAPI.Token, revocations, guard.Live
+	serviceKeys := postgres.NewServiceKeys(at.Pool)
+	b.Internal.ServiceKeys = serviceKeys
 	b.Internal.Searches, b.Internal.Audit = admins, &internalapi.AuditTrail{
 		Log: auditLog, Accounts: users.ByID, Gateway: c.Audit.AuditToken,
 		AcceptsUncredentialed: func() bool { return at.Keyring.Form().Older() },
@@ -136,17 +136,10 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 			Sessions: sessions, History: history, Push: push, Policy: policy, Now: b.Now, NewID: b.NewID,
 		},
 		Admin: admins, History: &selfservice.LoginHistory{Records: history},
-		Callers: startServiceKeys(b, postgres.NewServiceKeys(at.Pool)), JWKS: issuer.JWKS, Now: b.Now,
+		Callers: b.RecogniseServices(serviceKeys), JWKS: issuer.JWKS, Now: b.Now,
 		PlainCookies: !c.Login.SecureCookies,
 	}
 	return b.Finish(openapi.Auth, handlers.Mount, guard)
-}
-
-// startServiceKeys returns the systems that call for their users (ADR 29).
-func startServiceKeys(b *service.Builder, stored ports.ServiceKeys) *keys.Registry {
-	r := keys.NewRegistry(stored, b.Now)
-	b.Worker("service keys", serviceKeysInterval, func(ctx context.Context) (int, error) { return 0, r.Reload(ctx) })
-	return r
 }
 
 // pushes pushes revocations to each in turn: the own guard first, which is at once.

@@ -1,8 +1,13 @@
 package gateway
 
 import (
+	"errors"
 	"net/netip"
+	"slices"
+	"strings"
 
+	"phonebill/adapters/rest/gateway"
+	"phonebill/adapters/rest/middleware"
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose/service"
 )
@@ -17,6 +22,14 @@ type Config struct {
 	// that is not one of them is the client's. Without it all customers behind a balancer share one address, and its
 	// throttle.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES"`
+	// The one header that those load balancers write: `X-Forwarded-For` or `Forwarded` (RFC 7239).
+	ForwardedHeader string `env:"FORWARDED_HEADER" envDefault:"X-Forwarded-For"`
+	// Origins of the web pages that may call the gateway from a browser, like `https://app.example.com`, separated by
+	// commas ([docs/browsers.md](docs/browsers.md)).
+	Origins gateway.Origins `env:"CORS_ORIGINS"`
+	// Names by which the gateway is called, like `api.example.com`, separated by commas; requests for another host are
+	// refused. Without it every name is served.
+	Hosts []string `env:"GATEWAY_HOSTS"`
 	Cache          service.Cache
 	Auth           service.AuthLink
 	Audit          service.AuditCredential
@@ -43,11 +56,29 @@ type Instances struct {
 }
 
 // Load reads the configuration; its error names every fault.
-func Load(env boot.Env) (Config, error) { return boot.Load[Config](env) }
+func Load(env boot.Env) (Config, error) { return boot.Load[Config](env, boot.ParserOf(parseOrigins)) }
+
+// parseOrigins reads origins that are separated by commas or spaces.
+func parseOrigins(value string) (gateway.Origins, error) {
+	var all gateway.Origins
+	for _, s := range strings.FieldsFunc(value, func(c rune) bool { return c == ',' || c == ' ' }) {
+		origin, err := gateway.ParseOrigin(s)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, origin)
+	}
+	return all, nil
+}
 
 // Validate implements boot.Config.
 func (c Config) Validate(f *boot.Faults) {
 	service.CheckNetworks(f, "TRUSTED_PROXIES", c.TrustedProxies)
+	if !slices.Contains([]string{middleware.ForwardedFor, middleware.Forwarded}, c.ForwardedHeader) {
+		f.Add("FORWARDED_HEADER", errors.New("it is neither X-Forwarded-For nor Forwarded"))
+	}
+	plain := slices.ContainsFunc(c.Origins, func(o string) bool { return strings.HasPrefix(o, "http:") })
+	f.Weakens("CORS_ORIGINS", plain, "a page without TLS can be changed on its way, and would call for the customer")
 	c.Cache.Validate(f)
 	c.Auth.Validate(f)
 	c.Audit.Validate(f)

@@ -10,10 +10,15 @@ import (
 	"phonebill/adapters/internalclient"
 	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/gateway"
+	"phonebill/adapters/rest/middleware"
 	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose/service"
+	"phonebill/core/auth"
+	"phonebill/core/auth/keys"
+	"phonebill/core/fault"
+	"phonebill/core/personal"
 )
 
 // Upstreams are the services behind the gateway: proxies when deployed, their own handlers in the all-in-one.
@@ -63,9 +68,14 @@ func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Un
 		return b.Fail(err)
 	}
 
+	link := internalclient.NewAuth(c.Auth.URL, c.Auth.InternalURL, c.Auth.Token)
+	clients := middleware.Clients{
+		Trusted: c.TrustedProxies, Header: c.ForwardedHeader, Identify: identify(b.RecogniseServices(link)),
+	}
+
 	// What staff do, recorded by the auth service.
-	auth := internalclient.NewAuth(c.Auth.URL, c.Auth.InternalURL, c.Auth.Token).WithAuditCredential(c.Audit.AuditToken)
-	staff, err := NewStaff(c.Instances, c.Auth.Token, auth, b.Report, b.Tools)
+	trail := link.WithAuditCredential(c.Audit.AuditToken)
+	staff, err := NewStaff(c.Instances, c.Auth.Token, trail, b.Report, b.Tools)
 	if err != nil {
 		return b.Fail(err)
 	}
@@ -75,17 +85,33 @@ func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Un
 	}
 	own := &opsapi.Handlers{
 		Overview: overview, Desk: staff.Deliveries(), Parked: staff.ParkedChanges(), Timelines: staff.Timelines(),
-		Requests: staff.Requests(auth),
+		Requests: staff.Requests(trail),
 	}
 
 	handler, err := gateway.New(gateway.Config{
 		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Operations: own.Mount, Health: b.Probes(),
 		Authenticator: contract.AccessGuard{Guard: guard, Log: b.Log}, Log: b.Log, Registry: b.Registry, Clock: b.Now,
-		Trusted: c.TrustedProxies,
+		Clients: clients, Origins: c.Origins, Hosts: c.Hosts,
 	})
 	if err != nil {
 		return b.Fail(err)
 	}
 	b.Unit.Handler, b.Unit.InternalHandler = handler, b.Mux
 	return b.Unit, nil
+}
+
+// identify returns how the gateway recognises a system that calls for its users (R-API-SERVICES). While the auth service
+// cannot be asked for the keys, a credential that is not known yet is not refused: the call counts as its peer's own.
+// Log-in and refresh check the credential once more.
+func identify(systems *keys.Registry) func(context.Context, auth.Client, http.Header) (auth.Client, error) {
+	return func(ctx context.Context, seen auth.Client, h http.Header) (auth.Client, error) {
+		client, err := systems.Identify(ctx, seen, keys.ServiceRequest{
+			Credential: personal.NewSecret(h.Get("X-Service-Credential")), Address: h.Get("X-End-User-Address"),
+			UserAgent: h.Get("X-End-User-Agent"),
+		})
+		if errors.Is(err, fault.New(fault.ServiceUnavailable)) {
+			return seen, nil
+		}
+		return client, err
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
+	"phonebill/core/auth/keys"
 	"phonebill/core/personal"
 	"phonebill/ports"
 )
@@ -21,12 +22,14 @@ const (
 	pullInterval = 500 * time.Millisecond
 	// sessionUseInterval is how often the auth service is sent which sessions are in use.
 	sessionUseInterval = 5 * time.Second
+	// serviceKeysInterval is how often the keys of services are read again; retiring one takes effect within it.
+	serviceKeysInterval = 2 * time.Second
 )
 
 // Guard returns the check of tokens with the auth service's keys and revocations; the unit is not ready before it has
 // both.
-func (b *Builder) Guard(keys jose.FetchKeys, feed ports.RevocationFeed) *access.Guard {
-	verifier := jose.NewVerifier(keys)
+func (b *Builder) Guard(signingKeys jose.FetchKeys, feed ports.RevocationFeed) *access.Guard {
+	verifier := jose.NewVerifier(signingKeys)
 	revoked := access.NewRevoked(feed, verifier, b.Now, auth.DefaultSessions().Access)
 	b.Checks["keys"] = func(ctx context.Context) error {
 		if verifier.Ready() {
@@ -82,6 +85,13 @@ func (b *Builder) GuardByAuth(l AuthLink, cache *valkey.Client) (*access.Guard, 
 	}
 	_, err := b.ReceiveRevocations(cache, l.Token, g.Revoked)
 	return g, err
+}
+
+// RecogniseServices returns the systems that call for their users (ADR 29), by the keys that are known to list.
+func (b *Builder) RecogniseServices(list ports.ServiceKeyList) *keys.Registry {
+	r := keys.NewRegistry(list, b.Now)
+	b.Worker("service keys", serviceKeysInterval, func(ctx context.Context) (int, error) { return 0, r.Reload(ctx) })
+	return r
 }
 
 // ReceiveRevocations adds the worker that takes what is pushed through the cache, and returns the push.

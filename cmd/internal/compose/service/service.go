@@ -19,6 +19,7 @@ import (
 	"phonebill/adapters/rest"
 	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/internalapi"
+	"phonebill/adapters/rest/middleware"
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth/access"
@@ -121,7 +122,7 @@ func (b *Builder) Finish(spec string, mount func(*contract.Router, rest.Hooks), 
 	}
 	handler, err := rest.NewHandler(rest.Service{
 		Spec: doc, Mount: mount, Unspecified: b.Probes(), Authenticator: contract.AccessGuard{Guard: g, Log: b.Log},
-		Log: b.Log, Registry: b.Registry, Clock: b.Now, Trusted: b.trusted,
+		Log: b.Log, Registry: b.Registry, Clock: b.Now, Clients: middleware.Clients{Trusted: b.trusted},
 	})
 	if err != nil {
 		return b.Fail(err)

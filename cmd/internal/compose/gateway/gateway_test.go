@@ -1,0 +1,153 @@
+package gateway_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/adapters/rest/internalapi"
+	"phonebill/adapters/rest/middleware"
+	"phonebill/cmd/internal/compose/gateway"
+	"phonebill/cmd/internal/compose/service"
+	"phonebill/core/auth"
+	"phonebill/core/auth/keys"
+)
+
+// TestNoTokenIsAdmittedBeforeTheRevocationsAreKnown has a gateway whose auth service is away from the start.
+func TestNoTokenIsAdmittedBeforeTheRevocationsAreKnown(t *testing.T) {
+	t.Parallel()
+	tools := service.RealTools(slog.New(slog.DiscardHandler))
+	away := service.AuthLink{URL: "http://127.0.0.1:1", InternalURL: "http://127.0.0.1:1"}
+	open := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("let in") })
+	up := gateway.Upstreams{Auth: open, Bill: open, Product: open}
+	unit, err := gateway.New(t.Context(), gateway.Config{Auth: away}, up, tools)
+	require.NoError(t, err)
+	t.Cleanup(unit.Close)
+	ask := func(header string) *httptest.ResponseRecorder {
+		req := httptest.NewRequest(http.MethodGet, "/api/v1/bills/menu", nil)
+		req.Header.Set("Authorization", header)
+		rec := httptest.NewRecorder()
+		unit.Handler.ServeHTTP(rec, req)
+		return rec
+	}
+	rec := ask("Bearer x")
+	require.Equal(t, http.StatusServiceUnavailable, rec.Code, rec.Body.String())
+	require.Equal(t, "1", rec.Header().Get("Retry-After"))
+	require.Contains(t, rec.Body.String(), `"SERVICE_UNAVAILABLE"`)
+	require.Equal(t, http.StatusUnauthorized, ask("").Code, "who has no token needs no revocations")
+	require.NotEmpty(t, unit.Failing(context.WithoutCancel(t.Context())), "nor is it ready")
+}
+
+func TestInstancesAreConfiguration(t *testing.T) {
+	t.Parallel()
+	const secret = "0123456789abcdef0123456789abcdef"
+	vars := map[string]string{
+		"BILL_INTERNAL_URLS": "http://b1:9082, http://b2:9082", "INTERNAL_TOKEN": secret, "GATEWAY_AUDIT_TOKEN": secret + "x",
+	}
+	c, err := gateway.Load(func(key string) string { return vars[key] })
+	require.NoError(t, err)
+	require.Equal(t, gateway.Instances{
+		Bill: []string{"http://b1:9082", "http://b2:9082"}, Product: []string{"http://127.0.0.1:9083"},
+	}, c.Instances)
+	c = gateway.Config{Instances: gateway.Instances{Bill: []string{"b1:9082"}}}
+	_, err = gateway.New(t.Context(), c, gateway.Upstreams{}, service.RealTools(slog.New(slog.DiscardHandler)))
+	require.ErrorContains(t, err, "cannot start gateway")
+	require.ErrorContains(t, err, `"b1:9082" is not an origin`)
+}
+
+// TestASystemIsKnownByItsCredential: the end user whom it calls for is the client of every operation. While the keys
+// cannot be asked for, an unknown credential makes its peer the client.
+func TestASystemIsKnownByItsCredential(t *testing.T) {
+	t.Parallel()
+	var stored memory.ServiceKeys
+	key, err := keys.MintServiceKey(t.Context(), &stored, "mvno-ap", time.Now())
+	require.NoError(t, err)
+	internal := &internalapi.Handlers{ServiceKeys: &stored, Log: slog.New(slog.DiscardHandler), Now: time.Now}
+	var away atomic.Bool
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if away.Load() {
+			w.WriteHeader(http.StatusNotFound) // as an auth service of the release before
+			return
+		}
+		internal.Handler().ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	var seen auth.Client
+	up := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = middleware.ClientOf(r.Context()) })
+	open := func() http.Handler {
+		c := gateway.Config{Auth: service.AuthLink{URL: srv.URL, InternalURL: srv.URL}}
+		unit, err := gateway.New(t.Context(), c, gateway.Upstreams{Auth: up, Bill: up, Product: up},
+			service.RealTools(slog.New(slog.DiscardHandler)))
+		require.NoError(t, err)
+		t.Cleanup(unit.Close)
+		return unit.Handler
+	}
+	ask := func(h http.Handler, credential string) int {
+		seen = auth.Client{}
+		req := httptest.NewRequest(http.MethodGet, "/.well-known/jwks.json", nil)
+		req.Header.Set("X-Service-Credential", credential)
+		req.Header.Set("X-End-User-Address", "203.0.113.9")
+		req.Header.Set("X-End-User-Agent", "phone")
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, req)
+		return rec.Code
+	}
+	h := open()
+	require.Equal(t, http.StatusOK, ask(h, key.Reveal()))
+	require.Equal(t, auth.Client{IP: "203.0.113.9", UserAgent: "phone", Service: "mvno-ap"}, seen)
+	require.Equal(t, http.StatusUnauthorized, ask(h, "pbs1.guess"))
+	require.Equal(t, http.StatusOK, ask(h, ""))
+	require.Equal(t, "192.0.2.1", seen.IP, "without a credential nothing is believed")
+	away.Store(true)
+	require.Equal(t, http.StatusOK, ask(h, key.Reveal()))
+	require.Equal(t, "mvno-ap", seen.Service, "a known one stays valid")
+	require.Equal(t, http.StatusOK, ask(open(), key.Reveal()))
+	require.Equal(t, auth.Client{IP: "192.0.2.1"}, seen)
+}
+
+func TestTheDoorIsConfiguration(t *testing.T) {
+	t.Parallel()
+	const secret = "0123456789abcdef0123456789abcdef"
+	load := func(key, value string) (gateway.Config, error) {
+		vars := map[string]string{"INTERNAL_TOKEN": secret, "GATEWAY_AUDIT_TOKEN": secret + "x", key: value}
+		return gateway.Load(func(key string) string { return vars[key] })
+	}
+	c, err := load("CORS_ORIGINS", "https://app.example.com, https://staff.example.com:8443")
+	require.NoError(t, err)
+	require.Len(t, c.Origins, 2)
+	c, err = load("GATEWAY_HOSTS", "api.example.com,localhost")
+	require.NoError(t, err)
+	require.Len(t, c.Hosts, 2)
+	c, err = load("FORWARDED_HEADER", "Forwarded")
+	require.NoError(t, err)
+	require.Equal(t, "Forwarded", c.ForwardedHeader)
+	for _, wrong := range [][2]string{
+		{"CORS_ORIGINS", "*"}, {"CORS_ORIGINS", "https://app.example.com,https://*.example.com"},
+		{"CORS_ORIGINS", "https://app.example.com/"}, {"CORS_ORIGINS", "http://app.example.com"},
+		{"FORWARDED_HEADER", "X-Real-IP"}, {"TRUSTED_PROXIES", "0.0.0.0/0"}, {"TRUSTED_PROXIES", "10.0.0.1"},
+	} {
+		_, err := load(wrong[0], wrong[1])
+		require.ErrorContains(t, err, wrong[0], wrong[1])
+	}
+}
+
+func TestAGatewayNeedsNoCache(t *testing.T) {
+	t.Parallel()
+	const secret = "0123456789abcdef0123456789abcdef"
+	vars := map[string]string{"INTERNAL_TOKEN": secret, "GATEWAY_AUDIT_TOKEN": secret + "x", "VALKEY_ADDR": "v:1"}
+	c, err := gateway.Load(func(key string) string { return vars[key] })
+	require.NoError(t, err)
+	require.Equal(t, secret, c.Auth.Token.Reveal())
+	require.Equal(t, "v:1", c.Cache.Addr)
+	delete(vars, "VALKEY_ADDR")
+	c, err = gateway.Load(func(key string) string { return vars[key] })
+	require.NoError(t, err)
+	require.Empty(t, c.Cache.Addr)
+}
