@@ -39,10 +39,10 @@ var (
 	_ ports.SearchBudget   = (*Auth)(nil)
 )
 
-// NewAuth returns a client of the auth service at its public and its internal origin. token is what all services
-// share; the empty token is not sent.
-func NewAuth(public, internal string, token personal.Secret) *Auth {
-	doer := newDoer(authTimeout)
+// NewAuth returns a client of the auth service at its public and its internal origin. via is how to reach it, nil the
+// ordinary way. token is what all services share; the empty token is not sent.
+func NewAuth(via http.RoundTripper, public, internal string, token personal.Secret) *Auth {
+	doer := newDoer(via, authTimeout)
 	return &Auth{public: public, doer: doer, internal: newClient(internal, token, doer)}
 }
 
@@ -100,7 +100,9 @@ func (a *Auth) Used(ctx context.Context, sids []id.ID) error {
 
 // List implements ports.ServiceKeyList.
 func (a *Auth) List(ctx context.Context) ([]auth.ServiceKey, error) {
-	body, err := read(func() (*http.Response, error) { return a.internal.ListServiceKeys(ctx) }, http.StatusOK, maxAuthAnswer)
+	body, err := read(func() (*http.Response, error) {
+		return a.internal.ListServiceKeys(ctx)
+	}, http.StatusOK, maxAuthAnswer)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func link(t *testing.T, h http.HandlerFunc) *internalclient.Auth {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
-	return internalclient.NewAuth(srv.URL, srv.URL, personal.NewSecret("s3cret"))
+	return internalclient.NewAuth(nil, srv.URL, srv.URL, personal.NewSecret("s3cret"))
 }
 
 func answering(status int, body string) http.HandlerFunc {
@@ -72,11 +72,13 @@ func TestServiceKeys(t *testing.T) {
 	t.Parallel()
 	key := auth.KeyHash{31: 7}
 	hash := base64.StdEncoding.EncodeToString(key[:])
-	got, err := link(t, answering(http.StatusOK, `{"keys":[{"hash":"`+hash+`","service":"mvno-ap","new":1}]}`)).List(t.Context())
+	good := `{"keys":[{"hash":"` + hash + `","service":"mvno-ap","new":1}]}`
+	got, err := link(t, answering(http.StatusOK, good)).List(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []auth.ServiceKey{{Hash: key, Service: "mvno-ap"}}, got)
 	for _, bad := range []string{
-		`{"keys":[{"hash":"AAAA","service":"mvno-ap"}]}`, `{"keys":[{"hash":"` + hash + `"}]}`, `{"keys":[{"hash":"?"}]}`, `[`,
+		`{"keys":[{"hash":"AAAA","service":"mvno-ap"}]}`, `{"keys":[{"hash":"` + hash + `"}]}`, `{"keys":[{"hash":"?"}]}`,
+		`[`,
 	} {
 		_, err = link(t, answering(http.StatusOK, bad)).List(t.Context())
 		require.ErrorIs(t, err, ports.ErrBadAnswer, bad)
@@ -111,8 +113,8 @@ func TestTroubleIsAnError(t *testing.T) {
 			w.Header().Set("Content-Length", "9")
 			_, _ = w.Write([]byte("["))
 		}),
-		"nobody":     internalclient.NewAuth("http://127.0.0.1:1", "http://127.0.0.1:1", personal.Secret{}),
-		"no address": internalclient.NewAuth("http://a b", "http://a b", personal.Secret{}),
+		"nobody":     internalclient.NewAuth(nil, "http://127.0.0.1:1", "http://127.0.0.1:1", personal.Secret{}),
+		"no address": internalclient.NewAuth(nil, "http://a b", "http://a b", personal.Secret{}),
 	} {
 		_, err := l.Since(t.Context(), time.Now())
 		require.ErrorContains(t, err, "internalclient: ", name)

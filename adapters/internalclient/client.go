@@ -31,10 +31,12 @@ func newClient(origin string, token personal.Secret, doer *http.Client) *gen.Cli
 	}}
 }
 
-// newDoer returns the HTTP client below; a timeout of zero leaves the time to the caller's context.
-func newDoer(timeout time.Duration) *http.Client {
+// newDoer returns the HTTP client below; a timeout of zero leaves the time to the caller's context, and via nil means
+// http.DefaultTransport.
+func newDoer(via http.RoundTripper, timeout time.Duration) *http.Client {
 	return &http.Client{
-		Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: via, Timeout: timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 

@@ -33,11 +33,12 @@ type Service struct {
 	Origins []string
 }
 
-// NewServices returns a client of all instances; token is what all services share, the empty token is not sent. An
-// instance is named by its host and port. It fails when an origin is malformed or named twice.
-func NewServices(token personal.Secret, services ...Service) (*Services, error) {
+// NewServices returns a client of all instances. via is how to reach them, nil the ordinary way. token is what all
+// services share; the empty token is not sent. An instance is named by its host and port. It fails when an origin is
+// malformed or named twice.
+func NewServices(via http.RoundTripper, token personal.Secret, services ...Service) (*Services, error) {
 	s := &Services{clients: map[operations.Instance]*gen.Client{}}
-	doer := newDoer(0)
+	doer := newDoer(via, 0)
 	for _, service := range services {
 		for _, origin := range service.Origins {
 			u, err := url.Parse(origin)

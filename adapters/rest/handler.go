@@ -60,7 +60,8 @@ func NewHandler(s Service) (http.Handler, error) {
 		return nil, fmt.Errorf("rest: %w", err)
 	}
 	return Edge{
-		Within: middleware.ServiceDeadline, Fail: errs.Write, Metrics: metrics, Log: s.Log, Clock: s.Clock, Clients: s.Clients,
+		Within: middleware.ServiceDeadline, Fail: errs.Write, Metrics: metrics, Log: s.Log, Clock: s.Clock,
+		Clients: s.Clients,
 	}.Wrap(router), nil
 }
 

@@ -135,7 +135,7 @@ func (s *running) lookups(ctx context.Context) (freshness.Counts, error) {
 		return sum, err
 	}
 	internal := func(name string) []string { return []string{strings.TrimSuffix(s.Metrics[name], "/metrics")} }
-	link, err := internalclient.NewServices(personal.NewSecret(token),
+	link, err := internalclient.NewServices(nil, personal.NewSecret(token),
 		internalclient.Service{Name: "bill-inquiry", Origins: internal("bill")},
 		internalclient.Service{Name: "product-change", Origins: internal("product")})
 	if err != nil {

@@ -158,8 +158,8 @@ func TestOnlyTheGatewaysOwnNamesAreServed(t *testing.T) {
 func TestUpgradesAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, protocol := range []string{"h2c", "websocket", "TLS/1.0", "x"} {
-		res := fromPage(newGateway(t, config()), http.MethodGet, "/api/v1/bills/menu", "", "Connection", "Upgrade, HTTP2-Settings",
-			"Upgrade", protocol, "Authorization", "Bearer good")
+		res := fromPage(newGateway(t, config()), http.MethodGet, "/api/v1/bills/menu", "",
+			"Connection", "Upgrade, HTTP2-Settings", "Upgrade", protocol, "Authorization", "Bearer good")
 		require.Equal(t, http.StatusBadRequest, res.StatusCode)
 		text, err := io.ReadAll(res.Body)
 		require.NoError(t, err)

@@ -67,8 +67,9 @@ func New(c Config) (http.Handler, error) {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	return rest.Edge{
-		Within: middleware.GatewayDeadline, Fail: errs.Write, Metrics: metrics, Log: c.Log, Clock: c.Clock, Clients: c.Clients,
-		Inner: []func(http.Handler) http.Handler{c.Origins.allow(c.Log), restrict(c.Hosts, c.Health, errs.Write)},
+		Within: middleware.GatewayDeadline, Fail: errs.Write, Metrics: metrics, Log: c.Log, Clock: c.Clock,
+		Clients: c.Clients,
+		Inner:   []func(http.Handler) http.Handler{c.Origins.allow(c.Log), restrict(c.Hosts, c.Health, errs.Write)},
 	}.Wrap(routes), nil
 }
 

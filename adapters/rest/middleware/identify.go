@@ -53,3 +53,12 @@ func randomHex(bytes int) string {
 	_, _ = rand.Read(b) // never fails since Go 1.24
 	return hex.EncodeToString(b)
 }
+
+// WithTrace gives the errors of requests that have not passed Trace ids of their own, so that they can be found too.
+func WithTrace(fail Fail) Fail {
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		t := ports.Trace{RequestID: randomHex(16), TraceID: randomHex(16), SpanID: randomHex(8)}
+		w.Header().Set("X-Request-Id", t.RequestID)
+		fail(w, r.WithContext(ports.WithTrace(r.Context(), t)), err)
+	}
+}

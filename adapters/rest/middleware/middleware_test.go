@@ -198,7 +198,9 @@ func TestAServiceIsIdentified(t *testing.T) {
 		return seen, nil
 	}}
 	var seen auth.Client
-	fail := func(w http.ResponseWriter, _ *http.Request, err error) { http.Error(w, err.Error(), http.StatusUnauthorized) }
+	fail := func(w http.ResponseWriter, _ *http.Request, err error) {
+		http.Error(w, err.Error(), http.StatusUnauthorized)
+	}
 	h := middleware.ResolveClient(how)(middleware.RefuseUnidentified(fail)(
 		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = middleware.ClientOf(r.Context()) })))
 	for credential, status := range map[string]int{"good": http.StatusOK, "bad": http.StatusUnauthorized} {
@@ -219,9 +221,10 @@ func TestAGatewayInTheSameProcessIsBelieved(t *testing.T) {
 	req := httptest.NewRequest(http.MethodGet, "/", nil)
 	req.RemoteAddr = "10.0.0.5:1"
 	req.Header.Set("X-Forwarded-For", "203.0.113.8:51234")
-	service := middleware.ResolveClient(middleware.Clients{})(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		require.Equal(t, "203.0.113.8", middleware.ClientOf(r.Context()).IP)
-	}))
+	service := middleware.ResolveClient(middleware.Clients{})(
+		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			require.Equal(t, "203.0.113.8", middleware.ClientOf(r.Context()).IP)
+		}))
 	middleware.ResolveClient(middleware.Clients{Trusted: balancer})(service).ServeHTTP(httptest.NewRecorder(), req)
 }
 

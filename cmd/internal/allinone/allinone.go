@@ -12,9 +12,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"phonebill/adapters/postgres"
+	"phonebill/adapters/tlsfiles/devca"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose/service"
@@ -29,7 +31,10 @@ type Config struct {
 	Stack       devstack.Config
 	InternalAPI service.InternalAPI     // made here when it is empty
 	Audit       service.AuditCredential // made here when it is empty
-	Process     boot.Process
+	// `1`: `make run` makes an authority and certificates in its data folder; the gateway speaks TLS, and gateway and
+	// services show each other certificates ([docs/tls.md](docs/tls.md)).
+	TLS     bool `env:"TLS" envDefault:"false"`
+	Process boot.Process
 }
 
 // Validate implements boot.Config.
@@ -58,8 +63,12 @@ func defaults(dir string) map[string]string {
 	return map[string]string{
 		"PREFETCH_NIGHT": "off", "BOOKS_AT": "off", "SPOOL_DIR": filepath.Join(dir, "spool"),
 		"AUTH_COOKIE_SECURE": "false", // plain HTTP on loopback
+		"GATEWAY_HOSTS":      strings.Join(loopback(), ","),
 	}
 }
+
+// loopback returns the names of this machine for itself.
+func loopback() []string { return []string{"localhost", "127.0.0.1", "::1"} }
 
 // made stands for what the all-in-one makes when it starts, while the configuration of the parts is checked.
 func made() map[string]string {
@@ -161,7 +170,9 @@ type system struct {
 	given  map[string]string // what the all-in-one makes, and where the parts are that run already
 	sites  map[string]site   // of the parts that run already
 	people devstack.People
-	broken chan error
+	// identity is that of the parts, and of who looks at them, with TLS=1.
+	identity service.Identity
+	broken   chan error
 }
 
 // site is where a part is, by origins without a path.
@@ -189,8 +200,32 @@ func (s *system) prepare(ctx context.Context, env boot.Env) error {
 		"PRODUCT_DATABASE_URL": s.stack.Access.AppURL(migrations.Product),
 		"KOS_DATABASE_URL":     s.stack.Access.AppURL(migrations.KOS),
 	}
+	if s.TLS {
+		if err := s.makeCertificates(); err != nil {
+			return err
+		}
+	}
 	s.env = env.With(s.given, defaults(s.dir))
 	return s.seed(ctx)
+}
+
+// makeCertificates makes the authority and the certificates of TLS=1, or finds them again, and gives them to the parts.
+func (s *system) makeCertificates() error {
+	ca, err := devca.Open(filepath.Join(s.dir, "tls"), s.tools.Now())
+	if err != nil {
+		return err
+	}
+	public, err1 := ca.Issue("gateway", s.tools.Now(), loopback()...)
+	inner, err2 := ca.Issue("services", s.tools.Now(), loopback()...)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	s.identity = service.Identity{Cert: inner.Cert, Key: inner.Key, CA: inner.CA}
+	maps.Copy(s.given, map[string]string{
+		"TLS_CERT_FILE": public.Cert, "TLS_KEY_FILE": public.Key, "AUTH_COOKIE_SECURE": "true",
+		"MTLS_CERT_FILE": inner.Cert, "MTLS_KEY_FILE": inner.Key, "MTLS_CA_FILE": inner.CA,
+	})
+	return nil
 }
 
 // orMade returns what the environment says, or else the secret of that name, which is made once.
@@ -303,9 +338,9 @@ func (s *system) announce(out io.Writer, path string) error {
 		Cache: devstack.DemoCache{
 			Address: cache.Addr, Cluster: cache.Cluster, Password: cache.Password.Reveal(), Mini: cache.Mini,
 		},
-		Databases: map[string]string{},
-		KOS:       devstack.Simulator{URL: s.sites[kosName].url, Control: s.sites[kosName].internal},
-		MVNOAP:    devstack.Simulator{URL: s.sites[apName].url, Control: s.sites[apName].internal},
+		Databases: map[string]string{}, TLS: s.identity,
+		KOS:    devstack.Simulator{URL: s.sites[kosName].url, Control: s.sites[kosName].internal},
+		MVNOAP: devstack.Simulator{URL: s.sites[apName].url, Control: s.sites[apName].internal},
 	}
 	for short, name := range map[string]string{"auth": authName, "bill": service.Bill, "product": service.Product} {
 		f.Services[short] = s.sites[name].url

@@ -42,6 +42,11 @@ type child struct {
 }
 
 func (p *processes) start(ctx context.Context) error {
+	via, err := p.identity.Via(p.tools.Now())
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: via, Timeout: readyTimeout}
 	env := boot.Env(os.Getenv).With(p.given, defaults(p.dir))
 	for _, part := range p.parts() {
 		at, err := part.listeners(env.With(part.own, nil))
@@ -51,10 +56,18 @@ func (p *processes) start(ctx context.Context) error {
 		if err := p.spawn(ctx, part.name, needed(part.variables, env.With(part.own, nil))); err != nil {
 			return err
 		}
-		if err := p.await(ctx, part.name, at.Internal); err != nil {
+		where := site{"http://" + at.Addr, "http://" + at.Internal}
+		path := "/health"
+		if !strings.HasSuffix(part.name, "-simulator") {
+			path = "/readyz"
+			if p.TLS {
+				where = site{"https://" + at.Addr, "https://" + at.Internal}
+			}
+		}
+		if err := p.await(ctx, client, part.name, where.internal+path); err != nil {
 			return err
 		}
-		p.runs(part, site{"http://" + at.Addr, "http://" + at.Internal})
+		p.runs(part, where)
 		p.children[len(p.children)-1].ready.Store(true)
 	}
 	return nil
@@ -156,19 +169,16 @@ func (c *child) signal(sig os.Signal) {
 	_ = c.cmd.Process.Signal(sig)
 }
 
-func (p *processes) await(ctx context.Context, name, internal string) error {
+// await waits until the process is ready, as it says at the URL.
+func (p *processes) await(ctx context.Context, client *http.Client, name, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	path := "/readyz"
-	if strings.HasSuffix(name, "-simulator") {
-		path = "/health"
-	}
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+internal+path, http.NoBody)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if res, err := http.DefaultClient.Do(req); err == nil {
+		if res, err := client.Do(req); err == nil {
 			_ = res.Body.Close()
 			if res.StatusCode == http.StatusOK {
 				return nil

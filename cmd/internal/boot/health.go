@@ -32,6 +32,8 @@ func (h *Health) Routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /health", h.ready)
 }
 
+func isProbe(path string) bool { return path == "/livez" || path == "/readyz" || path == "/health" }
+
 // probeTimeout is how long all checks together may take.
 const probeTimeout = 2 * time.Second
 

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"phonebill/adapters/rest/middleware"
+	"phonebill/core/fault"
 	"phonebill/ports"
 )
 
@@ -22,15 +24,26 @@ type Unit struct {
 	Internal        string       // internal listener: metrics, health, revocations
 	Handler         http.Handler // public
 	InternalHandler http.Handler // internal
-	Workers         []Worker
-	BeforeStop      func() // frees requests that would never end by themselves; may be nil
-	Drain           func() // waits for work that outlives its request; may be nil
-	closers         []func()
-	health          *Health
+	// PublicTLS and InternalTLS are how the listeners speak TLS; without one a listener speaks plain HTTP.
+	PublicTLS, InternalTLS *TLS
+	// Fail writes the errors of requests that reach no handler. Without it they are plain text.
+	Fail       middleware.Fail
+	Workers    []Worker
+	BeforeStop func() // frees requests that would never end by themselves; may be nil
+	Drain      func() // waits for work that outlives its request; may be nil
+	closers    []func()
+	health     *Health
 }
 
 // Worker is background work: it returns when ctx is done.
 type Worker func(ctx context.Context)
+
+// TLS is how a listener speaks TLS.
+type TLS struct {
+	Config *tls.Config
+	// Mutual means that a caller has to show a certificate that Config believes, except for probes.
+	Mutual bool
+}
 
 // NewUnit returns a unit whose health is not ready yet.
 func NewUnit(name, addr, internal string, health *Health) *Unit {
@@ -78,15 +91,15 @@ func (u *Unit) Start(ctx context.Context, log *slog.Logger) (*Running, error) {
 	left, leave := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Running{
 		unit: u, stop: stop, leave: leave, failed: make(chan error, 2),
-		public: server(u.Handler, log), internal: server(u.InternalHandler, log),
-		URL: "http://" + public.Addr().String(), InternalURL: "http://" + internal.Addr().String(),
+		public: u.server(u.Handler, u.PublicTLS, log), internal: u.server(u.InternalHandler, u.InternalTLS, log),
+		URL: origin(public, u.PublicTLS), InternalURL: origin(internal, u.InternalTLS),
 	}
 	r.public.BaseContext = func(net.Listener) context.Context {
 		return ports.WithShutdown(context.Background(), left.Done())
 	}
 	for srv, ln := range map[*http.Server]net.Listener{r.public: public, r.internal: internal} {
 		go func() {
-			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			if err := u.serve(srv, ln); !errors.Is(err, http.ErrServerClosed) {
 				r.failed <- fmt.Errorf("%s: %w", u.Name, err)
 			}
 		}()
@@ -149,15 +162,58 @@ func listen(ctx context.Context, name, addr string) (net.Listener, error) {
 	return ln, err
 }
 
+func origin(ln net.Listener, t *TLS) string {
+	if t != nil {
+		return "https://" + ln.Addr().String()
+	}
+	return "http://" + ln.Addr().String()
+}
+
+func (u *Unit) serve(srv *http.Server, ln net.Listener) error {
+	switch {
+	case srv.TLSConfig != nil:
+		return srv.ServeTLS(ln, "", "")
+	case u.Fail != nil:
+		return srv.Serve(middleware.EnvelopeRefusals(ln, u.Fail))
+	default:
+		return srv.Serve(ln)
+	}
+}
+
 // server has bounds for slow and greedy clients, and never takes the rest of a doubtful body for a request
 // (middleware.CloseAfterChunked), also not behind OPTIONS *, which net/http would answer by itself. WriteTimeout is
 // longer than the longest long poll (25 s).
-func server(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler: middleware.CloseAfterChunked(h), DisableGeneralOptionsHandler: true,
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 40 * time.Second,
+func (u *Unit) server(h http.Handler, t *TLS, log *slog.Logger) *http.Server {
+	srv := &http.Server{
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 40 * time.Second,
 		IdleTimeout: 120 * time.Second, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	if t != nil {
+		srv.TLSConfig = t.Config.Clone() // net/http adds to it, and both listeners may have the same
+		if t.Mutual {
+			h = u.requireCertificate(h)
+		}
+	}
+	srv.Handler = middleware.CloseAfterChunked(h)
+	return srv
+}
+
+// requireCertificate refuses a caller that has shown no certificate (R-TLS). Probes are made by a machine's agent,
+// which has none, and reveal nothing.
+func (u *Unit) requireCertificate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TLS.VerifiedChains) > 0 || isProbe(r.URL.Path) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		err := fault.New(fault.Unauthorized).WithMessage("클라이언트 인증서가 필요합니다")
+		if u.Fail != nil {
+			u.Fail(w, r, err)
+			return
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	})
 }
 
 // Failing names a probe that fails; empty when the unit is ready.

@@ -19,7 +19,8 @@ func TestEachProgramLinksOnlyWhatItNeeds(t *testing.T) {
 	kits := []string{ // of tests and of development
 		"testing", "github.com/stretchr/testify", "github.com/alicebob/miniredis", "phonebill/adapters/memory",
 		"phonebill/adapters/kos/kossim", "phonebill/adapters/mvnoap/mvnoapsim", "phonebill/adapters/devservers",
-		"phonebill/adapters/postgres/pgtest", "phonebill/adapters/valkey/valkeytest", "phonebill/adapters/rest/resttest",
+		"phonebill/adapters/tlsfiles/devca", "phonebill/adapters/postgres/pgtest", "phonebill/adapters/valkey/valkeytest",
+		"phonebill/adapters/rest/resttest",
 		"phonebill/ports/portstest", "phonebill/cmd/internal/devstack", "phonebill/cmd/internal/allinone",
 		"phonebill/cmd/internal/compose/simulators",
 	}

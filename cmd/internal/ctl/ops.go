@@ -84,7 +84,11 @@ func (c Console) staff(log ports.AuditLog) (*gateway.Staff, error) {
 	if err != nil {
 		return nil, err
 	}
-	return gateway.NewStaff(config.Instances, config.InternalAPI.Token, log, func(ctx context.Context, err error) {
+	via, err := config.Identity.Via(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return gateway.NewStaff(via, config.Instances, config.InternalAPI.Token, log, func(ctx context.Context, err error) {
 		c.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())
 	}, service.RealTools(c.Log))
 }
@@ -93,6 +97,7 @@ func (c Console) staff(log ports.AuditLog) (*gateway.Staff, error) {
 type servicesConfig struct {
 	Instances   gateway.Instances
 	InternalAPI service.InternalAPI
+	Identity    service.Identity
 }
 
 // Validate implements boot.Config.
@@ -115,7 +120,7 @@ func (c Console) services() (servicesConfig, error) {
 	}
 	inside := func(service string) []string { return []string{strings.TrimSuffix(f.Metrics[service], "/metrics")} }
 	services.Instances = gateway.Instances{Bill: inside("bill"), Product: inside("product")}
-	services.InternalAPI = config.InternalAPI
+	services.InternalAPI, services.Identity = config.InternalAPI, f.TLS
 	return services, nil
 }
 

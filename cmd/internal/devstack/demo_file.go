@@ -4,8 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"time"
+
+	"phonebill/cmd/internal/compose/service"
 )
 
 // DemoFile is .data/demo.json: everything a person or a test needs to talk to the running system.
@@ -20,6 +24,9 @@ type DemoFile struct {
 	Customers []Login           `json:"customers"`
 	Operator  Login             `json:"operator"`
 	Admin     Login             `json:"admin"`
+	// TLS are, with TLS=1, the files that a client needs: the authority for all origins, and a certificate for those of
+	// the services and of metrics.
+	TLS service.Identity `json:"tls,omitzero"`
 }
 
 // Simulator are the origins of a simulator.
@@ -49,6 +56,12 @@ func ReadDemo(path string) (DemoFile, error) {
 	return f, nil
 }
 
+// Client returns a client of the origins in the file.
+func (f DemoFile) Client(timeout time.Duration) (*http.Client, error) {
+	via, err := f.TLS.Via(time.Now())
+	return &http.Client{Transport: via, Timeout: timeout}, err
+}
+
 // Print prints what is running and how to log in.
 func (f DemoFile) Print(out io.Writer, path string) error {
 	_, err := fmt.Fprintf(out, `
@@ -66,6 +79,11 @@ phonebill is ready.
 		filepath.Join(filepath.Dir(path), "phonebill.log"), path)
 	if err != nil {
 		return err
+	}
+	if f.TLS.CA != "" {
+		if _, err := fmt.Fprintf(out, "    (TLS: believe %s, as in curl --cacert)\n", f.TLS.CA); err != nil {
+			return fmt.Errorf("print: %w", err)
+		}
 	}
 	for _, c := range f.Customers {
 		_, err := fmt.Fprintf(out, "    %-20s %-16s %s  %s\n", c.UserID, c.Password, c.LineNumber, c.Scenario)

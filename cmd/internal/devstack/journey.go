@@ -17,7 +17,11 @@ import (
 // Journey drives the product's main job through the gateway, as a front end would, and prints each step with its time.
 // It returns the first step that did not go as the stories say. It can be repeated.
 func Journey(ctx context.Context, f DemoFile, out io.Writer) error {
-	j := &journey{file: f, out: out, http: &http.Client{Timeout: 40 * time.Second}}
+	client, err := f.Client(40 * time.Second)
+	if err != nil {
+		return err
+	}
+	j := &journey{file: f, out: out, http: client}
 	j.printf("phonebill at %s\n\n", f.BaseURL)
 	j.login(ctx)
 	j.bills(ctx)

@@ -91,8 +91,8 @@ const wrongCredential = "서비스 자격 증명이 올바르지 않거나 만�
 const maxAgentLength = 256
 
 // Identify returns the client of a request: the peer as seen, or with a valid credential the end user as stated, as far
-// as stated. It fails with UNAUTHORIZED for a wrong credential, with SERVICE_UNAVAILABLE for one that is not known while
-// the keys cannot be read, and with VALIDATION_ERROR for a malformed address.
+// as stated. It fails with UNAUTHORIZED for a wrong credential, with SERVICE_UNAVAILABLE for one that is not known
+// while the keys cannot be read, and with VALIDATION_ERROR for a malformed address.
 func (r *Registry) Identify(ctx context.Context, seen auth.Client, q ServiceRequest) (auth.Client, error) {
 	if q.Credential.Reveal() == "" {
 		return seen, nil

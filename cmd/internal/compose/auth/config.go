@@ -19,6 +19,7 @@ type Config struct {
 	// Internal listener of the auth service: `/metrics`, probes, internal API with the revocation feed; keep it private.
 	Internal    string `env:"AUTH_INTERNAL_ADDR" envDefault:"127.0.0.1:9081"`
 	Peers       service.Peers
+	Identity    service.Identity
 	Database    Database
 	Stores      stores.Config
 	InternalAPI service.InternalAPI
@@ -116,6 +117,7 @@ func Load(env boot.Env) (Config, error) { return boot.Load[Config](env) }
 // Validate implements boot.Config.
 func (c Config) Validate(f *boot.Faults) {
 	c.Peers.Validate(f)
+	c.Identity.Validate(f)
 	c.Stores.Validate(f)
 	c.InternalAPI.Validate(f)
 	c.Audit.Validate(f)

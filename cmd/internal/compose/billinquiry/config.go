@@ -17,6 +17,7 @@ type Config struct {
 	// Internal listener of the bill inquiry service: `/metrics`, probes, internal API; keep it private.
 	Internal string `env:"BILL_INTERNAL_ADDR" envDefault:"127.0.0.1:9082"`
 	Peers    service.Peers
+	Identity service.Identity
 	// URL of the bill database.
 	DatabaseURL personal.Secret `env:"BILL_DATABASE_URL,required"`
 	Stores      stores.Config
@@ -46,6 +47,7 @@ func Load(env boot.Env) (Config, error) { return boot.Load[Config](env, links.Pa
 // Validate implements boot.Config.
 func (c Config) Validate(f *boot.Faults) {
 	c.Peers.Validate(f)
+	c.Identity.Validate(f)
 	c.Stores.Validate(f)
 	c.Auth.Validate(f)
 	c.Links.Validate(f)

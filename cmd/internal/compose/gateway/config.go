@@ -29,13 +29,32 @@ type Config struct {
 	Origins gateway.Origins `env:"CORS_ORIGINS"`
 	// Names by which the gateway is called, like `api.example.com`, separated by commas; requests for another host are
 	// refused. Without it every name is served.
-	Hosts []string `env:"GATEWAY_HOSTS"`
-	Cache          service.Cache
-	Auth           service.AuthLink
-	Audit          service.AuditCredential
-	Upstreams      Origins
-	Instances      Instances
-	Process        boot.Process
+	Hosts     []string `env:"GATEWAY_HOSTS"`
+	TLS       TLS
+	Identity  service.Identity
+	Cache     service.Cache
+	Auth      service.AuthLink
+	Audit     service.AuditCredential
+	Upstreams Origins
+	Instances Instances
+	Process   boot.Process
+}
+
+// TLS is the certificate of the public listener.
+type TLS struct {
+	// The certificate of the public listener, in PEM form, followed by those between it and the root. With it the
+	// listener speaks TLS 1.3 and HTTP/2 alone; it is read again when it changes ([docs/tls.md](docs/tls.md)). Without it
+	// the listener speaks plain HTTP, for a load balancer that ends TLS.
+	Cert string `env:"TLS_CERT_FILE"`
+	// Its key.
+	Key string `env:"TLS_KEY_FILE"`
+}
+
+// Validate implements boot.Config.
+func (t TLS) Validate(f *boot.Faults) {
+	if (t.Cert == "") != (t.Key == "") {
+		f.Add("TLS_CERT_FILE", errors.New("TLS_CERT_FILE and TLS_KEY_FILE belong together"))
+	}
 }
 
 // Origins are the services behind the gateway, beside the auth service.
@@ -79,6 +98,8 @@ func (c Config) Validate(f *boot.Faults) {
 	}
 	plain := slices.ContainsFunc(c.Origins, func(o string) bool { return strings.HasPrefix(o, "http:") })
 	f.Weakens("CORS_ORIGINS", plain, "a page without TLS can be changed on its way, and would call for the customer")
+	c.TLS.Validate(f)
+	c.Identity.Validate(f)
 	c.Cache.Validate(f)
 	c.Auth.Validate(f)
 	c.Audit.Validate(f)

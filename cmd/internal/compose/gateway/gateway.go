@@ -12,6 +12,7 @@ import (
 	"phonebill/adapters/rest/gateway"
 	"phonebill/adapters/rest/middleware"
 	"phonebill/adapters/rest/opsapi"
+	"phonebill/adapters/tlsfiles"
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose/service"
@@ -51,8 +52,15 @@ func NewWithProxies(ctx context.Context, c Config, t service.Tools) (*boot.Unit,
 // New wires the gateway in front of the upstreams.
 func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Unit, error) {
 	b := service.Begin("gateway", service.Listen{Addr: c.Addr, Internal: c.Internal}, t)
-	if err := c.Audit.Distinct(c.Auth.Token); err != nil {
+	if err := errors.Join(c.Audit.Distinct(c.Auth.Token), b.UseIdentity(c.Identity)); err != nil {
 		return b.Fail(err)
+	}
+	if c.TLS.Cert != "" {
+		files, err := b.OpenCertificate("public", tlsfiles.Paths{Cert: c.TLS.Cert, Key: c.TLS.Key})
+		if err != nil {
+			return b.Fail(err)
+		}
+		b.Unit.PublicTLS = &boot.TLS{Config: files.Server()}
 	}
 
 	// The check of tokens.
@@ -68,14 +76,14 @@ func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Un
 		return b.Fail(err)
 	}
 
-	link := internalclient.NewAuth(c.Auth.URL, c.Auth.InternalURL, c.Auth.Token)
+	link := internalclient.NewAuth(b.Via, c.Auth.URL, c.Auth.InternalURL, c.Auth.Token)
 	clients := middleware.Clients{
 		Trusted: c.TrustedProxies, Header: c.ForwardedHeader, Identify: identify(b.RecogniseServices(link)),
 	}
 
 	// What staff do, recorded by the auth service.
 	trail := link.WithAuditCredential(c.Audit.AuditToken)
-	staff, err := NewStaff(c.Instances, c.Auth.Token, trail, b.Report, b.Tools)
+	staff, err := NewStaff(b.Via, c.Instances, c.Auth.Token, trail, b.Report, b.Tools)
 	if err != nil {
 		return b.Fail(err)
 	}
@@ -100,9 +108,9 @@ func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Un
 	return b.Unit, nil
 }
 
-// identify returns how the gateway recognises a system that calls for its users (R-API-SERVICES). While the auth service
-// cannot be asked for the keys, a credential that is not known yet is not refused: the call counts as its peer's own.
-// Log-in and refresh check the credential once more.
+// identify returns how the gateway recognises a system that calls for its users (R-API-SERVICES). While the auth
+// service cannot be asked for the keys, a credential that is not known yet is not refused: the call counts as its
+// peer's own. Log-in and refresh check the credential once more.
 func identify(systems *keys.Registry) func(context.Context, auth.Client, http.Header) (auth.Client, error) {
 	return func(ctx context.Context, seen auth.Client, h http.Header) (auth.Client, error) {
 		client, err := systems.Identify(ctx, seen, keys.ServiceRequest{

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"net/http"
+
 	"phonebill/adapters/internalclient"
 	"phonebill/cmd/internal/compose/service"
 	"phonebill/core/audit/trail"
@@ -18,12 +20,13 @@ type Staff struct {
 	tools    service.Tools
 }
 
-// NewStaff returns what staff do to these instances. token is what all services share; audit records what staff do, and
+// NewStaff returns what staff do to these instances. via is how to reach them, nil the ordinary way; token is what all
+// services share; audit records what staff do, and
 // may be nil for what is not recorded: the overview and the reconciliations.
 func NewStaff(
-	i Instances, token personal.Secret, audit ports.AuditLog, report ports.Report, t service.Tools,
+	via http.RoundTripper, i Instances, token personal.Secret, audit ports.AuditLog, report ports.Report, t service.Tools,
 ) (*Staff, error) {
-	services, err := internalclient.NewServices(token,
+	services, err := internalclient.NewServices(via, token,
 		internalclient.Service{Name: service.Bill, Origins: i.Bill},
 		internalclient.Service{Name: service.Product, Origins: i.Product})
 	if err != nil {

@@ -37,7 +37,7 @@ func instance(t *testing.T, name string, token personal.Secret, w status) string
 
 func ask(t *testing.T, i gateway.Instances, token personal.Secret) []operations.Answer {
 	t.Helper()
-	staff, err := gateway.NewStaff(i, token, nil, func(context.Context, error) {}, silent())
+	staff, err := gateway.NewStaff(nil, i, token, nil, func(context.Context, error) {}, silent())
 	require.NoError(t, err)
 	answers, err := staff.Overview().Ask(t.Context(), auth.Principal{Roles: []auth.Role{auth.Operator}})
 	require.NoError(t, err)

@@ -20,6 +20,7 @@ type Config struct {
 	// Internal listener of the product change service: `/metrics`, probes, internal API; keep it private.
 	Internal string `env:"PRODUCT_INTERNAL_ADDR" envDefault:"127.0.0.1:9083"`
 	Peers    service.Peers
+	Identity service.Identity
 	// URL of the product database.
 	DatabaseURL    personal.Secret `env:"PRODUCT_DATABASE_URL,required"`
 	Stores         stores.Config
@@ -65,6 +66,7 @@ func Load(env boot.Env) (Config, error) { return boot.Load[Config](env, links.Pa
 // Validate implements boot.Config.
 func (c Config) Validate(f *boot.Faults) {
 	c.Peers.Validate(f)
+	c.Identity.Validate(f)
 	c.Stores.Validate(f)
 	c.Auth.Validate(f)
 	c.Links.Validate(f)

@@ -74,7 +74,7 @@ func (b *Builder) pullRevocations(revoked *access.Revoked) func(context.Context)
 // GuardByAuth returns the check of tokens of every unit but the auth service. Without a cache revocations are pulled
 // alone.
 func (b *Builder) GuardByAuth(l AuthLink, cache *valkey.Client) (*access.Guard, error) {
-	link := internalclient.NewAuth(l.URL, l.InternalURL, l.Token)
+	link := internalclient.NewAuth(b.Via, l.URL, l.InternalURL, l.Token)
 	g := b.Guard(link.Keys, link)
 	g.UsedSessions = access.NewUsedSessions(link, b.Now)
 	b.Worker("session-use", sessionUseInterval, func(ctx context.Context) (int, error) {

@@ -20,6 +20,7 @@ import (
 	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/internalapi"
 	"phonebill/adapters/rest/middleware"
+	"phonebill/adapters/tlsfiles"
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth/access"
@@ -40,6 +41,8 @@ type Builder struct {
 	Alerts   *logsink.Alerts
 	Mux      *http.ServeMux       // of the internal listener
 	Internal internalapi.Handlers // the internal API there
+	Identity *tlsfiles.Files      // what the unit shows to gateway and services; nil without mutual TLS
+	Via      http.RoundTripper    // how gateway and services are reached; nil the ordinary way
 	health   *boot.Health
 	trusted  []netip.Prefix
 	calls    []func() // each waits for calls to KOS under way
@@ -59,6 +62,7 @@ func Begin(name string, l Listen, t Tools) *Builder {
 	b.Alerts = logsink.NewAlerts(b.Log, b.Registry)
 	b.health = boot.NewHealth(b.Checks)
 	b.Unit = boot.NewUnit(name, l.Addr, l.Internal, b.health)
+	b.Unit.Fail = middleware.WithTrace(rest.NewProblemWriter(b.Log, b.Now).Write)
 	b.Registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	b.Mux.Handle("GET /metrics", promhttp.HandlerFor(b.Registry, promhttp.HandlerOpts{}))
@@ -128,7 +132,7 @@ func (b *Builder) Finish(spec string, mount func(*contract.Router, rest.Hooks), 
 		return b.Fail(err)
 	}
 	b.Mux.Handle(internalapi.Base, b.Internal.Handler())
-	b.Unit.Handler, b.Unit.InternalHandler = handler, b.Mux
+	b.Unit.Handler, b.Unit.InternalHandler, b.Unit.PublicTLS = handler, b.Mux, b.Unit.InternalTLS
 	return b.Unit, nil
 }
 
