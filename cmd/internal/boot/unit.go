@@ -26,6 +26,8 @@ type Unit struct {
 	InternalHandler http.Handler // internal
 	// PublicTLS and InternalTLS are how the listeners speak TLS; without one a listener speaks plain HTTP.
 	PublicTLS, InternalTLS *TLS
+	// PublicConnections wraps the public listener, below TLS and HTTP; nil leaves it as it is.
+	PublicConnections func(net.Listener) net.Listener
 	// Fail writes the errors of requests that reach no handler. Without it they are plain text.
 	Fail       middleware.Fail
 	Workers    []Worker
@@ -86,6 +88,9 @@ func (u *Unit) Start(ctx context.Context, log *slog.Logger) (*Running, error) {
 	internal, err := listen(ctx, u.Name+" (internal)", u.Internal)
 	if err != nil {
 		return nil, errors.Join(err, public.Close())
+	}
+	if u.PublicConnections != nil {
+		public = u.PublicConnections(public)
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	left, leave := context.WithCancel(context.WithoutCancel(ctx))

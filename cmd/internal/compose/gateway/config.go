@@ -24,6 +24,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES"`
 	// The one header that those load balancers write: `X-Forwarded-For` or `Forwarded` (RFC 7239).
 	ForwardedHeader string `env:"FORWARDED_HEADER" envDefault:"X-Forwarded-For"`
+	// `true`: those load balancers begin a connection with a PROXY protocol header (version 1 or 2), which states the
+	// client's address; for balancers that pass on TCP. Nobody else's header is believed.
+	ProxyProtocol bool `env:"PROXY_PROTOCOL" envDefault:"false"`
 	// Origins of the web pages that may call the gateway from a browser, like `https://app.example.com`, separated by
 	// commas ([docs/browsers.md](docs/browsers.md)).
 	Origins gateway.Origins `env:"CORS_ORIGINS"`
@@ -95,6 +98,9 @@ func (c Config) Validate(f *boot.Faults) {
 	service.CheckNetworks(f, "TRUSTED_PROXIES", c.TrustedProxies)
 	if !slices.Contains([]string{middleware.ForwardedFor, middleware.Forwarded}, c.ForwardedHeader) {
 		f.Add("FORWARDED_HEADER", errors.New("it is neither X-Forwarded-For nor Forwarded"))
+	}
+	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
+		f.Add("PROXY_PROTOCOL", errors.New("it needs TRUSTED_PROXIES, whose headers are believed"))
 	}
 	plain := slices.ContainsFunc(c.Origins, func(o string) bool { return strings.HasPrefix(o, "http:") })
 	f.Weakens("CORS_ORIGINS", plain, "a page without TLS can be changed on its way, and would call for the customer")

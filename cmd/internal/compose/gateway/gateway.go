@@ -4,8 +4,14 @@ package gateway
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"slices"
+	"time"
+
+	"github.com/pires/go-proxyproto"
 
 	"phonebill/adapters/internalclient"
 	"phonebill/adapters/rest/contract"
@@ -54,6 +60,9 @@ func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Un
 	b := service.Begin("gateway", service.Listen{Addr: c.Addr, Internal: c.Internal}, t)
 	if err := errors.Join(c.Audit.Distinct(c.Auth.Token), b.UseIdentity(c.Identity)); err != nil {
 		return b.Fail(err)
+	}
+	if c.ProxyProtocol {
+		b.Unit.PublicConnections = proxied(c.TrustedProxies)
 	}
 	if c.TLS.Cert != "" {
 		files, err := b.OpenCertificate("public", tlsfiles.Paths{Cert: c.TLS.Cert, Key: c.TLS.Key})
@@ -107,6 +116,26 @@ func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Un
 	b.Unit.Handler, b.Unit.InternalHandler = handler, b.Mux
 	return b.Unit, nil
 }
+
+// proxied returns the listener whose connections have the client's address where a trusted proxy states it. A trusted
+// proxy may leave the header out, as for its own probes; what looks like a header of another peer is part of its
+// request.
+func proxied(trusted []netip.Prefix) func(net.Listener) net.Listener {
+	policy := func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) { //nolint:unparam // the library's type
+		peer, err := netip.ParseAddrPort(o.Upstream.String())
+		known := slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) })
+		if err != nil || !known {
+			return proxyproto.SKIP, nil //nolint:nilerr // an address that cannot be read is not trusted
+		}
+		return proxyproto.USE, nil
+	}
+	return func(ln net.Listener) net.Listener {
+		return &proxyproto.Listener{Listener: ln, ConnPolicy: policy, ReadHeaderTimeout: headerTimeout}
+	}
+}
+
+// headerTimeout is how long a trusted proxy may take to send the header.
+const headerTimeout = 2 * time.Second
 
 // identify returns how the gateway recognises a system that calls for its users (R-API-SERVICES). While the auth
 // service cannot be asked for the keys, a credential that is not known yet is not refused: the call counts as its

@@ -1,10 +1,15 @@
 package gateway_test
 
 import (
+	"bufio"
 	"context"
+	"errors"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -110,6 +115,55 @@ func TestASystemIsKnownByItsCredential(t *testing.T) {
 	require.Equal(t, "mvno-ap", seen.Service, "a known one stays valid")
 	require.Equal(t, http.StatusOK, ask(open(), key.Reveal()))
 	require.Equal(t, auth.Client{IP: "192.0.2.1"}, seen)
+}
+
+// TestTheProxyProtocolIsBelievedOfTrustedPeersAlone: what another peer sends in its place is no HTTP.
+func TestTheProxyProtocolIsBelievedOfTrustedPeersAlone(t *testing.T) {
+	t.Parallel()
+	const secret = "0123456789abcdef0123456789abcdef"
+	var seen atomic.Value
+	up := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		seen.Store(middleware.ClientOf(r.Context()).IP)
+	})
+	for trusted, want := range map[string]string{"127.0.0.0/8": "203.0.113.9", "10.0.0.0/8": ""} {
+		vars := map[string]string{
+			"INTERNAL_TOKEN": secret, "GATEWAY_AUDIT_TOKEN": secret + "x", "PROXY_PROTOCOL": "true", "TRUSTED_PROXIES": trusted,
+			"GATEWAY_ADDR": "127.0.0.1:0", "GATEWAY_INTERNAL_ADDR": "127.0.0.1:0",
+		}
+		c, err := gateway.Load(func(key string) string { return vars[key] })
+		require.NoError(t, err)
+		unit, err := gateway.New(t.Context(), c, gateway.Upstreams{Auth: up, Bill: up, Product: up},
+			service.RealTools(slog.New(slog.DiscardHandler)))
+		require.NoError(t, err)
+		unit.Workers = nil
+		run, err := unit.Start(t.Context(), slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = run.Stop() })
+		for _, header := range []string{"PROXY TCP4 203.0.113.9 127.0.0.1 5 6\r\n", ""} {
+			seen.Store("")
+			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(run.URL, "http://"))
+			require.NoError(t, err)
+			const request = "GET /.well-known/jwks.json HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n"
+			_, err = io.WriteString(conn, header+request)
+			require.NoError(t, err)
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			require.NoError(t, err)
+			require.NoError(t, errors.Join(res.Body.Close(), conn.Close()))
+			switch {
+			case header != "":
+				require.Equal(t, want, seen.Load())
+				require.Equal(t, want == "", res.StatusCode == http.StatusBadRequest)
+			case want == "":
+				require.Equal(t, "127.0.0.1", seen.Load())
+			default:
+				require.Equal(t, "6.6.6.6", seen.Load(), "a trusted proxy of HTTP")
+			}
+		}
+	}
+	_, err := gateway.Load(func(key string) string {
+		return map[string]string{"PROXY_PROTOCOL": "true", "INTERNAL_TOKEN": secret, "GATEWAY_AUDIT_TOKEN": secret + "x"}[key]
+	})
+	require.ErrorContains(t, err, "TRUSTED_PROXIES")
 }
 
 func TestTheDoorIsConfiguration(t *testing.T) {
