@@ -38,6 +38,9 @@ func TestPublicSpecificationsAreADeveloperPortal(t *testing.T) {
 					hasExamples(t, at, op.RequestBody.Value.Content)
 				}
 				for status, response := range op.Responses.Map() {
+					if status == "304" { // it has no content
+						continue
+					}
 					hasExamples(t, at+" "+status, response.Value.Content)
 				}
 				for _, status := range []int{429, 500, 502, 503, 504} {

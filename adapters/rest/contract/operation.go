@@ -22,6 +22,7 @@ type operation struct {
 	permission   string
 	duties       []string
 	alsoAtRoot   bool
+	conditional  bool // x-conditional: a client may ask whether its copy of the answer is still good
 	forwarded    bool // the service behind the gateway checks the request
 	params       []*openapi3.Parameter
 	body         *openapi3.Schema
@@ -60,6 +61,10 @@ func newOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Operat
 		out.duties = append(out.duties, name)
 	}
 	out.alsoAtRoot, _ = op.Extensions["x-also-at-root"].(bool)
+	out.conditional, _ = op.Extensions["x-conditional"].(bool)
+	if documented := op.Responses.Value("304") != nil; documented != out.conditional {
+		return nil, errors.New("x-conditional and a 304 answer belong together")
+	}
 	for _, list := range []openapi3.Parameters{item.Parameters, op.Parameters} {
 		for _, ref := range list {
 			places := []string{openapi3.ParameterInPath, openapi3.ParameterInQuery, openapi3.ParameterInHeader}

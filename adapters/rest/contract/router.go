@@ -77,6 +77,9 @@ func (c *Router) HandleFunc(pattern string, handler func(http.ResponseWriter, *h
 		c.faults = append(c.faults, fmt.Errorf("contract: %s: %w", pattern, err))
 		return
 	}
+	if op.conditional {
+		handler = conditional(handler)
+	}
 	guarded := c.guard(op, handler)
 	c.register(method, full, guarded)
 	if op.alsoAtRoot {

@@ -997,7 +997,7 @@ type EndUserSessionsParams struct {
 type LoginParams struct {
 	// XServiceCredential The key of a system that calls for its users (the MVNO AP server). Two keys of a system are good at a time, so
 	// that it can change over. A wrong one is a 401 (UNAUTHORIZED). Calls with a good one are exempt from the limit
-	// per address.
+	// per address. The gateway takes it, and the two headers below, on every operation.
 	XServiceCredential *ServiceCredential `json:"X-Service-Credential,omitempty"`
 
 	// XEndUserAddress The end user's IP address. Believed with a good `X-Service-Credential` only, else ignored.
@@ -1020,7 +1020,7 @@ type ListOwnLoginsParams struct {
 type RefreshParams struct {
 	// XServiceCredential The key of a system that calls for its users (the MVNO AP server). Two keys of a system are good at a time, so
 	// that it can change over. A wrong one is a 401 (UNAUTHORIZED). Calls with a good one are exempt from the limit
-	// per address.
+	// per address. The gateway takes it, and the two headers below, on every operation.
 	XServiceCredential *ServiceCredential `json:"X-Service-Credential,omitempty"`
 
 	// XEndUserAddress The end user's IP address. Believed with a good `X-Service-Credential` only, else ignored.

@@ -98,6 +98,9 @@ type EndDate = string
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
+
 // LineChoice A mobile line number. Requests may write `01012345678` or `010-1234-5678`; answers are always hyphenated.
 //
 // Example: 010-1234-5678
