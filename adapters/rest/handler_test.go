@@ -67,6 +67,10 @@ func (bills) GetBillMenu(context.Context, billgen.GetBillMenuRequestObject) (bil
 	return nil, fault.New(fault.ServiceUnavailable).RetryIn(1500 * time.Millisecond).Because(errors.New("secret cause"))
 }
 
+func (bills) GetBill(context.Context, billgen.GetBillRequestObject) (billgen.GetBillResponseObject, error) {
+	return nil, fault.New(fault.BillNotFound)
+}
+
 func (bills) ListBillHistory(
 	context.Context, billgen.ListBillHistoryRequestObject,
 ) (billgen.ListBillHistoryResponseObject, error) {

@@ -64,8 +64,32 @@ func (h *Handlers) InquireBill(
 		return accepted(result, h.Now()), nil
 	}
 	return gen.InquireBill200JSONResponse{
+		Body: gen.BillInquiryEnvelope{Success: true, Message: "요금조회가 완료되었습니다", Data: toAnswer(result)},
+		Headers: gen.InquireBill200ResponseHeaders{
+			IdempotencyReplayed: result.Replayed, CacheStatus: cacheStatus(result.Inquiry.Source),
+		},
+	}, nil
+}
+
+// GetBill is InquireBill as a read, without an idempotency key.
+func (h *Handlers) GetBill(ctx context.Context, r gen.GetBillRequestObject) (gen.GetBillResponseObject, error) {
+	n, err := line.Parse(r.Params.LineNumber)
+	if err != nil {
+		return nil, err
+	}
+	result, err := h.Inquiries.Ask(ctx, contract.Principal(ctx), n, r.Month)
+	switch {
+	case err != nil:
+		return nil, asRead(err)
+	case result.Bill == nil:
+		later := accepted(result, h.Now())
+		return gen.GetBill202JSONResponse{Body: later.Body, Headers: gen.GetBill202ResponseHeaders{
+			Location: later.Headers.Location, RetryAfter: later.Headers.RetryAfter,
+		}}, nil
+	}
+	return gen.GetBill200JSONResponse{
 		Body:    gen.BillInquiryEnvelope{Success: true, Message: "요금조회가 완료되었습니다", Data: toAnswer(result)},
-		Headers: gen.InquireBill200ResponseHeaders{IdempotencyReplayed: result.Replayed},
+		Headers: gen.GetBill200ResponseHeaders{CacheStatus: cacheStatus(result.Inquiry.Source)},
 	}, nil
 }
 

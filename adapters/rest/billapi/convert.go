@@ -9,6 +9,8 @@ import (
 	"phonebill/adapters/rest/internal/commongen"
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
+	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/money"
 )
 
@@ -40,6 +42,34 @@ func accepted(r inquiry.Result, now time.Time) gen.InquireBill202JSONResponse {
 		Headers: gen.InquireBill202ResponseHeaders{
 			Location: "/api/v1/bills/inquiry/" + q.ID.String(), RetryAfter: min(seconds, 5), IdempotencyReplayed: r.Replayed,
 		},
+	}
+}
+
+// asRead returns the error of reading a bill by its month: 404 means that there is no such bill and nothing else, and
+// the month is named as it is in the path.
+func asRead(err error) error {
+	f := fault.From(err)
+	if f.Code() == fault.LineNotFound {
+		return fault.New(fault.StateConflict).WithMessage(f.Message()).WithDetail("reason", string(fault.LineNotFound)).
+			Because(err)
+	}
+	if fields := f.Fields(); len(fields) == 1 && fields[0].Name == "inquiryMonth" {
+		return fault.InvalidField("month", fields[0].Reason).Because(err)
+	}
+	return err
+}
+
+// cacheStatus is the header of RFC 9211.
+func cacheStatus(s freshness.Source) string {
+	switch s {
+	case freshness.FromCache:
+		return "phonebill; hit"
+	case freshness.FromStale:
+		return "phonebill; hit; detail=stale"
+	case freshness.FromKOS:
+		return "phonebill; fwd=miss"
+	default:
+		return "phonebill; fwd=bypass"
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 )
 
 // conditional lets a client ask whether the answer that it has is still the answer (x-conditional; RFC 9110, 13): a 200
-// gets an ETag of its content, and is a 304 without content when If-None-Match names that. The answer may be kept by the
-// client alone, and asked for each time; Vary keeps what one account has seen from the next one on the same device.
+// gets an ETag of its content, and is a 304 without content when If-None-Match names that. The answer may be kept by
+// the client alone, and asked for each time; Vary keeps what one account has seen from the next one on the same device.
 // The answer is made in any case: what is saved is its way to the client.
 func conditional(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -36,8 +36,8 @@ func conditional(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// namesTag reports whether a list of If-None-Match has the tag, compared weakly: a proxy that compresses marks tags with
-// W/.
+// namesTag reports whether a list of If-None-Match has the tag, compared weakly: a proxy that compresses marks tags
+// with W/.
 func namesTag(lists []string, tag string) bool {
 	for _, list := range lists {
 		for t := range strings.SplitSeq(list, ",") {

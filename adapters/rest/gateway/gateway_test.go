@@ -100,7 +100,7 @@ func TestTheGatewayAnswersForItselfInTheEnvelope(t *testing.T) {
 	}{
 		"no route":      {http.MethodGet, "/api/v1/nothing", "good", http.StatusNotFound, fault.ResourceNotFound},
 		"root":          {http.MethodGet, "/", "", http.StatusNotFound, fault.ResourceNotFound},
-		"no operation":  {http.MethodGet, "/api/v1/bills/nothing", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"no operation":  {http.MethodGet, "/api/v1/bills/no/thing", "good", http.StatusNotFound, fault.ResourceNotFound},
 		"kos":           {http.MethodPost, "/kos/bill/inquiry", "good", http.StatusNotFound, fault.ResourceNotFound},
 		"internal feed": {http.MethodGet, "/internal/v1/revocations", "good", http.StatusNotFound, fault.ResourceNotFound},
 		"status inside": {

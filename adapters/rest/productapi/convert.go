@@ -7,6 +7,7 @@ import (
 	"phonebill/adapters/rest"
 	"phonebill/adapters/rest/internal/commongen"
 	gen "phonebill/adapters/rest/internal/productgen"
+	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/line"
 	"phonebill/core/product"
@@ -31,9 +32,48 @@ func toMenu(s catalog.Screen, lines []line.Number) gen.ProductMenuData {
 	return data
 }
 
+// toHome shows the services as menus, whether the caller may use them or not (UFR-AUTH-020).
+func toHome(p auth.Principal, lines []catalog.HomeLine) gen.HomeData {
+	data := gen.HomeData{
+		CustomerID: rest.Optional(p.CustomerID), Lines: make([]gen.HomeLine, len(lines)),
+		Menus: []gen.MenuItem{
+			{MenuID: string(auth.BillInquiry), MenuName: "요금 조회", Available: p.Has(auth.BillInquiry)},
+			{MenuID: string(auth.ProductChange), MenuName: "상품 변경", Available: p.Has(auth.ProductChange)},
+		},
+		Permissions: make([]string, len(p.Permissions)),
+	}
+	for i, permission := range p.Permissions {
+		data.Permissions[i] = string(permission)
+	}
+	for i, l := range lines {
+		data.Lines[i] = toHomeLine(l)
+	}
+	return data
+}
+
+func toHomeLine(l catalog.HomeLine) gen.HomeLine {
+	out := gen.HomeLine{LineNumber: l.Line.Hyphenated()}
+	if s := l.Screen; s != nil {
+		current, source := toPlan(s.Current, nil), commongen.DataSource(s.Source)
+		out.CurrentProduct, out.ScheduledProduct = &current, toScheduled(*s)
+		out.LineStatus, out.Source, out.AsOf = lineStatus(s.Customer.LineStatus), &source, &s.AsOf
+	}
+	return out
+}
+
+// toScheduled returns nil when no change is scheduled.
+func toScheduled(s catalog.Screen) *gen.ScheduledProduct {
+	if s.Scheduled == nil {
+		return nil
+	}
+	return &gen.ScheduledProduct{
+		Product: toPlan(*s.Scheduled, nil), EffectiveDate: rest.OptionalDate(s.Customer.Scheduled.EffectiveDate),
+	}
+}
+
 func toCustomer(s catalog.Screen, days []calendar.Date) gen.ProductCustomerData {
 	c := s.Customer
-	data := gen.ProductCustomerData{
+	return gen.ProductCustomerData{
 		CustomerID: c.CustomerID, LineNumber: c.Line.Hyphenated(), CustomerName: rest.Optional(c.Name.Reveal()),
 		CurrentProduct: toPlan(s.Current, nil),
 		LineStatus:     lineStatus(c.LineStatus), Source: commongen.DataSource(s.Source), AsOf: s.AsOf,
@@ -41,14 +81,8 @@ func toCustomer(s catalog.Screen, days []calendar.Date) gen.ProductCustomerData 
 			ContractDate: rest.OptionalDate(c.Contract.Date), TermEndDate: rest.OptionalDate(c.Contract.TermEnd),
 			EarlyTerminationFee: (*int64)(c.Contract.EarlyTerminationFee),
 		},
-		EffectiveDates: dates(days),
+		EffectiveDates: dates(days), ScheduledProduct: toScheduled(s),
 	}
-	if s.Scheduled != nil {
-		data.ScheduledProduct = &gen.ScheduledProduct{
-			Product: toPlan(*s.Scheduled, nil), EffectiveDate: rest.OptionalDate(c.Scheduled.EffectiveDate),
-		}
-	}
-	return data
 }
 
 // lineStatus returns nil for a state that the specification does not know.

@@ -26,6 +26,14 @@ type Handlers struct {
 	Now     ports.Clock
 }
 
+// GetHome returns what the main screen needs; KOS is not asked.
+func (h *Handlers) GetHome(ctx context.Context, _ gen.GetHomeRequestObject) (gen.GetHomeResponseObject, error) {
+	p := contract.Principal(ctx)
+	return gen.GetHome200JSONResponse{
+		Success: true, Message: "메인 화면을 조회하였습니다", Data: toHome(p, h.Catalog.Home(ctx, p)),
+	}, nil
+}
+
 // GetProductMenu returns what the menu of plan changes needs.
 func (h *Handlers) GetProductMenu(
 	ctx context.Context, r gen.GetProductMenuRequestObject,

@@ -11,8 +11,8 @@ import (
 	"phonebill/openapi"
 )
 
-// TestAnAnswerIsSentOnce asks every operation with x-conditional twice: the second time it is a 304, and another account
-// never gets that for the first one's answer.
+// TestAnAnswerIsSentOnce asks every operation with x-conditional twice: the second time it is a 304, and another
+// account never gets that for the first one's answer.
 func TestAnAnswerIsSentOnce(t *testing.T) {
 	t.Parallel()
 	needSystem(t)

@@ -53,6 +53,10 @@ func TestBadInput(t *testing.T) {
 		"bad date":            {"GET", "/bills/history?startDate=2026-02-30", nil, 400, "startDate"},
 		"dates the wrong way": {"GET", "/products/history?startDate=2026-02-02&endDate=2026-02-01", nil, 400, "startDate"},
 		"bad status":          {"GET", "/bills/history?status=DONE", nil, 400, "status"},
+		"month of a read":     {"GET", "/bills/2026-13?lineNumber=01012345678", nil, 400, "month"},
+		"future read":         {"GET", "/bills/" + future + "?lineNumber=01012345678", nil, 400, "month"},
+		"read without a line": {"GET", "/bills/2026-01", nil, 400, "lineNumber"},
+		"unknown of a read":   {"GET", "/bills/2026-01?lineNumber=01012345678&x=1", nil, 400, "x"},
 		"bad line in path":    {"GET", "/products/customer/12", nil, 400, "lineNumber"},
 		"effective tomorrow": {"POST", "/products/change",
 			`{"lineNumber":"01012345678","currentProductCode":"A","targetProductCode":"B",` +
@@ -97,6 +101,7 @@ func TestPermissionAndOwnership(t *testing.T) {
 	for _, r := range []reply{
 		call(t, http.MethodPost, "/bills/inquiry", token, map[string]string{"lineNumber": other}),
 		call(t, http.MethodGet, "/bills/history?lineNumber="+other, token, nil),
+		call(t, http.MethodGet, "/bills/2020-01?lineNumber="+other, token, nil),
 		call(t, http.MethodGet, "/products/customer/"+other, token, nil),
 		call(t, http.MethodGet, "/products/available?lineNumber="+other, token, nil),
 		call(t, http.MethodPost, "/products/change/validation", token, wish),
@@ -175,6 +180,7 @@ func TestLogsHoldNoPersonalData(t *testing.T) {
 	token := login(t, who)
 	call(t, http.MethodPost, "/bills/inquiry", token, map[string]string{"lineNumber": who.LineNumber})
 	call(t, http.MethodGet, "/products/customer/"+who.LineNumber, token, nil)
+	call(t, http.MethodGet, "/bills/"+time.Now().Format("2006-01")+"?lineNumber="+who.LineNumber, token, nil)
 	name := call(t, http.MethodGet, "/auth/user-info", token, nil).text("userName")
 	logs := running.logs.String()
 	require.Contains(t, logs, "/api/v1/bills/inquiry", "the access log is on")

@@ -200,7 +200,8 @@ func (stranger) owned(op *openapi3.Operation) string {
 func (s stranger) path(service, template string, item *openapi3.PathItem, op *openapi3.Operation) string {
 	filled := strings.NewReplacer(
 		"{requestId}", s.otherRequests[service], "{lineNumber}", s.otherLine, "{sid}", s.otherSession,
-		"{userId}", "nobody-here", "{permission}", "BILL_INQUIRY", "{transferId}", "01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b",
+		"{userId}", "nobody-here", "{month}", "2020-01",
+		"{permission}", "BILL_INQUIRY", "{transferId}", "01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b",
 	).Replace(template)
 	query := url.Values{}
 	for _, p := range slices.Concat(item.Parameters, op.Parameters) {

@@ -67,13 +67,7 @@ func (s *Service) screen(ctx context.Context, p auth.Principal, n line.Number) (
 	if err := s.Holders.Check(ctx, account(p), n, c.CustomerID); err != nil {
 		return Screen{}, err
 	}
-	screen := Screen{Customer: c, Current: known.Plans.Named(c.PlanCode, c.Plan), Source: known.Source,
-		AsOf: known.Customer.AsOf}
-	if next := c.Scheduled; next != nil {
-		plan := known.Plans.Named(next.PlanCode, next.Plan)
-		screen.Scheduled = &plan
-	}
-	return screen, nil
+	return newScreen(c, known.Plans, known.Source, known.Customer.AsOf), nil
 }
 
 // Offer are the plans a caller may change to.

@@ -138,11 +138,15 @@ func (s *Facts) PlanList(ctx context.Context, call ports.Call) (product.PlansCop
 func (s *Facts) plans(
 	ctx context.Context, call ports.Call, within freshness.Limits,
 ) (product.PlansCopy, freshness.Source, error) {
-	got, err := s.PlanCopies.Get(ctx, copies.Query[product.PlansCopy]{
+	got, err := s.PlanCopies.Get(ctx, s.plansQuery(call, within))
+	return got.Value, got.Source, err
+}
+
+func (s *Facts) plansQuery(call ports.Call, within freshness.Limits) copies.Query[product.PlansCopy] {
+	return copies.Query[product.PlansCopy]{
 		Subject: freshness.Subject{Kind: freshness.Plans},
 		Source:  planSource{s, within}, Policy: s.Policy, Call: call,
-	})
-	return got.Value, got.Source, err
+	}
 }
 
 // planSource is the copies.Source of the plan list.

@@ -507,6 +507,12 @@ type GetBillMenuParams struct {
 	LineNumber *externalRef0.LineChoice `form:"lineNumber,omitempty" json:"lineNumber,omitempty"`
 }
 
+// GetBillParams defines parameters for GetBill.
+type GetBillParams struct {
+	// LineNumber One of the caller's lines. Another's line is a 403.
+	LineNumber externalRef0.LineNumber `form:"lineNumber" json:"lineNumber"`
+}
+
 // InquireBillJSONRequestBody defines body for InquireBill for application/json ContentType.
 type InquireBillJSONRequestBody = BillInquiryRequest
 
@@ -524,6 +530,9 @@ type ServerInterface interface {
 	// GetBillMenu What the bill screen needs
 	// (GET /bills/menu)
 	GetBillMenu(w http.ResponseWriter, r *http.Request, params GetBillMenuParams)
+	// GetBill Read the bill of a month
+	// (GET /bills/{month})
+	GetBill(w http.ResponseWriter, r *http.Request, month externalRef0.BillingMonth, params GetBillParams)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -749,6 +758,48 @@ func (siw *ServerInterfaceWrapper) GetBillMenu(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// GetBill operation middleware
+func (siw *ServerInterfaceWrapper) GetBill(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "month" -------------
+	var month externalRef0.BillingMonth
+
+	err = runtime.BindStyledParameterWithOptions("simple", "month", r.PathValue("month"), &month, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "month", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetBillParams
+
+	// ------------- Required query parameter "lineNumber" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "lineNumber", r.URL.Query(), &params.LineNumber, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "lineNumber"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "lineNumber", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetBill(w, r, month, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 type UnescapedCookieParamError struct {
 	ParamName string
 	Err       error
@@ -869,6 +920,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 		ErrorHandlerFunc:   options.ErrorHandlerFunc,
 	}
 
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/bills/{month}", wrapper.GetBill)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/bills/history", wrapper.ListBillHistory)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/bills/inquiry", wrapper.InquireBill)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/bills/inquiry/{requestId}", wrapper.GetBillInquiry)
@@ -909,6 +961,7 @@ type InquireBillResponseObject interface {
 }
 
 type InquireBill200ResponseHeaders struct {
+	CacheStatus         string
 	IdempotencyReplayed bool
 }
 
@@ -924,6 +977,7 @@ func (response InquireBill200JSONResponse) VisitInquireBillResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Status", fmt.Sprint(response.Headers.CacheStatus))
 	w.Header().Set("Idempotency-Replayed", fmt.Sprint(response.Headers.IdempotencyReplayed))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -1001,6 +1055,61 @@ func (response GetBillMenu200JSONResponse) VisitGetBillMenuResponse(w http.Respo
 	return err
 }
 
+type GetBillRequestObject struct {
+	Month  externalRef0.BillingMonth `json:"month"`
+	Params GetBillParams
+}
+
+type GetBillResponseObject interface {
+	VisitGetBillResponse(w http.ResponseWriter) error
+}
+
+type GetBill200ResponseHeaders struct {
+	CacheStatus string
+}
+
+type GetBill200JSONResponse struct {
+	Body    BillInquiryEnvelope
+	Headers GetBill200ResponseHeaders
+}
+
+func (response GetBill200JSONResponse) VisitGetBillResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Status", fmt.Sprint(response.Headers.CacheStatus))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBill202ResponseHeaders struct {
+	Location   string
+	RetryAfter int
+}
+
+type GetBill202JSONResponse struct {
+	Body    BillInquiryAcceptedEnvelope
+	Headers GetBill202ResponseHeaders
+}
+
+func (response GetBill202JSONResponse) VisitGetBillResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListBillHistory Inquiries so far
@@ -1015,6 +1124,9 @@ type StrictServerInterface interface {
 	// GetBillMenu What the bill screen needs
 	// (GET /bills/menu)
 	GetBillMenu(ctx context.Context, request GetBillMenuRequestObject) (GetBillMenuResponseObject, error)
+	// GetBill Read the bill of a month
+	// (GET /bills/{month})
+	GetBill(ctx context.Context, request GetBillRequestObject) (GetBillResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error)
@@ -1161,6 +1273,33 @@ func (sh *strictHandler) GetBillMenu(w http.ResponseWriter, r *http.Request, par
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetBillMenuResponseObject); ok {
 		if err := validResponse.VisitGetBillMenuResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetBill operation middleware
+func (sh *strictHandler) GetBill(w http.ResponseWriter, r *http.Request, month externalRef0.BillingMonth, params GetBillParams) {
+	var request GetBillRequestObject
+
+	request.Month = month
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBill(ctx, request.(GetBillRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBill")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetBillResponseObject); ok {
+		if err := validResponse.VisitGetBillResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

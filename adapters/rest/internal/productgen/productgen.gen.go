@@ -174,6 +174,63 @@ type ContractInfo struct {
 // Example: ["2026-04-01","2026-03-15"]
 type EffectiveDates = []string
 
+// HomeData defines model for HomeData.
+type HomeData struct {
+	// CustomerID Left out for an account without a customer, like one of staff.
+	//
+	// Example: CUST-0001
+	CustomerID *string    `json:"customerId,omitempty"`
+	Lines      []HomeLine `json:"lines"`
+
+	// Menus The services, each with whether the caller may use it (UFR-AUTH-020).
+	Menus []MenuItem `json:"menus"`
+
+	// Permissions Example: ["BILL_INQUIRY"]
+	Permissions []string `json:"permissions"`
+}
+
+// HomeEnvelope defines model for HomeEnvelope.
+type HomeEnvelope struct {
+	Data HomeData `json:"data"`
+
+	// Message Korean, fit to be shown.
+	Message string `json:"message"`
+
+	// Success Always true.
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
+}
+
+// HomeLine defines model for HomeLine.
+type HomeLine struct {
+	// AsOf When KOS stated these facts, UTC.
+	//
+	// Example: 2026-03-15T01:30:00Z
+	AsOf *time.Time `json:"asOf,omitempty"`
+
+	// CurrentProduct A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no
+	// longer sold is described as far as the carrier states it with the customer.
+	CurrentProduct *Product `json:"currentProduct,omitempty"`
+
+	// LineNumber A mobile line number. Requests may write `01012345678` or `010-1234-5678`; answers are always hyphenated.
+	//
+	//
+	// Example: 010-1234-5678
+	LineNumber externalRef0.LineNumber `json:"lineNumber"`
+
+	// LineStatus Example: ACTIVE
+	LineStatus       *LineStatus       `json:"lineStatus,omitempty"`
+	ScheduledProduct *ScheduledProduct `json:"scheduledProduct,omitempty"`
+
+	// Source Where the facts come from: KOS = asked just now; CACHE = a copy that is still fresh; STALE = the last good
+	// copy, because KOS cannot be asked now. `asOf` is their time.
+	//
+	//
+	// Example: KOS
+	Source *externalRef0.DataSource `json:"source,omitempty"`
+}
+
 // LineStatus Example: ACTIVE
 type LineStatus string
 
@@ -727,6 +784,9 @@ type ValidateProductChangeJSONRequestBody = ChangeValidationRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetHome What the main screen needs, in one call
+	// (GET /home)
+	GetHome(w http.ResponseWriter, r *http.Request)
 	// ListAvailableProducts Plans to change to
 	// (GET /products/available)
 	ListAvailableProducts(w http.ResponseWriter, r *http.Request, params ListAvailableProductsParams)
@@ -761,6 +821,20 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// GetHome operation middleware
+func (siw *ServerInterfaceWrapper) GetHome(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetHome(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // ListAvailableProducts operation middleware
 func (siw *ServerInterfaceWrapper) ListAvailableProducts(w http.ResponseWriter, r *http.Request) {
@@ -1221,6 +1295,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 		ErrorHandlerFunc:   options.ErrorHandlerFunc,
 	}
 
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/home", wrapper.GetHome)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/products/available", wrapper.ListAvailableProducts)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/products/change", wrapper.ChangeProduct)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/products/change/{requestId}", wrapper.CancelProductChange)
@@ -1231,6 +1306,27 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/products/menu", wrapper.GetProductMenu)
 
 	return m
+}
+
+type GetHomeRequestObject struct {
+}
+
+type GetHomeResponseObject interface {
+	VisitGetHomeResponse(w http.ResponseWriter) error
+}
+
+type GetHome200JSONResponse HomeEnvelope
+
+func (response GetHome200JSONResponse) VisitGetHomeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type ListAvailableProductsRequestObject struct {
@@ -1447,6 +1543,9 @@ func (response GetProductMenu200JSONResponse) VisitGetProductMenuResponse(w http
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// GetHome What the main screen needs, in one call
+	// (GET /home)
+	GetHome(ctx context.Context, request GetHomeRequestObject) (GetHomeResponseObject, error)
 	// ListAvailableProducts Plans to change to
 	// (GET /products/available)
 	ListAvailableProducts(ctx context.Context, request ListAvailableProductsRequestObject) (ListAvailableProductsResponseObject, error)
@@ -1510,6 +1609,30 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictHTTPServerOptions
+}
+
+// GetHome operation middleware
+func (sh *strictHandler) GetHome(w http.ResponseWriter, r *http.Request) {
+	var request GetHomeRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetHome(ctx, request.(GetHomeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetHome")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetHomeResponseObject); ok {
+		if err := validResponse.VisitGetHomeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // ListAvailableProducts operation middleware
