@@ -26,7 +26,7 @@ const (
 // ports.SearchBudget, and returns the signing keys. It is safe for concurrent use.
 type Auth struct {
 	public     string
-	doer       *http.Client
+	doer       *http.Client // for public
 	internal   *gen.Client
 	credential *string // of the audit trail
 }
@@ -43,6 +43,14 @@ var (
 func NewAuth(public, internal string, token personal.Secret) *Auth {
 	doer := newDoer(authTimeout)
 	return &Auth{public: public, doer: doer, internal: newClient(internal, token, doer)}
+}
+
+// WithKeysThrough returns a copy that fetches the public keys through a transport that finds the service itself.
+func (a *Auth) WithKeysThrough(t http.RoundTripper) *Auth {
+	with, doer := *a, newDoer(authTimeout)
+	doer.Transport = t
+	with.public, with.doer = "http://auth", doer
+	return &with
 }
 
 // WithAuditCredential returns a copy that sends the credential by which the auth service knows the caller when it

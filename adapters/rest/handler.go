@@ -73,7 +73,7 @@ func Chain(
 	h = middleware.Secure(h)
 	h = middleware.Observe(m, log, now)(h)
 	h = middleware.ResolveClient(trusted)(h)
-	h = middleware.Deadline(within)(h)
+	h = middleware.Deadline(within, trusted)(h)
 	return middleware.Trace(newID)(h)
 }
 

@@ -64,7 +64,17 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	return rest.Chain(routes, middleware.GatewayDeadline, errs.Write, metrics, c.Log, c.Clock, c.Trusted), nil
+	chain := rest.Chain(routes, middleware.GatewayDeadline, errs.Write, metrics, c.Log, c.Clock, c.Trusted)
+	return ownTime(chain), nil
+}
+
+// ownTime removes what a request says about its time, also when a trusted load balancer passes it on: a client must not
+// be able to make healthy instances look late.
+func ownTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del(middleware.TimeoutHeader)
+		next.ServeHTTP(w, r)
+	})
 }
 
 func forward(upstream http.Handler) func(to *contract.Router) {

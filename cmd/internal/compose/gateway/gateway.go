@@ -3,9 +3,7 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"net/http"
-	"net/url"
 
 	"phonebill/adapters/internalclient"
 	"phonebill/adapters/rest/contract"
@@ -19,33 +17,33 @@ import (
 // Upstreams are the services behind the gateway: proxies when deployed, their own handlers in the all-in-one.
 type Upstreams struct{ Auth, Bill, Product http.Handler }
 
-// Proxies returns upstreams at their origins.
-func Proxies(c Config, t service.Tools) (Upstreams, error) {
-	proxy := func(origin string) (http.Handler, error) {
-		u, err := url.Parse(origin)
-		if err != nil || u.Host == "" {
-			return nil, errors.New("not an origin: " + origin)
-		}
-		return gateway.NewProxy(u, t.Log, t.Now), nil
-	}
-	auth, err1 := proxy(c.Auth.URL)
-	bill, err2 := proxy(c.Upstreams.Bill)
-	product, err3 := proxy(c.Upstreams.Product)
-	return Upstreams{auth, bill, product}, errors.Join(err1, err2, err3)
-}
-
-// NewWithProxies wires the gateway in front of upstreams at their origins.
+// NewWithProxies wires the gateway in front of the services' instances at their origins.
 func NewWithProxies(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
-	up, err := Proxies(c, t)
+	b := begin(c, t)
+	p, err := newPools(ctx, c.Upstreams, b)
 	if err != nil {
-		return nil, err
+		return b.Fail(err)
 	}
-	return New(ctx, c, up, t)
+	up, err := p.proxies(b)
+	if err != nil {
+		return b.Fail(err)
+	}
+	return finish(ctx, c, up, p.auth, b)
 }
 
 // New wires the gateway in front of the upstreams.
 func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Unit, error) {
-	b := service.Begin("gateway", service.Listen{Addr: c.Addr, Internal: c.Internal}, t)
+	return finish(ctx, c, up, nil, begin(c, t))
+}
+
+func begin(c Config, t service.Tools) *service.Builder {
+	return service.Begin("gateway", service.Listen{Addr: c.Addr, Internal: c.Internal}, t)
+}
+
+// finish wires everything behind the proxies. keys is how the auth service's public keys are fetched; nil for directly.
+func finish(
+	ctx context.Context, c Config, up Upstreams, keys http.RoundTripper, b *service.Builder,
+) (*boot.Unit, error) {
 	if err := c.Audit.Distinct(c.Auth.Token); err != nil {
 		return b.Fail(err)
 	}
@@ -58,14 +56,18 @@ func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Un
 			return b.Fail(err)
 		}
 	}
-	guard, err := b.GuardByAuth(c.Auth, cache)
+	auth := internalclient.NewAuth(c.Auth.URL, c.Auth.InternalURL, c.Auth.Token)
+	if keys != nil {
+		auth = auth.WithKeysThrough(keys)
+	}
+	guard, err := b.GuardBy(auth, c.Auth.Token, cache)
 	if err != nil {
 		return b.Fail(err)
 	}
 
 	// What staff do, recorded by the auth service.
-	auth := internalclient.NewAuth(c.Auth.URL, c.Auth.InternalURL, c.Auth.Token).WithAuditCredential(c.Audit.AuditToken)
-	staff, err := NewStaff(c.Instances, c.Auth.Token, auth, b.Report, b.Tools)
+	staff, err := NewStaff(
+		c.Instances, c.Auth.Token, auth.WithAuditCredential(c.Audit.AuditToken), b.Report, b.Tools)
 	if err != nil {
 		return b.Fail(err)
 	}
@@ -75,7 +77,7 @@ func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Un
 	}
 	own := &opsapi.Handlers{
 		Overview: overview, Desk: staff.Deliveries(), Parked: staff.ParkedChanges(), Timelines: staff.Timelines(),
-		Requests: staff.Requests(auth),
+		Requests: staff.Requests(auth.WithAuditCredential(c.Audit.AuditToken)),
 	}
 
 	handler, err := gateway.New(gateway.Config{
