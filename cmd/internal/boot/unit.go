@@ -23,10 +23,12 @@ type Unit struct {
 	Handler         http.Handler // public
 	InternalHandler http.Handler // internal
 	Workers         []Worker
-	BeforeStop      func() // frees requests that would never end by themselves; may be nil
-	Drain           func() // waits for work that outlives its request; may be nil
+	DrainDelay      time.Duration // how long it goes on serving when it is not ready any more
+	BeforeStop      func()        // frees requests that would never end by themselves; may be nil
+	Drain           func()        // waits for work that outlives its request; may be nil
 	closers         []func()
 	health          *Health
+	after           func(time.Duration) <-chan time.Time // time.After
 }
 
 // Worker is background work: it returns when ctx is done.
@@ -34,7 +36,7 @@ type Worker func(ctx context.Context)
 
 // NewUnit returns a unit whose health is not ready yet.
 func NewUnit(name, addr, internal string, health *Health) *Unit {
-	return &Unit{Name: name, Addr: addr, Internal: internal, health: health}
+	return &Unit{Name: name, Addr: addr, Internal: internal, health: health, after: time.After}
 }
 
 // OnClose remembers what to close; the last opened is closed first.
@@ -78,7 +80,7 @@ func (u *Unit) Start(ctx context.Context, log *slog.Logger) (*Running, error) {
 	left, leave := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Running{
 		unit: u, stop: stop, leave: leave, failed: make(chan error, 2),
-		public: server(u.Handler, log), internal: server(u.InternalHandler, log),
+		public: server(closing(u.Handler, u.health), log), internal: server(u.InternalHandler, log),
 		URL: "http://" + public.Addr().String(), InternalURL: "http://" + internal.Addr().String(),
 	}
 	r.public.BaseContext = func(net.Listener) context.Context {
@@ -101,10 +103,14 @@ func (u *Unit) Start(ctx context.Context, log *slog.Logger) (*Running, error) {
 // Failed reports a listener that breaks.
 func (r *Running) Failed() <-chan error { return r.failed }
 
-// Stop takes the unit off: not ready, long polls are answered with what is known now, no new requests, running ones
-// finish, then workers, then what was opened.
+// Stop takes the unit off: it is not ready, and goes on serving for DrainDelay, so that those who send requests have
+// seen it and go elsewhere; then long polls are answered with what is known now, no new requests, running ones finish,
+// then workers, then what was opened.
 func (r *Running) Stop() error {
 	r.unit.health.Drain()
+	if r.unit.DrainDelay > 0 {
+		<-r.unit.after(r.unit.DrainDelay)
+	}
 	r.leave()
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
@@ -136,8 +142,21 @@ func (u *Unit) Serve(ctx context.Context, log *slog.Logger) error {
 	case <-ctx.Done():
 		return r.Stop()
 	case err := <-r.Failed():
+		u.DrainDelay = 0 // nobody can be served any more
 		return errors.Join(err, r.Stop())
 	}
+}
+
+// closing asks clients of a unit that drains to close their connections after the answer (in HTTP/2: to open no more
+// requests on them), so that they come to another instance with the next request. A connection that is closed without
+// being asked may carry a request already.
+func closing(next http.Handler, health *Health) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if health.Draining() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func listen(ctx context.Context, name, addr string) (net.Listener, error) {

@@ -48,7 +48,9 @@ const (
 
 // New wires the auth service.
 func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
-	b := service.Begin("auth", service.Listen{Addr: c.Addr, Internal: c.Internal, Trusted: c.Peers.Trusted}, t)
+	b := service.Begin("auth", service.Listen{
+		Addr: c.Addr, Internal: c.Internal, Trusted: c.Peers.Trusted, Draining: c.Draining,
+	}, t)
 	if err := c.Audit.Distinct(c.InternalAPI.Token); err != nil {
 		return b.Fail(err)
 	}

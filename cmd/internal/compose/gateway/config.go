@@ -23,6 +23,7 @@ type Config struct {
 	Audit          service.AuditCredential
 	Upstreams      Origins
 	Instances      Instances
+	Draining       boot.Draining
 	Process        boot.Process
 }
 

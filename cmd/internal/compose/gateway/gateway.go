@@ -37,7 +37,7 @@ func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Un
 }
 
 func begin(c Config, t service.Tools) *service.Builder {
-	return service.Begin("gateway", service.Listen{Addr: c.Addr, Internal: c.Internal}, t)
+	return service.Begin("gateway", service.Listen{Addr: c.Addr, Internal: c.Internal, Draining: c.Draining}, t)
 }
 
 // finish wires everything behind the proxies. keys is how the auth service's public keys are fetched; nil for directly.

@@ -58,6 +58,7 @@ func Begin(name string, l Listen, t Tools) *Builder {
 	b.Alerts = logsink.NewAlerts(b.Log, b.Registry)
 	b.health = boot.NewHealth(b.Checks)
 	b.Unit = boot.NewUnit(name, l.Addr, l.Internal, b.health)
+	b.Unit.DrainDelay = time.Duration(l.Draining.Delay)
 	b.Registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	b.Mux.Handle("GET /metrics", promhttp.HandlerFor(b.Registry, promhttp.HandlerOpts{}))
