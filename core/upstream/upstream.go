@@ -68,12 +68,16 @@ func Started() Instance { return Instance{} }
 func Added(now time.Time) Instance { return Instance{since: now} }
 
 // Probed returns the instance after a health check. A refusal counts at once, since the instance itself says so; a
-// failure counts when it is one of several in a row.
+// failure counts when it is one of several in a row. An instance that was down and is ready again is not ejected any
+// more: it is most likely another process, and ejections are for those that fail in spite of good probes.
 func (i Instance) Probed(p Policy, outcome Probe, now time.Time) Instance {
 	switch outcome {
 	case ProbeGood:
 		if i.Health != Ready {
 			i.since, i.failed = now, 0
+		}
+		if i.Health == Down && i.Ejected(now) {
+			i.ejectedUntil = now
 		}
 		i.Health, i.probesFailed = Ready, 0
 	case ProbeRefused:

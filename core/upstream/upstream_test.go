@@ -87,6 +87,21 @@ func TestWhatDoesNotEject(t *testing.T) {
 	require.False(t, i.Ejected(start.Add(p.Ejection)))
 }
 
+func TestAnEjectionEndsWhenTheInstanceWasStartedAgain(t *testing.T) {
+	t.Parallel()
+	p := upstream.Default()
+	i, _ := fail(upstream.Started(), p.Ejecting, 1, start)
+	i = i.Probed(p, upstream.ProbeGood, start)
+	require.True(t, i.Ejected(start), "good probes alone do not help")
+	i = i.Probed(p, upstream.ProbeFailed, start).Probed(p, upstream.ProbeFailed, start)
+	i = i.Probed(p, upstream.ProbeGood, start.Add(time.Second))
+	require.Equal(t, upstream.Up, i.State(start.Add(time.Second)))
+	require.InDelta(t, p.LeastWeight, i.Weight(p, start.Add(time.Second)), 0.001)
+	i, n := fail(i, p.Ejecting, 1, start.Add(time.Second))
+	require.Equal(t, 1, n)
+	require.True(t, i.Ejected(start.Add(time.Second+2*p.Ejection-1)), "it is the second one")
+}
+
 func TestTheShareGrows(t *testing.T) {
 	t.Parallel()
 	p := upstream.Default()

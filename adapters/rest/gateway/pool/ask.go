@@ -214,14 +214,14 @@ func hold(res *http.Response, reads bool, over func()) error {
 // hedge asks one instance, and a second one at the same time when the first has not answered within HedgeAfter: it may
 // hang, and waiting for the end of the request's time would leave none for another. The answer that comes first counts.
 func (p *Pool) hedge(r *http.Request) (*http.Response, error) {
-	first := p.choose(nil)
+	first := p.choose(nil, false)
 	if first == nil {
 		return p.rounds(r, true, nil, nil)
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	second := make(chan outcome, 1)
 	timer := time.AfterFunc(p.c.HedgeAfter, func() {
-		other := p.choose([]*instance{first})
+		other := p.choose([]*instance{first}, false)
 		if other == nil || !p.spend("hedged") {
 			second <- outcome{err: errNoInstance}
 			return

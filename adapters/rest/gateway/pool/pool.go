@@ -193,8 +193,9 @@ func (p *Pool) spend(kind string) bool {
 	}
 }
 
-// choose returns the instance for a request that the tried ones did not answer; nil when there is no other.
-func (p *Pool) choose(tried []*instance) *instance {
+// choose returns the instance for a request that the tried ones did not answer; nil when there is no other. When those
+// that should be asked have all been tried it is one of the others, if spare is set.
+func (p *Pool) choose(tried []*instance, spare bool) *instance {
 	s := p.now.Load()
 	use := s.use
 	if len(tried) > 0 {
@@ -203,7 +204,7 @@ func (p *Pool) choose(tried []*instance) *instance {
 	switch n := len(use); n {
 	case 0:
 		for _, i := range s.spare {
-			if !slices.Contains(tried, i) {
+			if spare && !slices.Contains(tried, i) {
 				return i
 			}
 		}
@@ -295,7 +296,7 @@ func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.earn()
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 	if reads && !isLongPoll(r) {
-		if s := p.now.Load(); len(s.use)+len(s.spare) > 1 {
+		if len(p.now.Load().use) > 1 {
 			return p.hedge(r)
 		}
 	}
@@ -309,7 +310,7 @@ const mostRounds = 3
 // outcome.
 func (p *Pool) rounds(r *http.Request, reads bool, tried []*instance, last *outcome) (*http.Response, error) {
 	for {
-		i := p.choose(tried)
+		i := p.choose(tried, true)
 		switch {
 		case last == nil && i == nil:
 			p.settle(false)
