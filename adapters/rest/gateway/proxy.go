@@ -21,10 +21,6 @@ import (
 
 const bufferSize = 32 << 10
 
-// unknownOutcome is the text for a request that the service may have received and did not answer: it must not say that
-// nothing happened (ADR 32).
-const unknownOutcome = "처리 결과를 확인하지 못했습니다. 이력에서 결과를 확인한 후 다시 시도해주세요"
-
 // NewProxy returns a reverse proxy to the instances of the service that the named file of package openapi specifies.
 // What no instance answers becomes SERVICE_UNAVAILABLE with the operation's text; BAD_GATEWAY or GATEWAY_TIMEOUT when
 // the request asks for something to be done and may have reached the service. A client that disconnects is no failure of
@@ -115,9 +111,9 @@ func (p *proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case !errors.As(err, &unanswered):
 		p.errs.Write(w, r, err)
 	case unanswered.MayHaveLeft && unanswered.Late:
-		p.errs.Write(w, r, fault.New(fault.UpstreamTimeout).WithMessage(unknownOutcome).Because(err))
+		p.errs.Write(w, r, fault.New(fault.UpstreamTimeout).Because(err))
 	case unanswered.MayHaveLeft:
-		p.errs.Write(w, r, fault.New(fault.UpstreamBroken).WithMessage(unknownOutcome).Because(err))
+		p.errs.Write(w, r, fault.New(fault.UpstreamBroken).Because(err))
 	default:
 		f := fault.New(fault.ServiceUnavailable).RetryIn(unanswered.RetryIn).Because(err)
 		if text := p.operations[r.Pattern].Failure; text != "" {
