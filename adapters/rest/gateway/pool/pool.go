@@ -43,7 +43,7 @@ type Config struct {
 	Metrics  *Metrics
 }
 
-// Default returns the numbers of phonebill (docs/spec/numbers.md, S-UPSTREAM-…).
+// Default returns the numbers of phonebill (docs/spec/numbers.md).
 func Default() Config {
 	return Config{
 		Instance: upstream.Default(), Retries: upstream.DefaultBudget(), Breaker: upstream.DefaultBreaker(),
