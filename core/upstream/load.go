@@ -8,7 +8,8 @@ import (
 // Class is how important a request is when a service has too much to do.
 type Class uint8
 
-// The classes, the most important first: those of logging in and of changes, those of reading one thing, those of lists.
+// The classes, the most important first: those of logging in and of changes, those of reading one thing, those of
+// lists.
 const (
 	First Class = iota
 	Read

@@ -53,7 +53,8 @@ func fail(i upstream.Instance, n, others int, now time.Time) (after upstream.Ins
 func TestEachEjectionIsLongerUpToABound(t *testing.T) {
 	t.Parallel()
 	p := upstream.Default()
-	i, now, n := upstream.Started(), start, 0
+	i, now := upstream.Started(), start
+	var n int
 	for times := 1; times <= p.MostTimes+2; times++ {
 		i, n = fail(i, p.Ejecting-1, 1, now)
 		require.Zero(t, n)

@@ -14,6 +14,7 @@ import (
 type Traits struct {
 	Class   upstream.Class // x-priority; reading one thing unless the method writes
 	Failure string         // x-failure-message, the text of the story; empty for the catalogue's
+	Waits   bool           // it can be a long poll: it has the parameter wait
 }
 
 // TraitsOf returns the traits of every operation of the specification by its pattern ("GET /api/v1/bills/menu"), as
@@ -44,6 +45,7 @@ func traitsOf(method string, op *openapi3.Operation) (Traits, error) {
 	if method == http.MethodGet {
 		t.Class = upstream.Read
 	}
+	t.Waits = op.Parameters.GetByInAndName(openapi3.ParameterInQuery, "wait") != nil
 	t.Failure, _ = op.Extensions["x-failure-message"].(string)
 	name, given := op.Extensions["x-priority"]
 	if !given {

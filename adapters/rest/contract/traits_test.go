@@ -35,6 +35,10 @@ func TestTraits(t *testing.T) {
 	}
 	require.Equal(t, "요금 조회 신청에 실패하였습니다", all["POST /api/v1/bills/inquiry"].Failure)
 
+	require.True(t, all["GET /api/v1/bills/inquiry/{requestId}"].Waits)
+	require.True(t, all["GET /api/v1/products/change/{requestId}"].Waits)
+	require.False(t, all["GET /api/v1/bills/history"].Waits)
+
 	wrong := &openapi3.T{Paths: openapi3.NewPaths(openapi3.WithPath("/x", &openapi3.PathItem{
 		Get: &openapi3.Operation{Extensions: map[string]any{"x-priority": "urgent"}},
 	}))}

@@ -66,7 +66,7 @@ func TestADeadServiceHasTheTextOfTheStory(t *testing.T) {
 func TestAnUnknownOutcomeIsNotCalledAFailure(t *testing.T) {
 	t.Parallel()
 	var taken atomic.Int64
-	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		taken.Add(1)
 		panic(http.ErrAbortHandler)
 	}))

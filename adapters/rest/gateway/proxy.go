@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
+	"slices"
 	"sync"
 
 	"phonebill/adapters/rest"
@@ -23,8 +24,8 @@ const bufferSize = 32 << 10
 
 // NewProxy returns a reverse proxy to the instances of the service that the named file of package openapi specifies.
 // What no instance answers becomes SERVICE_UNAVAILABLE with the operation's text; BAD_GATEWAY or GATEWAY_TIMEOUT when
-// the request asks for something to be done and may have reached the service. A client that disconnects is no failure of
-// the service.
+// the request asks for something to be done and may have reached the service. A client that disconnects is no failure
+// of the service.
 func NewProxy(file string, instances *pool.Pool, log *slog.Logger, now ports.Clock) (http.Handler, error) {
 	spec, err := contract.Load(file)
 	if err != nil {
@@ -73,8 +74,9 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
-	longPoll := r.Method == http.MethodGet && r.URL.RawQuery != "" && r.URL.Query().Has("wait")
-	done, err := p.instances.Admit(r.Context(), p.operations[r.Pattern].Class, longPoll)
+	traits := p.operations[r.Pattern]
+	longPoll := traits.Waits && r.URL.RawQuery != "" && !slices.Contains([]string{"", "0"}, r.URL.Query().Get("wait"))
+	done, err := p.instances.Admit(r.Context(), traits.Class, longPoll)
 	if err != nil {
 		p.fail(w, r, err)
 		return
@@ -106,7 +108,7 @@ func (p *proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.WriteHeader(rest.StatusClientGone)
 		return
 	}
-	var unanswered *pool.Unanswered
+	var unanswered *pool.UnansweredError
 	switch {
 	case !errors.As(err, &unanswered):
 		p.errs.Write(w, r, err)

@@ -122,8 +122,8 @@ func RemoveRepeated(answer http.Header) {
 	}
 }
 
-// Body is a request's body that knows whether the client has sent it all. Its methods are safe for concurrent use. A nil
-// Body is that of a request without one.
+// Body is a request's body that knows whether the client has sent it all. Its methods are safe for concurrent use. A
+// nil Body is that of a request without one.
 type Body struct {
 	io.ReadCloser
 	ended atomic.Bool // reading it has ended, with the whole body or with an error

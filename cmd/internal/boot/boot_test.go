@@ -212,7 +212,7 @@ func TestAUnitDrainsBeforeItStops(t *testing.T) {
 	r, err := u.Start(t.Context(), quiet)
 	require.NoError(t, err)
 	header := func(path string) (int, bool) {
-		res, err := http.Get(r.URL + path) //nolint:noctx // a drill of its own connection
+		res, err := http.Get(r.URL + path)
 		require.NoError(t, err)
 		_, err = io.Copy(io.Discard, res.Body)
 		require.NoError(t, errors.Join(err, res.Body.Close()))

@@ -36,7 +36,8 @@ func (e Env) With(first, last map[string]string) Env {
 type Config interface{ Validate(f *Faults) }
 
 // Load reads a configuration. Its error names every fault, one a line. Beside text, lists, whole numbers, positive
-// durations, delays, booleans, secrets and networks, fields have the types of the parsers. It is safe for concurrent use.
+// durations, delays, booleans, secrets and networks, fields have the types of the parsers. It is safe for concurrent
+// use.
 func Load[C any, P interface {
 	*C
 	Config

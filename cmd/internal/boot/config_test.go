@@ -86,7 +86,8 @@ func TestOneStartNamesAllFaults(t *testing.T) {
 	t.Parallel()
 	_, err := load(map[string]string{
 		"N": "8", "UNSET": "-1", "D": "3", "NONE": "-1s", "DELAY": "-1s", "YES": "maybe",
-		"NETWORKS": "10.0.0.0/8,10.0.0.1", "EVEN": "3", "SECRET": "short", "S": "weak", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "PHONEBILL_ENV": "develop",
+		"NETWORKS": "10.0.0.0/8,10.0.0.1", "EVEN": "3", "SECRET": "short", "S": "weak",
+		"LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "PHONEBILL_ENV": "develop",
 	})
 	require.Equal(t, []string{
 		`PHONEBILL_ENV: "develop" is neither production nor development`,

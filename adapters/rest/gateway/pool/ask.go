@@ -162,7 +162,7 @@ func (h *held) Close() error {
 	if h.buffer == nil {
 		return nil
 	}
-	h.Reader.Reset(nil)
+	h.Reset(nil)
 	buffers.Put(h.buffer)
 	h.buffer = nil
 	if h.rest == nil {
@@ -182,7 +182,7 @@ func hold(res *http.Response, reads bool, over func()) error {
 		res.Body = body{res.Body, over}
 		return nil
 	}
-	buffer := buffers.Get().(*[]byte) //nolint:forcetypeassert,errcheck // the pool has nothing else
+	buffer := buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool has nothing else
 	n := 0
 	var err error
 	for err == nil && n < heldSize {

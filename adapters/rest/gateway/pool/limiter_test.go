@@ -64,7 +64,7 @@ func TestTheBacklogIsBounded(t *testing.T) {
 	var waiting sync.WaitGroup
 	refused := func(c upstream.Class) bool {
 		_, err := p.Admit(ctx, c, false)
-		var u *pool.Unanswered
+		var u *pool.UnansweredError
 		require.ErrorAs(t, err, &u)
 		require.Equal(t, time.Second, u.RetryIn)
 		return err != nil

@@ -1,6 +1,7 @@
-// Package pool sends the gateway's requests to the instances of one service: it finds them, checks their health, chooses
-// one for each request, repeats what may be repeated at another, and refuses at once what no instance can answer. The
-// rules are those of core/upstream; what an operator should know is in docs/upstreams.md. Begin with Pool (pool.go).
+// Package pool sends the gateway's requests to the instances of one service: it finds them, checks their health,
+// chooses one for each request, repeats what may be repeated at another, and refuses at once what no instance can
+// answer. The rules are those of core/upstream; what an operator should know is in docs/upstreams.md. Begin with Pool
+// (pool.go).
 package pool
 
 import (
@@ -93,8 +94,8 @@ func New(ctx context.Context, c Config) *Pool {
 	return p
 }
 
-// Unanswered is the error of a request that no instance answered.
-type Unanswered struct {
+// UnansweredError is the error of a request that no instance answered.
+type UnansweredError struct {
 	MayHaveLeft bool          // the service may have received it, so that what it asks for may have happened
 	Late        bool          // its time was over
 	RetryIn     time.Duration // when to try again
@@ -102,10 +103,10 @@ type Unanswered struct {
 }
 
 // Error implements error; it is for logs.
-func (u *Unanswered) Error() string { return "no instance answered: " + u.Cause.Error() }
+func (u *UnansweredError) Error() string { return "no instance answered: " + u.Cause.Error() }
 
 // Unwrap returns the cause.
-func (u *Unanswered) Unwrap() error { return u.Cause }
+func (u *UnansweredError) Unwrap() error { return u.Cause }
 
 var (
 	errOpen       = errors.New("the circuit breaker is open")
@@ -115,13 +116,13 @@ var (
 // retryIn is when a client should try again that was refused for load, or for an instance that failed.
 const retryIn = time.Second
 
-// Admit waits for a place among the requests of the service, and fails with *Unanswered when the breaker is open or the
-// service has too much to do. The caller calls done once, when the request is over. A long poll takes no place: it waits
-// for an event, not for a processor.
+// Admit waits for a place among the requests of the service, and fails with *UnansweredError when the breaker is open
+// or the service has too much to do. The caller calls done once, when the request is over. A long poll takes no place:
+// it waits for an event, not for a processor.
 func (p *Pool) Admit(ctx context.Context, c upstream.Class, longPoll bool) (done func(), err error) {
 	if !p.quiet.Load() {
 		if wait, ok := p.allowed(); !ok {
-			return nil, &Unanswered{RetryIn: wait, Cause: errOpen}
+			return nil, &UnansweredError{RetryIn: wait, Cause: errOpen}
 		}
 	}
 	if longPoll {
@@ -129,7 +130,7 @@ func (p *Pool) Admit(ctx context.Context, c upstream.Class, longPoll bool) (done
 	}
 	if err := p.load.acquire(ctx, c); err != nil {
 		p.metrics.shed.WithLabelValues(p.c.Service, c.String()).Inc()
-		return nil, &Unanswered{RetryIn: retryIn, Cause: err}
+		return nil, &UnansweredError{RetryIn: retryIn, Cause: err}
 	}
 	began := p.c.Now()
 	return func() {
@@ -290,8 +291,8 @@ func (p *Pool) failed(i *instance, cause error) {
 	}
 }
 
-// RoundTrip implements http.RoundTripper. It fails with *Unanswered, or with the error of the request's context when the
-// client has gone. A request with a body has GetBody.
+// RoundTrip implements http.RoundTripper. It fails with *UnansweredError, or with the error of the request's context
+// when the client has gone. A request with a body has GetBody.
 func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.earn()
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
@@ -306,15 +307,15 @@ func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
 // mostRounds is how many instances are asked at most, one after the other.
 const mostRounds = 3
 
-// rounds asks instances one after the other, beside those that were tried already, of which the last one failed with the
-// outcome.
+// rounds asks instances one after the other, beside those that were tried already, of which the last one failed with
+// the outcome.
 func (p *Pool) rounds(r *http.Request, reads bool, tried []*instance, last *outcome) (*http.Response, error) {
 	for {
 		i := p.choose(tried, true)
 		switch {
 		case last == nil && i == nil:
 			p.settle(false)
-			return nil, &Unanswered{RetryIn: retryIn, Cause: errNoInstance}
+			return nil, &UnansweredError{RetryIn: retryIn, Cause: errNoInstance}
 		case last != nil && (i == nil || len(tried) >= mostRounds || !upstream.Repeatable(reads, last.mayHaveLeft) ||
 			r.Context().Err() != nil || !p.spend("repeated")):
 			return nil, p.giveUp(r, *last)
@@ -336,7 +337,7 @@ func (p *Pool) giveUp(r *http.Request, last outcome) error {
 	}
 	p.settle(false)
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
-	return &Unanswered{
+	return &UnansweredError{
 		MayHaveLeft: last.mayHaveLeft && !reads, Late: err != nil, RetryIn: retryIn, Cause: last.err,
 	}
 }

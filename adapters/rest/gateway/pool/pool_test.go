@@ -351,7 +351,7 @@ func TestAChangeThatMayHaveLeftIsSentOnce(t *testing.T) {
 	p := open(t, false, nil, a, b)
 	for range 3 { // the later ones on other instances, none on a connection that was used before
 		id, _, err := send(t, p, http.MethodPost, time.Minute)
-		var unanswered *pool.Unanswered
+		var unanswered *pool.UnansweredError
 		require.ErrorAs(t, err, &unanswered)
 		require.True(t, unanswered.MayHaveLeft)
 		require.False(t, unanswered.Late)
@@ -361,7 +361,7 @@ func TestAChangeThatMayHaveLeftIsSentOnce(t *testing.T) {
 	c.stop()
 	p = open(t, false, nil, c)
 	id, _, err := send(t, p, http.MethodPost, 100*time.Millisecond)
-	var unanswered *pool.Unanswered
+	var unanswered *pool.UnansweredError
 	require.ErrorAs(t, err, &unanswered)
 	require.True(t, unanswered.MayHaveLeft && unanswered.Late)
 	require.Equal(t, 1, c.count(id))
@@ -388,7 +388,7 @@ func TestAChangeOnAUsedConnectionIsSentOnce(t *testing.T) {
 		if !body {
 			req.Body, req.GetBody, req.ContentLength = nil, nil, 0
 		}
-		_, err = p.RoundTrip(req) //nolint:bodyclose // there is none
+		_, err = p.RoundTrip(req)
 		require.Error(t, err)
 		require.Equal(t, 1, a.count(id))
 	}
@@ -493,7 +493,7 @@ func TestTheBreakerOpensAndClosesByItself(t *testing.T) {
 	a.start(t)
 	eventually(t, func() bool {
 		err := admit()
-		var unanswered *pool.Unanswered
+		var unanswered *pool.UnansweredError
 		require.True(t, err == nil || assertAs(err, &unanswered) && unanswered.RetryIn > 0)
 		return err == nil
 	}, "it closes")
@@ -501,8 +501,8 @@ func TestTheBreakerOpensAndClosesByItself(t *testing.T) {
 	require.NoError(t, admit())
 }
 
-func assertAs(err error, target **pool.Unanswered) bool {
-	u, ok := err.(*pool.Unanswered) //nolint:errorlint // the pool's own error, unwrapped
+func assertAs(err error, target **pool.UnansweredError) bool {
+	u, ok := err.(*pool.UnansweredError) //nolint:errorlint // the pool's own error, unwrapped
 	*target = u
 	return ok
 }
@@ -609,7 +609,7 @@ func TestAClientThatLeavesIsNoFailure(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	gone := make(chan error, 1)
 	go func() {
-		_, err := p.RoundTrip(request(ctx, t, http.MethodGet, "left")) //nolint:bodyclose // there is none
+		_, err := p.RoundTrip(request(ctx, t, http.MethodGet, "left"))
 		gone <- err
 	}()
 	eventually(t, func() bool { return a.count("left") == 1 }, "it is asked")

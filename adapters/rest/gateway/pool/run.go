@@ -106,7 +106,7 @@ func (p *Pool) lookUp(ctx context.Context, as upstream.Instance) {
 		found[n], err = t.endpoints(ctx, p.c.Resolver)
 		cancel()
 		if err != nil || len(found[n]) == 0 {
-			p.c.Log.Warn("instances are not found; those that were known are kept", "service", p.c.Service,
+			p.c.Log.WarnContext(ctx, "instances are not found; those that were known are kept", "service", p.c.Service,
 				"target", t.host, "error", err)
 			found[n] = nil
 		}

@@ -113,9 +113,9 @@ func (t Target) endpoints(ctx context.Context, r Resolver) ([]endpoint, error) {
 			all = append(all, found...)
 		}
 		return all, nil
-	default:
-		return []endpoint{{t.scheme, t.host, t.host}}, nil
+	case listed:
 	}
+	return []endpoint{{t.scheme, t.host, t.host}}, nil
 }
 
 func resolve(ctx context.Context, r Resolver, scheme, hostPort string) ([]endpoint, error) {
