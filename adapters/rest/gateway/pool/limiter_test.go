@@ -98,43 +98,40 @@ func TestTheBacklogIsBounded(t *testing.T) {
 	eventually(t, func() bool { return p.Snapshot().Waiting == 0 }, "all are gone")
 }
 
-// TestTheLimitAdapts: a service that can work on a few requests at once gets about as many as it can answer in time.
+// TestTheLimitAdapts to the fastest answers of each window.
 func TestTheLimitAdapts(t *testing.T) {
 	t.Parallel()
-	var now atomic.Int64
-	p := open(t, false, func(c *pool.Config) { c.Now = func() time.Time { return time.Unix(0, now.Load()) } })
-	answer := func(c upstream.Class, took time.Duration) {
-		done, err := p.Admit(t.Context(), c, false)
-		require.NoError(t, err)
-		now.Add(int64(took))
-		done()
-	}
-	limit := p.Snapshot().Limit
 	for name, c := range map[string]struct {
 		class upstream.Class
 		took  time.Duration
+		once  int // requests under way
+		want  int
 	}{
-		"all is well":              {upstream.Read, 10 * time.Millisecond},
-		"logging in is slow":       {upstream.First, 80 * time.Millisecond},
-		"too few to say anything":  {upstream.Read, 2 * time.Second},
-		"as slow as reads may get": {upstream.List, 49 * time.Millisecond},
+		"all is well":              {upstream.Read, 10 * time.Millisecond, 200, 256},
+		"as slow as reads may get": {upstream.List, 50 * time.Millisecond, 200, 256},
+		"too slow":                 {upstream.Read, 300 * time.Millisecond, 200, 180},
+		"logging in is slow":       {upstream.First, 300 * time.Millisecond, 200, 256},
+		"too few to say anything":  {upstream.Read, 300 * time.Millisecond, 19, 256},
+		"too rare":                 {upstream.Read, 2 * time.Second, 200, 256},
+		"reached":                  {upstream.Read, 10 * time.Millisecond, 256, 268},
 	} {
-		for range 100 {
-			answer(c.class, c.took)
+		var now atomic.Int64
+		p := open(t, false, func(c *pool.Config) { c.Now = func() time.Time { return time.Unix(0, now.Load()) } })
+		var under []func()
+		for range c.once {
+			done, err := p.Admit(t.Context(), c.class, false)
+			require.NoError(t, err)
+			under = append(under, done)
 		}
-		require.Equal(t, limit, p.Snapshot().Limit, name)
+		now.Add(int64(c.took))
+		for n, done := range under {
+			if n == 19 { // the window is over now
+				now.Add(int64(100 * time.Millisecond))
+			}
+			done()
+		}
+		require.Equal(t, c.want, p.Snapshot().Limit, name)
 	}
-	var under []func()
-	for range 200 {
-		done, err := p.Admit(t.Context(), upstream.Read, false)
-		require.NoError(t, err)
-		under = append(under, done)
-	}
-	now.Add(int64(300 * time.Millisecond))
-	for _, done := range under {
-		done()
-	}
-	require.Equal(t, 180, p.Snapshot().Limit, "a tenth less than what was under way")
 }
 
 // TestNoPlaceIsLost under many clients that give up at any time.
