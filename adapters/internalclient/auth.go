@@ -26,7 +26,7 @@ const (
 // ports.AuditLog and ports.SearchBudget, and returns the signing keys. It is safe for concurrent use.
 type Auth struct {
 	public     string
-	doer       *http.Client
+	doer       *http.Client // for public
 	internal   *gen.Client
 	credential *string // of the audit trail
 }
@@ -44,6 +44,13 @@ var (
 func NewAuth(via http.RoundTripper, public, internal string, token personal.Secret) *Auth {
 	doer := newDoer(via, authTimeout)
 	return &Auth{public: public, doer: doer, internal: newClient(internal, token, doer)}
+}
+
+// WithKeysThrough returns a copy that fetches the public keys through a transport that finds the service itself.
+func (a *Auth) WithKeysThrough(t http.RoundTripper) *Auth {
+	with := *a
+	with.public, with.doer = "http://auth", newDoer(t, authTimeout)
+	return &with
 }
 
 // WithAuditCredential returns a copy that sends the credential by which the auth service knows the caller when it

@@ -137,3 +137,25 @@ func TestUsed(t *testing.T) {
 	require.Equal(t, `POST /internal/v1/sessions/used ["00000000-0000-0000-0000-000000000001"]`, got)
 	require.Error(t, link(t, answering(http.StatusServiceUnavailable, "")).Used(t.Context(), nil))
 }
+
+// findsItself is a transport that sends every request to one host.
+type findsItself struct{ host string }
+
+func (f findsItself) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.URL.Host = f.host
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func TestKeysThroughATransportThatFindsTheService(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.URL.Path)
+	}))
+	t.Cleanup(srv.Close)
+	const many = "http://one:1,http://two:2" // no origin
+	keys, err := internalclient.NewAuth(nil, many, "http://127.0.0.1:1", personal.Secret{}).
+		WithKeysThrough(findsItself{srv.Listener.Addr().String()}).Keys(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "/.well-known/jwks.json", string(keys))
+}

@@ -90,7 +90,7 @@ func (e Edge) Wrap(h http.Handler) http.Handler {
 	h = middleware.Secure(h)
 	h = middleware.Observe(e.Metrics, e.Log, e.Clock)(h)
 	h = middleware.ResolveClient(e.Clients)(h)
-	h = middleware.Deadline(e.Within)(h)
+	h = middleware.Deadline(e.Within, e.Clients.Trusted)(h)
 	return middleware.Trace(newID)(h)
 }
 

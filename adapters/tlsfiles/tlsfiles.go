@@ -117,8 +117,13 @@ func (f *Files) Dial(ctx context.Context, network, address string) (net.Conn, er
 	if err != nil {
 		return nil, fmt.Errorf("tlsfiles: %w", err)
 	}
+	return f.DialAs(ctx, network, address, host)
+}
+
+// DialAs is Dial to an address whose server has a certificate of the name.
+func (f *Files) DialAs(ctx context.Context, network, address, name string) (net.Conn, error) {
 	now, c := f.held.Load(), base()
-	c.ServerName, c.RootCAs, c.Certificates = host, now.ca, []tls.Certificate{*now.cert}
+	c.ServerName, c.RootCAs, c.Certificates = name, now.ca, []tls.Certificate{*now.cert}
 	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}, Config: c}
 	return d.DialContext(ctx, network, address) //nolint:wrapcheck // net/http looks at the error of the connection
 }

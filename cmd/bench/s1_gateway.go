@@ -99,8 +99,10 @@ func serveGateway(ctx context.Context, out io.Writer, args []string) error {
 
 	c := gateway.Config{
 		Addr: "127.0.0.1:0", Internal: "127.0.0.1:0",
-		Auth:      service.AuthLink{URL: "http://" + ln.Addr().String(), InternalURL: "http://" + ln.Addr().String()},
-		Upstreams: gateway.Origins{Bill: args[0], Product: args[0]},
+		Auth: service.AuthLink{URL: "http://" + ln.Addr().String(), InternalURL: "http://" + ln.Addr().String()},
+		Upstreams: gateway.Origins{
+			Auth: []string{"http://" + ln.Addr().String()}, Bill: args[:1], Product: args[:1],
+		},
 	}
 	unit, err := gateway.NewWithProxies(ctx, c, tools)
 	if err != nil {

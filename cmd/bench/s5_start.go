@@ -97,6 +97,7 @@ func (s *running) serviceEnv() ([]string, error) {
 		"LOG_LEVEL=error",
 		"SPOOL_DIR=" + s.dir + "/spool-bench",
 		"PREFETCH_NIGHT=off",
+		"DRAIN_DELAY=0",
 		"AUTH_DATABASE_URL=" + access.AppURL(migrations.Auth),
 		"BILL_DATABASE_URL=" + access.AppURL(migrations.Bill),
 		"PRODUCT_DATABASE_URL=" + access.AppURL(migrations.Product),

@@ -52,6 +52,9 @@ type Entry struct {
 	Meaning string
 }
 
+// unknownOutcome is the text for what may have been done: it must not say that nothing happened (ADR 32).
+const unknownOutcome = "처리 결과를 확인하지 못했습니다. 이력에서 결과를 확인한 후 다시 시도해주세요"
+
 var catalogue = map[Code]Entry{
 	WrongCredentials: {
 		Kind: Unauthenticated, Message: "ID 또는 비밀번호를 확인해주세요",
@@ -181,15 +184,18 @@ var catalogue = map[Code]Entry{
 	},
 	ServiceUnavailable: {
 		Kind: Unavailable, Message: "일시적으로 서비스를 이용할 수 없습니다. 잠시 후 다시 시도해주세요",
-		Meaning: "KOS or another backend cannot answer now; Retry-After says when to come back.",
+		Meaning: "KOS, a service or another backend cannot answer now; nothing was done. Retry-After says when to " +
+			"come back.",
 	},
 	UpstreamBroken: {
-		Kind: BadGateway, Message: "서비스 연결에 실패하였습니다. 잠시 후 다시 시도해주세요",
-		Meaning: "A service behind the gateway refused or broke the connection.",
+		Kind: BadGateway, Message: unknownOutcome,
+		Meaning: "A service behind the gateway took a request that asks for something to be done, and broke " +
+			"the connection: it may have been done. Look before you repeat it, or repeat it with its Idempotency-Key.",
 	},
 	UpstreamTimeout: {
-		Kind: GatewayTimeout, Message: "서비스 응답이 지연되고 있습니다. 잠시 후 다시 시도해주세요",
-		Meaning: "A service behind the gateway did not answer in time.",
+		Kind: GatewayTimeout, Message: unknownOutcome,
+		Meaning: "A service behind the gateway took a request that asks for something to be done, and did not " +
+			"answer in time: it may have been done. Look before you repeat it, or repeat it with its Idempotency-Key.",
 	},
 	InternalServerError: {
 		Kind: Internal, Message: "처리 중 오류가 발생하였습니다",

@@ -66,11 +66,21 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	return rest.Edge{
+	chain := rest.Edge{
 		Within: middleware.GatewayDeadline, Fail: errs.Write, Metrics: metrics, Log: c.Log, Clock: c.Clock,
 		Clients: c.Clients,
 		Inner:   []func(http.Handler) http.Handler{c.Origins.allow(c.Log), restrict(c.Hosts, c.Health, errs.Write)},
-	}.Wrap(routes), nil
+	}.Wrap(routes)
+	return ownTime(chain), nil
+}
+
+// ownTime removes what a request says about its time, also when a trusted load balancer passes it on: a client must not
+// be able to make healthy instances look late.
+func ownTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del(middleware.TimeoutHeader)
+		next.ServeHTTP(w, r)
+	})
 }
 
 func forward(upstream http.Handler) func(to *contract.Router) {

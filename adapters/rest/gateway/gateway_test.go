@@ -5,10 +5,10 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -18,10 +18,12 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/adapters/rest/gateway"
+	"phonebill/adapters/rest/gateway/pool"
 	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/rest/resttest"
 	"phonebill/core/fault"
 	"phonebill/core/staff/cases"
+	"phonebill/openapi"
 )
 
 type gate struct{}
@@ -154,12 +156,34 @@ func TestARegistryIsUsedOnce(t *testing.T) {
 	require.ErrorContains(t, err, "gateway: ")
 }
 
-func proxied(t *testing.T, upstream string) http.Handler {
+// proxy returns the proxy to the instances of a service at these origins.
+func proxy(t *testing.T, file string, origins ...string) http.Handler {
 	t.Helper()
-	origin, err := url.Parse(upstream)
+	h, err := gateway.NewProxy(file, newPool(t, nil, origins...), slog.New(slog.DiscardHandler), time.Now)
 	require.NoError(t, err)
+	return h
+}
+
+// newPool returns the pool of the instances at these origins, whose health is checked only by Run.
+func newPool(t *testing.T, change func(*pool.Config), origins ...string) *pool.Pool {
+	t.Helper()
+	targets, err := pool.ParseTargets(origins)
+	require.NoError(t, err)
+	metrics, err := pool.NewMetrics(prometheus.NewRegistry())
+	require.NoError(t, err)
+	c := pool.Default()
+	c.Service, c.Targets, c.Metrics, c.Random = "test", targets, metrics, rand.Float64
+	c.Log, c.Now = slog.New(slog.DiscardHandler), time.Now
+	if change != nil {
+		change(&c)
+	}
+	return pool.New(t.Context(), c)
+}
+
+func proxied(t *testing.T, origins ...string) http.Handler {
+	t.Helper()
 	c := config()
-	c.Bill = gateway.NewProxy(origin, c.Log, c.Clock)
+	c.Bill = proxy(t, openapi.Bill, origins...)
 	return newGateway(t, c)
 }
 
@@ -205,9 +229,11 @@ func TestUpstreamTroubleIsTheGateways(t *testing.T) {
 	require.NoError(t, gone.Close())
 	for name, origin := range map[string]string{"breaks off": breaks.URL, "nothing listens": nobody} {
 		res := send(proxied(t, origin), http.MethodGet, "/api/v1/bills/menu", "good")
-		require.Equal(t, http.StatusBadGateway, res.StatusCode, name)
+		require.Equal(t, http.StatusServiceUnavailable, res.StatusCode, name)
+		require.Equal(t, "1", res.Header.Get("Retry-After"))
 		text := body(t, res)
-		require.Contains(t, text, "BAD_GATEWAY")
+		require.Contains(t, text, "SERVICE_UNAVAILABLE")
+		require.Contains(t, text, "요금 조회 메뉴 로딩에 실패하였습니다")
 		require.NotContains(t, text, "127.0.0.1", "upstream text is not shown")
 	}
 }
@@ -233,8 +259,8 @@ func TestASlowUpstreamAndAClientWhoHangsUp(t *testing.T) {
 	late, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	rec := ask(late)
-	require.Equal(t, http.StatusGatewayTimeout, rec.Code)
-	require.Contains(t, rec.Body.String(), "GATEWAY_TIMEOUT")
+	require.Equal(t, http.StatusServiceUnavailable, rec.Code)
+	require.Contains(t, rec.Body.String(), "SERVICE_UNAVAILABLE")
 	hungUp, hangUp := context.WithCancel(t.Context())
 	hangUp()
 	rec = ask(hungUp)

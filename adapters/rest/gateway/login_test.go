@@ -3,12 +3,11 @@ package gateway_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/rest/gateway"
+	"phonebill/openapi"
 )
 
 // TestLoginPassesWhole: device cookies and service credentials reach the auth service, and its cookie the client
@@ -29,10 +28,8 @@ func TestLoginPassesWhole(t *testing.T) {
 		w.Header().Set("Set-Cookie", cookie)
 	}))
 	defer upstream.Close()
-	origin, err := url.Parse(upstream.URL)
-	require.NoError(t, err)
 	c := config()
-	c.Auth = gateway.NewProxy(origin, c.Log, c.Clock)
+	c.Auth = proxy(t, openapi.Auth, upstream.URL)
 	h := newGateway(t, c)
 	req := httptest.NewRequest(http.MethodPost, "/api/v1/auth/login", http.NoBody)
 	req.Header.Set("Cookie", "phonebill_device_a=1; phonebill_device_b=2")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"sync/atomic"
@@ -137,13 +138,11 @@ func RemoveRepeated(answer http.Header) {
 	}
 }
 
-// Body is a request's body that remembers how reading it from the client ended: a proxy's transport reports failures of
-// the client and of the service alike. Its methods are safe for concurrent use. A nil Body is that of a request without
-// one.
+// Body is a request's body that knows whether the client has sent it all. Its methods are safe for concurrent use. A
+// nil Body is that of a request without one.
 type Body struct {
 	io.ReadCloser
-	end     atomic.Pointer[error] // io.EOF: the body is whole
-	waiting atomic.Bool           // it is being read now
+	ended atomic.Bool // reading it has ended, with the whole body or with an error
 }
 
 // watch replaces the request's body by a Body of at most limit bytes. When the request's time is over and the client
@@ -170,32 +169,15 @@ const restOfBody = 100 * time.Millisecond
 
 // Read implements io.Reader.
 func (b *Body) Read(p []byte) (int, error) {
-	b.waiting.Store(true)
 	n, err := b.ReadCloser.Read(p)
-	b.waiting.Store(false)
 	if err != nil && !errors.Is(err, http.ErrBodyReadAfterClose) {
-		b.end.CompareAndSwap(nil, &err)
+		b.ended.Store(true)
 	}
 	return n, err
 }
 
-// Failure returns why the body could not be read to its end: the client sent it malformed, too large or too slowly. It
-// is nil as long as reading has not failed.
-func (b *Body) Failure() error {
-	if b == nil {
-		return nil
-	}
-	if end := b.end.Load(); end != nil && !errors.Is(*end, io.EOF) {
-		return *end
-	}
-	return nil
-}
-
-// Waiting reports whether the body is being read and the client has not sent it all: the handler waits for the client.
-func (b *Body) Waiting() bool { return b != nil && b.waiting.Load() }
-
 // Incomplete reports whether the client has not sent the whole body yet.
-func (b *Body) Incomplete() bool { return b != nil && b.end.Load() == nil }
+func (b *Body) Incomplete() bool { return b != nil && !b.ended.Load() }
 
 // Deadlines of a request: the client must have its answer within 3.0 s. The gateway's deadline is later, so that a
 // service that runs out of time can still answer itself.
@@ -207,12 +189,23 @@ const (
 // longestPoll is the longest wait that ?wait= may ask for, in seconds.
 const longestPoll = 25
 
+// TimeoutHeader says in milliseconds how much time a request has left: the gateway sends it to the services.
+const TimeoutHeader = "X-Request-Timeout"
+
 // Deadline ends a request's context after limit, whatever hangs below; a long poll has the seconds it asks for on
-// top. It copies the request, so it stands outside Observe.
-func Deadline(limit time.Duration) func(http.Handler) http.Handler {
+// top. A trusted peer may give the request less time (TimeoutHeader), never more; from any other peer the header is
+// removed. Deadline copies the request, so it stands outside Observe.
+func Deadline(limit time.Duration, trusted []netip.Prefix) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			ctx, cancel := context.WithTimeout(r.Context(), limit+polls(r))
+			within := limit + polls(r)
+			if given := r.Header.Get(TimeoutHeader); given != "" {
+				if ms, err := strconv.ParseInt(given, 10, 32); err == nil && ms > 0 && contains(trusted, peerOf(r)) {
+					within = min(within, time.Duration(ms)*time.Millisecond)
+				}
+				r.Header.Del(TimeoutHeader)
+			}
+			ctx, cancel := context.WithTimeout(r.Context(), within)
 			defer cancel()
 			next.ServeHTTP(w, r.WithContext(ctx))
 		})

@@ -305,7 +305,7 @@ func TestALateBodyEndsWithTheRequestsTime(t *testing.T) {
 		_, err := io.ReadAll(r.Body)
 		read <- err
 	}))
-	srv := httptest.NewServer(middleware.Deadline(50 * time.Millisecond)(service))
+	srv := httptest.NewServer(middleware.Deadline(50*time.Millisecond, nil)(service))
 	t.Cleanup(srv.Close)
 	endless, client := io.Pipe()
 	t.Cleanup(func() { _ = client.Close() })

@@ -64,6 +64,7 @@ func defaults(dir string) map[string]string {
 		"PREFETCH_NIGHT": "off", "BOOKS_AT": "off", "SPOOL_DIR": filepath.Join(dir, "spool"),
 		"AUTH_COOKIE_SECURE": "false", // plain HTTP on loopback
 		"GATEWAY_HOSTS":      strings.Join(loopback(), ","),
+		"DRAIN_DELAY":        "0", // everything stops at once
 	}
 }
 

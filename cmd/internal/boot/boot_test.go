@@ -197,6 +197,43 @@ func TestWorkersComplainOnceInAWhile(t *testing.T) {
 	})
 }
 
+// TestAUnitDrainsBeforeItStops: it is not ready at once, and goes on serving for its delay, with answers that ask to
+// close the connection.
+func TestAUnitDrainsBeforeItStops(t *testing.T) {
+	t.Parallel()
+	health := boot.NewHealth(nil)
+	u := boot.NewUnit("bill", anyPort, anyPort, health)
+	public := http.NewServeMux()
+	health.Routes(public)
+	public.Handle("/", text("served"))
+	u.Handler, u.InternalHandler, u.DrainDelay = public, text("internal"), time.Hour
+	begun, over := make(chan time.Duration), make(chan time.Time)
+	u.After(func(d time.Duration) <-chan time.Time { begun <- d; return over })
+	r, err := u.Start(t.Context(), quiet)
+	require.NoError(t, err)
+	header := func(path string) (int, bool) {
+		res, err := http.Get(r.URL + path)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, res.Body)
+		require.NoError(t, errors.Join(err, res.Body.Close()))
+		return res.StatusCode, res.Close
+	}
+	status, closes := header("/")
+	require.Equal(t, http.StatusOK, status)
+	require.False(t, closes)
+	stopped := make(chan error, 1)
+	go func() { stopped <- r.Stop() }()
+	require.Equal(t, time.Hour, <-begun)
+	status, closes = header("/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.True(t, closes)
+	status, closes = header("/")
+	require.Equal(t, http.StatusOK, status, "it serves all the same")
+	require.True(t, closes)
+	over <- time.Time{}
+	require.NoError(t, <-stopped)
+}
+
 // TestLongPollsAreFreedWhenTheUnitStops: a waiting request ends at once, and is still answered.
 func TestLongPollsAreFreedWhenTheUnitStops(t *testing.T) {
 	t.Parallel()

@@ -36,7 +36,8 @@ func (e Env) With(first, last map[string]string) Env {
 type Config interface{ Validate(f *Faults) }
 
 // Load reads a configuration. Its error names every fault, one a line. Beside text, lists, whole numbers, positive
-// durations, booleans, secrets and networks, fields have the types of the parsers. It is safe for concurrent use.
+// durations, delays, booleans, secrets and networks, fields have the types of the parsers. It is safe for concurrent
+// use.
 func Load[C any, P interface {
 	*C
 	Config
@@ -135,6 +136,7 @@ func (r *reader) parsers(more []Parser) map[reflect.Type]env.ParserFunc {
 	all := map[reflect.Type]env.ParserFunc{}
 	for _, p := range slices.Concat([]Parser{
 		{reflect.TypeFor[int](), r.number}, {reflect.TypeFor[time.Duration](), r.duration},
+		{reflect.TypeFor[Delay](), delay},
 		{reflect.TypeFor[bool](), boolean}, {reflect.TypeFor[[]string](), list},
 		{reflect.TypeFor[personal.Secret](), secret}, {reflect.TypeFor[[]netip.Prefix](), networks},
 	}, more) {
@@ -163,6 +165,14 @@ func (r *reader) duration(value string) (any, error) {
 		return time.Duration(0), fmt.Errorf("%q is not a positive duration like 3s or 500ms", value)
 	}
 	return d, nil
+}
+
+func delay(value string) (any, error) {
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 0 {
+		return Delay(0), fmt.Errorf("%q is neither 0 nor a duration like 3s or 500ms", value)
+	}
+	return Delay(d), nil
 }
 
 func boolean(value string) (any, error) {

@@ -33,6 +33,7 @@ type config struct {
 	Unset    int            `env:"UNSET" envDefault:"-1" range:"0..9"`
 	D        time.Duration  `env:"D" envDefault:"1s"`
 	None     time.Duration  `env:"NONE" envDefault:"0"`
+	Delay    boot.Delay     `env:"DELAY" envDefault:"10s"`
 	S        string         `env:"S" envDefault:"def"`
 	Yes      bool           `env:"YES" envDefault:"false"`
 	List     []string       `env:"LIST" envDefault:"a, b"`
@@ -64,6 +65,7 @@ func TestAConfigurationIsReadFromTheEnvironment(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 7, c.N)
 	require.Equal(t, 2700*time.Millisecond, c.D)
+	require.Equal(t, boot.Delay(10*time.Second), c.Delay)
 	require.Equal(t, "text", c.S)
 	require.True(t, c.Yes)
 	require.Equal(t, []string{"x", "y", "z"}, c.List)
@@ -83,8 +85,9 @@ func TestAConfigurationIsReadFromTheEnvironment(t *testing.T) {
 func TestOneStartNamesAllFaults(t *testing.T) {
 	t.Parallel()
 	_, err := load(map[string]string{
-		"N": "8", "UNSET": "-1", "D": "3", "NONE": "-1s", "YES": "maybe", "NETWORKS": "10.0.0.0/8,10.0.0.1", "EVEN": "3",
-		"SECRET": "short", "S": "weak", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "PHONEBILL_ENV": "develop",
+		"N": "8", "UNSET": "-1", "D": "3", "NONE": "-1s", "DELAY": "-1s", "YES": "maybe",
+		"NETWORKS": "10.0.0.0/8,10.0.0.1", "EVEN": "3", "SECRET": "short", "S": "weak",
+		"LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "PHONEBILL_ENV": "develop",
 	})
 	require.Equal(t, []string{
 		`PHONEBILL_ENV: "develop" is neither production nor development`,
@@ -92,6 +95,7 @@ func TestOneStartNamesAllFaults(t *testing.T) {
 		`UNSET: "-1" is not a whole number from 0 to 9`,
 		`D: "3" is not a positive duration like 3s or 500ms`,
 		`NONE: "-1s" is not a positive duration like 3s or 500ms`,
+		`DELAY: "-1s" is neither 0 nor a duration like 3s or 500ms`,
 		`YES: "maybe" is neither true nor false`,
 		`NETWORKS: "10.0.0.1" is not a network like 10.0.0.0/8`,
 		`EVEN: want an even number ("3")`,
@@ -116,8 +120,8 @@ func TestVariablesAreInTheOrderOfTheFields(t *testing.T) {
 		names = append(names, v.Name)
 	}
 	require.Equal(t, []string{
-		"N", "UNSET", "D", "NONE", "S", "YES", "LIST", "NETWORKS", "EVEN", "SECRET", "MISSING", "PHONEBILL_ENV", "LOG_LEVEL",
-		"LOG_FORMAT", "CPU_PROFILE", "GOGC",
+		"N", "UNSET", "D", "NONE", "DELAY", "S", "YES", "LIST", "NETWORKS", "EVEN", "SECRET", "MISSING", "PHONEBILL_ENV",
+		"LOG_LEVEL", "LOG_FORMAT", "CPU_PROFILE", "GOGC",
 	}, names)
 }
 

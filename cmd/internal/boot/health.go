@@ -23,6 +23,9 @@ func NewHealth(checks map[string]Check) *Health { return &Health{checks: checks}
 // Drain makes the unit not ready, for good.
 func (h *Health) Drain() { h.draining.Store(true) }
 
+// Draining reports whether Drain was called.
+func (h *Health) Draining() bool { return h.draining.Load() }
+
 // Routes adds the probes to a mux.
 func (h *Health) Routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {

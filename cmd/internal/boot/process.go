@@ -3,6 +3,7 @@ package boot
 import (
 	"fmt"
 	"log/slog"
+	"time"
 )
 
 // Process is what every program reads beside its own configuration.
@@ -29,4 +30,15 @@ func (p Process) Validate(f *Faults) {
 	if p.LogFormat != "json" && p.LogFormat != "text" {
 		f.Add("LOG_FORMAT", fmt.Errorf("%q is neither json nor text", p.LogFormat))
 	}
+}
+
+// Delay is a duration that may be 0.
+type Delay time.Duration
+
+// Draining is how a program that serves requests stops.
+type Draining struct {
+	// How long an instance goes on serving after SIGTERM, while its `/readyz` and `/health` are 503: as long as load
+	// balancers and gateways need to see that and to go elsewhere, and less than what kills it; 0 = it stops at once
+	// ([docs/upstreams.md](docs/upstreams.md)). `make run`: 0.
+	Delay Delay `env:"DRAIN_DELAY" envDefault:"10s"`
 }

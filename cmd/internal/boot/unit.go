@@ -31,10 +31,12 @@ type Unit struct {
 	// Fail writes the errors of requests that reach no handler. Without it they are plain text.
 	Fail       middleware.Fail
 	Workers    []Worker
-	BeforeStop func() // frees requests that would never end by themselves; may be nil
-	Drain      func() // waits for work that outlives its request; may be nil
+	DrainDelay time.Duration // how long it goes on serving when it is not ready any more
+	BeforeStop func()        // frees requests that would never end by themselves; may be nil
+	Drain      func()        // waits for work that outlives its request; may be nil
 	closers    []func()
 	health     *Health
+	after      func(time.Duration) <-chan time.Time // time.After
 }
 
 // Worker is background work: it returns when ctx is done.
@@ -49,7 +51,7 @@ type TLS struct {
 
 // NewUnit returns a unit whose health is not ready yet.
 func NewUnit(name, addr, internal string, health *Health) *Unit {
-	return &Unit{Name: name, Addr: addr, Internal: internal, health: health}
+	return &Unit{Name: name, Addr: addr, Internal: internal, health: health, after: time.After}
 }
 
 // OnClose remembers what to close; the last opened is closed first.
@@ -96,8 +98,9 @@ func (u *Unit) Start(ctx context.Context, log *slog.Logger) (*Running, error) {
 	left, leave := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Running{
 		unit: u, stop: stop, leave: leave, failed: make(chan error, 2),
-		public: u.server(u.Handler, u.PublicTLS, log), internal: u.server(u.InternalHandler, u.InternalTLS, log),
-		URL: origin(public, u.PublicTLS), InternalURL: origin(internal, u.InternalTLS),
+		public:   u.server(closing(u.Handler, u.health), u.PublicTLS, log),
+		internal: u.server(u.InternalHandler, u.InternalTLS, log),
+		URL:      origin(public, u.PublicTLS), InternalURL: origin(internal, u.InternalTLS),
 	}
 	r.public.BaseContext = func(net.Listener) context.Context {
 		return ports.WithShutdown(context.Background(), left.Done())
@@ -119,10 +122,14 @@ func (u *Unit) Start(ctx context.Context, log *slog.Logger) (*Running, error) {
 // Failed reports a listener that breaks.
 func (r *Running) Failed() <-chan error { return r.failed }
 
-// Stop takes the unit off: not ready, long polls are answered with what is known now, no new requests, running ones
-// finish, then workers, then what was opened.
+// Stop takes the unit off: it is not ready, and goes on serving for DrainDelay, so that those who send requests have
+// seen it and go elsewhere; then long polls are answered with what is known now, no new requests, running ones finish,
+// then workers, then what was opened.
 func (r *Running) Stop() error {
 	r.unit.health.Drain()
+	if r.unit.DrainDelay > 0 {
+		<-r.unit.after(r.unit.DrainDelay)
+	}
 	r.leave()
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
@@ -154,8 +161,21 @@ func (u *Unit) Serve(ctx context.Context, log *slog.Logger) error {
 	case <-ctx.Done():
 		return r.Stop()
 	case err := <-r.Failed():
+		u.DrainDelay = 0 // nobody can be served any more
 		return errors.Join(err, r.Stop())
 	}
+}
+
+// closing asks clients of a unit that drains to close their connections after the answer (in HTTP/2: to open no more
+// requests on them), so that they come to another instance with the next request. A connection that is closed without
+// being asked may carry a request already.
+func closing(next http.Handler, health *Health) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if health.Draining() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func listen(ctx context.Context, name, addr string) (net.Listener, error) {

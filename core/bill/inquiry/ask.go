@@ -90,7 +90,8 @@ func (s *Service) waitUntilDeadline(
 			}
 		})
 	defer attempt.Leave()
-	o, ended := attempt.WaitFor(s.remaining(q.RequestedAt)) // storing the inquiry was part of the budget
+	remaining := s.remaining(q.RequestedAt) // storing the inquiry was part of the budget
+	o, ended := attempt.WaitFor(lifecycle.TimeLeft(ctx, remaining, s.Now()))
 	if !ended {
 		var r Result
 		r, staleShown = s.answerOverdue(ctx, countAttempt(q))

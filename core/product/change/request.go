@@ -110,8 +110,9 @@ func (s *Service) waitUntilDeadline(ctx context.Context, o product.Order, prepai
 		return &after
 	}, func(*product.Order) {})
 	defer attempt.Leave()
-	remaining := s.Limits.Answer - s.Now().Sub(o.RequestedAt) // storing it was part of the budget
-	if after, _ := attempt.WaitFor(remaining); after != nil {
+	now := s.Now()
+	remaining := s.Limits.Answer - now.Sub(o.RequestedAt) // storing it was part of the budget
+	if after, _ := attempt.WaitFor(lifecycle.TimeLeft(ctx, remaining, now)); after != nil {
 		return *after
 	}
 	if now, err := s.Orders.Get(ctx, o.ID); err == nil {

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -36,6 +37,19 @@ func (d *Detached[T]) WaitFor(timeout time.Duration) (outcome T, ended bool) {
 	case <-timer.C:
 		return outcome, false
 	}
+}
+
+// toAnswer is what a caller needs to answer within its time when it has stopped waiting.
+const toAnswer = 150 * time.Millisecond
+
+// TimeLeft returns how long a caller may wait: the rest of its budget, less when ctx ends before the answer could be
+// sent. The gateway gives a request less time than usual when it was long under way (docs/upstreams.md).
+func TimeLeft(ctx context.Context, budget time.Duration, now time.Time) time.Duration {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return budget
+	}
+	return min(budget, end.Sub(now)-toAnswer)
 }
 
 // Leave says that the caller waits no longer. It must be called once, also when the outcome was received.

@@ -88,7 +88,8 @@ func (s *Service) withinBudget(ctx context.Context, r request.Request) request.R
 		return after
 	}, func(request.Request) {})
 	defer attempt.Leave()
-	if after, ended := attempt.WaitFor(request.AnswerBudget - s.Now().Sub(r.RequestedAt)); ended {
+	now := s.Now()
+	if after, ended := attempt.WaitFor(TimeLeft(ctx, request.AnswerBudget-now.Sub(r.RequestedAt), now)); ended {
 		return after
 	}
 	return r

@@ -27,6 +27,7 @@ type Config struct {
 	Sessions    Sessions
 	Login       Login
 	Searches    Searches
+	Draining    boot.Draining
 	Process     boot.Process
 }
 

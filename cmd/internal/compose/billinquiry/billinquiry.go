@@ -34,7 +34,9 @@ const customerTimeout = 10 * time.Second
 
 // New wires the service.
 func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
-	b := service.Begin(service.Bill, service.Listen{Addr: c.Addr, Internal: c.Internal, Trusted: c.Peers.Trusted}, t)
+	b := service.Begin(service.Bill, service.Listen{
+		Addr: c.Addr, Internal: c.Internal, Trusted: c.Peers.Trusted, Draining: c.Draining,
+	}, t)
 	if err := b.UseIdentity(c.Identity); err != nil {
 		return b.Fail(err)
 	}

@@ -24,6 +24,7 @@ type Config struct {
 	Auth        service.AuthLink
 	Links       links.Config
 	History     History
+	Draining    boot.Draining
 	Process     boot.Process
 }
 

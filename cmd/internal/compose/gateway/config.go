@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"phonebill/adapters/rest/gateway"
+	"phonebill/adapters/rest/gateway/pool"
 	"phonebill/adapters/rest/middleware"
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose/service"
@@ -40,6 +41,7 @@ type Config struct {
 	Audit     service.AuditCredential
 	Upstreams Origins
 	Instances Instances
+	Draining  boot.Draining
 	Process   boot.Process
 }
 
@@ -60,12 +62,24 @@ func (t TLS) Validate(f *boot.Faults) {
 	}
 }
 
-// Origins are the services behind the gateway, beside the auth service.
+// Origins are where the instances of the services behind the gateway are (docs/upstreams.md).
 type Origins struct {
-	// Origin of the bill inquiry service.
-	Bill string `env:"BILL_URL" envDefault:"http://127.0.0.1:8082"`
-	// Origin of the product change service.
-	Product string `env:"PRODUCT_URL" envDefault:"http://127.0.0.1:8083"`
+	// The gateway takes several instances, separated by commas, or a name that stands for them, as in `BILL_URL`.
+	Auth []string `env:"AUTH_URL" envDefault:"http://127.0.0.1:8081"`
+	// Origins of the bill inquiry service's instances, separated by commas. `dns+http://name:port` stands for an
+	// instance at each address of a name, `dns+srv+http://_service._tcp.name` for one at each SRV record; both are
+	// looked up every 5 s ([docs/upstreams.md](docs/upstreams.md)).
+	Bill []string `env:"BILL_URL" envDefault:"http://127.0.0.1:8082"`
+	// The same of the product change service.
+	Product []string `env:"PRODUCT_URL" envDefault:"http://127.0.0.1:8083"`
+}
+
+// Validate implements boot.Config.
+func (o Origins) Validate(f *boot.Faults) {
+	for key, list := range map[string][]string{"AUTH_URL": o.Auth, "BILL_URL": o.Bill, "PRODUCT_URL": o.Product} {
+		_, err := pool.ParseTargets(list)
+		f.Add(key, err)
+	}
 }
 
 // Instances are the instances of the services that staff look at, by the origins of their internal listeners.
@@ -109,5 +123,6 @@ func (c Config) Validate(f *boot.Faults) {
 	c.Cache.Validate(f)
 	c.Auth.Validate(f)
 	c.Audit.Validate(f)
+	c.Upstreams.Validate(f)
 	c.Process.Validate(f)
 }

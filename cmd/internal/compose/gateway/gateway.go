@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"time"
 
@@ -31,34 +30,41 @@ import (
 // Upstreams are the services behind the gateway: proxies when deployed, their own handlers in the all-in-one.
 type Upstreams struct{ Auth, Bill, Product http.Handler }
 
-// Proxies returns upstreams at their origins.
-func Proxies(c Config, t service.Tools) (Upstreams, error) {
-	proxy := func(origin string) (http.Handler, error) {
-		u, err := url.Parse(origin)
-		if err != nil || u.Host == "" {
-			return nil, errors.New("not an origin: " + origin)
-		}
-		return gateway.NewProxy(u, t.Log, t.Now), nil
-	}
-	auth, err1 := proxy(c.Auth.URL)
-	bill, err2 := proxy(c.Upstreams.Bill)
-	product, err3 := proxy(c.Upstreams.Product)
-	return Upstreams{auth, bill, product}, errors.Join(err1, err2, err3)
-}
-
-// NewWithProxies wires the gateway in front of upstreams at their origins.
+// NewWithProxies wires the gateway in front of the services' instances at their origins.
 func NewWithProxies(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
-	up, err := Proxies(c, t)
-	if err != nil {
-		return nil, err
+	b := begin(c, t)
+	if err := b.UseIdentity(c.Identity); err != nil {
+		return b.Fail(err)
 	}
-	return New(ctx, c, up, t)
+	p, err := newPools(ctx, c.Upstreams, b)
+	if err != nil {
+		return b.Fail(err)
+	}
+	up, err := p.proxies(b)
+	if err != nil {
+		return b.Fail(err)
+	}
+	return finish(ctx, c, up, p.auth, b)
 }
 
 // New wires the gateway in front of the upstreams.
 func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Unit, error) {
-	b := service.Begin("gateway", service.Listen{Addr: c.Addr, Internal: c.Internal}, t)
-	if err := errors.Join(c.Audit.Distinct(c.Auth.Token), b.UseIdentity(c.Identity)); err != nil {
+	b := begin(c, t)
+	if err := b.UseIdentity(c.Identity); err != nil {
+		return b.Fail(err)
+	}
+	return finish(ctx, c, up, nil, b)
+}
+
+func begin(c Config, t service.Tools) *service.Builder {
+	return service.Begin("gateway", service.Listen{Addr: c.Addr, Internal: c.Internal, Draining: c.Draining}, t)
+}
+
+// finish wires everything behind the proxies. publicKeys is how those of the auth service are fetched; nil for directly.
+func finish(
+	ctx context.Context, c Config, up Upstreams, publicKeys http.RoundTripper, b *service.Builder,
+) (*boot.Unit, error) {
+	if err := c.Audit.Distinct(c.Auth.Token); err != nil {
 		return b.Fail(err)
 	}
 	if c.ProxyProtocol {
@@ -80,12 +86,14 @@ func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Un
 			return b.Fail(err)
 		}
 	}
-	guard, err := b.GuardByAuth(c.Auth, cache)
+	link := internalclient.NewAuth(b.Via, c.Auth.URL, c.Auth.InternalURL, c.Auth.Token)
+	if publicKeys != nil {
+		link = link.WithKeysThrough(publicKeys)
+	}
+	guard, err := b.GuardBy(link, c.Auth.Token, cache)
 	if err != nil {
 		return b.Fail(err)
 	}
-
-	link := internalclient.NewAuth(b.Via, c.Auth.URL, c.Auth.InternalURL, c.Auth.Token)
 	clients := middleware.Clients{
 		Trusted: c.TrustedProxies, Header: c.ForwardedHeader, Identify: identify(b.RecogniseServices(link)),
 	}

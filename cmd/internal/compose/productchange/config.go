@@ -28,6 +28,7 @@ type Config struct {
 	Links          links.Config
 	Rules          Rules
 	Reconciliation Reconciliation
+	Draining       boot.Draining
 	Process        boot.Process
 }
 

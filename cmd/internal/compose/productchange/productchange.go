@@ -40,7 +40,9 @@ const (
 
 // New wires the service.
 func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
-	b := service.Begin(service.Product, service.Listen{Addr: c.Addr, Internal: c.Internal, Trusted: c.Peers.Trusted}, t)
+	b := service.Begin(service.Product, service.Listen{
+		Addr: c.Addr, Internal: c.Internal, Trusted: c.Peers.Trusted, Draining: c.Draining,
+	}, t)
 	if err := b.UseIdentity(c.Identity); err != nil {
 		return b.Fail(err)
 	}

@@ -9,10 +9,11 @@ import (
 	"phonebill/core/personal"
 )
 
-// Listen are a unit's two listeners, and the peers whose X-Forwarded-For it believes.
+// Listen are a unit's two listeners, the peers whose X-Forwarded-For it believes, and how it leaves.
 type Listen struct {
 	Addr, Internal string
 	Trusted        []netip.Prefix
+	Draining       boot.Draining
 }
 
 // Peers are the gateways before a service.

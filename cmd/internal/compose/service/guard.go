@@ -74,7 +74,13 @@ func (b *Builder) pullRevocations(revoked *access.Revoked) func(context.Context)
 // GuardByAuth returns the check of tokens of every unit but the auth service. Without a cache revocations are pulled
 // alone.
 func (b *Builder) GuardByAuth(l AuthLink, cache *valkey.Client) (*access.Guard, error) {
-	link := internalclient.NewAuth(b.Via, l.URL, l.InternalURL, l.Token)
+	return b.GuardBy(internalclient.NewAuth(b.Via, l.URL, l.InternalURL, l.Token), l.Token, cache)
+}
+
+// GuardBy is GuardByAuth with a link that exists already; token is what all services share.
+func (b *Builder) GuardBy(
+	link *internalclient.Auth, token personal.Secret, cache *valkey.Client,
+) (*access.Guard, error) {
 	g := b.Guard(link.Keys, link)
 	g.UsedSessions = access.NewUsedSessions(link, b.Now)
 	b.Worker("session-use", sessionUseInterval, func(ctx context.Context) (int, error) {
@@ -83,7 +89,7 @@ func (b *Builder) GuardByAuth(l AuthLink, cache *valkey.Client) (*access.Guard, 
 	if cache == nil {
 		return g, nil
 	}
-	_, err := b.ReceiveRevocations(cache, l.Token, g.Revoked)
+	_, err := b.ReceiveRevocations(cache, token, g.Revoked)
 	return g, err
 }
 

@@ -63,6 +63,7 @@ func Begin(name string, l Listen, t Tools) *Builder {
 	b.health = boot.NewHealth(b.Checks)
 	b.Unit = boot.NewUnit(name, l.Addr, l.Internal, b.health)
 	b.Unit.Fail = middleware.WithTrace(rest.NewProblemWriter(b.Log, b.Now).Write)
+	b.Unit.DrainDelay = time.Duration(l.Draining.Delay)
 	b.Registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	b.Mux.Handle("GET /metrics", promhttp.HandlerFor(b.Registry, promhttp.HandlerOpts{}))
