@@ -28,10 +28,18 @@ func ParseTier(s string) (Tier, error) {
 	return "", fault.InvalidField("tier", "DEFAULT, VIP, MVNO_AP, BENCH 중에서 선택해야 합니다")
 }
 
-// OrDefault returns the tier, and DEFAULT where none is named: in tokens and accounts of releases before it.
+// OrDefault returns the tier by its name: an empty one is DEFAULT, as in tokens of releases before there were tiers.
 func (t Tier) OrDefault() Tier {
 	if t == "" {
 		return TierDefault
+	}
+	return t
+}
+
+// Short returns the tier as accounts and tokens have it: DEFAULT is empty.
+func (t Tier) Short() Tier {
+	if t == TierDefault {
+		return ""
 	}
 	return t
 }
