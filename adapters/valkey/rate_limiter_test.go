@@ -102,6 +102,11 @@ func TestTheScriptIsTheWindow(t *testing.T) {
 				Quota: p.Quota, Charge: rapid.IntRange(0, 3).Draw(rt, "charge"), Want: rapid.IntRange(0, 5).Draw(rt, "want"),
 				Back: rapid.IntRange(0, 2).Draw(rt, "back"), BackSlot: slot,
 			}
+			for range rapid.IntRange(0, 2).Draw(rt, "earlier") {
+				trip.Earlier = append(trip.Earlier, ratelimit.Earlier{
+					Slots: rapid.Int64Range(1, 300).Draw(rt, "slots"), Count: rapid.IntRange(1, 2).Draw(rt, "count"),
+				})
+			}
 			got, err := valkey.ApplyTrip(t.Context(), c.Client, key, p, trip, now)
 			require.NoError(rt, err)
 			require.Equal(rt, w.Apply(p.Slots(), trip, now), got)

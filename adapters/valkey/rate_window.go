@@ -18,8 +18,8 @@ import (
 // count in it. Times are whole microseconds of the cache's own clock, which a Lua number holds exactly.
 //
 // KEYS: window. ARGV: length of a slot, slots that count before the current one, quota, requests to count anyhow,
-// unused units to take back, the slot of these, requests that want to pass, the time (0: the cache's own). It returns
-// how many may pass, how many count, the current slot, and when the oldest slot is over (0: none counts).
+// unused units to take back, the slot of these, requests that want to pass, the time (0: the cache's own), and in pairs
+// how many slots ago how many requests have passed. It returns how many may pass, how many count, the current slot, and when the oldest slot is over (0: none counts).
 const rateLua = `
 local length, keep, quota, charge = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local back, backSlot, want, now = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -28,6 +28,9 @@ if now == 0 then
   now = tonumber(t[1]) * 1000000 + tonumber(t[2])
 end
 local slot = math.floor(now / length)
+for i = 9, #ARGV, 2 do
+  redis.call('HINCRBY', KEYS[1], string.format('%.0f', slot - tonumber(ARGV[i])), ARGV[i + 1])
+end
 local all, used, oldest = redis.call('HGETALL', KEYS[1]), 0, slot
 for i = 1, #all, 2 do
   local at, n = tonumber(all[i]), tonumber(all[i + 1])
@@ -45,8 +48,8 @@ end
 local granted = math.max(0, math.min(want, quota - used - charge))
 local added = charge + granted
 used = used + added
-if added > 0 then
-  redis.call('HINCRBY', KEYS[1], string.format('%.0f', slot), added)
+if added > 0 then redis.call('HINCRBY', KEYS[1], string.format('%.0f', slot), added) end
+if added > 0 or #ARGV > 8 then
   redis.call('PEXPIRE', KEYS[1], math.ceil((keep + 2) * length / 1000))
 end
 local free = 0
@@ -67,10 +70,14 @@ type state ratelimit.State
 func rateArguments(p ratelimit.Policy, t ratelimit.Trip, now int64) []string {
 	s := p.Slots()
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
-	return []string{
+	all := []string{
 		number(s.Length.Microseconds()), number(s.Keep), number(int64(t.Quota)), number(int64(t.Charge)),
 		number(int64(t.Back)), number(t.BackSlot), number(int64(t.Want)), number(now),
 	}
+	for _, e := range t.Earlier {
+		all = append(all, number(e.Slots), number(int64(e.Count)))
+	}
+	return all
 }
 
 func readState(result valkeygo.ValkeyResult) (state, error) {
@@ -99,6 +106,9 @@ type settling struct {
 
 // settle makes the trips that are due. When the cache is in trouble the rest of its part waits for the next time.
 func (r *RateLimiter) settle(ctx context.Context) {
+	if r.client == nil {
+		return
+	}
 	r.mu.Lock()
 	all := r.toSettle
 	r.toSettle = nil

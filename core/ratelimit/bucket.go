@@ -69,7 +69,8 @@ func (b *Bucket) Fallback(p Policy, now time.Time, instances int) Decision {
 // Begin returns the trip to make now for so many requests that wait; 0 of them settle what has passed. End or Fail
 // must follow it, and no other trip of the bucket is made meanwhile.
 func (b *Bucket) Begin(p Policy, now time.Time, waiting int) Trip {
-	t := Trip{Quota: p.Quota, Charge: b.uncounted}
+	t := Trip{Quota: p.Quota}
+	t.Charge, t.Earlier = b.own.newest(p, now, b.uncounted)
 	if waiting > 0 {
 		t.Want = waiting + p.block() - 1
 	}
@@ -100,6 +101,9 @@ func (b *Bucket) End(p Policy, t Trip, s State, sent, now time.Time) {
 func (b *Bucket) Fail(p Policy, t Trip, now time.Time) {
 	b.travelling = 0
 	mine, _ := b.own.count(p, now)
+	for _, e := range t.Earlier {
+		b.uncounted += e.Count
+	}
 	b.uncounted = min(b.uncounted+t.Charge, mine)
 }
 
@@ -180,4 +184,21 @@ func (o *ownWindow) count(p Policy, now time.Time) (n int, free time.Duration) {
 		}
 	}
 	return o.total, p.Window
+}
+
+// newest returns when the newest n requests passed: those of this moment, and the others by how many slots of the shared
+// window ago, at the end of the own slot in which they are counted. What is over is left out.
+func (o *ownWindow) newest(p Policy, now time.Time, n int) (current int, earlier []Earlier) {
+	slot, length := o.turn(p, now), ownSlot(p).Microseconds()
+	for at := slot; at > slot-ownSlots-1 && at >= 0 && n > 0; at-- {
+		count := min(n, int(o.counts[at%(ownSlots+1)]))
+		n -= count
+		switch ago := (now.UnixMicro() - (at+1)*length) / p.slot().Microseconds(); {
+		case ago <= 0:
+			current += count
+		case count > 0:
+			earlier = append(earlier, Earlier{Slots: ago, Count: count})
+		}
+	}
+	return current, earlier
 }

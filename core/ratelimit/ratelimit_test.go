@@ -201,10 +201,17 @@ func TestWithoutTheSharedWindowAnInstanceCountsItsShare(t *testing.T) {
 	require.False(t, d.OK)
 	require.Greater(t, d.RetryIn, 55*time.Second)
 	require.LessOrEqual(t, d.RetryIn, time.Minute)
-	require.True(t, b.Fallback(p, now.Add(d.RetryIn), 3).OK)
+	settled := b.Begin(p, now.Add(30*time.Second), 0)
+	require.Zero(t, settled.Charge)
+	require.Equal(t, []ratelimit.Earlier{{Slots: 122, Count: 3}}, settled.Earlier,
+		"what has passed meanwhile is counted in its own time when the window is back")
+	b.Fail(p, settled, now.Add(30*time.Second))
 
-	settled := b.Begin(p, now, 0)
-	require.Equal(t, 4, settled.Charge, "what has passed meanwhile is counted when the window is back")
+	now = now.Add(d.RetryIn)
+	require.True(t, b.Fallback(p, now, 3).OK)
+	settled = b.Begin(p, now, 0)
+	require.Equal(t, 1, settled.Charge, "but not what is over")
+	require.Empty(t, settled.Earlier)
 	b.Fail(p, settled, now.Add(time.Hour))
-	require.Zero(t, b.Begin(p, now, 0).Charge, "but not what is long over")
+	require.Zero(t, b.Begin(p, now.Add(time.Hour), 0).Charge)
 }

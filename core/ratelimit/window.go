@@ -15,10 +15,17 @@ func (p Policy) Slots() Slots { return Slots{Length: p.slot(), Keep: p.keep()} }
 // block that were not used, and how many requests want to pass.
 type Trip struct {
 	Quota    int
-	Charge   int   // counted whether or not the quota is used up
+	Charge   int // counted whether or not the quota is used up
+	Earlier  []Earlier
 	Back     int   // unused units of a block,
 	BackSlot int64 // which were counted in this slot
 	Want     int   // counted as far as the quota allows
+}
+
+// Earlier are requests that passed some slots ago, while the shared window could not be asked, and are counted there.
+type Earlier struct {
+	Slots int64
+	Count int
 }
 
 // State is what a shared window returns for a trip.
@@ -32,8 +39,8 @@ type State struct {
 // Window is the shared window of one bucket: the reference of what a store does in one step. The zero value is empty.
 type Window struct{ counts map[int64]int }
 
-// Apply carries out a trip at now: first what is over is forgotten, then the unused units are taken back, then what has
-// passed is counted, then as many requests as the quota has left.
+// Apply carries out a trip at now: what passed earlier is counted in its slot, what is over is forgotten, the
+// unused units are taken back, and what has just passed is counted, then as many requests as the quota has left.
 func (w *Window) Apply(s Slots, t Trip, now time.Time) State {
 	if w.counts == nil {
 		w.counts = map[int64]int{}
@@ -41,6 +48,9 @@ func (w *Window) Apply(s Slots, t Trip, now time.Time) State {
 	length := s.Length.Microseconds()
 	slot := now.UnixMicro() / length
 	used, oldest := 0, slot
+	for _, e := range t.Earlier {
+		w.counts[slot-e.Slots] += e.Count
+	}
 	for at, n := range w.counts {
 		if at == t.BackSlot && t.Back > 0 {
 			n = max(0, n-t.Back)

@@ -33,6 +33,7 @@ type Config struct {
 	Log           *slog.Logger
 	Registry      prometheus.Registerer
 	Clock         ports.Clock
+	Limits        *Limits        // nil: nobody is limited
 	Trusted       []netip.Prefix // proxies and load balancers whose X-Forwarded-For is believed; none by default
 }
 
@@ -41,6 +42,10 @@ type Config struct {
 func New(c Config) (http.Handler, error) {
 	errs := rest.NewProblemWriter(c.Log, c.Clock)
 	routes := routes{first: map[string]http.Handler{}, fail: errs.Write}
+	limited, err := c.limits()
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
 	hooks := rest.Hooks{Request: errs.WriteMalformed, Response: errs.Write}
 	for _, service := range []struct {
 		spec  string
@@ -53,10 +58,11 @@ func New(c Config) (http.Handler, error) {
 		if err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
-		if err := routes.add(spec, c.Authenticator, service.mount); err != nil {
+		if err := routes.add(spec, c.Authenticator, limited, service.mount); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
 	}
+	routes.limit(limited)
 	for path, handler := range c.Health {
 		routes.first[firstSegment(path)] = probe(path, handler, errs.Write)
 	}
@@ -78,10 +84,15 @@ type routes struct {
 	fail  contract.Fail
 }
 
-func (r *routes) add(spec *openapi3.T, auth contract.Authenticator, mount func(to *contract.Router)) error {
+func (r *routes) add(
+	spec *openapi3.T, auth contract.Authenticator, limited *limits, mount func(to *contract.Router),
+) error {
 	router, err := contract.NewRouter(spec, auth, r.fail)
 	if err != nil {
 		return err
+	}
+	if limited != nil {
+		router.AdmitBy(limited.admit)
 	}
 	mount(router)
 	r.base = router.Base()

@@ -1120,7 +1120,7 @@ type ServerInterface interface {
 	// GetUser One account
 	// (GET /admin/users/{userId})
 	GetUser(w http.ResponseWriter, r *http.Request, userID UserID)
-	// UpdateUser Change status, roles or lines
+	// UpdateUser Change status, roles, lines or tier
 	// (PATCH /admin/users/{userId})
 	UpdateUser(w http.ResponseWriter, r *http.Request, userID UserID)
 	// ListUserLogins What happened to an account's logins
@@ -2850,7 +2850,7 @@ type StrictServerInterface interface {
 	// GetUser One account
 	// (GET /admin/users/{userId})
 	GetUser(ctx context.Context, request GetUserRequestObject) (GetUserResponseObject, error)
-	// UpdateUser Change status, roles or lines
+	// UpdateUser Change status, roles, lines or tier
 	// (PATCH /admin/users/{userId})
 	UpdateUser(ctx context.Context, request UpdateUserRequestObject) (UpdateUserResponseObject, error)
 	// ListUserLogins What happened to an account's logins

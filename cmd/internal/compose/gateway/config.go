@@ -5,6 +5,7 @@ import (
 
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose/service"
+	"phonebill/core/ratelimit"
 )
 
 // Config is the environment of the gateway. Without a cache it learns of revocations by pulling alone.
@@ -22,6 +23,7 @@ type Config struct {
 	Audit          service.AuditCredential
 	Upstreams      Origins
 	Instances      Instances
+	Limits         Limits
 	Process        boot.Process
 }
 
@@ -43,7 +45,9 @@ type Instances struct {
 }
 
 // Load reads the configuration; its error names every fault.
-func Load(env boot.Env) (Config, error) { return boot.Load[Config](env) }
+func Load(env boot.Env) (Config, error) {
+	return boot.Load[Config](env, boot.ParserOf(ratelimit.ParseLimits))
+}
 
 // Validate implements boot.Config.
 func (c Config) Validate(f *boot.Faults) {

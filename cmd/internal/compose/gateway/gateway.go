@@ -78,10 +78,14 @@ func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Un
 		Requests: staff.Requests(auth),
 	}
 
+	limits, err := c.rateLimits(b, cache)
+	if err != nil {
+		return b.Fail(err)
+	}
 	handler, err := gateway.New(gateway.Config{
 		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Operations: own.Mount, Health: b.Probes(),
 		Authenticator: contract.AccessGuard{Guard: guard, Log: b.Log}, Log: b.Log, Registry: b.Registry, Clock: b.Now,
-		Trusted: c.TrustedProxies,
+		Trusted: c.TrustedProxies, Limits: limits,
 	})
 	if err != nil {
 		return b.Fail(err)
