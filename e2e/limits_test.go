@@ -59,8 +59,8 @@ func (a *tally) keep(ctx context.Context, gates []*instance, token string, every
 		}
 		under.Go(func() {
 			at := time.Now()
-			a.add(ask(context.WithoutCancel(ctx), http.MethodGet, gates[n%len(gates)].url+"/api/v1/bills/menu", token, nil).status,
-				at)
+			menu := gates[n%len(gates)].url + "/api/v1/bills/menu"
+			a.add(ask(context.WithoutCancel(ctx), http.MethodGet, menu, token, nil).status, at)
 		})
 	}
 }
@@ -84,7 +84,8 @@ func TestLimitsOverThreeGateways(t *testing.T) {
 	var gates []*instance
 	for range 3 {
 		gates = append(gates, launch(t, "gateway", "GATEWAY", "AUTH_URL="+c.Services["auth"], "BILL_URL="+upstream.URL,
-			"PRODUCT_URL="+upstream.URL, "AUTH_INTERNAL_URL="+strings.TrimSuffix(c.Metrics["auth"], "/metrics"), "INTERNAL_TOKEN="+drillToken,
+			"PRODUCT_URL="+upstream.URL, "AUTH_INTERNAL_URL="+strings.TrimSuffix(c.Metrics["auth"], "/metrics"),
+			"INTERNAL_TOKEN="+drillToken,
 			"VALKEY_ADDR="+cache.addr, "VALKEY_PASSWORD=", "GATEWAY_INSTANCES=3",
 			"RATE_LIMITS=DEFAULT="+strconv.Itoa(quota)+"/"+window.String()))
 	}

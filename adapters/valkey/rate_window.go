@@ -19,7 +19,8 @@ import (
 //
 // KEYS: window. ARGV: length of a slot, slots that count before the current one, quota, requests to count anyhow,
 // unused units to take back, the slot of these, requests that want to pass, the time (0: the cache's own), and in pairs
-// how many slots ago how many requests have passed. It returns how many may pass, how many count, the current slot, and when the oldest slot is over (0: none counts).
+// how many slots ago how many requests have passed. It returns how many may pass, how many count, the current slot, and
+// when the oldest slot is over (0: none counts).
 const rateLua = `
 local length, keep, quota, charge = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local back, backSlot, want, now = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])

@@ -183,7 +183,8 @@ func (u User) stillUnreadable(before User) []Part {
 func (u User) sameRights(v User) bool {
 	sameGrant := func(a, b Grant) bool { return a.Permission == b.Permission && a.ExpiresAt.Equal(b.ExpiresAt) }
 	return u.Status == v.Status && u.InitialPassword == v.InitialPassword && u.FactorHandedOver == v.FactorHandedOver &&
-		u.CustomerID == v.CustomerID && u.Tier.OrDefault() == v.Tier.OrDefault() && slices.Equal(u.Lines, v.Lines) && slices.Equal(u.Roles, v.Roles) &&
+		u.CustomerID == v.CustomerID && u.Tier.OrDefault() == v.Tier.OrDefault() &&
+		slices.Equal(u.Lines, v.Lines) && slices.Equal(u.Roles, v.Roles) &&
 		slices.EqualFunc(u.Grants, v.Grants, sameGrant)
 }
 

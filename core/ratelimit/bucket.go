@@ -186,8 +186,8 @@ func (o *ownWindow) count(p Policy, now time.Time) (n int, free time.Duration) {
 	return o.total, p.Window
 }
 
-// newest returns when the newest n requests passed: those of this moment, and the others by how many slots of the shared
-// window ago, at the end of the own slot in which they are counted. What is over is left out.
+// newest returns when the newest n requests passed: those of this moment, and the others by how many slots of the
+// shared window ago, at the end of the own slot in which they are counted. What is over is left out.
 func (o *ownWindow) newest(p Policy, now time.Time, n int) (current int, earlier []Earlier) {
 	slot, length := o.turn(p, now), ownSlot(p).Microseconds()
 	for at := slot; at > slot-ownSlots-1 && at >= 0 && n > 0; at-- {

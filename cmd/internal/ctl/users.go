@@ -267,9 +267,9 @@ func (c Console) setStatus(verb, title string, to auth.Status) *cobra.Command {
 	}, &why)
 }
 
-const tierHelp = `By default DEFAULT may make 100 requests a minute, VIP 500 and MVNO_AP 10,000; BENCH has no limit and exists
-in development alone. Tokens from before the change are refused within a second; the refreshed ones have the
-new tier.`
+const tierHelp = `By default DEFAULT may make 100 requests a minute, VIP 500 and MVNO_AP 10,000; BENCH has no limit
+and exists in development alone. Tokens from before the change are refused within a second; the refreshed
+ones have the new tier.`
 
 func (c Console) setTier() *cobra.Command {
 	var why string
