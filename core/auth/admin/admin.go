@@ -214,8 +214,8 @@ type Update struct {
 
 // Update changes status, roles, customer id, lines or tier. It fails with CONFLICT when the account has changed since
 // the caller read it (or as auth.MayChange says, or for the last administrator), with LINE_HELD when another account
-// holds an added line (see ConfirmTransfer), and with VALIDATION_ERROR for the tier BENCH unless BenchTier. Older tokens
-// are refused within a second; an account that is not ACTIVE any more has no session left.
+// holds an added line (see ConfirmTransfer), and with VALIDATION_ERROR for the tier BENCH unless BenchTier. Older
+// tokens are refused within a second; an account that is not ACTIVE any more has no session left.
 func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Update) (auth.Account, error) {
 	detail := map[string]any{"version": x.Version}
 	if x.Status != nil {
