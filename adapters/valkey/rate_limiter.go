@@ -21,7 +21,7 @@ import (
 
 const (
 	settleInterval = 50 * time.Millisecond // how often what has passed is counted in the cache
-	decideTimeout  = 45 * time.Millisecond // how long a request waits for a trip that another one makes
+	decideMargin   = 5 * time.Millisecond  // longer than a trip may take a request waits for that of another one
 	tableShards    = 64
 	defaultBuckets = 100_000
 	evictionSample = 8 // buckets looked at to find one to drop
@@ -138,7 +138,7 @@ func (r *RateLimiter) locked(key limitedKey, now time.Time) *limited {
 			if len(s.callers) >= r.perShard {
 				s.evict(now)
 			}
-			l = &limited{key: r.keyOf(key)}
+			l = &limited{key: r.keyOf(key), touched: now}
 			s.callers[key] = l
 		}
 		s.mu.Unlock()
@@ -170,26 +170,27 @@ func (r *RateLimiter) keyOf(key limitedKey) string {
 	return namespace + ":rate:v1:{" + hex.EncodeToString(mac.Sum(nil)) + "}"
 }
 
-// evict drops the entry of a sample that was used longest ago. What it has let pass and not counted yet is still
-// settled; only what it knew is lost. The caller holds the shard's lock.
+// evict drops the entry of a sample that was used longest ago. Requests that wait for it are still decided, and what it
+// has let pass and not counted yet is still settled; only what it knew is lost. The caller holds the shard's lock, which
+// nobody waits for who holds an entry's.
 func (s *shard) evict(now time.Time) {
 	var oldest limitedKey
-	least, looked := now.Add(time.Second), 0
+	var drop *limited
+	least, looked := now, 0
 	for key, l := range s.callers {
-		if l.mu.TryLock() {
-			if l.trip == nil && l.waiting == 0 && l.touched.Before(least) {
-				oldest, least = key, l.touched
-			}
-			l.mu.Unlock()
+		l.mu.Lock()
+		if drop == nil || l.touched.Before(least) {
+			oldest, drop, least = key, l, l.touched
 		}
+		l.mu.Unlock()
 		if looked++; looked == evictionSample {
 			break
 		}
 	}
-	if l, ok := s.callers[oldest]; ok {
-		l.mu.Lock()
-		l.dropped = true
-		l.mu.Unlock()
+	if drop != nil {
+		drop.mu.Lock()
+		drop.dropped = true
+		drop.mu.Unlock()
 		delete(s.callers, oldest)
 	}
 }
@@ -200,13 +201,13 @@ func (r *RateLimiter) ask(ctx context.Context, l *limited, p ratelimit.Policy) r
 	l.waiting++
 	defer func() { l.waiting-- }()
 	var late <-chan time.Time
-	for begun := time.Now(); r.client != nil && time.Since(begun) < decideTimeout; {
+	for begun := time.Now(); r.client != nil && time.Since(begun) < r.client.cfg.Timeout+decideMargin; {
 		var came bool
 		if l.trip == nil {
 			came = r.travel(ctx, l, p)
 		} else {
 			if late == nil {
-				timer := time.NewTimer(decideTimeout)
+				timer := time.NewTimer(r.client.cfg.Timeout + decideMargin)
 				defer timer.Stop()
 				late = timer.C
 			}
