@@ -171,8 +171,8 @@ func (r *RateLimiter) keyOf(key limitedKey) string {
 }
 
 // evict drops the entry of a sample that was used longest ago. Requests that wait for it are still decided, and what it
-// has let pass and not counted yet is still settled; only what it knew is lost. The caller holds the shard's lock, which
-// nobody waits for who holds an entry's.
+// has let pass and not counted yet is still settled; only what it knew is lost. The caller holds the shard's lock, for
+// which nobody waits who holds an entry's.
 func (s *shard) evict(now time.Time) {
 	var oldest limitedKey
 	var drop *limited
