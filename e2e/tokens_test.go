@@ -398,7 +398,8 @@ func TestALogoutHoldsEverywhereWithinASecond(t *testing.T) {
 	defer willing.Close()
 	gate := launch(t, "gateway", "GATEWAY", "AUTH_URL="+two.url, "AUTH_INTERNAL_URL="+two.internal,
 		"BILL_URL="+willing.URL,
-		"PRODUCT_URL="+willing.URL, "INTERNAL_TOKEN="+drillToken, "VALKEY_ADDR="+c.Cache.Address,
+		"PRODUCT_URL="+willing.URL, "INTERNAL_TOKEN="+drillToken, "RATE_LIMITS=DEFAULT=1000000",
+		"VALKEY_ADDR="+c.Cache.Address,
 		"VALKEY_PASSWORD="+c.Cache.Password)
 	require.Eventually(t, func() bool { return gate.metric(t, "revocation_push_listening") == 1 }, eventTimeout,
 		20*time.Millisecond)

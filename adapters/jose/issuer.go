@@ -44,6 +44,7 @@ const (
 	claimLines       = "lines"
 	claimEpoch       = "epoch"
 	claimDuties      = "duties"
+	claimTier        = "tier"
 )
 
 // TokenIssuer implements ports.AccessTokens with the keys of a store, each in its time. It is safe for concurrent use.
@@ -152,6 +153,9 @@ func (i *TokenIssuer) Issue(_ context.Context, p auth.Principal, now time.Time) 
 		Claim(claimCustomer, p.CustomerID).Claim(claimLines, lines).Claim(claimEpoch, p.Epoch)
 	if len(p.Duties) > 0 {
 		claims = claims.Claim(claimDuties, p.Duties)
+	}
+	if p.Tier.OrDefault() != auth.TierDefault {
+		claims = claims.Claim(claimTier, p.Tier)
 	}
 	token, err := claims.Build()
 	if err != nil {

@@ -40,7 +40,7 @@ func customer(t *testing.T) auth.Principal {
 	return auth.Principal{
 		UserID: "hong", SessionID: newID(), CustomerID: "C-1", Lines: []line.Number{n}, Roles: []auth.Role{auth.Customer},
 		Permissions: []auth.Permission{auth.BillInquiry}, Epoch: 7, ExpiresAt: noon.Add(30 * time.Minute),
-		Duties: []auth.Duty{auth.ChangePassword},
+		Duties: []auth.Duty{auth.ChangePassword}, Tier: auth.TierVIP,
 	}
 }
 

@@ -200,6 +200,7 @@ type claims struct {
 	Lines       []string          `json:"lines"`
 	Epoch       int               `json:"epoch"`  // absent in tokens of before: 0
 	Duties      []auth.Duty       `json:"duties"` // absent when there are none, and in tokens of before
+	Tier        auth.Tier         `json:"tier"`   // absent: DEFAULT
 }
 
 // audience is a string or a list of them (RFC 7519).
@@ -261,7 +262,7 @@ func (c claims) principal(now time.Time) (auth.Principal, error) {
 	}
 	return auth.Principal{
 		UserID: user, SessionID: sid, CustomerID: c.Customer, Lines: lines, Roles: c.Roles, Permissions: c.Permissions,
-		Duties: c.Duties, Epoch: c.Epoch, ExpiresAt: expires,
+		Duties: c.Duties, Epoch: c.Epoch, ExpiresAt: expires, Tier: c.Tier,
 	}, nil
 }
 

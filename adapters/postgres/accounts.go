@@ -201,7 +201,7 @@ func (a *Accounts) rows(users []auth.User) (p authdb.AddUsersParams, err error) 
 		p.Phones, p.PhoneIndexes = append(p.Phones, row.PhoneSealed), append(p.PhoneIndexes, row.PhoneIndex)
 		p.Emails, p.EmailIndexes = append(p.Emails, row.EmailSealed), append(p.EmailIndexes, row.EmailIndex)
 		p.Statuses, p.Created = append(p.Statuses, row.Status), append(p.Created, row.CreatedAt)
-		p.Initial = append(p.Initial, row.InitialPassword)
+		p.Initial, p.Tiers = append(p.Initial, row.InitialPassword), append(p.Tiers, row.Tier)
 	}
 	return p, nil
 }

@@ -219,7 +219,7 @@ func (u *Users) save(ctx context.Context, q *authdb.Queries, user, before auth.U
 		UserID: row.UserID, PasswordHash: row.PasswordHash, NameSealed: row.NameSealed, PhoneSealed: row.PhoneSealed,
 		PhoneIndex: row.PhoneIndex, EmailSealed: row.EmailSealed, EmailIndex: row.EmailIndex, CustomerID: row.CustomerID,
 		Status: row.Status, Version: int64(user.Version), Epoch: int64(user.Epoch), InitialPassword: user.InitialPassword,
-		FactorHandedOver: user.FactorHandedOver,
+		FactorHandedOver: user.FactorHandedOver, Tier: row.Tier,
 	}); err != nil {
 		return err
 	}
@@ -360,7 +360,7 @@ func (u *Users) row(user auth.User) (authdb.CreateUserParams, error) {
 		UserID: string(user.UserID), PasswordHash: hash, NameSealed: name,
 		PhoneSealed: phone, PhoneIndex: u.phone.index(user.Phone), EmailSealed: email, EmailIndex: emailIndex,
 		CustomerID: user.CustomerID, Status: string(user.Status), CreatedAt: user.CreatedAt,
-		InitialPassword: user.InitialPassword, FactorHandedOver: user.FactorHandedOver,
+		InitialPassword: user.InitialPassword, FactorHandedOver: user.FactorHandedOver, Tier: string(user.Tier.OrDefault()),
 	}, errors.Join(err1, err2, err3, err4)
 }
 
@@ -376,6 +376,7 @@ func (u *Users) noun(row authdb.UserByIDRow) auth.User {
 		CustomerID: own.CustomerID, Status: auth.Status(own.Status), LastLoginAt: moment(own.LastLoginAt),
 		CreatedAt: own.CreatedAt.UTC(), Version: int(own.Version), Epoch: int(own.Epoch), SecondFactor: row.SecondFactor,
 		InitialPassword: own.InitialPassword, FactorHandedOver: own.FactorHandedOver,
+		Tier: auth.Tier(own.Tier).Short(),
 	}
 	var err5 error
 	for i, sealed := range row.Lines {

@@ -3,8 +3,10 @@ package valkey
 import (
 	"context"
 	"net"
+	"time"
 
 	"phonebill/core/auth"
+	"phonebill/core/ratelimit"
 )
 
 // Via returns a configuration whose client reaches a node by dial; nil = directly.
@@ -25,3 +27,14 @@ func Owed(c *Client) int {
 
 // Decode reads a message as a subscriber does.
 func Decode(p *Push, message string) ([]auth.Revocation, error) { return p.decode(message) }
+
+// ApplyTrip makes one trip to the shared window of the key at a time of the test's own.
+func ApplyTrip(
+	ctx context.Context, c *Client, key string, p ratelimit.Policy, t ratelimit.Trip, now time.Time,
+) (ratelimit.State, error) {
+	s, err := readState(rateScript.Exec(ctx, *c.conn.Load(), []string{key}, rateArguments(p, t, now.UnixMicro())))
+	return ratelimit.State(s), err
+}
+
+// Size returns how many callers are remembered.
+func Size(r *RateLimiter) int { return r.size() }

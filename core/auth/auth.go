@@ -124,7 +124,7 @@ type User struct {
 	LastLoginAt  time.Time
 	CreatedAt    time.Time
 	Version      int // counts every change of the account; an update of an older one is refused
-	// counts changes of status, roles, lines and grants; tokens of an older epoch are refused (ADR 14)
+	// counts changes of status, roles, lines, grants and tier; tokens of an older epoch are refused (ADR 14)
 	Epoch        int
 	SecondFactor bool // a TOTP is enrolled and confirmed
 	// InitialPassword means that the password was chosen by staff: until its owner has changed it, it allows nothing
@@ -133,7 +133,9 @@ type User struct {
 	// FactorHandedOver means that another person made the second factor, and so knows its secret: the owner has to
 	// enrol anew.
 	FactorHandedOver bool
-	Unreadable       []Part
+	// Tier says how many requests the account may make; empty is TierDefault.
+	Tier       Tier
+	Unreadable []Part
 }
 
 // Part is a part of an account that is stored sealed. What cannot be opened of an account is absent from it and named
@@ -181,7 +183,8 @@ func (u User) stillUnreadable(before User) []Part {
 func (u User) sameRights(v User) bool {
 	sameGrant := func(a, b Grant) bool { return a.Permission == b.Permission && a.ExpiresAt.Equal(b.ExpiresAt) }
 	return u.Status == v.Status && u.InitialPassword == v.InitialPassword && u.FactorHandedOver == v.FactorHandedOver &&
-		u.CustomerID == v.CustomerID && slices.Equal(u.Lines, v.Lines) && slices.Equal(u.Roles, v.Roles) &&
+		u.CustomerID == v.CustomerID && u.Tier.OrDefault() == v.Tier.OrDefault() &&
+		slices.Equal(u.Lines, v.Lines) && slices.Equal(u.Roles, v.Roles) &&
 		slices.EqualFunc(u.Grants, v.Grants, sameGrant)
 }
 
@@ -273,6 +276,7 @@ type Principal struct {
 	Epoch       int // of the user's rights when the token was issued
 	ExpiresAt   time.Time
 	Duties      []Duty // what the caller has to do before anything else; usually none
+	Tier        Tier   // how many requests the caller may make; empty is TierDefault
 }
 
 // Staff reports whether the caller is an operator or administrator.

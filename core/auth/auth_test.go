@@ -237,6 +237,8 @@ func TestARightsChangeRaisesTheEpochAndEveryChangeTheVersion(t *testing.T) {
 		"customer": {func(u *auth.User) { u.CustomerID = "C2" }, 4},
 		"expiry":   {func(u *auth.User) { u.Grants = []auth.Grant{{Permission: auth.BillInquiry}} }, 4},
 		"grant":    {func(u *auth.User) { u.Grants = nil }, 4},
+		"tier":     {func(u *auth.User) { u.Tier = auth.TierVIP }, 4},
+		"no tier":  {func(u *auth.User) { u.Tier = auth.TierDefault }, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -90,6 +90,22 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		require.EqualValues(t, 1, stored.Load())
 		require.EqualValues(t, 7, refused.Load())
 	})
+	t.Run("a tier is kept and changed", func(t *testing.T) {
+		t.Parallel()
+		users, want := open(t), Owner()
+		require.NoError(t, users.Create(t.Context(), want))
+		for _, tier := range []auth.Tier{"", auth.TierMVNOAP} {
+			changed, err := users.Change(t.Context(), want.UserID, func(u auth.User) (auth.User, error) {
+				u.Tier = tier
+				return u, nil
+			})
+			require.NoError(t, err)
+			require.Equal(t, tier, changed.Tier)
+			got, err := users.ByID(t.Context(), want.UserID)
+			require.NoError(t, err)
+			require.Equal(t, tier, got.Tier)
+		}
+	})
 	t.Run("staff own no line and need no phone", func(t *testing.T) {
 		t.Parallel()
 		users, want := open(t), auth.User{

@@ -60,7 +60,7 @@ func Owner() auth.User {
 			{Permission: auth.BillInquiry, GrantedAt: start},
 			{Permission: auth.ProductChange, ExpiresAt: after(3600), GrantedBy: "admin", GrantedAt: start},
 		},
-		Status: auth.Active, CreatedAt: start, Version: 1,
+		Tier: auth.TierVIP, Status: auth.Active, CreatedAt: start, Version: 1,
 	}
 }
 

@@ -108,10 +108,11 @@ WHERE u.status <> 'INACTIVE' ORDER BY t.folded, u.user_id COLLATE "C";
 
 -- name: AddUsers :many
 INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index,
-    customer_id, status, created_at, initial_password)
+    customer_id, status, created_at, initial_password, tier)
 SELECT (@user_ids::text[])[i], (@hashes::text[])[i], (@names::bytea[])[i], (@phones::bytea[])[i],
     (@phone_indexes::bytea[])[i], (@emails::bytea[])[i], (@email_indexes::bytea[])[i], (@customers::text[])[i],
-    (@statuses::text[])[i], (@created::timestamptz[])[i], (@initial::boolean[])[i]
+    (@statuses::text[])[i], (@created::timestamptz[])[i], (@initial::boolean[])[i],
+    (@tiers::text[])[i]
 FROM generate_subscripts(@user_ids::text[], 1) AS i
 ON CONFLICT (user_id) DO NOTHING RETURNING user_id;
 

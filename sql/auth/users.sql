@@ -52,15 +52,15 @@ SELECT user_id FROM users WHERE user_id = $1 FOR UPDATE;
 
 -- name: CreateUser :execrows
 INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index,
-    customer_id, status, created_at, initial_password, factor_handed_over)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    customer_id, status, created_at, initial_password, factor_handed_over, tier)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (user_id) DO NOTHING;
 
 -- name: SaveUser :exec
 UPDATE users SET password_hash = $2, name_sealed = $3, phone_sealed = $4, phone_index = $5, email_sealed = $6,
     email_index = $7, customer_id = $8, status = $9, version = $10,
     epoch_at = CASE WHEN epoch = $11 THEN epoch_at ELSE clock_timestamp() END,
-    epoch = $11, initial_password = $12, factor_handed_over = $13, updated_at = now()
+    epoch = $11, initial_password = $12, factor_handed_over = $13, tier = $14, updated_at = now()
 WHERE user_id = $1;
 
 -- name: DropUserLines :exec

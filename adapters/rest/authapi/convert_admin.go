@@ -49,6 +49,10 @@ func toUpdate(b gen.UpdateUserRequest) (admin.Update, error) {
 		status := auth.Status(*b.Status)
 		x.Status = &status
 	}
+	if b.Tier != nil {
+		tier := auth.Tier(*b.Tier)
+		x.Tier = &tier
+	}
 	if b.CustomerID != nil {
 		id, err := auth.ParseCustomerID(*b.CustomerID)
 		if err != nil {
@@ -101,8 +105,8 @@ func toRow(a auth.Account, now time.Time, name, email string, show func(line.Num
 		CustomerID: rest.Optional(a.CustomerID), Lines: make([]string, len(a.Lines)),
 		Status: gen.UserStatus(a.StatusNow(now)),
 		Roles:  make([]gen.Role, len(a.Roles)), Permissions: make([]gen.AdminGrant, len(a.Grants)),
-		SecondFactor: a.SecondFactor,
-		Version:      a.Version, CreatedAt: a.CreatedAt, LastLoginAt: rest.OptionalTime(a.LastLoginAt),
+		SecondFactor: a.SecondFactor, Tier: gen.Tier(a.Tier.OrDefault()),
+		Version: a.Version, CreatedAt: a.CreatedAt, LastLoginAt: rest.OptionalTime(a.LastLoginAt),
 	}
 	if now.Before(a.LockedUntil) {
 		row.LockedUntil = &a.LockedUntil

@@ -43,6 +43,7 @@ type Router struct {
 	base    string
 	auth    Authenticator
 	fail    Fail
+	admit   Admit
 	mux     *http.ServeMux
 	allowed map[string][]string // methods by full path template
 	faults  []error
@@ -58,6 +59,14 @@ func NewRouter(spec *openapi3.T, auth Authenticator, fail Fail) (*Router, error)
 		mux: http.NewServeMux(), allowed: map[string][]string{},
 	}, nil
 }
+
+// Admit decides about a request whose caller is authenticated, before anything else is looked at. ctx carries the
+// caller; answer are the headers of the answer. An error is written as the answer.
+type Admit func(ctx context.Context, answer http.Header) error
+
+// AdmitBy has every operation with bearer security ask admit after the authentication. It is called before anything is
+// served.
+func (c *Router) AdmitBy(admit Admit) { c.admit = admit }
 
 // Base returns the path prefix of every operation, /api/v1.
 func (c *Router) Base() string { return c.base }
@@ -117,7 +126,7 @@ func (c *Router) register(method, full string, handler http.HandlerFunc) {
 	c.allowed[full] = append(c.allowed[full], method)
 }
 
-// guard authenticates the caller, then checks the request, then calls the handler.
+// guard authenticates the caller, has it admitted, then checks the request, then calls the handler.
 func (c *Router) guard(op *operation, handler http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if op.bearer {
@@ -132,6 +141,12 @@ func (c *Router) guard(op *operation, handler http.HandlerFunc) http.HandlerFunc
 			if err != nil {
 				c.fail(w, r, err)
 				return
+			}
+			if c.admit != nil {
+				if err := c.admit(ctx, w.Header()); err != nil {
+					c.fail(w, r, err)
+					return
+				}
 			}
 			if err := op.validate(r); err != nil {
 				c.fail(w, r, err)

@@ -35,6 +35,7 @@ type Config struct {
 	Clients       middleware.Clients // which proxies are believed, and the systems that call for their users
 	Origins       Origins            // of the web pages that may call; none by default
 	Hosts         []string           // the names of this gateway; none allow every host
+	Limits        *Limits            // nil: no caller is limited
 }
 
 // New returns the gateway's handler. It fails when two services claim the same paths, when an operation has no handler,
@@ -42,6 +43,10 @@ type Config struct {
 func New(c Config) (http.Handler, error) {
 	errs := rest.NewProblemWriter(c.Log, c.Clock)
 	routes := routes{first: map[string]http.Handler{}, fail: errs.Write}
+	limited, err := c.limits()
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
 	hooks := rest.Hooks{Request: errs.WriteMalformed, Response: errs.Write}
 	for _, service := range []struct {
 		spec  string
@@ -55,10 +60,11 @@ func New(c Config) (http.Handler, error) {
 		if err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
-		if err := routes.add(spec, c.Authenticator, service.mount); err != nil {
+		if err := routes.add(spec, c.Authenticator, limited, service.mount); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
 	}
+	routes.limit(limited)
 	for path, handler := range c.Health {
 		routes.first[firstSegment(path)] = probe(path, handler, errs.Write)
 	}
@@ -102,10 +108,15 @@ type routes struct {
 	fail  contract.Fail
 }
 
-func (r *routes) add(spec *openapi3.T, auth contract.Authenticator, mount func(to *contract.Router)) error {
+func (r *routes) add(
+	spec *openapi3.T, auth contract.Authenticator, limited *limits, mount func(to *contract.Router),
+) error {
 	router, err := contract.NewRouter(spec, auth, r.fail)
 	if err != nil {
 		return err
+	}
+	if limited != nil {
+		router.AdmitBy(limited.admit)
 	}
 	mount(router)
 	r.base = router.Base()

@@ -67,12 +67,13 @@ func withSystem(tests func() int) (int, error) {
 	return code, <-done
 }
 
-// testEnv takes any free ports, lifts the KOS budget and makes password hashes cheap, so that parallel tests do not
-// wait for each other. What a hash costs is tested in adapters/credentials and measured by the bench (S6).
+// testEnv takes any free ports, lifts the KOS budget and the limits of users, and makes password hashes cheap, so that
+// parallel tests do not wait for each other. What a hash costs is tested in adapters/credentials and measured by the
+// bench (S6).
 func testEnv(dir string) boot.Env {
 	vars := map[string]string{
 		boot.Environment: "development", "PHONEBILL_DATA": dir, "KOS_QUOTA_PER_MINUTE": "0",
-		"ARGON2_MEMORY_KIB": "8", "ARGON2_PASSES": "1",
+		"ARGON2_MEMORY_KIB": "8", "ARGON2_PASSES": "1", "RATE_LIMITS": "DEFAULT=1000000",
 	}
 	for _, key := range []string{
 		"GATEWAY_ADDR", "GATEWAY_INTERNAL_ADDR", "AUTH_ADDR", "AUTH_INTERNAL_ADDR", "BILL_ADDR",

@@ -22,6 +22,9 @@ type Process struct {
 	GOGC string `env:"GOGC" envDefault:"50"`
 }
 
+// Development reports whether settings that weaken the security are allowed.
+func (p Process) Development() bool { return p.Environment == development }
+
 // Validate implements Config.
 func (p Process) Validate(f *Faults) {
 	if err := new(slog.LevelVar).UnmarshalText([]byte(p.LogLevel)); err != nil {

@@ -100,6 +100,7 @@ func (c Console) printAccount(a auth.Account, clear bool) error {
 	p.row("phone", number(a.Phone))
 	p.row("email", email)
 	p.row("customer", a.CustomerID)
+	p.row("tier", string(a.Tier.OrDefault()))
 	p.row("lines", joined(a.Lines, number))
 	p.row("roles", joined(a.Roles, role))
 	for _, g := range a.Grants {

@@ -54,6 +54,7 @@ func argumentNames(cmd *cobra.Command) []string { return strings.Fields(cmd.Use)
 func arguments() map[string]func(string) error {
 	return map[string]func(string) error{
 		"PERMISSION":     among("PERMISSION", auth.AllPermissions()...),
+		"TIER":           among("TIER", auth.AllTiers()...),
 		"operator|admin": among("operator|admin", "operator", "admin"),
 		"REQUEST_ID":     uuid("REQUEST_ID"), "EVENT_ID": uuid("EVENT_ID"), "TRANSFER_ID": uuid("TRANSFER_ID"),
 		"USER_ID": nil, "KID": nil, "SERVICE": nil, "KEY": nil, "FILE.csv": nil, "TRACE_ID": nil,

@@ -45,6 +45,7 @@ var korean = map[string]string{
 	"%s is no longer held by another account; it goes to %s\n": "" +
 		"%s 회선을 다른 계정이 더 이상 보유하지 않으며 %s에게 이전됩니다\n",
 	"%s is refused\n":                    "%s을(를) 거절합니다\n",
+	"%s has the tier %s\n":               "%s의 등급은 %s입니다\n",
 	"%s is unlocked\n":                   "%s의 잠금을 해제하였습니다\n",
 	"%s no longer has its grant of %s\n": "%s의 %s 권한을 회수하였습니다\n",
 	"%s signs from %s\n":                 "%s 키가 %s부터 서명합니다\n",
@@ -150,6 +151,13 @@ KOS에는 기본으로 분당 20회 질의하므로 신청이 많은 날은 오�
 		`인증 앱과 복구 코드를 모두 잃은 사용자를 위한 명령입니다. 운영자와 관리자에게는 새 추가 인증을 한 번만
 출력하며 다음 로그인 때 다시 등록합니다. 고객의 추가 인증은 해제되며 다시 등록할 수 있습니다. 계정의 모든
 세션이 종료됩니다.`,
+	tierHelp: "" +
+		`기본으로 DEFAULT는 분당 100회, VIP는 500회, MVNO_AP는 10,000회까지 요청할 수 있습니다. BENCH는 한도가 없으며 개발
+환경에만 있습니다. 변경 전의 토큰은 1초 안에 거절되며 갱신한 토큰에 새 등급이 적용됩니다.`,
+	"Set how many requests an account may make; takes effect within a second": "" +
+		"계정의 요청 한도 등급을 정합니다. 1초 안에 적용됩니다",
+	"a good customer": "우수 고객",
+	"tier":            "등급",
 	"Forget wrong passwords, and the lock with them": "비밀번호 실패 기록과 잠금을 해제합니다",
 	"Give a permission, for good or until a time":    "권한을 기한 없이 또는 기한까지 부여합니다",
 	"Hong Gildong": "홍길동",

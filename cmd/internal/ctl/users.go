@@ -22,7 +22,7 @@ func (c Console) users() *cobra.Command {
 	cmd.AddCommand(
 		c.createUser(), c.showUser(), c.listUsers(), c.unlockUser(), c.setStatus("suspend", "Suspend", auth.Suspended),
 		c.setStatus("activate", "Activate", auth.Active), c.resetFactor(), c.userHistory(), c.importUsers(),
-		c.transfers(), c.clashes(),
+		c.transfers(), c.clashes(), c.setTier(),
 	)
 	return cmd
 }
@@ -262,6 +262,35 @@ func (c Console) setStatus(verb, title string, to auth.Status) *cobra.Command {
 					Status: &to, Version: seen.Version, Reason: why,
 				})
 				return c.said(err, "%s is %s\n", args[0], changed.Status)
+			})
+		},
+	}, &why)
+}
+
+const tierHelp = `By default DEFAULT may make 100 requests a minute, VIP 500 and MVNO_AP 10,000; BENCH has no limit
+and exists in development alone. Tokens from before the change are refused within a second; the refreshed
+ones have the new tier.`
+
+func (c Console) setTier() *cobra.Command {
+	var why string
+	return reason(&cobra.Command{
+		Use: "tier USER_ID TIER", Short: "Set how many requests an account may make; takes effect within a second",
+		Long:    tierHelp,
+		Example: `  phonebillctl users tier hong-gildong VIP --reason "a good customer"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			tier, err := auth.ParseTier(strings.ToUpper(args[1]))
+			if err != nil {
+				return err
+			}
+			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
+				seen, err := a.Users.Show(cmd.Context(), by, auth.UserID(args[0]))
+				if err != nil {
+					return err
+				}
+				changed, err := a.Users.Update(cmd.Context(), by, seen.UserID, admin.Update{
+					Tier: &tier, Version: seen.Version, Reason: why,
+				})
+				return c.said(err, "%s has the tier %s\n", args[0], changed.Tier.OrDefault())
 			})
 		},
 	}, &why)

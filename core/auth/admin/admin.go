@@ -44,9 +44,11 @@ type Service struct {
 	LineIndex func(line.Number) string
 	// CheckPassword refuses a password that no account may have (VALIDATION_ERROR on password).
 	CheckPassword func(field string, user auth.UserID, password personal.Secret) error
-	Policy        auth.SessionPolicy
-	Now           ports.Clock
-	NewID         ports.IDs
+	// BenchTier allows the tier without a limit, which is for load tests in development.
+	BenchTier bool
+	Policy    auth.SessionPolicy
+	Now       ports.Clock
+	NewID     ports.IDs
 }
 
 // Search returns one page of the accounts that match and how many match (at most auth.MaxCounted). It fails with
@@ -205,14 +207,15 @@ type Update struct {
 	Lines  *[]line.Number
 	// CustomerID is the carrier's customer that the account belongs to; nil leaves it as it is.
 	CustomerID *string
+	Tier       *auth.Tier
 	Version    int
 	Reason     string
 }
 
-// Update changes status, roles, customer id or lines. It fails with CONFLICT when the account has changed since the
-// caller read it (or as auth.MayChange says, or for the last administrator), and with LINE_HELD when another account
-// holds an added line (see ConfirmTransfer). Older tokens are refused within a second; an account that is not ACTIVE
-// any more has no session left.
+// Update changes status, roles, customer id, lines or tier. It fails with CONFLICT when the account has changed since
+// the caller read it (or as auth.MayChange says, or for the last administrator), with LINE_HELD when another account
+// holds an added line (see ConfirmTransfer), and with VALIDATION_ERROR for the tier BENCH unless BenchTier. Older
+// tokens are refused within a second; an account that is not ACTIVE any more has no session left.
 func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Update) (auth.Account, error) {
 	detail := map[string]any{"version": x.Version}
 	if x.Status != nil {
@@ -223,6 +226,9 @@ func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Upd
 	}
 	if x.CustomerID != nil {
 		detail["customerId"] = *x.CustomerID
+	}
+	if x.Tier != nil {
+		detail["tier"] = *x.Tier
 	}
 	// The result of setting an account's lines discloses whether they are the masked ones that it has, or another
 	// account's.
@@ -247,6 +253,12 @@ func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Upd
 		}
 		if x.Lines != nil {
 			u.Lines = *x.Lines
+		}
+		if x.Tier != nil {
+			u.Tier = x.Tier.Short()
+		}
+		if x.Tier != nil && *x.Tier == auth.TierBench && !s.BenchTier {
+			return u, fault.InvalidField("tier", "개발 환경에서만 사용할 수 있습니다")
 		}
 		return u, nil
 	})
@@ -319,13 +331,17 @@ func (s *Service) alter(
 	return changed, err
 }
 
-// facts returns what the audit log records of an account before and after a change: its rights and its lines.
+// facts returns what the audit log records of an account before and after a change: its rights, its
+// lines and its tier.
 func (s *Service) facts(u auth.User) map[string]any {
 	permissions := make([]auth.Permission, len(u.Grants))
 	for i, g := range u.Grants {
 		permissions[i] = g.Permission
 	}
-	return map[string]any{"status": u.Status, "roles": u.Roles, "lines": s.named(u.Lines), "permissions": permissions}
+	return map[string]any{
+		"status": u.Status, "roles": u.Roles, "lines": s.named(u.Lines), "permissions": permissions,
+		"tier": u.Tier.OrDefault(),
+	}
 }
 
 // applyRights makes a change of rights effective at once: tokens of the older epoch are refused everywhere; an account

@@ -322,10 +322,10 @@ func TestAChangeIsEffectiveAtOnce(t *testing.T) {
 	detail := w.trail.Entries()[len(w.rows())-1].Detail
 	require.Contains(t, detail, `"after":{"lines":[{"line":"010-****-4321","index":"index-4321"}],`+
 		`"permissions":["BILL_INQUIRY","PRODUCT_CHANGE"],`+
-		`"roles":["CUSTOMER"],"status":"INACTIVE"}`)
+		`"roles":["CUSTOMER"],"status":"INACTIVE","tier":"DEFAULT"}`)
 	require.Contains(t, detail, `"before":{"lines":[{"line":"010-****-5678","index":"index-5678"}],`+
 		`"permissions":["BILL_INQUIRY","PRODUCT_CHANGE"],`+
-		`"roles":["CUSTOMER"],"status":"ACTIVE"}`)
+		`"roles":["CUSTOMER"],"status":"ACTIVE","tier":"DEFAULT"}`)
 	_, err = w.Update(t.Context(), boss, "hong", admin.Update{Status: &status, Version: a.Version - 1, Reason: why})
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
 	require.Equal(t, "STALE_VERSION", fault.From(err).Details()["reason"])
@@ -491,6 +491,32 @@ func TestCallers(t *testing.T) {
 }
 
 // TestTheCustomerIDCanBeCorrected: while it is wrong the account is shown nothing of its lines.
+func TestATierTakesEffectAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	before, err := w.Show(t.Context(), boss, "hong")
+	require.NoError(t, err)
+	set := func(tier auth.Tier, version int) (auth.Account, error) {
+		return w.Update(t.Context(), boss, "hong", admin.Update{Tier: &tier, Version: version, Reason: why})
+	}
+	vip, err := set(auth.TierVIP, before.Version)
+	require.NoError(t, err)
+	require.Equal(t, auth.TierVIP, vip.Tier)
+	require.Equal(t, before.Epoch+1, vip.Epoch, "tokens of the old tier are refused")
+	require.Contains(t, w.trail.Entries()[len(w.rows())-1].Detail, `"tier":"VIP"`)
+	_, err = set(auth.TierBench, vip.Version)
+	require.ErrorIs(t, err, fault.New(fault.ValidationError), "only in development")
+	w.BenchTier = true
+	bench, err := set(auth.TierBench, vip.Version)
+	require.NoError(t, err)
+	back, err := set(auth.TierDefault, bench.Version)
+	require.NoError(t, err)
+	require.Equal(t, auth.TierDefault, back.Tier.OrDefault())
+	same, err := set(auth.TierDefault, back.Version)
+	require.NoError(t, err)
+	require.Equal(t, back.Version, same.Version, "nothing changed")
+}
+
 func TestTheCustomerIDCanBeCorrected(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -265,6 +265,7 @@ func (s *Service) tokens(ctx context.Context, user auth.User, session auth.Sessi
 	p := auth.Principal{
 		UserID: user.UserID, SessionID: session.ID, CustomerID: user.CustomerID, Lines: user.Lines, Roles: user.Roles,
 		Permissions: user.Permissions(now), Epoch: user.Epoch, ExpiresAt: expires, Duties: user.Duties(),
+		Tier: user.Tier,
 	}
 	access, err := s.Access.Issue(ctx, p, now)
 	if err != nil {

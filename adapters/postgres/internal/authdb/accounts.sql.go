@@ -77,10 +77,11 @@ func (q *Queries) AddRolesOf(ctx context.Context, arg AddRolesOfParams) error {
 
 const addUsers = `-- name: AddUsers :many
 INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index,
-    customer_id, status, created_at, initial_password)
+    customer_id, status, created_at, initial_password, tier)
 SELECT ($1::text[])[i], ($2::text[])[i], ($3::bytea[])[i], ($4::bytea[])[i],
     ($5::bytea[])[i], ($6::bytea[])[i], ($7::bytea[])[i], ($8::text[])[i],
-    ($9::text[])[i], ($10::timestamptz[])[i], ($11::boolean[])[i]
+    ($9::text[])[i], ($10::timestamptz[])[i], ($11::boolean[])[i],
+    ($12::text[])[i]
 FROM generate_subscripts($1::text[], 1) AS i
 ON CONFLICT (user_id) DO NOTHING RETURNING user_id
 `
@@ -97,6 +98,7 @@ type AddUsersParams struct {
 	Statuses     []string
 	Created      []time.Time
 	Initial      []bool
+	Tiers        []string
 }
 
 func (q *Queries) AddUsers(ctx context.Context, arg AddUsersParams) ([]string, error) {
@@ -112,6 +114,7 @@ func (q *Queries) AddUsers(ctx context.Context, arg AddUsersParams) ([]string, e
 		arg.Statuses,
 		arg.Created,
 		arg.Initial,
+		arg.Tiers,
 	)
 	if err != nil {
 		return nil, err
@@ -470,7 +473,7 @@ func (q *Queries) SearchUsersByStatus(ctx context.Context, arg SearchUsersByStat
 }
 
 const usersByIDs = `-- name: UsersByIDs :many
-SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password, u.factor_handed_over,
+SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password, u.factor_handed_over, u.tier,
     ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY position)::bytea[] AS lines,
     ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY position)::bytea[] AS line_indexes,
     ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id
@@ -529,6 +532,7 @@ func (q *Queries) UsersByIDs(ctx context.Context, ids []string) ([]UsersByIDsRow
 			&i.User.EpochAt,
 			&i.User.InitialPassword,
 			&i.User.FactorHandedOver,
+			&i.User.Tier,
 			&i.Lines,
 			&i.LineIndexes,
 			&i.LinePositions,

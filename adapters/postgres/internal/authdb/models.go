@@ -136,6 +136,7 @@ type User struct {
 	EpochAt          *time.Time
 	InitialPassword  bool
 	FactorHandedOver bool
+	Tier             string
 }
 
 type UserGrant struct {

@@ -70,8 +70,8 @@ func (q *Queries) AddUserRoles(ctx context.Context, arg AddUserRolesParams) erro
 
 const createUser = `-- name: CreateUser :execrows
 INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index,
-    customer_id, status, created_at, initial_password, factor_handed_over)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    customer_id, status, created_at, initial_password, factor_handed_over, tier)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (user_id) DO NOTHING
 `
 
@@ -88,6 +88,7 @@ type CreateUserParams struct {
 	CreatedAt        time.Time
 	InitialPassword  bool
 	FactorHandedOver bool
+	Tier             string
 }
 
 func (q *Queries) CreateUser(ctx context.Context, arg CreateUserParams) (int64, error) {
@@ -104,6 +105,7 @@ func (q *Queries) CreateUser(ctx context.Context, arg CreateUserParams) (int64, 
 		arg.CreatedAt,
 		arg.InitialPassword,
 		arg.FactorHandedOver,
+		arg.Tier,
 	)
 	if err != nil {
 		return 0, err
@@ -177,7 +179,7 @@ const saveUser = `-- name: SaveUser :exec
 UPDATE users SET password_hash = $2, name_sealed = $3, phone_sealed = $4, phone_index = $5, email_sealed = $6,
     email_index = $7, customer_id = $8, status = $9, version = $10,
     epoch_at = CASE WHEN epoch = $11 THEN epoch_at ELSE clock_timestamp() END,
-    epoch = $11, initial_password = $12, factor_handed_over = $13, updated_at = now()
+    epoch = $11, initial_password = $12, factor_handed_over = $13, tier = $14, updated_at = now()
 WHERE user_id = $1
 `
 
@@ -195,6 +197,7 @@ type SaveUserParams struct {
 	Epoch            int64
 	InitialPassword  bool
 	FactorHandedOver bool
+	Tier             string
 }
 
 func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) error {
@@ -212,6 +215,7 @@ func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) error {
 		arg.Epoch,
 		arg.InitialPassword,
 		arg.FactorHandedOver,
+		arg.Tier,
 	)
 	return err
 }
@@ -231,7 +235,7 @@ func (q *Queries) SawLogin(ctx context.Context, arg SawLoginParams) error {
 }
 
 const userByID = `-- name: UserByID :one
-SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password, u.factor_handed_over,
+SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password, u.factor_handed_over, u.tier,
     ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY position)::bytea[] AS lines,
     ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY position)::bytea[] AS line_indexes,
     ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id
@@ -285,6 +289,7 @@ func (q *Queries) UserByID(ctx context.Context, userID string) (UserByIDRow, err
 		&i.User.EpochAt,
 		&i.User.InitialPassword,
 		&i.User.FactorHandedOver,
+		&i.User.Tier,
 		&i.Lines,
 		&i.LineIndexes,
 		&i.LinePositions,
@@ -299,7 +304,7 @@ func (q *Queries) UserByID(ctx context.Context, userID string) (UserByIDRow, err
 }
 
 const userByLogin = `-- name: UserByLogin :one
-SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password, u.factor_handed_over,
+SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password, u.factor_handed_over, u.tier,
     ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY position)::bytea[] AS lines,
     ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY position)::bytea[] AS line_indexes,
     ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id
@@ -367,6 +372,7 @@ func (q *Queries) UserByLogin(ctx context.Context, arg UserByLoginParams) (UserB
 		&i.User.EpochAt,
 		&i.User.InitialPassword,
 		&i.User.FactorHandedOver,
+		&i.User.Tier,
 		&i.Lines,
 		&i.LineIndexes,
 		&i.LinePositions,

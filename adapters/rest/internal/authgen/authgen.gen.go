@@ -63,6 +63,14 @@ const (
 	SettableStatusSUSPENDED SettableStatus = "SUSPENDED"
 )
 
+// Defines values for Tier.
+const (
+	TierBENCH   Tier = "BENCH"
+	TierDEFAULT Tier = "DEFAULT"
+	TierMVNOAP  Tier = "MVNO_AP"
+	TierVIP     Tier = "VIP"
+)
+
 // Defines values for UserStatus.
 const (
 	UserStatusACTIVE    UserStatus = "ACTIVE"
@@ -128,6 +136,14 @@ type AdminUser struct {
 
 	// Status Example: ACTIVE
 	Status UserStatus `json:"status"`
+
+	// Tier How many requests an account may make: by default DEFAULT 100 a minute, VIP 500, MVNO_AP 10,000. BENCH has no
+	// limit and exists in development alone. A change takes effect within a second: tokens from before it are
+	// refused, and the refreshed ones have the new tier.
+	//
+	//
+	// Example: DEFAULT
+	Tier Tier `json:"tier"`
 
 	// Unreadable Parts of the stored account that cannot be opened (damaged, moved from another account, or of a key that
 	// is not there). They are left out above, the rest is as stored, and an alert was raised. Left out when
@@ -772,6 +788,13 @@ type SessionsEnvelope struct {
 // Example: SUSPENDED
 type SettableStatus string
 
+// Tier How many requests an account may make: by default DEFAULT 100 a minute, VIP 500, MVNO_AP 10,000. BENCH has no
+// limit and exists in development alone. A change takes effect within a second: tokens from before it are
+// refused, and the refreshed ones have the new tier.
+//
+// Example: DEFAULT
+type Tier string
+
 // TotpConfirmRequest defines model for TotpConfirmRequest.
 type TotpConfirmRequest struct {
 	// EndOtherSessions End all other sessions of the user; left out means no.
@@ -831,6 +854,14 @@ type UpdateUserRequest struct {
 	//
 	// Example: SUSPENDED
 	Status *SettableStatus `json:"status,omitempty"`
+
+	// Tier How many requests an account may make: by default DEFAULT 100 a minute, VIP 500, MVNO_AP 10,000. BENCH has no
+	// limit and exists in development alone. A change takes effect within a second: tokens from before it are
+	// refused, and the refreshed ones have the new tier.
+	//
+	//
+	// Example: DEFAULT
+	Tier *Tier `json:"tier,omitempty"`
 
 	// Version Version of the account as last seen.
 	//
@@ -1089,7 +1120,7 @@ type ServerInterface interface {
 	// GetUser One account
 	// (GET /admin/users/{userId})
 	GetUser(w http.ResponseWriter, r *http.Request, userID UserID)
-	// UpdateUser Change status, roles or lines
+	// UpdateUser Change status, roles, lines or tier
 	// (PATCH /admin/users/{userId})
 	UpdateUser(w http.ResponseWriter, r *http.Request, userID UserID)
 	// ListUserLogins What happened to an account's logins
@@ -2819,7 +2850,7 @@ type StrictServerInterface interface {
 	// GetUser One account
 	// (GET /admin/users/{userId})
 	GetUser(ctx context.Context, request GetUserRequestObject) (GetUserResponseObject, error)
-	// UpdateUser Change status, roles or lines
+	// UpdateUser Change status, roles, lines or tier
 	// (PATCH /admin/users/{userId})
 	UpdateUser(ctx context.Context, request UpdateUserRequestObject) (UpdateUserResponseObject, error)
 	// ListUserLogins What happened to an account's logins

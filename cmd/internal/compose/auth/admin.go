@@ -47,6 +47,7 @@ type administration struct {
 	alerts   ports.Alerts
 	policy   auth.SessionPolicy
 	searches int // exact searches per person and hour; 0 = the default
+	process  boot.Process
 }
 
 func (s administration) service(log ports.AuditLog) *admin.Service {
@@ -66,6 +67,7 @@ func (s administration) service(log ports.AuditLog) *admin.Service {
 		},
 		Keys: signingKeys(postgres.NewSigningKeys(s.pool, s.keyring), s.Now), Services: postgres.NewServiceKeys(s.pool),
 		CheckPassword: auth.CheckPassword, Policy: s.policy, Now: s.Now, NewID: s.NewID,
+		BenchTier: s.process.Development(),
 	}
 }
 
@@ -104,6 +106,7 @@ type AdminConfig struct {
 	InternalAPI service.InternalAPI
 	Sessions    Sessions
 	Searches    Searches
+	Process     boot.Process
 }
 
 // LoadAdmin reads the configuration; its error names every fault.
@@ -168,6 +171,7 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t service.Tools) (*Admin, err
 		alerts:   logsink.NewAlerts(t.Log, nil),
 		policy:   c.Sessions.Policy(),
 		searches: c.Searches.PerHour,
+		process:  c.Process,
 		push:     push, // instances that it does not reach learn of it by the pull
 		report: func(ctx context.Context, err error) {
 			t.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())

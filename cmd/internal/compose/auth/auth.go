@@ -107,6 +107,7 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	staff := administration{
 		Tools: b.Tools, pool: at.Pool, keyring: at.Keyring, sessions: sessions, hasher: hasher, push: push,
 		report: b.Report, alerts: b.Alerts, policy: policy, searches: c.Searches.PerHour,
+		process: c.Process,
 	}
 	auditLog := staff.auditLog()
 	admins := staff.service(auditLog)

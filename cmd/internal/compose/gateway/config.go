@@ -11,6 +11,7 @@ import (
 	"phonebill/adapters/rest/middleware"
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose/service"
+	"phonebill/core/ratelimit"
 )
 
 // Config is the environment of the gateway. Without a cache it learns of revocations by pulling alone.
@@ -41,6 +42,7 @@ type Config struct {
 	Audit     service.AuditCredential
 	Upstreams Origins
 	Instances Instances
+	Limits    Limits
 	Draining  boot.Draining
 	Process   boot.Process
 }
@@ -92,7 +94,9 @@ type Instances struct {
 }
 
 // Load reads the configuration; its error names every fault.
-func Load(env boot.Env) (Config, error) { return boot.Load[Config](env, boot.ParserOf(parseOrigins)) }
+func Load(env boot.Env) (Config, error) {
+	return boot.Load[Config](env, boot.ParserOf(parseOrigins), boot.ParserOf(ratelimit.ParseLimits))
+}
 
 // parseOrigins reads origins that are separated by commas or spaces.
 func parseOrigins(value string) (gateway.Origins, error) {

@@ -113,10 +113,14 @@ func finish(
 		Requests: staff.Requests(trail),
 	}
 
+	limits, err := c.rateLimits(b, cache)
+	if err != nil {
+		return b.Fail(err)
+	}
 	handler, err := gateway.New(gateway.Config{
 		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Operations: own.Mount, Health: b.Probes(),
 		Authenticator: contract.AccessGuard{Guard: guard, Log: b.Log}, Log: b.Log, Registry: b.Registry, Clock: b.Now,
-		Clients: clients, Origins: c.Origins, Hosts: c.Hosts,
+		Clients: clients, Origins: c.Origins, Hosts: c.Hosts, Limits: limits,
 	})
 	if err != nil {
 		return b.Fail(err)
