@@ -43,6 +43,8 @@ gen/openapi:
 	  echo "oapi-codegen $$cfg"; mkdir -p $$(dirname $$(awk '$$1=="output:"{print $$2}' $$cfg)); \
 	  $(TOOL) oapi-codegen -config $$cfg $$spec || exit 1; \
 	done
+	@echo "bundle openapi/bundle.yaml"
+	@go run ./openapi/bundle/generate > openapi/bundle.yaml.new && mv openapi/bundle.yaml.new openapi/bundle.yaml
 
 gen/sql:
 	@rm -f adapters/postgres/internal/*db/*.sql.go # so that none outlives its queries
@@ -93,7 +95,8 @@ verify: ## everything a change must pass beside the tests
 verify: verify/drift verify/tidy verify/licenses verify/lint verify/openapi verify/migrations verify/coverage
 
 verify/drift: gen ## generated code is what openapi/ and sql/ say
-	@test -z "$$(git status --porcelain -- ':(glob)adapters/**/*.gen.go' adapters/postgres/internal | tee /dev/stderr)" \
+	@test -z "$$(git status --porcelain -- ':(glob)adapters/**/*.gen.go' adapters/postgres/internal \
+	  openapi/bundle.yaml | tee /dev/stderr)" \
 	  || { echo "generated code is not up to date: run make gen and commit"; exit 1; }
 
 verify/tidy: ## go.mod and tools/go.mod are tidy
