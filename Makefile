@@ -65,6 +65,12 @@ test: deps ## run every test, race detector on, on a real PostgreSQL and cache t
 	bin/testenv go test -vet=off -race -shuffle=on -timeout 15m -coverpkg=./... \
 	  -coverprofile=coverage/integration.out ./...
 
+.PHONY: test/web
+test/web: deps e2e/web/node_modules ## the portal in headless Chromium, and the collection of requests; needs node and npm
+	@scripts/deps.sh --browser
+	@go build $(VERSION_FLAGS) -o bin/phonebill ./cmd/phonebill
+	cd e2e/web && node --test --test-concurrency=1
+
 coverage/integration.out:
 	@$(MAKE) --no-print-directory test
 
@@ -132,3 +138,7 @@ release: ## release VERSION=0.7.0: move Unreleased in the changelog to it, commi
 node_modules: package-lock.json
 	npm ci --no-progress
 	@touch node_modules
+
+%/node_modules: %/package-lock.json
+	cd $* && npm ci --no-progress --ignore-scripts
+	@touch $@

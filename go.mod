@@ -6,6 +6,8 @@ require github.com/stretchr/testify v1.12.1
 
 require github.com/caarlos0/env/v11 v11.4.2
 
+require github.com/yuin/goldmark v1.8.7
+
 require (
 	github.com/boombuler/barcode v1.0.1-0.20190219062509-6c824513bacc // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect

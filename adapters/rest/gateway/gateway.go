@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"phonebill/adapters/rest"
 	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/middleware"
+	"phonebill/adapters/rest/portal"
 	"phonebill/core/fault"
 	"phonebill/openapi"
 	"phonebill/ports"
@@ -34,6 +36,7 @@ type Config struct {
 	Registry      prometheus.Registerer
 	Clock         ports.Clock
 	Trusted       []netip.Prefix // proxies and load balancers whose X-Forwarded-For is believed; none by default
+	SandboxLogins []string       // ids of demo accounts that the portal suggests
 }
 
 // New returns the gateway's handler. It fails when two services claim the same paths, when an operation has no handler,
@@ -60,6 +63,7 @@ func New(c Config) (http.Handler, error) {
 	for path, handler := range c.Health {
 		routes.first[firstSegment(path)] = probe(path, handler, errs.Write)
 	}
+	maps.Copy(routes.first, portal.Handlers(portal.Config{SandboxLogins: c.SandboxLogins, Fail: errs.Write}))
 	metrics, err := middleware.NewMetrics(c.Registry)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"phonebill/adapters/postgres"
@@ -189,6 +190,11 @@ func (s *system) prepare(ctx context.Context, env boot.Env) error {
 		"PRODUCT_DATABASE_URL": s.stack.Access.AppURL(migrations.Product),
 		"KOS_DATABASE_URL":     s.stack.Access.AppURL(migrations.KOS),
 	}
+	var logins []string
+	for _, c := range s.people.Customers {
+		logins = append(logins, c.UserID+":"+c.LineNumber)
+	}
+	s.given["PORTAL_SANDBOX_LOGINS"] = strings.Join(logins, ",")
 	s.env = env.With(s.given, defaults(s.dir))
 	return s.seed(ctx)
 }

@@ -22,6 +22,7 @@ type Config struct {
 	Audit          service.AuditCredential
 	Upstreams      Origins
 	Instances      Instances
+	Portal         Portal
 	Process        boot.Process
 }
 
@@ -42,6 +43,13 @@ type Instances struct {
 	Product []string `env:"PRODUCT_INTERNAL_URLS" envDefault:"http://127.0.0.1:9083"`
 }
 
+// Portal is the developer portal, `/docs`.
+type Portal struct {
+	// Ids of demo accounts, separated by commas, as `ID` or `ID:LINE`, that the login form of `/docs` suggests. Only for
+	// development, where the all-in-one sets it; passwords have no place here.
+	SandboxLogins []string `env:"PORTAL_SANDBOX_LOGINS"`
+}
+
 // Load reads the configuration; its error names every fault.
 func Load(env boot.Env) (Config, error) { return boot.Load[Config](env) }
 
@@ -51,5 +59,6 @@ func (c Config) Validate(f *boot.Faults) {
 	c.Cache.Validate(f)
 	c.Auth.Validate(f)
 	c.Audit.Validate(f)
+	f.Weakens("PORTAL_SANDBOX_LOGINS", len(c.Portal.SandboxLogins) > 0, "it shows ids of accounts to everybody")
 	c.Process.Validate(f)
 }

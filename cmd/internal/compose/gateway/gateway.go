@@ -81,7 +81,7 @@ func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Un
 	handler, err := gateway.New(gateway.Config{
 		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Operations: own.Mount, Health: b.Probes(),
 		Authenticator: contract.AccessGuard{Guard: guard, Log: b.Log}, Log: b.Log, Registry: b.Registry, Clock: b.Now,
-		Trusted: c.TrustedProxies,
+		Trusted: c.TrustedProxies, SandboxLogins: c.Portal.SandboxLogins,
 	})
 	if err != nil {
 		return b.Fail(err)
