@@ -96,9 +96,11 @@ fmt: ## format the code
 licenses: ## write THIRD_PARTY_LICENSES anew
 	@scripts/licenses.sh
 
-.PHONY: verify verify/drift verify/tidy verify/licenses verify/lint verify/openapi verify/migrations verify/coverage
+.PHONY: verify verify/drift verify/tidy verify/licenses verify/lint verify/openapi verify/breaking verify/migrations \
+  verify/coverage
 verify: ## everything a change must pass beside the tests
-verify: verify/drift verify/tidy verify/licenses verify/lint verify/openapi verify/migrations verify/coverage
+verify: verify/drift verify/tidy verify/licenses verify/lint verify/openapi verify/breaking verify/migrations \
+  verify/coverage
 
 verify/drift: gen ## generated code is what openapi/ and sql/ say
 	@test -z "$$(git status --porcelain -- ':(glob)adapters/**/*.gen.go' adapters/postgres/internal \
@@ -108,6 +110,7 @@ verify/drift: gen ## generated code is what openapi/ and sql/ say
 verify/tidy: ## go.mod and tools/go.mod are tidy
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
+	cd tools/oasdiff && go mod tidy -diff
 
 verify/licenses: ## THIRD_PARTY_LICENSES names every module that is linked
 	@scripts/licenses.sh --check
@@ -119,6 +122,9 @@ verify/lint: ## the code passes golangci-lint; what that does not read has lines
 
 verify/openapi: node_modules ## the specifications pass redocly
 	npx --no-install redocly lint --config openapi/redocly.yaml $(SPECS)
+
+verify/breaking: ## no client of the last release breaks, unless the changelog declares it
+	@scripts/breaking.sh
 
 verify/migrations: node_modules ## the migrations pass squawk
 	npx --no-install squawk --config migrations/squawk.toml migrations/*/*.sql

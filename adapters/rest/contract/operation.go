@@ -23,6 +23,7 @@ type operation struct {
 	duties       []string
 	alsoAtRoot   bool
 	forwarded    bool // the service behind the gateway checks the request
+	lifetime     lifetime
 	params       []*openapi3.Parameter
 	body         *openapi3.Schema
 	bodyRequired bool
@@ -58,6 +59,10 @@ func newOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Operat
 			return nil, errors.New("x-for-duty is a list of names, of an operation with bearer security")
 		}
 		out.duties = append(out.duties, name)
+	}
+	var err error
+	if out.lifetime, err = newLifetime(op); err != nil {
+		return nil, err
 	}
 	out.alsoAtRoot, _ = op.Extensions["x-also-at-root"].(bool)
 	for _, list := range []openapi3.Parameters{item.Parameters, op.Parameters} {
