@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Fails when openapi/bundle.yaml breaks a client of the last release (openapi/released/bundle.yaml) and the changelog does
-# not declare it. A declaration stands under Unreleased and names the operation: "- **Breaking:** `GET /bills/menu` …".
+# Fails when openapi/bundle.yaml breaks a client of the last release (openapi/released/bundle.yaml) and the changelog
+# does not declare it. A declaration stands under Unreleased and names the operation:
+# "- **Breaking:** `GET /bills/menu` is gone."
 # It first shows on copies that it would notice (an operation gone, a field gone) and accept a declaration.
-# Warnings of oasdiff count too: what it only warns of, such as a body field that is gone, is a 400 here. A new error code
-# does not count (docs/guides/en/versioning.md).
+# Warnings of oasdiff count too: what it only warns of, such as a body field that is gone, is a 400 here. A new error
+# code does not count (docs/guides/en/versioning.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -50,7 +51,7 @@ prove 1 "$tmp/field.yaml" "$tmp/declared"
 found=$(undeclared openapi/released/bundle.yaml openapi/bundle.yaml CHANGELOG.md)
 if [ -n "$found" ]; then
   echo "$found" >&2
-  echo "these changes break clients of the last release: undo them, or declare them under Unreleased in CHANGELOG.md as" >&2
+  echo "this breaks clients of the last release: undo it, or declare it under Unreleased in CHANGELOG.md as" >&2
   echo '- **Breaking:** `METHOD /path` …' >&2
   exit 1
 fi

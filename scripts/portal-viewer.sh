@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Takes the viewer of the API reference, Scalar's standalone bundle, from npm at a pinned version and writes it, gzipped,
-# into adapters/rest/portal/assets, with the licences of all packages that its source map names. SHA256 is that of the
-# bundle as npm has it; a test holds the committed file against it. Building phonebill needs neither this nor node.
+# Takes the viewer of the API reference, Scalar's standalone bundle, from npm at a pinned version and writes it,
+# gzipped, into adapters/rest/portal/assets, with the licences of all packages that its source map names. SHA256 is that the
+# of the bundle as npm has it; a test holds the committed file against it. Building phonebill needs neither this nor node.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -50,7 +50,10 @@ for (const name of [...names].sort()) {
       (about.license === 'MIT' ? mit : '')).replace(/\r/g, '').trim() + '\n'
   texts.set(text, [...(texts.get(text) ?? []), name + '@' + about.version])
 }
-console.log('The viewer of the API reference is @scalar/api-reference ' + process.argv[3] + '. It contains these packages.')
-for (const [text, packages] of texts) console.log('\n' + '='.repeat(80) + '\n' + packages.join('\n') + '\n\n' + text.trim())
+const viewer = '@scalar/api-reference ' + process.argv[3]
+console.log('The viewer of the API reference is ' + viewer + '. It contains these packages.')
+for (const [text, packages] of texts) {
+  console.log('\n' + '='.repeat(80) + '\n' + packages.join('\n') + '\n\n' + text.trim())
+}
 JS
 node licences.cjs "$from/standalone.js.map" "$VERSION" >"$to/scalar.licences.txt"

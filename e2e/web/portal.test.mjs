@@ -111,7 +111,9 @@ describe('the developer portal, with the network cut', { skip: missing, timeout:
     assert.equal(body.data.currentMonth?.length ?? 7, 7)
     assert.match((await answer).request().headers().authorization, /^Bearer eyJ/)
 
-    const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]))
+    const stored = await page.evaluate(
+      () => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
+    )
     assert.doesNotMatch(stored, /eyJ/, 'the token is in the memory of the tab alone')
     await page.reload()
     assert.equal(await page.locator('#who').evaluate((o) => o.value), '', 'a reload forgets it')
