@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Takes the viewer of the API reference, Scalar's standalone bundle, from npm at a pinned version and writes it,
-# gzipped, into adapters/rest/portal/assets, with the licences of all packages that its source map names. SHA256 is that the
-# of the bundle as npm has it; a test holds the committed file against it. Building phonebill needs neither this nor node.
+# gzipped, into adapters/rest/portal/assets, with the licences of all packages that its source map names. SHA256 is
+# that of the bundle as npm has it; a test holds the committed file against it. Building phonebill needs neither this
+# nor node.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

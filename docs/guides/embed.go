@@ -1,5 +1,5 @@
-// Package guides embeds the guides of the developer portal: Markdown, by language and name. adapters/rest/portal renders
-// them.
+// Package guides embeds the guides of the developer portal: Markdown, by language and name. adapters/rest/portal
+// renders them.
 package guides
 
 import "embed"

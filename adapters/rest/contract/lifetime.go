@@ -13,8 +13,9 @@ import (
 // Deprecation (RFC 9745) and, once the last day is known, Sunset (RFC 8594). Both are empty for another operation.
 type lifetime struct{ deprecation, sunset string }
 
-// newLifetime reads deprecated, x-deprecated-since and x-sunset, days as YYYY-MM-DD that begin at midnight UTC. It fails
-// when a deprecated operation does not say since when, when another one has either day, and when it would end before.
+// newLifetime reads deprecated, x-deprecated-since and x-sunset, days as YYYY-MM-DD that begin at midnight UTC. It
+// fails when a deprecated operation does not say since when, when another one has either day, and when it would end
+// before.
 func newLifetime(op *openapi3.Operation) (lifetime, error) {
 	since, err1 := day(op, "x-deprecated-since")
 	end, err2 := day(op, "x-sunset")

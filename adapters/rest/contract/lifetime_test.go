@@ -11,8 +11,8 @@ import (
 
 func TestDeprecatedOperationsGiveNotice(t *testing.T) {
 	t.Parallel()
-	const head = "openapi: 3.0.3\ninfo: {title: mini, version: '1'}\nservers: [{url: /base}]\npaths:\n  /old:\n    get:\n" +
-		"      x-permission: ''\n      responses: {'200': {description: ok}}\n" +
+	const head = "openapi: 3.0.3\ninfo: {title: mini, version: '1'}\nservers: [{url: /base}]\n" +
+		"paths:\n  /old:\n    get:\n      x-permission: ''\n      responses: {'200': {description: ok}}\n" +
 		"      parameters: [{name: n, in: query, schema: {type: integer}}]\n"
 	for _, c := range []struct {
 		name, spec, deprecation, sunset, fault string

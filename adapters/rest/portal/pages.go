@@ -55,7 +55,7 @@ var texts = map[string]words{
 		Portal: "Developer portal", Reference: "API reference", Changelog: "Changelog", Other: "한국어",
 		Skip: "Skip to the content", Menu: "Menu", Guides: "Guides", Footer: "This page asks no other server for anything.",
 		Licences: "Licences", Specification: "Specification",
-		Login: "Sandbox login", LoginHint: "The token is in the memory of this tab alone; closing or reloading it forgets it.",
+		Login: "Sandbox login", LoginHint: "The token is in the memory of this tab alone, until it is closed or reloaded.",
 		UserID: "Id", Password: "Password", Submit: "Log in", Forget: "Forget the token",
 		Script: "This page needs JavaScript.",
 		Code:   "Code", Status: "Status", Message: "Message (Korean)", Meaning: "Meaning",

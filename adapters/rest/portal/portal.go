@@ -1,6 +1,6 @@
-// Package portal serves what the developer of a client reads: the specifications (/openapi.yaml, /openapi/bill.yaml, the
-// same as .json), and below /docs the guides in Korean and English and a viewer of the API that can call it. Everything
-// is embedded, and no page makes a browser ask another host. Begin with Handlers.
+// Package portal serves what the developer of a client reads: the specifications (/openapi.yaml, /openapi/bill.yaml,
+// the same as .json), and below /docs the guides in Korean and English and a viewer of the API that can call it.
+// Everything is embedded, and no page makes a browser ask another host. Begin with Handlers.
 package portal
 
 import (
@@ -84,7 +84,7 @@ func (c Config) docs(w http.ResponseWriter, r *http.Request) {
 
 func redirect(w http.ResponseWriter, r *http.Request, to string) {
 	w.Header().Set("Cache-Control", "no-cache")
-	http.Redirect(w, r, to, http.StatusFound)
+	http.Redirect(w, r, to, http.StatusFound) //nolint:gosec // to is one of our own paths, by a language of ours
 }
 
 const (
@@ -101,8 +101,8 @@ const (
 // languages are those of the guides, the default first.
 var languages = []string{"ko", "en"}
 
-// preferred returns the language of the portal that the header names first, else the default. Weights are not looked at:
-// browsers list what they prefer first.
+// preferred returns the language of the portal that the header names first, else the default. Weights are not looked
+// at: browsers list what they prefer first.
 func preferred(header []string) string {
 	for tag := range strings.SplitSeq(strings.Join(header, ","), ",") {
 		tag, _, _ = strings.Cut(strings.TrimSpace(tag), ";")
