@@ -34,7 +34,7 @@ deps: ## install PostgreSQL and Valkey or Redis if they are missing
 
 # openapi/<spec>.<flavour>.cfg.yaml generates one Go package from openapi/<spec>.yaml, less what the overlay that it
 # names removes.
-.PHONY: gen gen/openapi gen/sql
+.PHONY: gen gen/openapi gen/sql gen/clients
 gen: gen/openapi gen/sql ## regenerate everything from openapi/ and sql/
 
 gen/openapi:
@@ -43,10 +43,15 @@ gen/openapi:
 	  echo "oapi-codegen $$cfg"; mkdir -p $$(dirname $$(awk '$$1=="output:"{print $$2}' $$cfg)); \
 	  $(TOOL) oapi-codegen -config $$cfg $$spec || exit 1; \
 	done
+	@echo "bundle openapi/bundle.yaml"
+	@go run ./openapi/bundle/generate > openapi/bundle.yaml.new && mv openapi/bundle.yaml.new openapi/bundle.yaml
 
 gen/sql:
 	@rm -f adapters/postgres/internal/*db/*.sql.go # so that none outlives its queries
 	@echo "sqlc sqlc.yaml"; $(TOOL) sqlc generate
+
+gen/clients: clients/typescript/node_modules
+	@echo "openapi-typescript clients/typescript/src/schema.ts"; cd clients/typescript && npm run --silent gen > /dev/null
 
 .PHONY: check test drills bench fmt
 check: ## format, lint what changed, run the tests of the pure core: the inner loop, under 90 s
@@ -62,6 +67,16 @@ test: deps ## run every test, race detector on, on a real PostgreSQL and cache t
 	@mkdir -p bin coverage && go build -o bin/testenv ./e2e/testenv
 	bin/testenv go test -vet=off -race -shuffle=on -timeout 15m -coverpkg=./... \
 	  -coverprofile=coverage/integration.out ./...
+
+.PHONY: test/web test/clients
+test/web: deps e2e/web/node_modules ## the portal in headless Chromium and the collection of requests; needs npm
+	@scripts/deps.sh --browser
+	@go build $(VERSION_FLAGS) -o bin/phonebill ./cmd/phonebill
+	cd e2e/web && node --test --test-concurrency=1
+
+test/clients: deps clients/typescript/node_modules ## the TypeScript client; needs npm
+	@go build $(VERSION_FLAGS) -o bin/phonebill ./cmd/phonebill
+	cd clients/typescript && npm test
 
 coverage/integration.out:
 	@$(MAKE) --no-print-directory test
@@ -88,28 +103,36 @@ fmt: ## format the code
 licenses: ## write THIRD_PARTY_LICENSES anew
 	@scripts/licenses.sh
 
-.PHONY: verify verify/drift verify/tidy verify/licenses verify/lint verify/openapi verify/migrations verify/coverage
+.PHONY: verify verify/drift verify/tidy verify/licenses verify/lint verify/openapi verify/breaking verify/migrations \
+  verify/coverage
 verify: ## everything a change must pass beside the tests
-verify: verify/drift verify/tidy verify/licenses verify/lint verify/openapi verify/migrations verify/coverage
+verify: verify/drift verify/tidy verify/licenses verify/lint verify/openapi verify/breaking verify/migrations \
+  verify/coverage
 
-verify/drift: gen ## generated code is what openapi/ and sql/ say
-	@test -z "$$(git status --porcelain -- ':(glob)adapters/**/*.gen.go' adapters/postgres/internal | tee /dev/stderr)" \
+verify/drift: gen gen/clients ## generated code is what openapi/ and sql/ say
+	@test -z "$$(git status --porcelain -- ':(glob)adapters/**/*.gen.go' adapters/postgres/internal \
+	  openapi/bundle.yaml clients/typescript/src/schema.ts | tee /dev/stderr)" \
 	  || { echo "generated code is not up to date: run make gen and commit"; exit 1; }
 
 verify/tidy: ## go.mod and tools/go.mod are tidy
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
+	cd tools/oasdiff && go mod tidy -diff
 
 verify/licenses: ## THIRD_PARTY_LICENSES names every module that is linked
 	@scripts/licenses.sh --check
 
 verify/lint: ## the code passes golangci-lint; what that does not read has lines of at most 120 columns
 	$(TOOL) golangci-lint run
-	@! git ls-files -- Makefile 'sql/*.sql' 'scripts/*.sh' e2e .ci | LC_ALL=C.UTF-8 xargs grep -nE '^.{121}' \
+	@! git ls-files -- Makefile 'sql/*.sql' 'scripts/*.sh' e2e .ci ':!e2e/web/*.json' 'clients/*.ts' 'clients/*.mjs' \
+	  ':!clients/typescript/src/schema.ts' | LC_ALL=C.UTF-8 xargs grep -nE '^.{121}' \
 	  || { echo "these lines are longer than 120 columns"; exit 1; }
 
 verify/openapi: node_modules ## the specifications pass redocly
 	npx --no-install redocly lint --config openapi/redocly.yaml $(SPECS)
+
+verify/breaking: ## no client of the last release breaks, unless the changelog declares it
+	@scripts/breaking.sh
 
 verify/migrations: node_modules ## the migrations pass squawk
 	npx --no-install squawk --config migrations/squawk.toml migrations/*/*.sql
@@ -129,3 +152,7 @@ release: ## release VERSION=0.7.0: move Unreleased in the changelog to it, commi
 node_modules: package-lock.json
 	npm ci --no-progress
 	@touch node_modules
+
+%/node_modules: %/package-lock.json
+	cd $* && npm ci --no-progress --ignore-scripts
+	@touch $@

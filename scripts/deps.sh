@@ -5,6 +5,7 @@
 #
 #   scripts/deps.sh           install what is missing
 #   scripts/deps.sh --check   only say what is there; exit 1 when something is missing
+#   scripts/deps.sh --browser install Chromium, with letters for Korean, for the tests in a browser
 #
 # Written for bash 3.2 (macOS).
 set -euo pipefail
@@ -19,8 +20,8 @@ GO_MIN=$(awk '$1 == "go" { split($2, v, "."); print v[1] "." v[2] }' go.mod)
 check_only=no
 case "${1:-}" in
   --check) check_only=yes ;;
-  '') ;;
-  *) echo "usage: scripts/deps.sh [--check]" >&2; exit 2 ;;
+  --browser | '') ;;
+  *) echo "usage: scripts/deps.sh [--check | --browser]" >&2; exit 2 ;;
 esac
 
 say() { echo "deps: $*"; }
@@ -188,8 +189,35 @@ install PostgreSQL >= $PG_MIN by hand or set PG_BINDIR to the folder of its bina
   rm -rf "$tmp"
 }
 
+# find_browser looks where e2e/web/browser.mjs does.
+find_browser() {
+  local path
+  for path in "${CHROMIUM:-}" /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome \
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do
+    if [ -n "$path" ] && [ -x "$path" ]; then echo "$path"; return 0; fi
+  done
+  return 1
+}
+
+# install_browser exits 0 with a word when there is no way: the tests in a browser are skipped then.
+install_browser() {
+  if ! find_browser >/dev/null; then
+    if have apt-get && may_install; then
+      $SUDO apt-get update -q >/dev/null || say "apt-get update failed, going on with the lists that are there"
+      say "apt-get install chromium fonts-noto-cjk"
+      $SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium fonts-noto-cjk \
+        >/dev/null || say "apt-get could not install chromium"
+    elif have dnf && may_install; then
+      say "dnf install chromium google-noto-sans-cjk-fonts"
+      $SUDO dnf install -y -q chromium google-noto-sans-cjk-fonts || say "dnf could not install chromium"
+    fi
+  fi
+  if browser=$(find_browser); then say "browser: $browser"; else say "browser: none; tests in a browser are skipped"; fi
+}
+
 # ---- the work -----------------------------------------------------------------------------------------------------
 
+if [ "${1:-}" = --browser ]; then install_browser; exit 0; fi
 check_go
 if report; then exit 0; fi
 if [ "$check_only" = yes ]; then say "run scripts/deps.sh to install what is missing"; exit 1; fi

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Releases VERSION: moves what CHANGELOG.md has under Unreleased to it, with today's date, commits that, and makes an
-# annotated tag of it. Nothing is pushed. It refuses a dirty tree, a version that is not newer, and an empty changelog.
+# annotated tag of it. The specification is kept in openapi/released, which later changes are compared with. Nothing is
+# pushed. It refuses a dirty tree, a version that is not newer, and an empty changelog.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,6 +24,9 @@ awk -v release="## [$version] - $(date -u +%F)" \
   '{print} $0 == "## [Unreleased]" {print ""; print release}' CHANGELOG.md >CHANGELOG.md.new
 cat CHANGELOG.md.new >CHANGELOG.md
 rm CHANGELOG.md.new
-git commit -q -m "Release $version" -- CHANGELOG.md
+mkdir -p openapi/released
+cp openapi/bundle.yaml openapi/released/bundle.yaml
+git add openapi/released/bundle.yaml
+git commit -q -m "Release $version" -- CHANGELOG.md openapi/released/bundle.yaml
 git tag --annotate --cleanup=whitespace --message "phonebill $version"$'\n'"$notes" "v$version"
 echo "v$version is committed and tagged; push both: git push --follow-tags"

@@ -24,6 +24,7 @@ type operation struct {
 	alsoAtRoot   bool
 	conditional  bool // x-conditional: a client may ask whether its copy of the answer is still good
 	forwarded    bool // the service behind the gateway checks the request
+	lifetime     lifetime
 	params       []*openapi3.Parameter
 	body         *openapi3.Schema
 	bodyRequired bool
@@ -59,6 +60,10 @@ func newOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Operat
 			return nil, errors.New("x-for-duty is a list of names, of an operation with bearer security")
 		}
 		out.duties = append(out.duties, name)
+	}
+	var err error
+	if out.lifetime, err = newLifetime(op); err != nil {
+		return nil, err
 	}
 	out.alsoAtRoot, _ = op.Extensions["x-also-at-root"].(bool)
 	out.conditional, _ = op.Extensions["x-conditional"].(bool)

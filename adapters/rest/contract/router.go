@@ -129,6 +129,7 @@ func (c *Router) register(method, full string, handler http.HandlerFunc) {
 // guard authenticates the caller, has it admitted, then checks the request, then calls the handler.
 func (c *Router) guard(op *operation, handler http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		op.lifetime.write(w.Header())
 		if op.bearer {
 			token, err := bearer(r)
 			if err != nil {

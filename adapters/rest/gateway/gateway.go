@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -16,6 +17,7 @@ import (
 	"phonebill/adapters/rest"
 	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/middleware"
+	"phonebill/adapters/rest/portal"
 	"phonebill/core/fault"
 	"phonebill/openapi"
 	"phonebill/ports"
@@ -36,6 +38,7 @@ type Config struct {
 	Origins       Origins            // of the web pages that may call; none by default
 	Hosts         []string           // the names of this gateway; none allow every host
 	Limits        *Limits            // nil: no caller is limited
+	SandboxLogins []string           // ids of demo accounts that the portal suggests
 }
 
 // New returns the gateway's handler. It fails when two services claim the same paths, when an operation has no handler,
@@ -68,6 +71,7 @@ func New(c Config) (http.Handler, error) {
 	for path, handler := range c.Health {
 		routes.first[firstSegment(path)] = probe(path, handler, errs.Write)
 	}
+	maps.Copy(routes.first, portal.Handlers(portal.Config{SandboxLogins: c.SandboxLogins, Fail: errs.Write}))
 	metrics, err := middleware.NewMetrics(c.Registry)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)

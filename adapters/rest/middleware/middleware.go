@@ -129,10 +129,12 @@ func Secure(next http.Handler) http.Handler {
 	})
 }
 
-// RemoveRepeated removes from a service's answer the headers that the gateway's own Trace and Secure have set already,
-// so that a proxy does not send them twice.
+// RemoveRepeated removes from a service's answer the headers that the gateway's own Trace, Secure and contract have set
+// already, so that a proxy does not send them twice.
 func RemoveRepeated(answer http.Header) {
 	answer.Del("X-Request-Id")
+	answer.Del("Deprecation")
+	answer.Del("Sunset")
 	for _, header := range secure {
 		answer.Del(header[0])
 	}

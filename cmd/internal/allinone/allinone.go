@@ -201,6 +201,11 @@ func (s *system) prepare(ctx context.Context, env boot.Env) error {
 		"PRODUCT_DATABASE_URL": s.stack.Access.AppURL(migrations.Product),
 		"KOS_DATABASE_URL":     s.stack.Access.AppURL(migrations.KOS),
 	}
+	var logins []string
+	for _, c := range s.people.Customers {
+		logins = append(logins, c.UserID+":"+c.LineNumber)
+	}
+	s.given["PORTAL_SANDBOX_LOGINS"] = strings.Join(logins, ",")
 	if s.TLS {
 		if err := s.makeCertificates(); err != nil {
 			return err

@@ -68,6 +68,7 @@ func (f DemoFile) Print(out io.Writer, path string) error {
 phonebill is ready.
 
   API        %s/api/v1
+  portal     %s/docs/
   health     %s/health
   KOS        %s   (control: %s)
   MVNO AP    %s   (control: %s)
@@ -75,7 +76,7 @@ phonebill is ready.
   log        %s
 
   demo logins (all of this is in %s):
-`, f.BaseURL, f.BaseURL, f.KOS.URL, f.KOS.Control, f.MVNOAP.URL, f.MVNOAP.Control, f.Metrics["gateway"],
+`, f.BaseURL, f.BaseURL, f.BaseURL, f.KOS.URL, f.KOS.Control, f.MVNOAP.URL, f.MVNOAP.Control, f.Metrics["gateway"],
 		filepath.Join(filepath.Dir(path), "phonebill.log"), path)
 	if err != nil {
 		return err

@@ -43,6 +43,7 @@ type Config struct {
 	Upstreams Origins
 	Instances Instances
 	Limits    Limits
+	Portal    Portal
 	Draining  boot.Draining
 	Process   boot.Process
 }
@@ -93,6 +94,13 @@ type Instances struct {
 	Product []string `env:"PRODUCT_INTERNAL_URLS" envDefault:"http://127.0.0.1:9083"`
 }
 
+// Portal is the developer portal, `/docs`.
+type Portal struct {
+	// Ids of demo accounts, separated by commas, as `ID` or `ID:LINE`, that the login form of `/docs` suggests. Only for
+	// development, where the all-in-one sets it; passwords have no place here.
+	SandboxLogins []string `env:"PORTAL_SANDBOX_LOGINS"`
+}
+
 // Load reads the configuration; its error names every fault.
 func Load(env boot.Env) (Config, error) {
 	return boot.Load[Config](env, boot.ParserOf(parseOrigins), boot.ParserOf(ratelimit.ParseLimits))
@@ -128,5 +136,6 @@ func (c Config) Validate(f *boot.Faults) {
 	c.Auth.Validate(f)
 	c.Audit.Validate(f)
 	c.Upstreams.Validate(f)
+	f.Weakens("PORTAL_SANDBOX_LOGINS", len(c.Portal.SandboxLogins) > 0, "it shows ids of accounts to everybody")
 	c.Process.Validate(f)
 }

@@ -1,0 +1,8 @@
+export { Phonebill } from './client.js'
+export type { BillOutcome, BillState, ChangeOutcome, ChangeState, FollowSettings, Keyed, Settings } from './client.js'
+export { ApiError, NoAnswer, RequestFailed, isApiError } from './errors.js'
+export type { AnyApiError, ErrorCode, ErrorDetails } from './errors.js'
+export type { CallOptions, CallSettings, Data, Method, PathOf, Schemas } from './operations.js'
+export { MemoryTokens } from './tokens.js'
+export type { TokenStore, Tokens } from './tokens.js'
+export type { components, operations, paths } from './schema.js'
