@@ -292,12 +292,12 @@ func Principal(ctx context.Context) auth.Principal {
 	return p
 }
 
-// specs holds what Load has read. The loader keeps the parsed common.yaml, to which all specifications refer.
+// specs holds what Load has read. Each specification has a common.yaml of its own: a loader that kept the parsed one
+// would write to it when the next specification refers to it, while handlers read it for the first.
 var specs = struct {
 	sync.Mutex
-	loader *openapi3.Loader
 	byName map[string]*openapi3.T
-}{loader: newLoader(), byName: map[string]*openapi3.T{}}
+}{byName: map[string]*openapi3.T{}}
 
 func newLoader() *openapi3.Loader {
 	loader := openapi3.NewLoader()
@@ -317,7 +317,7 @@ func Load(name string) (*openapi3.T, error) {
 	if spec, ok := specs.byName[name]; ok {
 		return spec, nil
 	}
-	spec, err := specs.loader.LoadFromURI(&url.URL{Path: name})
+	spec, err := newLoader().LoadFromURI(&url.URL{Path: name})
 	if err != nil {
 		return nil, fmt.Errorf("contract: load openapi/%s: %w", name, err)
 	}
