@@ -82,7 +82,7 @@ coverage/integration.out:
 	@$(MAKE) --no-print-directory test
 
 # The releases whose data folders the drill of upgrades takes over; the last one is the release before.
-DRILL_UPGRADE_FROM ?= b0e8e26 f1f5ff2
+DRILL_UPGRADE_FROM ?= b0e8e26 f1f5ff2 c4cb397
 drills: deps ## the drills at full size: 200 kills, 200 orders under every fault, 3,000 simulated worlds, upgrades
 	@mkdir -p bin && go build -o bin/testenv ./e2e/testenv
 	SIMULATION_SEEDS=3000 go test -count=1 -run TestSimulation -v ./core/product/change
