@@ -73,7 +73,7 @@ func TestWhatStaffDidElsewhereIsInTheAuditLog(t *testing.T) {
 	t.Parallel()
 	kept, older := &auditLog{}, false
 	srv := house(t, kept, &older)
-	l := internalclient.NewAuth(nil, srv.URL, srv.URL, personal.NewSecret("s3cret")).WithAuditCredential(
+	l := internalclient.NewAuth(nil, nil, []string{srv.URL}, personal.NewSecret("s3cret")).WithAuditCredential(
 		personal.NewSecret("gateways own"),
 	)
 	e := entryOf("operator-kim", "DELIVERY_REPLAYED")
@@ -93,7 +93,8 @@ func TestWhatStaffDidElsewhereIsInTheAuditLog(t *testing.T) {
 		require.ErrorIs(t, l.Append(t.Context(), bad), unavailable)
 	}
 	require.ErrorIs(
-		t, internalclient.NewAuth(nil, srv.URL, srv.URL, personal.NewSecret("another")).Append(t.Context(), e), unavailable,
+		t, internalclient.NewAuth(nil, nil, []string{srv.URL}, personal.NewSecret("another")).Append(t.Context(), e),
+		unavailable,
 	)
 	require.Len(t, kept.entries, 1)
 	kept.err = errors.New("away")
@@ -106,7 +107,7 @@ func TestTheTokenThatAllServicesHaveWritesNoAuditRow(t *testing.T) {
 	t.Parallel()
 	kept, older := &auditLog{}, false
 	srv := house(t, kept, &older)
-	all := internalclient.NewAuth(nil, srv.URL, srv.URL, personal.NewSecret("s3cret"))
+	all := internalclient.NewAuth(nil, []string{srv.URL}, []string{srv.URL}, personal.NewSecret("s3cret"))
 	gateway := all.WithAuditCredential(personal.NewSecret("gateways own"))
 	require.Error(t, all.Append(t.Context(), entryOf("operator-kim", "DELIVERY_REPLAYED")), "INTERNAL_TOKEN alone")
 	require.Error(t, all.WithAuditCredential(personal.NewSecret("s3cret")).Append(

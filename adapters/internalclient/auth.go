@@ -25,7 +25,6 @@ const (
 // Auth asks the auth service: it implements ports.RevocationFeed, ports.SessionUse, ports.ServiceKeyList,
 // ports.AuditLog and ports.SearchBudget, and returns the signing keys. It is safe for concurrent use.
 type Auth struct {
-	public     string
 	doer       *http.Client // for public
 	internal   *gen.Client
 	credential *string // of the audit trail
@@ -39,17 +38,19 @@ var (
 	_ ports.SearchBudget   = (*Auth)(nil)
 )
 
-// NewAuth returns a client of the auth service at its public and its internal origin. via is how to reach it, nil the
-// ordinary way. token is what all services share; the empty token is not sent.
-func NewAuth(via http.RoundTripper, public, internal string, token personal.Secret) *Auth {
-	doer := newDoer(via, authTimeout)
-	return &Auth{public: public, doer: doer, internal: newClient(internal, token, doer)}
+// NewAuth returns a client of the auth service's instances at their public and their internal origins. via is how to
+// reach them, nil the ordinary way. token is what all services share; the empty token is not sent.
+func NewAuth(via http.RoundTripper, public, internal []string, token personal.Secret) *Auth {
+	doer := func(origins []string) *http.Client {
+		return newDoer(&failover{via: via, origins: origins}, authTimeout)
+	}
+	return &Auth{doer: doer(public), internal: newClient(anywhere, token, doer(internal))}
 }
 
 // WithKeysThrough returns a copy that fetches the public keys through a transport that finds the service itself.
 func (a *Auth) WithKeysThrough(t http.RoundTripper) *Auth {
 	with := *a
-	with.public, with.doer = "http://auth", newDoer(t, authTimeout)
+	with.doer = newDoer(t, authTimeout)
 	return &with
 }
 
@@ -66,7 +67,7 @@ func (a *Auth) WithAuditCredential(credential personal.Secret) *Auth {
 
 // Keys returns the signing keys as a JSON Web Key Set.
 func (a *Auth) Keys(ctx context.Context) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.public+"/.well-known/jwks.json", http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, anywhere+"/.well-known/jwks.json", http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("internalclient: %w", err)
 	}

@@ -22,7 +22,7 @@ func link(t *testing.T, h http.HandlerFunc) *internalclient.Auth {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
-	return internalclient.NewAuth(nil, srv.URL, srv.URL, personal.NewSecret("s3cret"))
+	return internalclient.NewAuth(nil, []string{srv.URL}, []string{srv.URL}, personal.NewSecret("s3cret"))
 }
 
 func answering(status int, body string) http.HandlerFunc {
@@ -113,8 +113,8 @@ func TestTroubleIsAnError(t *testing.T) {
 			w.Header().Set("Content-Length", "9")
 			_, _ = w.Write([]byte("["))
 		}),
-		"nobody":     internalclient.NewAuth(nil, "http://127.0.0.1:1", "http://127.0.0.1:1", personal.Secret{}),
-		"no address": internalclient.NewAuth(nil, "http://a b", "http://a b", personal.Secret{}),
+		"nobody":     internalclient.NewAuth(nil, nil, []string{"http://127.0.0.1:1"}, personal.Secret{}),
+		"no address": internalclient.NewAuth(nil, nil, []string{"http://a b"}, personal.Secret{}),
 	} {
 		_, err := l.Since(t.Context(), time.Now())
 		require.ErrorContains(t, err, "internalclient: ", name)
@@ -153,8 +153,7 @@ func TestKeysThroughATransportThatFindsTheService(t *testing.T) {
 		_, _ = io.WriteString(w, r.URL.Path)
 	}))
 	t.Cleanup(srv.Close)
-	const many = "http://one:1,http://two:2" // no origin
-	keys, err := internalclient.NewAuth(nil, many, "http://127.0.0.1:1", personal.Secret{}).
+	keys, err := internalclient.NewAuth(nil, []string{"dns+http://auth:1"}, nil, personal.Secret{}).
 		WithKeysThrough(findsItself{srv.Listener.Addr().String()}).Keys(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "/.well-known/jwks.json", string(keys))

@@ -40,7 +40,7 @@ func TestSearchesAreCountedByTheAuthService(t *testing.T) {
 	}
 	srv := httptest.NewServer(resttest.Internal(t, h.Handler()))
 	t.Cleanup(srv.Close)
-	all := internalclient.NewAuth(nil, srv.URL, srv.URL, personal.NewSecret("s3cret"))
+	all := internalclient.NewAuth(nil, []string{srv.URL}, []string{srv.URL}, personal.NewSecret("s3cret"))
 	gateway := all.WithAuditCredential(personal.NewSecret("gateways own"))
 	n, err := line.Parse("01012345678")
 	require.NoError(t, err)

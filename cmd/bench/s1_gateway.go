@@ -99,7 +99,7 @@ func serveGateway(ctx context.Context, out io.Writer, args []string) error {
 
 	c := gateway.Config{
 		Addr: "127.0.0.1:0", Internal: "127.0.0.1:0",
-		Auth: service.AuthLink{URL: "http://" + ln.Addr().String(), InternalURL: "http://" + ln.Addr().String()},
+		Auth: service.AuthLink{InternalURL: []string{"http://" + ln.Addr().String()}},
 		Upstreams: gateway.Origins{
 			Auth: []string{"http://" + ln.Addr().String()}, Bill: args[:1], Product: args[:1],
 		},

@@ -29,7 +29,7 @@ import (
 func TestNoTokenIsAdmittedBeforeTheRevocationsAreKnown(t *testing.T) {
 	t.Parallel()
 	tools := service.RealTools(slog.New(slog.DiscardHandler))
-	away := service.AuthLink{URL: "http://127.0.0.1:1", InternalURL: "http://127.0.0.1:1"}
+	away := service.AuthLink{URL: []string{"http://127.0.0.1:1"}, InternalURL: []string{"http://127.0.0.1:1"}}
 	open := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("let in") })
 	up := gateway.Upstreams{Auth: open, Bill: open, Product: open}
 	unit, err := gateway.New(t.Context(), gateway.Config{Auth: away}, up, tools)
@@ -87,7 +87,7 @@ func TestASystemIsKnownByItsCredential(t *testing.T) {
 	var seen auth.Client
 	up := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = middleware.ClientOf(r.Context()) })
 	open := func() http.Handler {
-		c := gateway.Config{Auth: service.AuthLink{URL: srv.URL, InternalURL: srv.URL}}
+		c := gateway.Config{Auth: service.AuthLink{URL: []string{srv.URL}, InternalURL: []string{srv.URL}}}
 		unit, err := gateway.New(t.Context(), c, gateway.Upstreams{Auth: up, Bill: up, Product: up},
 			service.RealTools(slog.New(slog.DiscardHandler)))
 		require.NoError(t, err)
@@ -128,7 +128,7 @@ func TestTheProxyProtocolIsBelievedOfTrustedPeersAlone(t *testing.T) {
 	for trusted, want := range map[string]string{"127.0.0.0/8": "203.0.113.9", "10.0.0.0/8": ""} {
 		vars := map[string]string{
 			"INTERNAL_TOKEN": secret, "GATEWAY_AUDIT_TOKEN": secret + "x", "PROXY_PROTOCOL": "true", "TRUSTED_PROXIES": trusted,
-			"GATEWAY_ADDR": "127.0.0.1:0", "GATEWAY_INTERNAL_ADDR": "127.0.0.1:0",
+			"GATEWAY_ADDR": "127.0.0.1:0", "GATEWAY_INTERNAL_ADDR": "127.0.0.1:0", "DRAIN_DELAY": "0",
 		}
 		c, err := gateway.Load(func(key string) string { return vars[key] })
 		require.NoError(t, err)

@@ -67,10 +67,10 @@ func (i InternalAPI) Validate(f *boot.Faults) { f.Guard("INTERNAL_TOKEN", i.Toke
 // AuthLink is where the auth service is, for those that verify tokens. Without a token, in development, the internal
 // API stands open.
 type AuthLink struct {
-	// Origin of the auth service.
-	URL string `env:"AUTH_URL" envDefault:"http://127.0.0.1:8081"`
-	// Origin of the auth service's internal listener.
-	InternalURL string `env:"AUTH_INTERNAL_URL" envDefault:"http://127.0.0.1:9081"`
+	// Origins of the auth service's instances, separated by commas; the next is asked when one cannot be reached.
+	URL []string `env:"AUTH_URL" envDefault:"http://127.0.0.1:8081"`
+	// Origins of their internal listeners, likewise.
+	InternalURL []string `env:"AUTH_INTERNAL_URL" envDefault:"http://127.0.0.1:9081"`
 	InternalAPI
 }
 
