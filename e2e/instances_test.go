@@ -115,7 +115,7 @@ func TestInstancesAreKilledStoppedAndStartedAgain(t *testing.T) {
 	}
 	env := []string{
 		"INTERNAL_TOKEN=" + drillToken, "VALKEY_ADDR=" + c.Cache.Address, "VALKEY_PASSWORD=" + c.Cache.Password,
-		"AUTH_INTERNAL_URL=" + strings.TrimSuffix(c.Metrics["auth"], "/metrics"),
+		"AUTH_INTERNAL_URL=" + second[0].internal + "," + first[0].internal, "RATE_LIMITS=DEFAULT=1000000",
 	}
 	for n, key := range []string{"AUTH_URL", "BILL_URL", "PRODUCT_URL"} {
 		env = append(env, key+"="+first[n].url+","+second[n].url)
