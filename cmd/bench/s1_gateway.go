@@ -12,6 +12,7 @@ import (
 
 	"phonebill/adapters/devservers"
 	"phonebill/adapters/tlsfiles/devca"
+	"phonebill/cmd/internal/compose/gateway"
 )
 
 // gatewayScenario is S1: an authenticated, routed GET of many users through our gateway with everything on, against a
@@ -181,7 +182,7 @@ func (r *report) doorBars(name string, rows []row) {
 
 // compareFirewall measures the gateway without and with the web application firewall, which only reports.
 func compareFirewall(ctx context.Context, o options, r *report) error {
-	if !firewallBuilt {
+	if !gateway.FirewallBuilt {
 		r.Notes = append(r.Notes, "S1 WAF: no row, the bench was built without it (go build -tags waf -o bin/ ./cmd/...)")
 		return nil
 	}

@@ -123,11 +123,9 @@ func serveGateway(ctx context.Context, env boot.Env, out io.Writer, args []strin
 		Cache:     service.Cache{Addr: s.cache, Password: personal.NewSecret(env("VALKEY_PASSWORD"))},
 		Limits:    gateway.Limits{Tiers: ratelimit.DefaultLimits(), Instances: 1},
 		TLS:       gateway.TLS{Cert: s.cert, Key: s.key},
+		Firewall:  gateway.Firewall{Mode: s.waf},
 	}
 	c.Auth.Token = token
-	if err := useFirewall(&c, s.waf); err != nil {
-		return err
-	}
 	unit, err := gateway.NewWithProxies(ctx, c, tools)
 	if err != nil {
 		return err
