@@ -32,6 +32,7 @@ type options struct {
 	out         string
 	crowd       time.Duration // how long the thousand customers of S3 stay
 	think       time.Duration // mean time of each of them between two requests
+	held        time.Duration // how long S3+ lasts
 	rows        int           // of history that lookups are measured with
 	users       int           // who call through the gateways of S1
 	datasets    *datasets
@@ -48,7 +49,8 @@ type scenario struct {
 func scenarios() []scenario {
 	return []scenario{
 		{"S1", gatewayScenario}, {"S2", billScenario}, {"S5", startScenario}, {"S6", loginScenario},
-		{"S3", customersScenario}, {"S4", growthScenario}, {"S7", carrierScenario}, {"S8", offloadScenario},
+		{"S3", customersScenario}, {"S3+", doubledScenario}, {"S4", growthScenario},
+		{"S7", carrierScenario}, {"S8", offloadScenario},
 	}
 }
 
@@ -80,6 +82,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.out, "out", "bench/out", "folder for the JSON report")
 	flags.DurationVar(&o.crowd, "crowd", time.Minute, "how long the 1,000 customers of S3 stay; at most 15m")
 	flags.DurationVar(&o.think, "think", 2500*time.Millisecond, "think time of the 1,000 customers of S3")
+	flags.DurationVar(&o.held, "held", 3*time.Minute, "how long S3+ holds 1,000 requests a second; at most 15m")
 	flags.IntVar(&o.rows, "rows", 1_000_000, "rows of history that lookups are measured with")
 	flags.IntVar(&o.users, "users", 10_000, "users of S1: each may make 100 requests a minute, some more")
 	profile := flags.Bool("profile", false, "write a CPU profile of every process of ours into the folder of the report")

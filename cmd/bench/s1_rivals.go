@@ -19,6 +19,7 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jwa"
 	"github.com/lestrrat-go/jwx/v3/jwt"
 
+	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose/service"
 )
 
@@ -166,23 +167,35 @@ func (d *doors) begin(
 
 // program starts a server that prints nothing of interest; what it prints is in a file beside its configuration.
 func (d *doors) program(ctx context.Context, path string, args ...string) (pid int, err error) {
-	log, err := os.Create(filepath.Join(d.dir, filepath.Base(path)+".log"))
+	pid, stop, err := startQuiet(ctx, filepath.Join(d.dir, filepath.Base(path)+".log"), nil, path, args...)
 	if err != nil {
-		return 0, fmt.Errorf("bench: %w", err)
+		return 0, err
+	}
+	d.stops = append(d.stops, stop)
+	return pid, nil
+}
+
+// startQuiet starts a program with more environment; what it prints goes to a file. stop ends it.
+func startQuiet(
+	ctx context.Context, logFile string, env []string, path string, args ...string,
+) (pid int, stop func(), err error) {
+	log, err := os.Create(logFile)
+	if err != nil {
+		return 0, nil, fmt.Errorf("bench: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, d.dir
+	cmd.Env = append(append(os.Environ(), boot.Environment+"=development"), env...)
+	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, filepath.Dir(logFile)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Second
+	cmd.WaitDelay = 20 * time.Second
 	err = cmd.Start()
 	_ = log.Close() // the child has its own copy
 	if err != nil {
 		cancel()
-		return 0, fmt.Errorf("bench: start %s: %w", path, err)
+		return 0, nil, fmt.Errorf("bench: start %s: %w", path, err)
 	}
-	d.stops = append(d.stops, func() { cancel(); _ = cmd.Wait() })
-	return cmd.Process.Pid, nil
+	return cmd.Process.Pid, func() { cancel(); _ = cmd.Wait() }, nil
 }
 
 // awaitListener waits until somebody accepts connections at the address.

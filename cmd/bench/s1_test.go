@@ -67,3 +67,25 @@ func TestCPUOfNoProcessIsNone(t *testing.T) {
 	require.Zero(t, cpuBelow(0))
 	require.GreaterOrEqual(t, cpuBelow(os.Getpid()), time.Duration(0))
 }
+
+func TestBarsOfS3Doubled(t *testing.T) {
+	t.Parallel()
+	a := newOutcomes()
+	a.elapsed = time.Second
+	for range 999 {
+		a.add("read bills menu", http.StatusOK, time.Millisecond, nil)
+	}
+	a.add("write check", http.StatusTooManyRequests, time.Millisecond, nil)
+	judged := func(calls int) (met []bool) {
+		r := &report{}
+		new(doubled).judge(r, a, calls)
+		for _, b := range r.Bars {
+			met = append(met, b.Met)
+		}
+		return met
+	}
+	require.Equal(t, []bool{true, true, true, true, true}, judged(100))
+	a.add("write check", http.StatusServiceUnavailable, time.Millisecond, nil)
+	a.add("write check", http.StatusTooManyRequests, time.Millisecond, nil)
+	require.Equal(t, []bool{true, true, false, false, false}, judged(101))
+}
