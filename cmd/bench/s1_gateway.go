@@ -173,8 +173,9 @@ func (r *report) doorBars(name string, rows []row) {
 	var parts []string
 	for _, x := range rows {
 		if x.Subject != bareProxy {
-			parts = append(parts, fmt.Sprintf("%s %.2f of the throughput, %.2f of the p99", x.Subject,
-				x.Closed.PerSecond/bare.Closed.PerSecond, float64(x.Open.P99)/float64(bare.Open.P99)))
+			parts = append(parts, fmt.Sprintf("%s %.2f of the throughput, %.2f of the p99, %.2f of the CPU", x.Subject,
+				x.Closed.PerSecond/bare.Closed.PerSecond, float64(x.Open.P99)/float64(bare.Open.P99),
+				float64(x.CPU)/float64(max(bare.CPU, 1))))
 		}
 	}
 	r.Notes = append(r.Notes, name+" against the bare proxy: "+strings.Join(parts, "; "))

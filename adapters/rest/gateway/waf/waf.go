@@ -76,7 +76,7 @@ func New(c Config) (*Firewall, error) {
 	}
 	f := &Firewall{Config: c, engine: engine, requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "gateway_waf_requests_total",
-		Help: "Requests that the firewall looked at, by route and result: passed, detected, blocked.",
+		Help: "Requests that the firewall looked at, by route and result.",
 	}, []string{"route", "result"})}
 	if err := c.Registry.Register(f.requests); err != nil {
 		return nil, fmt.Errorf("waf: register metrics: %w", err)

@@ -201,7 +201,7 @@ func TestOnlyChosenRoutesAreLookedAt(t *testing.T) {
 	}
 	require.Equal(t, http.StatusOK, send(h, http.MethodGet, "/auth/verify", ""))
 	require.NoError(t, testutil.GatherAndCompare(m, strings.NewReader(`
-		# HELP gateway_waf_requests_total Requests that the firewall looked at, by route and result: passed, detected, blocked.
+		# HELP gateway_waf_requests_total Requests that the firewall looked at, by route and result.
 		# TYPE gateway_waf_requests_total counter
 		gateway_waf_requests_total{result="blocked",route="/auth"} 4
 		gateway_waf_requests_total{result="blocked",route="/bills/inquiry"} 1

@@ -60,7 +60,7 @@ func begin(c Config, t service.Tools) *service.Builder {
 	return service.Begin("gateway", service.Listen{Addr: c.Addr, Internal: c.Internal, Draining: c.Draining}, t)
 }
 
-// finish wires everything behind the proxies. publicKeys is how those of the auth service are fetched; nil for directly.
+// finish wires everything behind the proxies. publicKeys is how those of the auth service are fetched; nil: directly.
 func finish(
 	ctx context.Context, c Config, up Upstreams, publicKeys http.RoundTripper, b *service.Builder,
 ) (*boot.Unit, error) {
