@@ -67,9 +67,10 @@ test: deps ## run every test, race detector on, on a real PostgreSQL and cache t
 	@mkdir -p bin coverage && go build -o bin/testenv ./e2e/testenv
 	bin/testenv go test -vet=off -race -shuffle=on -timeout 15m -coverpkg=./... \
 	  -coverprofile=coverage/integration.out ./...
+	bin/testenv go test -tags waf -timeout 5m -run Firewall ./cmd/internal/allinone ./cmd/internal/compose/gateway
 
 .PHONY: test/web test/clients
-test/web: deps e2e/web/node_modules ## the portal in headless Chromium and the collection of requests; needs npm
+test/web: deps e2e/web/node_modules ## portal and CORS in headless Chromium, and the collection of requests; needs npm
 	@scripts/deps.sh --browser
 	@go build $(VERSION_FLAGS) -o bin/phonebill ./cmd/phonebill
 	cd e2e/web && node --test --test-concurrency=1

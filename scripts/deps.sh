@@ -6,6 +6,7 @@
 #   scripts/deps.sh           install what is missing
 #   scripts/deps.sh --check   only say what is there; exit 1 when something is missing
 #   scripts/deps.sh --browser install Chromium, with letters for Korean, for the tests in a browser
+#   scripts/deps.sh --bench   install haproxy, nginx and caddy, which S1 of the bench compares the gateway with
 #
 # Written for bash 3.2 (macOS).
 set -euo pipefail
@@ -20,8 +21,8 @@ GO_MIN=$(awk '$1 == "go" { split($2, v, "."); print v[1] "." v[2] }' go.mod)
 check_only=no
 case "${1:-}" in
   --check) check_only=yes ;;
-  --browser | '') ;;
-  *) echo "usage: scripts/deps.sh [--check | --browser]" >&2; exit 2 ;;
+  --browser | --bench | '') ;;
+  *) echo "usage: scripts/deps.sh [--check | --browser | --bench]" >&2; exit 2 ;;
 esac
 
 say() { echo "deps: $*"; }
@@ -111,7 +112,7 @@ put() { # put MODE FILE TEXT: writes FILE unless it is there already
 }
 
 install_apt() {
-  local packages='' version services='' disable='' service
+  local packages='' version services='' service
   say "apt-get update (package lists may be missing or old)"
   $SUDO apt-get update -q >/dev/null || say "apt-get update failed, going on with the lists that are there"
   if ! find_postgres >/dev/null; then
@@ -129,14 +130,21 @@ install_apt() {
     done
   fi
   [ -n "$packages" ] || return 0
-  say "apt-get install $packages (no service is started, no default cluster made: phonebill runs private servers)"
-  for service in $services; do
+  apt_servers "$packages" "$services"
+}
+
+# apt_servers PACKAGES SERVICES installs packages and sees to it that their services start neither now nor at the next
+# boot.
+apt_servers() {
+  local disable='' service
+  say "apt-get install $1 (no service is started, no default cluster made: phonebill runs private servers)"
+  for service in $2; do
     if have systemctl && ! systemctl is-enabled --quiet $service 2>/dev/null; then disable="$disable $service"; fi
   done
   put 755 /usr/sbin/policy-rc.d "$(printf '#!/bin/sh\nexit 101')"
   put 644 /etc/postgresql-common/createcluster.d/zz-phonebill.conf 'create_main_cluster = false'
-  $SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages >/dev/null ||
-    say "apt-get could not install $packages"
+  $SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $1 >/dev/null ||
+    say "apt-get could not install $1"
   # A fresh package is enabled for the next boot; that is undone. What was enabled before stays so.
   if [ -n "$disable" ]; then $SUDO systemctl disable --quiet $disable 2>/dev/null || true; fi
   clean_up
@@ -215,9 +223,29 @@ install_browser() {
   if browser=$(find_browser); then say "browser: $browser"; else say "browser: none; tests in a browser are skipped"; fi
 }
 
+# install_bench exits 0 with a word when there is no way: the bench leaves out the rows of what is missing.
+install_bench() {
+  local program missing=''
+  PATH="$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/bin" # where packages put servers
+  for program in haproxy nginx caddy; do have $program || missing="$missing $program"; done
+  if [ -n "$missing" ]; then
+    if have brew && [ "$(id -u)" -ne 0 ]; then brew install --quiet $missing
+    elif have apt-get && may_install; then
+      $SUDO apt-get update -q >/dev/null || say "apt-get update failed, going on with the lists that are there"
+      for program in $missing; do apt_servers $program $program; done # one may be missing in the lists
+    elif have dnf && may_install; then
+      for program in $missing; do $SUDO dnf install -y -q $program || say "dnf could not install $program"; done
+    fi
+  fi
+  for program in haproxy nginx caddy; do
+    if have $program; then say "$program: $(command -v $program)"; else say "$program: none; its row is left out"; fi
+  done
+}
+
 # ---- the work -----------------------------------------------------------------------------------------------------
 
 if [ "${1:-}" = --browser ]; then install_browser; exit 0; fi
+if [ "${1:-}" = --bench ]; then install_bench; exit 0; fi
 check_go
 if report; then exit 0; fi
 if [ "$check_only" = yes ]; then say "run scripts/deps.sh to install what is missing"; exit 1; fi

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +38,7 @@ func serve(ctx context.Context, out io.Writer, args []string) error {
 	switch {
 	case len(args) == 1 && args[0] == "backend":
 		h = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { write(w, answerBody) })
-	case len(args) == 2 && args[0] == "proxy":
+	case (len(args) == 2 || len(args) == 4) && args[0] == "proxy":
 		target, err := url.Parse(args[1])
 		if err != nil {
 			return fmt.Errorf("bench: %w", err)
@@ -67,7 +68,7 @@ func serve(ctx context.Context, out io.Writer, args []string) error {
 			write(w, v)
 		})
 	default:
-		return errors.New("usage: bench serve backend | proxy URL | cacheget ADDR PASSWORD")
+		return errors.New("usage: bench serve backend | proxy URL [CERT KEY] | cacheget ADDR PASSWORD")
 	}
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -76,9 +77,16 @@ func serve(ctx context.Context, out io.Writer, args []string) error {
 	if _, err := fmt.Fprintln(out, ln.Addr()); err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13},
+	}
 	go func() { <-ctx.Done(); _ = srv.Close() }()
-	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	if len(args) == 4 {
+		err = srv.ServeTLS(ln, args[2], args[3])
+	} else {
+		err = srv.Serve(ln)
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("bench: %w", err)
 	}
 	return nil

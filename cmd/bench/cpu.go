@@ -46,6 +46,30 @@ func cpuSnapshot() (cpuTimes, error) {
 	return s, err
 }
 
+// cpuBelow returns how much CPU time a process and its descendants have used, in whole ticks; 0 without a process, and
+// where there is no /proc.
+func cpuBelow(pid int) (used time.Duration) {
+	all, err := processes()
+	if err != nil || pid == 0 {
+		return 0
+	}
+	below := map[int]bool{pid: true}
+	for grew := true; grew; {
+		grew = false
+		for _, p := range all {
+			if !below[p.pid] && below[p.parent] {
+				below[p.pid], grew = true, true
+			}
+		}
+	}
+	for _, p := range all {
+		if below[p.pid] {
+			used += time.Duration(p.ticks) * tick
+		}
+	}
+	return used
+}
+
 // machineTicks returns how long the machine's cores have worked.
 func machineTicks() (ticks int, err error) {
 	raw, err := os.ReadFile("/proc/stat")

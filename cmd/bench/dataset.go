@@ -242,7 +242,7 @@ func (p customer) reads(addr string) []namedRequest {
 
 // once sends one request over a connection of its own; any answer but 200 is an error.
 func once(ctx context.Context, want namedRequest) error {
-	c, err := dial(ctx, want.addr)
+	c, err := dial(ctx, want.request)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 type request struct {
 	addr string // host:port
 	raw  []byte
+	tls  *tls.Config // nil: a plain connection
 }
 
 func newRequest(addr, method, path, token, body string) request {
@@ -33,7 +35,7 @@ func newRequest(addr, method, path, token, body string) request {
 		fmt.Fprintf(&b, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
 	}
 	b.WriteString("\r\n" + body)
-	return request{addr, []byte(b.String())}
+	return request{addr: addr, raw: []byte(b.String())}
 }
 
 // connection is one keep-alive connection.
@@ -42,9 +44,15 @@ type connection struct {
 	in *bufio.Reader
 }
 
-func dial(ctx context.Context, addr string) (*connection, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", addr)
+// dial connects to where the request goes.
+func dial(ctx context.Context, r request) (*connection, error) {
+	var d interface {
+		DialContext(ctx context.Context, network, addr string) (net.Conn, error)
+	} = &net.Dialer{}
+	if r.tls != nil {
+		d = &tls.Dialer{Config: r.tls}
+	}
+	c, err := d.DialContext(ctx, "tcp", r.addr)
 	if err != nil {
 		return nil, fmt.Errorf("bench: %w", err)
 	}
@@ -174,7 +182,7 @@ func work(
 		r := next(i)
 		if c == nil {
 			var err error
-			if c, err = dial(ctx, r.addr); err != nil {
+			if c, err = dial(ctx, r); err != nil {
 				return took, append(failed, err)
 			}
 		}

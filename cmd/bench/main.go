@@ -32,7 +32,9 @@ type options struct {
 	out         string
 	crowd       time.Duration // how long the thousand customers of S3 stay
 	think       time.Duration // mean time of each of them between two requests
+	held        time.Duration // how long S3+ lasts
 	rows        int           // of history that lookups are measured with
+	users       int           // who call through the gateways of S1
 	datasets    *datasets
 	progress    *progress
 }
@@ -47,16 +49,17 @@ type scenario struct {
 func scenarios() []scenario {
 	return []scenario{
 		{"S1", gatewayScenario}, {"S2", billScenario}, {"S5", startScenario}, {"S6", loginScenario},
-		{"S3", customersScenario}, {"S4", growthScenario}, {"S7", carrierScenario}, {"S8", offloadScenario},
+		{"S3", customersScenario}, {"S3+", doubledScenario}, {"S4", growthScenario},
+		{"S7", carrierScenario}, {"S8", offloadScenario},
 	}
 }
 
-func run(ctx context.Context, _ boot.Env, out io.Writer, _ *slog.Logger) error {
+func run(ctx context.Context, env boot.Env, out io.Writer, _ *slog.Logger) error {
 	if len(os.Args) > 1 && os.Args[1] == "serve" {
 		return serve(ctx, out, os.Args[2:])
 	}
 	if len(os.Args) > 1 && os.Args[1] == "gateway" {
-		return serveGateway(ctx, out, os.Args[2:])
+		return serveGateway(ctx, env, out, os.Args[2:])
 	}
 	o, err := parse(os.Args[1:])
 	if err != nil {
@@ -79,7 +82,9 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.out, "out", "bench/out", "folder for the JSON report")
 	flags.DurationVar(&o.crowd, "crowd", time.Minute, "how long the 1,000 customers of S3 stay; at most 15m")
 	flags.DurationVar(&o.think, "think", 2500*time.Millisecond, "think time of the 1,000 customers of S3")
+	flags.DurationVar(&o.held, "held", 3*time.Minute, "how long S3+ holds 1,000 requests a second; at most 15m")
 	flags.IntVar(&o.rows, "rows", 1_000_000, "rows of history that lookups are measured with")
+	flags.IntVar(&o.users, "users", 10_000, "users of S1: each may make 100 requests a minute, some more")
 	profile := flags.Bool("profile", false, "write a CPU profile of every process of ours into the folder of the report")
 	if err := flags.Parse(args); err != nil {
 		return o, fmt.Errorf("bench: %w", err)
@@ -157,7 +162,12 @@ var errInterrupted = errors.New("interrupted")
 type subject struct {
 	name string
 	next func(connection int) request
+	pid  int // of its process, if it has one whose CPU time is of interest
+	warm int // how many requests to answer at least before the measurement
 }
+
+// longestWarmUp is how many seconds a subject is warmed up beyond the first.
+const longestWarmUp = 20
 
 // compare loads the subjects one after the other: first closed for their throughput, then all at the same open rate,
 // half the slowest throughput, for their latency.
@@ -167,8 +177,13 @@ func compare(ctx context.Context, o options, r *report, name string, subjects ..
 	for i, s := range subjects {
 		o.progress.step("closed load: " + s.name)
 		warmUp := closed(ctx, o.connections, time.Second, s.next)
+		for more := 0; warmUp.Requests > 0 && warmUp.Requests < s.warm && more < longestWarmUp; more++ {
+			warmUp.Requests += closed(ctx, o.connections, time.Second, s.next).Requests
+		}
+		begun := cpuBelow(s.pid)
 		load := closed(ctx, o.connections, o.duration, s.next)
 		rows[i] = row{Scenario: name, Subject: s.name, Closed: load, warmUp: warmUp.Requests}
+		rows[i].CPU = (cpuBelow(s.pid) - begun) / time.Duration(max(load.Requests, 1))
 		if load.Requests == 0 {
 			return nil, errors.New(s.name + " answered nothing: " + load.FirstErr)
 		}

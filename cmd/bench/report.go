@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 )
 
@@ -16,7 +17,9 @@ type row struct {
 	Subject  string `json:"subject"`
 	Closed   result `json:"closed"` // throughput
 	Open     result `json:"open"`   // latency at half the slowest throughput
-	warmUp   int    // requests answered before the measurement
+	// CPU is what the subject's process used for each request of the closed load; 0: not measured.
+	CPU    time.Duration `json:"cpuPerRequestNs,omitempty"`
+	warmUp int           // requests answered before the measurement
 }
 
 // bar is a figure of the quality bars with the value that was seen.
@@ -59,19 +62,20 @@ func (r *report) add(scenario string, part *report, took time.Duration, err erro
 
 // The table's columns have fixed widths, because each scenario is printed as soon as it has ended.
 const (
-	tableHeader = "%-8s %-44s %8s %8s %8s %10s %8s %8s %7s\n"
-	tableRow    = "%-8s %-44s %8.0f %8.2f %8.2f %10.0f %8.2f %8.2f %7d\n"
+	tableHeader = "%-8s %-44s %8s %8s %8s %10s %8s %8s %7s %8s\n"
+	tableRow    = "%-8s %-44s %8.0f %8.2f %8.2f %10.0f %8.2f %8.2f %7d %8s\n"
 )
 
 // print writes the rows, bars and notes of one scenario.
 func (r *report) print(out io.Writer, scenario string, took time.Duration) error {
 	w := &errWriter{out: out}
 	if len(r.Rows) > 0 {
-		w.printf(tableHeader, "scenario", "subject", "req/s", "p50 ms", "p99 ms", "open rate", "p50 ms", "p99 ms", "errors")
+		w.printf(tableHeader, "scenario", "subject", "req/s", "p50 ms", "p99 ms", "open rate", "p50 ms", "p99 ms",
+			"errors", "CPU us")
 	}
 	for _, x := range r.Rows {
 		w.printf(tableRow, x.Scenario, x.Subject, x.Closed.PerSecond, ms(x.Closed.P50), ms(x.Closed.P99),
-			x.Open.PerSecond, ms(x.Open.P50), ms(x.Open.P99), x.Closed.Errors+x.Open.Errors)
+			x.Open.PerSecond, ms(x.Open.P50), ms(x.Open.P99), x.Closed.Errors+x.Open.Errors, x.cpu())
 	}
 	for _, b := range r.Bars {
 		w.printf("%s\n", b)
@@ -81,6 +85,14 @@ func (r *report) print(out io.Writer, scenario string, took time.Duration) error
 	}
 	w.printf("%s took %s\n\n", scenario, took.Round(time.Second))
 	return w.err
+}
+
+// cpu returns the CPU time per request, in microseconds, or a dash.
+func (x row) cpu() string {
+	if x.CPU == 0 {
+		return "-"
+	}
+	return strconv.FormatInt(x.CPU.Microseconds(), 10)
 }
 
 // String returns the bar as a line of the table.

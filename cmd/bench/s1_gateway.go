@@ -2,141 +2,227 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
+	"strings"
+	"sync/atomic"
 	"time"
 
-	"phonebill/adapters/jose"
-	"phonebill/adapters/memory"
-	"phonebill/adapters/rest/internalapi"
-	"phonebill/cmd/internal/boot"
+	"phonebill/adapters/devservers"
+	"phonebill/adapters/tlsfiles/devca"
 	"phonebill/cmd/internal/compose/gateway"
-	"phonebill/cmd/internal/compose/service"
-	"phonebill/core/auth"
-	"phonebill/core/line"
 )
 
-// gatewayScenario is S1: an authenticated, routed GET through our gateway against a bare httputil.ReverseProxy without
-// any check, in front of the same backend.
+// gatewayScenario is S1: an authenticated, routed GET of many users through our gateway with everything on, against a
+// bare httputil.ReverseProxy without any check and against other gateways that are installed, all in front of the same
+// backend; once without and once with TLS on the listener. A gateway that was built with the web application firewall
+// is compared with itself without it.
 func gatewayScenario(ctx context.Context, o options, r *report) error {
+	for _, encrypted := range []bool{false, true} {
+		if err := compareDoors(ctx, o, r, encrypted); err != nil {
+			return err
+		}
+	}
+	return compareFirewall(ctx, o, r)
+}
+
+// doors starts what is compared in S1. Each stands in front of one backend.
+type doors struct {
+	dir     string
+	backend string // host:port
+	files   *tlsPair
+	cache   *devservers.Cache
+	users   int
+	stops   []func()
+}
+
+// openDoors starts the backend and the cache; encrypted makes a certificate for all that is started later.
+func openDoors(ctx context.Context, o options, encrypted bool) (*doors, error) {
+	dir, err := devservers.TempDir("phonebill-bench-")
+	if err != nil {
+		return nil, err
+	}
+	d := &doors{dir: dir, users: o.users}
+	d.stops = append(d.stops, func() { _ = os.RemoveAll(dir) })
+	if encrypted {
+		if d.files, err = issue(dir); err != nil {
+			d.close()
+			return nil, err
+		}
+	}
+	if d.cache, err = devservers.StartCache(ctx, devservers.CacheOptions{}); err != nil {
+		d.close()
+		return nil, err
+	}
+	d.stops = append(d.stops, func() { _ = d.cache.Stop(context.WithoutCancel(ctx)) })
+	if d.backend, _, err = d.self(ctx, nil, "serve", "backend"); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *doors) close() {
+	for i := len(d.stops) - 1; i >= 0; i-- {
+		d.stops[i]()
+	}
+}
+
+// self starts this program with the arguments and returns the first line that it prints, and its process.
+func (d *doors) self(ctx context.Context, env []string, args ...string) (printed string, pid int, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("bench: %w", err)
+		return "", 0, fmt.Errorf("bench: %w", err)
 	}
-	backend, stop, err := spawn(ctx, nil, self, "serve", "backend")
+	printed, stop, err := spawnAs(ctx, env, func(p *os.Process) { pid = p.Pid }, self, args...)
+	if err != nil {
+		return "", 0, err
+	}
+	d.stops = append(d.stops, stop)
+	return printed, pid, nil
+}
+
+// tokened returns a subject whose requests take turns with the tokens of all users. Each user has called once before it
+// is measured: of the calls of a session, only the first has a token that is new to the gateway.
+func (d *doors) tokened(name, addr string, pid int, tokens []string) subject {
+	requests := make([]request, len(tokens))
+	for i, token := range tokens {
+		requests[i] = newRequest(addr, http.MethodGet, "/api/v1/bills/menu", token, "")
+		requests[i].tls = d.files.client()
+	}
+	var turn atomic.Uint64
+	return subject{name: name, pid: pid, warm: len(tokens), next: func(int) request {
+		return requests[turn.Add(1)%uint64(len(requests))]
+	}}
+}
+
+// Names of rows that bars look for.
+const (
+	bareProxy   = "bare reverse proxy"
+	ourGateway  = "phonebill gateway"
+	haproxyName = "haproxy, ES256 and stick-table"
+)
+
+func compareDoors(ctx context.Context, o options, r *report, encrypted bool) error {
+	name := "S1"
+	if encrypted {
+		name = "S1 TLS"
+	}
+	o.progress.step("starting gateways")
+	d, err := openDoors(ctx, o, encrypted)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	proxy, stop, err := spawn(ctx, nil, self, "serve", "proxy", "http://"+backend)
+	defer d.close()
+	var subjects []subject
+	if !encrypted {
+		subjects = append(subjects, d.tokened("backend alone", d.backend, 0, []string{""}))
+	}
+	bare, pid, err := d.self(ctx, nil, append([]string{"serve", "proxy", "http://" + d.backend}, d.files.args()...)...)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	printed, stop, err := spawn(ctx, []string{"LOG_LEVEL=info"}, self, "gateway", "http://"+backend)
+	subjects = append(subjects, d.tokened(bareProxy, bare, pid, []string{""}))
+	g, pid, err := d.gateway(ctx)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	var g gatewayInfo
-	if err := json.Unmarshal([]byte(printed), &g); err != nil {
-		return fmt.Errorf("bench: gateway: %w", err)
+	subjects = append(subjects, d.tokened(ourGateway, g.Addr, pid, g.Tokens))
+	for _, start := range []func(context.Context) (subject, error){d.haproxy, d.nginx, d.caddy} {
+		rival, err := start(ctx)
+		if missing := (&missingError{}); errors.As(err, &missing) {
+			r.Notes = append(r.Notes, name+": no row of "+missing.name+", which is not installed (scripts/deps.sh --bench)")
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		subjects = append(subjects, rival)
 	}
-	if err := awaitReady(ctx, g.Internal+"/readyz"); err != nil {
-		return err
-	}
-	to := func(addr, token string) func(int) request {
-		req := newRequest(addr, http.MethodGet, "/api/v1/bills/menu", token, "")
-		return func(int) request { return req }
-	}
-	rows, err := compare(ctx, o, r, "S1",
-		subject{"backend alone", to(backend, "")},
-		subject{"bare reverse proxy", to(proxy, "")},
-		subject{"phonebill gateway", to(g.Addr, g.Token)},
-	)
+	rows, err := compare(ctx, o, r, name, subjects...)
 	if err != nil {
 		return err
 	}
-	bare, mine := rows[1], rows[2]
-	through := mine.Closed.PerSecond / bare.Closed.PerSecond
-	tail := float64(mine.Open.P99) / float64(bare.Open.P99)
-	r.Bars = append(r.Bars,
-		bar{"S1 throughput / bare reverse proxy", ">= 0.75", through, through >= 0.75},
-		bar{"S1 p99 / bare reverse proxy", "<= 1.5", tail, tail <= 1.5})
+	r.doorBars(name, rows)
+	counted, err := g.decisions(ctx)
+	if err != nil {
+		return err
+	}
+	r.Notes = append(r.Notes, name+": "+counted)
 	return nil
 }
 
-// gatewayInfo is what the gateway process prints: its addresses and a token that it accepts.
-type gatewayInfo struct {
-	Addr     string `json:"addr"`
-	Internal string `json:"internal"`
-	Token    string `json:"token"`
+// doorBars adds the bars of S1, and the note with what else the rows say of each other.
+func (r *report) doorBars(name string, rows []row) {
+	by := map[string]row{}
+	for _, x := range rows {
+		by[x.Subject] = x
+	}
+	bare, mine := by[bareProxy], by[ourGateway]
+	through := mine.Closed.PerSecond / bare.Closed.PerSecond
+	tail := float64(mine.Open.P99) / float64(bare.Open.P99)
+	r.Bars = append(r.Bars,
+		bar{name + " throughput / bare reverse proxy", ">= 0.75", through, through >= 0.75},
+		bar{name + " p99 / bare reverse proxy", "<= 1.5", tail, tail <= 1.5})
+	if h, there := by[haproxyName]; there {
+		ratio := mine.Closed.PerSecond / h.Closed.PerSecond
+		r.Bars = append(r.Bars, bar{name + " throughput / haproxy", ">= 0.90", ratio, ratio >= 0.9})
+	}
+	var parts []string
+	for _, x := range rows {
+		if x.Subject != bareProxy {
+			parts = append(parts, fmt.Sprintf("%s %.2f of the throughput, %.2f of the p99, %.2f of the CPU", x.Subject,
+				x.Closed.PerSecond/bare.Closed.PerSecond, float64(x.Open.P99)/float64(bare.Open.P99),
+				float64(x.CPU)/float64(max(bare.CPU, 1))))
+		}
+	}
+	r.Notes = append(r.Notes, name+" against the bare proxy: "+strings.Join(parts, "; "))
 }
 
-// serveGateway runs our gateway as it is deployed, in front of any backend, beside a little auth service that publishes
-// one key and no revocations.
-func serveGateway(ctx context.Context, out io.Writer, args []string) error {
-	tools := service.RealTools(boot.Logger(io.Discard, "info", "json")) // formats each access-log line, writes none
-	issuer, err := jose.NewIssuer(ctx, &memory.SigningKeys{}, auth.DefaultKeys(), tools.Now, tools.NewID)
+// compareFirewall measures the gateway without and with the web application firewall, which only reports.
+func compareFirewall(ctx context.Context, o options, r *report) error {
+	if !gateway.FirewallBuilt {
+		r.Notes = append(r.Notes, "S1 WAF: no row, the bench was built without it (go build -tags waf -o bin/ ./cmd/...)")
+		return nil
+	}
+	d, err := openDoors(ctx, o, false)
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /.well-known/jwks.json", func(w http.ResponseWriter, _ *http.Request) { write(w, issuer.JWKS()) })
-	internal := &internalapi.Handlers{Revocations: &memory.Revocations{}, Log: tools.Log}
-	mux.Handle(internalapi.Base, internal.Handler())
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("bench: %w", err)
+	defer d.close()
+	var subjects []subject
+	for _, s := range []struct {
+		name string
+		args []string
+	}{{ourGateway, nil}, {ourGateway + " with WAF, detect", []string{"-waf", "detect"}}} {
+		g, pid, err := d.gateway(ctx, s.args...)
+		if err != nil {
+			return err
+		}
+		subjects = append(subjects, d.tokened(s.name, g.Addr, pid, g.Tokens))
 	}
-	authSite := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = authSite.Serve(ln) }()
-	defer func() { _ = authSite.Close() }()
+	rows, err := compare(ctx, o, r, "S1 WAF", subjects...)
+	if err != nil {
+		return err
+	}
+	r.Notes = append(r.Notes, fmt.Sprintf("S1 WAF: it costs %s of CPU for each request, and leaves %.2f of the throughput",
+		(rows[1].CPU-rows[0].CPU).Round(time.Microsecond), rows[1].Closed.PerSecond/rows[0].Closed.PerSecond))
+	return nil
+}
 
-	c := gateway.Config{
-		Addr: "127.0.0.1:0", Internal: "127.0.0.1:0",
-		Auth: service.AuthLink{InternalURL: []string{"http://" + ln.Addr().String()}},
-		Upstreams: gateway.Origins{
-			Auth: []string{"http://" + ln.Addr().String()}, Bill: args[:1], Product: args[:1],
-		},
-	}
-	unit, err := gateway.NewWithProxies(ctx, c, tools)
+// issue makes a certificate for loopback, by an authority of its own in the folder.
+func issue(dir string) (*tlsPair, error) {
+	authority, err := devca.Open(dir, time.Now())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	running, err := unit.Start(ctx, tools.Log)
+	paths, err := authority.Issue("door", time.Now(), "127.0.0.1")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	n, err := line.Parse("01012345678")
-	if err != nil {
-		return err
-	}
-	now := tools.Now()
-	token, err := issuer.Issue(ctx, auth.Principal{
-		UserID:     "bench",
-		SessionID:  tools.NewID(),
-		CustomerID: "CUST-00000001",
-		Lines:      []line.Number{n},
-		Roles: []auth.Role{
-			auth.Customer,
-		},
-		Permissions: []auth.Permission{auth.BillInquiry},
-		ExpiresAt:   now.Add(30 * time.Minute),
-	}, now)
-	if err != nil {
-		return err
-	}
-	info := gatewayInfo{Addr: running.URL[len("http://"):], Internal: running.InternalURL, Token: token.Reveal()}
-	if err := json.NewEncoder(out).Encode(info); err != nil {
-		return fmt.Errorf("bench: %w", err)
-	}
-	<-ctx.Done()
-	return running.Stop()
+	return openPair(paths)
 }
 
 func awaitReady(ctx context.Context, url string) error {

@@ -50,8 +50,8 @@ func billScenario(ctx context.Context, o options, r *report) error {
 	}
 	plain := newRequest(proxy, http.MethodPost, "/api/v1/bills/inquiry", "", `{"lineNumber":"01012345678"}`)
 	rows, err := compare(ctx, o, r, "S2",
-		subject{"one cache GET behind bare proxy", func(int) request { return plain }},
-		subject{"phonebill cached bill inquiry", func(c int) request { return asks[c%len(asks)] }},
+		subject{name: "one cache GET behind bare proxy", next: func(int) request { return plain }},
+		subject{name: "phonebill cached bill inquiry", next: func(c int) request { return asks[c%len(asks)] }},
 	)
 	if err != nil {
 		return err

@@ -47,7 +47,7 @@ func customersScenario(ctx context.Context, o options, r *report) error {
 		return err
 	}
 	o.progress.step(fmt.Sprintf("%d customers for %s", customerCount, o.crowd))
-	a, used, err := t.day(ctx, s, o)
+	a, used, err := t.day(ctx, s, crowdPlan{o.crowd, o.think, []string{s.addr()}})
 	if err != nil {
 		return err
 	}
@@ -104,12 +104,19 @@ func customersScenario(ctx context.Context, o options, r *report) error {
 // change two, and one more when the line is read afterwards: about 50 of 100 calls a minute.
 const writeEvery = 5 * time.Second
 
+// crowdPlan says how long the customers stay, their mean time between two requests, and the gateways that they read
+// through, by turns.
+type crowdPlan struct {
+	stay, think time.Duration
+	gates       []string
+}
+
 // day runs the customers' requests and returns their outcomes and the peak memory of the services.
-func (t *dataset) day(ctx context.Context, s *running, o options) (*outcomes, footprint, error) {
-	reads := t.requests(s.addr())
+func (t *dataset) day(ctx context.Context, s *running, plan crowdPlan) (*outcomes, footprint, error) {
+	reads := t.requests(plan.gates...)
 	peak := watchMemory(ctx, s.pid)
 	a := newOutcomes()
-	busy, end := context.WithTimeout(ctx, o.crowd)
+	busy, end := context.WithTimeout(ctx, plan.stay)
 	defer end()
 	var writers sync.WaitGroup
 	next := 0 // a plan of one line is changed once
@@ -128,7 +135,9 @@ func (t *dataset) day(ctx context.Context, s *running, o options) (*outcomes, fo
 			a.add("write login", statusOf(err), time.Since(begun), err)
 		})
 	})
-	read := crowd(ctx, len(t.customers), o.crowd, o.think, func(user, _ int) namedRequest { return pick(reads[user]) })
+	read := crowd(ctx, len(t.customers), plan.stay, plan.think, func(user, _ int) namedRequest {
+		return pick(reads[user])
+	})
 	writers.Wait()
 	for kind, took := range a.took {
 		read.took[kind], read.statuses[kind] = took, a.statuses[kind]
@@ -147,11 +156,11 @@ func statusOf(err error) int {
 	return http.StatusOK
 }
 
-// requests returns the reads of every customer.
-func (t *dataset) requests(addr string) [][]namedRequest {
+// requests returns the reads of every customer, who take turns with the gateways.
+func (t *dataset) requests(gates ...string) [][]namedRequest {
 	all := make([][]namedRequest, len(t.customers))
 	for i, p := range t.customers {
-		all[i] = p.reads(addr)
+		all[i] = p.reads(gates[i%len(gates)])
 	}
 	return all
 }

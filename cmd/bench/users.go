@@ -118,7 +118,7 @@ func (a *outcomes) user(ctx context.Context, user int, think time.Duration, next
 		want := next(user, k)
 		status, err := 0, error(nil)
 		if c == nil {
-			c, err = dial(context.WithoutCancel(ctx), want.addr)
+			c, err = dial(context.WithoutCancel(ctx), want.request)
 		}
 		if err == nil {
 			status, err = c.exchange(want.request)

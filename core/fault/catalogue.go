@@ -98,7 +98,8 @@ var catalogue = map[Code]Entry{
 	},
 	PermissionDenied: {
 		Kind: Forbidden, Message: "서비스 이용 권한이 없습니다",
-		Meaning: "The caller lacks the permission, or the line is not the caller's (UFR-AUTH-020).",
+		Meaning: "The caller lacks the permission, or the line is not the caller's (UFR-AUTH-020); or the firewall, " +
+			"when it is switched on, takes the request for an attack.",
 	},
 	PasswordChangeRequired: {
 		Kind: Forbidden, Message: "초기 비밀번호를 먼저 변경해주세요",

@@ -13,15 +13,20 @@ export const missing = executablePath || process.env.REQUIRE_BROWSER
   ? false
   : 'there is no Chromium on this machine: scripts/deps.sh --browser'
 
+/** Starts a browser for which no name resolves: it reaches 127.0.0.1 alone. */
+export function launch() {
+  return chromium.launch({
+    executablePath,
+    args: ['--no-sandbox', '--disable-gpu', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'],
+  })
+}
+
 /**
  * Opens a browser that reaches the origin and nothing else: other names do not resolve, and other requests are cut off
  * and recorded. `seen` has what went wrong: foreign requests, errors of the console, exceptions, refusals by the CSP.
  */
 export async function open(origin) {
-  const browser = await chromium.launch({
-    executablePath,
-    args: ['--no-sandbox', '--disable-gpu', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'],
-  })
+  const browser = await launch()
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 } })
   const seen = { foreign: [], faults: [] }
   await context.route('**/*', (route) => {

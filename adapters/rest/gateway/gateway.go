@@ -39,7 +39,11 @@ type Config struct {
 	Hosts         []string           // the names of this gateway; none allow every host
 	Limits        *Limits            // nil: no caller is limited
 	SandboxLogins []string           // ids of demo accounts that the portal suggests
+	Screen        Screen             // judges requests before they are routed; nil: nothing does
 }
+
+// Screen returns a middleware that may refuse a request by fail. It is inside of what limits the request's size.
+type Screen func(fail middleware.Fail) func(http.Handler) http.Handler
 
 // New returns the gateway's handler. It fails when two services claim the same paths, when an operation has no handler,
 // or when the registry has the metrics already.
@@ -80,8 +84,15 @@ func New(c Config) (http.Handler, error) {
 		Within: middleware.GatewayDeadline, Fail: errs.Write, Metrics: metrics, Log: c.Log, Clock: c.Clock,
 		Clients: c.Clients,
 		Inner:   []func(http.Handler) http.Handler{c.Origins.allow(c.Log), restrict(c.Hosts, c.Health, errs.Write)},
-	}.Wrap(routes)
+	}.Wrap(c.screened(routes, errs.Write))
 	return ownTime(chain), nil
+}
+
+func (c Config) screened(h http.Handler, fail middleware.Fail) http.Handler {
+	if c.Screen == nil {
+		return h
+	}
+	return c.Screen(fail)(h)
 }
 
 // ownTime removes what a request says about its time, also when a trusted load balancer passes it on: a client must not

@@ -45,6 +45,29 @@ describe('repeats', { timeout: 60_000 }, () => {
     await assert.rejects(api.request('get', '/bills/menu'), (e) => isApiError(e) && e.retryAfter === 600)
   })
 
+  test('a 503 with Retry-After is repeated with the same key, twice and no more', async () => {
+    const busy = () => error(503, 'SERVICE_UNAVAILABLE', { 'Retry-After': '1' })
+    answers = [busy(), busy(), success(bill)]
+    assert.equal((await ask()).source, 'KOS')
+    assert.deepEqual(seen.map((s) => s.key), ['k1', 'k1', 'k1'])
+    assert.ok(seen[2].at - seen[0].at >= 1980)
+    seen = []
+    answers = [busy(), busy(), busy(), success(bill)]
+    await assert.rejects(ask(), (e) => isApiError(e, 'SERVICE_UNAVAILABLE') && e.retryAfter === 1)
+    assert.equal(seen.length, 3)
+  })
+
+  test('without Retry-After nothing says when, and a log-in is sent once: both are the error', async () => {
+    answers = [error(429, 'RATE_LIMIT_EXCEEDED')]
+    await assert.rejects(api.request('get', '/bills/menu'), (e) => isApiError(e, 'RATE_LIMIT_EXCEEDED'))
+    answers = [error(429, 'RATE_LIMIT_EXCEEDED', { 'Retry-After': '1' })]
+    await assert.rejects(
+      api.login({ userId: 'someone', password: 'Wrong-Password-1' }),
+      (e) => isApiError(e, 'RATE_LIMIT_EXCEEDED') && e.retryAfter === 1,
+    )
+    assert.equal(seen.length, 2)
+  })
+
   test('what has a key is sent again with the same key and body when the answer is lost', async () => {
     answers = ['cut', error(502, 'BAD_GATEWAY'), success(bill)]
     assert.equal((await ask()).source, 'KOS')

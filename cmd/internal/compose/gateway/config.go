@@ -43,6 +43,7 @@ type Config struct {
 	Upstreams Origins
 	Instances Instances
 	Limits    Limits
+	Firewall  Firewall
 	Portal    Portal
 	Draining  boot.Draining
 	Process   boot.Process
@@ -136,6 +137,7 @@ func (c Config) Validate(f *boot.Faults) {
 	c.Auth.Validate(f)
 	c.Audit.Validate(f)
 	c.Upstreams.Validate(f)
+	c.Firewall.Validate(f)
 	f.Weakens("PORTAL_SANDBOX_LOGINS", len(c.Portal.SandboxLogins) > 0, "it shows ids of accounts to everybody")
 	c.Process.Validate(f)
 }

@@ -118,10 +118,15 @@ func finish(
 	if err != nil {
 		return b.Fail(err)
 	}
+	screen, err := c.Firewall.screen(b)
+	if err != nil {
+		return b.Fail(err)
+	}
 	handler, err := gateway.New(gateway.Config{
 		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Operations: own.Mount, Health: b.Probes(),
 		Authenticator: contract.AccessGuard{Guard: guard, Log: b.Log}, Log: b.Log, Registry: b.Registry, Clock: b.Now,
 		Clients: clients, Origins: c.Origins, Hosts: c.Hosts, Limits: limits, SandboxLogins: c.Portal.SandboxLogins,
+		Screen: screen,
 	})
 	if err != nil {
 		return b.Fail(err)
