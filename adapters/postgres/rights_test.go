@@ -46,6 +46,7 @@ func TestServicesCannotRewriteHistory(t *testing.T) {
 		},
 		migrations.KOS: {
 			"kos_calls": {change, remove}, "quota_ledger": {change}, "customer_copies": {remove}, "plan_copies": {remove},
+			"month_copies": {remove},
 			"line_epochs": {remove},
 		},
 	} {
@@ -109,6 +110,8 @@ func TestNothingPersonalIsReadable(t *testing.T) {
 
 	require.NoError(t,
 		postgres.NewCustomers(kosDB.Pool, keys, vault.Customers(keys)).Put(t.Context(), portstest.CustomerCopies()[0]))
+	require.NoError(t,
+		postgres.NewBillMonths(kosDB.Pool, keys, vault.BillMonths(keys)).Put(t.Context(), portstest.MonthsCopies()[0]))
 	require.NoError(t, postgres.NewEpochs(kosDB.Pool, keys).Raise(t.Context(), owner.Lines[0], now))
 	require.NoError(t, postgres.NewCallLog(kosDB.Pool, keys).Append(t.Context(), audit.Call{
 		ID: id.ID{1}, Line: owner.Lines[0], AskedAt: now, AnsweredAt: now,

@@ -76,6 +76,7 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 		Inquiries: history, Keys: keys, Limits: inquiry.DefaultLimits(), Fresh: fresh.Bill,
 		Now: b.Now, NewID: b.NewID, Report: b.Report,
 	}
+	inquiries.Months = openMonths(b, to, at, fresh.BillMonths, inquiries.Holders, customers)
 	inquiries.NoteActiveLine = prefetchBills(b, to, at, c.Links.KOS.Prefetch, inquiries, customers)
 	b.WorkOn(service.Inquiries(), inquiries.Step)
 	b.DrainOnStop(inquiries.Wait)
@@ -89,7 +90,10 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	b.Internal.Timelines = postgres.NewBillTimelines(at.Pool, to.Pool, at.Keyring)
 	b.Internal.Requests, b.Internal.RequestKind = postgres.NewInquiryRequests(at.Pool, at.Keyring), staff.Inquiry
 	at.ReportBacklog(b, postgres.BillBacklog)
-	to.ReportStatus(links.Lookups{Kind: freshness.Bills, Tally: &inquiries.Copies.Tally})
+	to.ReportStatus(
+		links.Lookups{Kind: freshness.Bills, Tally: &inquiries.Copies.Tally},
+		links.Lookups{Kind: freshness.Months, Tally: &inquiries.Months.Copies.Tally},
+	)
 
 	// What is dropped when its time is over.
 	stores.ForgetKeys(b, "inquiry-keys", keys.Forget)
