@@ -169,7 +169,7 @@ func (m *Months) fetch(
 // monthsRest is how long KOS is not asked about a line again after a question that ended with err.
 func monthsRest(err error) time.Duration {
 	switch f := fault.From(err); {
-	case errors.Is(err, fault.New(fault.LineNotFound)):
+	case errors.Is(err, fault.New(fault.LineNotFound)), errors.Is(err, errStranger):
 		return monthsStranger
 	case errors.Is(err, ports.ErrNotAsked):
 		return min(max(f.RetryAfter(), monthsUnasked), monthsPause)
@@ -219,20 +219,34 @@ func (s monthsSource) State(stored bill.MonthsCopy, since, now time.Time, rnd fl
 	return s.Fresh.Decide(stored.AsOf, since, now, rnd)
 }
 
-// Ask asks whose the line is first: months of another customer, or of one that is not known, cannot be shown, so that
-// KOS is not asked for them.
+// Ask asks for the months, and then whose the line is: months of another customer, or of one that is not known, cannot
+// be shown. A line that KOS fails on costs one call, and nothing that a bill's own question would have to wait for.
 func (s monthsSource) Ask(ctx context.Context, call ports.Call) (bill.MonthsCopy, error) {
 	asked := s.Now()
-	customer, err := s.FindHolder(ctx, call, s.line)
+	months, err := s.Source.Months(ctx, call, s.line)
 	if err != nil {
 		return bill.MonthsCopy{}, err
 	}
-	if err := s.Holders.Check(ctx, s.account, s.line, customer); err != nil {
-		return bill.MonthsCopy{}, fault.New(fault.ServiceUnavailable).RetryIn(monthsStranger).
-			Because(errors.Join(ports.ErrNotAsked, err))
+	customer, err := s.FindHolder(ctx, call, s.line)
+	if err == nil {
+		err = s.Holders.Check(ctx, s.account, s.line, customer)
 	}
-	months, err := s.Source.Months(ctx, call, s.line)
-	return bill.MonthsCopy{Line: s.line, Months: months, Holder: customer, AsOf: asked}, err
+	if err != nil { // KOS was asked, whatever became of the other question
+		return bill.MonthsCopy{}, fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNoAnswer, strange(err)))
+	}
+	return bill.MonthsCopy{Line: s.line, Months: months, Holder: customer, AsOf: asked}, nil
+}
+
+// errStranger is the cause of months that are not kept, because KOS does not name the account's customer for the line.
+var errStranger = errors.New("inquiry: the line is not the customer's")
+
+// strange returns the cause of a customer that was not found or is another one. It keeps no code of err's: what is the
+// matter with this account is no answer to another one that asks about the line.
+func strange(err error) error {
+	if errors.Is(err, fault.New(fault.LineNotFound)) {
+		return errStranger
+	}
+	return errHolder
 }
 
 func (s monthsSource) Store(ctx context.Context, answer bill.MonthsCopy) error {

