@@ -552,9 +552,11 @@ export interface paths {
         };
         /**
          * What the bill screen needs
-         * @description One of the caller's lines (the first, if none is asked for), all of them, the months that can be asked for
-         *     (the last 6 with the current one, newest first) and the current month. Computed, without a call to KOS. When
-         *     it fails, the message is 「요금 조회 메뉴 로딩에 실패하였습니다」.
+         * @description One of the caller's lines (the first, if none is asked for), all of them, the months of the last 6 that have a
+         *     bill (newest first) and the current month. It never waits for KOS: the months are those that KOS stated within
+         *     the last days; while none are known, all of the last 6 with `provisional: true`, and KOS is asked behind the
+         *     answer, so a menu that is read again some seconds later has them. A month of the last 6 that is not in the list
+         *     may be asked for all the same. When it fails, the message is 「요금 조회 메뉴 로딩에 실패하였습니다」.
          */
         get: operations["getBillMenu"];
         put?: never;
@@ -2073,9 +2075,14 @@ export interface components {
             customerInfo: components["schemas"]["CustomerInfo"];
             /** @description The caller's lines, the main one first. */
             lines: components["schemas"]["LineNumber"][];
-            /** @description Newest first. */
+            /** @description Newest first; empty for a line that has no bill yet. */
             availableMonths: components["schemas"]["BillingMonth"][];
             currentMonth: components["schemas"]["BillingMonth"];
+            /**
+             * @description True while it is not known which months have a bill: `availableMonths` are then all that can be asked for,
+             *     and some of them may be a 404. Absent otherwise.
+             */
+            provisional?: boolean;
         };
         BillMenuEnvelope: {
             success: components["schemas"]["Success"];

@@ -31,7 +31,6 @@ const (
 const (
 	CacheKindBill     CacheKind = "bill"
 	CacheKindCustomer CacheKind = "customer"
-	CacheKindMonths   CacheKind = "months"
 	CacheKindPlans    CacheKind = "plans"
 )
 
@@ -168,7 +167,7 @@ type CacheCounts struct {
 	// Example: 9970
 	Hits int64 `json:"hits"`
 
-	// Kind Bills, the months that have one, customers with their lines, the list of plans.
+	// Kind Bills, customers with their lines, the list of plans.
 	//
 	// Example: bill
 	Kind CacheKind `json:"kind"`
@@ -206,7 +205,7 @@ type CacheEnvelope struct {
 	Success externalRef0.Success `json:"success"`
 }
 
-// CacheKind Bills, the months that have one, customers with their lines, the list of plans.
+// CacheKind Bills, customers with their lines, the list of plans.
 //
 // Example: bill
 type CacheKind string
