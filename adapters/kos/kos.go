@@ -39,7 +39,8 @@ type Deps struct {
 	Metrics  prometheus.Registerer // nil = not exported
 }
 
-// Client implements ports.BillSource, MonthSource, CustomerSource, PlanSource and PlanChanger. It is safe for concurrent use.
+// Client implements ports.BillSource, MonthSource, CustomerSource, PlanSource and PlanChanger. It is safe for
+// concurrent use.
 type Client struct {
 	origin    string
 	keys      *Credentials

@@ -19,8 +19,8 @@ import (
 	"phonebill/ports"
 )
 
-// KOS implements ports.BillSource, MonthSource, CustomerSource, PlanSource and PlanChanger from the given data. Down makes every
-// call fail with that error; a test that wants finer faults embeds KOS and overrides one method.
+// KOS implements ports.BillSource, MonthSource, CustomerSource, PlanSource and PlanChanger from the given data. Down
+// makes every call fail with that error; a test that wants finer faults embeds KOS and overrides one method.
 type KOS struct {
 	mu        sync.Mutex
 	customers map[line.Number]product.Customer

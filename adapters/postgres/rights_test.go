@@ -47,7 +47,7 @@ func TestServicesCannotRewriteHistory(t *testing.T) {
 		migrations.KOS: {
 			"kos_calls": {change, remove}, "quota_ledger": {change}, "customer_copies": {remove}, "plan_copies": {remove},
 			"month_copies": {remove},
-			"line_epochs": {remove},
+			"line_epochs":  {remove},
 		},
 	} {
 		database := pgtest.New(t, db)

@@ -81,7 +81,7 @@ func calls(
 		"put months": func() error {
 			return postgres.NewBillMonths(kosDB, v, vault.BillMonths(v)).Put(ctx, portstest.MonthsCopies()[0])
 		},
-		"put plans":     func() error { return plans.Put(ctx, portstest.PlansCopies()[0]) },
+		"put plans": func() error { return plans.Put(ctx, portstest.PlansCopies()[0]) },
 		"log call": func() error {
 			return postgres.NewCallLog(kosDB, v).Append(ctx, audit.Call{Request: []byte("x")})
 		},

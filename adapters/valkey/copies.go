@@ -172,8 +172,8 @@ type cachedMonths struct {
 	entries entries[bill.MonthsCopy]
 }
 
-// NewCachedBillMonths returns next cached for ttl, as NewCachedBills does. No epoch hides an entry, so that it has a key
-// of its own beside the hash of its line.
+// NewCachedBillMonths returns next cached for ttl, as NewCachedBills does. No epoch hides an entry, so that it has a
+// key of its own beside the hash of its line.
 func NewCachedBillMonths(
 	c *Client, next ports.BillMonths, vault ports.Vault, sealer ports.Sealer[bill.MonthsCopy], ttl time.Duration,
 	log *slog.Logger,

@@ -43,7 +43,8 @@ func TestBillMonthsKeepTheContract(t *testing.T) {
 	portstest.BillMonths(t, func(t *testing.T) ports.BillMonths {
 		t.Helper()
 		c := open(t)
-		return valkey.NewCachedBillMonths(c.Client, &memory.BillMonths{}, c.vault, vault.BillMonths(c.vault), time.Hour, c.log)
+		return valkey.NewCachedBillMonths(c.Client, &memory.BillMonths{}, c.vault, vault.BillMonths(c.vault), time.Hour,
+			c.log)
 	})
 }
 

@@ -15,14 +15,10 @@ const (
 
 // billed returns how many months of the line have a bill, the current one included.
 func (l *subscriber) billed() int {
-	switch l.scenario {
-	case NoBill:
-		return 0
-	case NewCustomer:
-		return newBillMonths
-	default:
-		return billMonths
+	if months, special := map[Scenario]int{NoBill: 0, NewCustomer: newBillMonths}[l.scenario]; special {
+		return months
 	}
+	return billMonths
 }
 
 // months lists the billing months of a line, newest first.

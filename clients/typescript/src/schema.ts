@@ -508,7 +508,7 @@ export interface paths {
         /**
          * Lines that wait for a second person
          * @description Transfers of lines that another account holds, proposed by a call that was refused with LINE_HELD. Each waits
-         *     for 24 hours; those that expire first come first, at most 100. Numbers are masked.
+         *     for 24 hours; those that expire first come first. Numbers are masked.
          */
         get: operations["listLineTransfers"];
         put?: never;
@@ -1728,6 +1728,7 @@ export interface components {
         };
         LineTransfersData: {
             items: components["schemas"]["LineTransfer"][];
+            pagination: components["schemas"]["Pagination"];
         };
         LineTransferEnvelope: {
             success: components["schemas"]["Success"];
@@ -4959,7 +4960,18 @@ export interface operations {
     };
     listLineTransfers: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Page, the first is 1. `page` times `size` may be at most 10,000.
+                 * @example 1
+                 */
+                page?: components["parameters"]["Page"];
+                /**
+                 * @description Items per page.
+                 * @example 20
+                 */
+                size?: components["parameters"]["Size"];
+            };
             header?: never;
             path?: never;
             cookie?: never;

@@ -250,7 +250,7 @@ func strange(err error) error {
 }
 
 func (s monthsSource) Store(ctx context.Context, answer bill.MonthsCopy) error {
-	return s.Months.Stored.Put(ctx, answer)
+	return s.Stored.Put(ctx, answer)
 }
 
 // MayServeStale is never asked for a menu: it has been shown what is stored.
