@@ -64,8 +64,8 @@ func (s *Service) handOver(ctx context.Context, c call, before auth.User) error 
 	return nil
 }
 
-// ListTransfers returns one page of the transfers of lines that wait for a second person, those that expire first before
-// the others, and how many there are. Pages count from 1.
+// ListTransfers returns one page of the transfers of lines that wait for a second person, those that expire first
+// before the others, and how many there are. Pages count from 1.
 func (s *Service) ListTransfers(
 	ctx context.Context, by Caller, page, size int,
 ) (waiting []auth.LineTransfer, total int, err error) {
