@@ -52,8 +52,9 @@ type LineTransfers interface {
 	TakenBy(
 		ctx context.Context, lines []line.Number, person string, now time.Time,
 	) (auth.LineTransfer, line.Number, bool, error)
-	// Waiting returns up to most transfers that wait at now, those that expire first before the others.
-	Waiting(ctx context.Context, now time.Time, most int) ([]auth.LineTransfer, error)
+	// Waiting returns one page of the transfers that wait at now, those that expire first before the others, and how many
+	// there are. Pages count from 1.
+	Waiting(ctx context.Context, now time.Time, page, size int) (waiting []auth.LineTransfer, total int, err error)
 	// Confirm loads the transfer and the accounts concerned under a lock, calls decide (pure, may run twice), and in
 	// one step takes the line from every account that holds it, gives it to the transfer's account if that exists, and
 	// stores what decide returned. It returns the stored transfer and what changed. An error of decide is returned and

@@ -18,6 +18,25 @@ type BillSource interface {
 	Bill(ctx context.Context, call Call, n line.Number, m calendar.Month) (bill.Bill, error)
 }
 
+// MonthSource is KOS as far as it states which months of a line have a bill.
+type MonthSource interface {
+	// Months asks KOS once. The months are in any order, none for a line without bills. LINE_NOT_FOUND is KOS's answer;
+	// everything else is SERVICE_UNAVAILABLE, as with BillSource.
+	Months(ctx context.Context, call Call, n line.Number) ([]calendar.Month, error)
+}
+
+// BillMonths are the last good copies of the months that have a bill. No epoch hides them: a change of plan adds and
+// removes no bill.
+type BillMonths interface {
+	// Latest returns the newest copy, or NOT_FOUND. It may return an older copy for a while after a newer one was stored;
+	// NOT_FOUND is always exact.
+	Latest(ctx context.Context, n line.Number) (bill.MonthsCopy, error)
+	// LatestCommitted is Latest without that lag.
+	LatestCommitted(ctx context.Context, n line.Number) (bill.MonthsCopy, error)
+	// Put replaces the copy unless the stored one is newer.
+	Put(ctx context.Context, c bill.MonthsCopy) error
+}
+
 // Bills are the copies of bills, every answer of KOS a version (ADR 23).
 type Bills interface {
 	// Latest returns the newest version, or NOT_FOUND. One that the line's epoch hides (bill.Copy.HiddenBy) is NOT_FOUND

@@ -379,6 +379,7 @@ func TestBreakersCloseByThemselves(t *testing.T) {
 		for i := range 6 {
 			n := number(t, twoLines[i%2])
 			_, _ = l.Bill(t.Context(), billed, n, month(t, "2026-11"))
+			_, _ = l.Months(t.Context(), read, n)
 			_, _ = l.Customer(t.Context(), read, n)
 			_, _ = l.Plans(t.Context(), read)
 			o := order(t, twoLines[i%2], "LTE-PREMIUM-001", "5G-STANDARD-001")
@@ -387,7 +388,7 @@ func TestBreakersCloseByThemselves(t *testing.T) {
 		}
 		require.Zero(t, probe(), "open: KOS is left alone")
 		time.Sleep(31 * time.Second)
-		require.Equal(t, 5, probe())
+		require.Equal(t, 6, probe())
 		require.Zero(t, probe(), "the probes failed")
 		healthy.Store(true)
 		seconds := 0
@@ -395,7 +396,7 @@ func TestBreakersCloseByThemselves(t *testing.T) {
 			time.Sleep(time.Second)
 			probe()
 			closed = true
-			for _, op := range []string{"bill.inquiry", "customer.get", "products.list", "product.change",
+			for _, op := range []string{"bill.inquiry", "bill.months", "customer.get", "products.list", "product.change",
 				"product.change.status"} {
 				closed = closed && l.metric(t, "kos_breaker_state", op) == 0
 			}

@@ -237,6 +237,41 @@ func payment(in paymentData) bill.Payment {
 	return p
 }
 
+type monthsData struct {
+	AvailableMonths maybe[[]digitsOnly] `json:"availableMonths"`
+}
+
+// monthList are the months of a line that have a bill, and how many entries of KOS's list are no month.
+type monthList struct {
+	months     []calendar.Month
+	unreadable int
+}
+
+// readMonths converts an answer to the months that have a bill. Entries that are no month are left out; a list that has
+// nothing else is unusable, because it would hide every bill. An empty list is one.
+func readMonths(body []byte) (monthList, error) {
+	d, err := dataOf[monthsData](body, "no months")
+	if err != nil {
+		return monthList{}, err
+	}
+	if d.AvailableMonths.v == nil {
+		return monthList{}, unusable("months without a list")
+	}
+	var list monthList
+	for _, in := range *d.AvailableMonths.v {
+		switch m := in.month(); {
+		case m.IsZero():
+			list.unreadable++
+		case !slices.Contains(list.months, m):
+			list.months = append(list.months, m)
+		}
+	}
+	if list.unreadable > 0 && len(list.months) == 0 {
+		return monthList{unreadable: list.unreadable}, unusable("no month that can be read")
+	}
+	return list, nil
+}
+
 type customerData struct {
 	CustomerID       trimmed              `json:"customerId"`
 	CustomerName     trimmed              `json:"customerName"`

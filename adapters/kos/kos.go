@@ -39,7 +39,8 @@ type Deps struct {
 	Metrics  prometheus.Registerer // nil = not exported
 }
 
-// Client implements ports.BillSource, CustomerSource, PlanSource and PlanChanger. It is safe for concurrent use.
+// Client implements ports.BillSource, MonthSource, CustomerSource, PlanSource and PlanChanger. It is safe for
+// concurrent use.
 type Client struct {
 	origin    string
 	keys      *Credentials
@@ -108,6 +109,16 @@ func (c *Client) checkSum(ctx context.Context, b bill.Bill) {
 	c.metrics.mismatches.Inc()
 	c.deps.Logger.WarnContext(ctx, "a bill does not add up", slog.String("month", b.Month.String()),
 		slog.String("productCode", b.ProductCode))
+}
+
+// Months asks for the months of a line that have a bill, once. Entries that are no month are left out and counted.
+func (c *Client) Months(ctx context.Context, call ports.Call, n line.Number) ([]calendar.Month, error) {
+	list, err := readOf(ctx, c, call, billMonths, n)
+	if list.unreadable > 0 {
+		c.metrics.oddMonths.Add(float64(list.unreadable))
+		c.deps.Logger.WarnContext(ctx, "kos states months that cannot be read", slog.Int("entries", list.unreadable))
+	}
+	return list.months, err
 }
 
 // Customer asks for the customer of a line, once.

@@ -102,6 +102,18 @@ func (d digitsOnly) date() calendar.Date {
 	return day
 }
 
+// month parses yyyyMM; it returns the zero month for anything else.
+func (d digitsOnly) month() calendar.Month {
+	if len(d) != 6 {
+		return calendar.Month{}
+	}
+	m, err := calendar.ParseMonth(string(d[:4] + "-" + d[4:]))
+	if err != nil {
+		return calendar.Month{}
+	}
+	return m
+}
+
 // quoted unmarshals a JSON string without surrounding blanks; ok is false when raw is none.
 func quoted(raw []byte) (s string, ok bool) {
 	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil {

@@ -12,11 +12,12 @@ type metrics struct {
 	seconds    *prometheus.HistogramVec
 	mismatches prometheus.Counter
 	unlogged   prometheus.Counter
+	oddMonths  prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{}
-	var errs [4]error
+	var errs [5]error
 	m.calls, errs[0] = register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "kos_calls_total", Help: "Calls of KOS by operation and result code, or what else became of them.",
 	}, []string{"operation", "result"}))
@@ -29,6 +30,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	}))
 	m.unlogged, errs[3] = register(r, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "kos_calls_unlogged_total", Help: "Calls that could not be written to the call log.",
+	}))
+	m.oddMonths, errs[4] = register(r, prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "kos_months_unreadable_total", Help: "Entries of lists of billing months that are no month.",
 	}))
 	return m, errors.Join(errs[:]...)
 }

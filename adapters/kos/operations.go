@@ -19,7 +19,7 @@ import (
 // allOperations lists every operation of KOS that phonebill uses, always in the same order. There is a circuit breaker,
 // a probe and a latency estimate for each. docs/kos-link.md says how to add one.
 func allOperations() []declared {
-	return []declared{billInquiry, customerGet, productsList, productChange, productChangeStatus}
+	return []declared{billInquiry, billMonths, customerGet, productsList, productChange, productChangeStatus}
 }
 
 // billQuestion asks for the bill of one line and month on behalf of an inquiry.
@@ -45,6 +45,20 @@ var billInquiry = &operation[billQuestion, bill.Bill]{
 	probe: func(o product.Order) billQuestion {
 		return billQuestion{request: o.ID, line: o.Line, month: o.EffectiveDate.Month()}
 	},
+}
+
+var billMonths = &operation[line.Number, monthList]{
+	traits: traits{
+		name: "bill.months", route: "GET /kos/bill/available-months/{lineNumber}", compartment: billReads,
+		typical: 100 * time.Millisecond, limit: 3 * time.Second, idempotent: true,
+		refusals: []string{codeUnknownLine},
+	},
+	request: func(origin string, n line.Number) (*http.Request, error) {
+		return kosgen.NewListBillMonthsRequest(origin, n.Digits())
+	},
+	subject: func(n line.Number) line.Number { return n },
+	decode:  func(body []byte, _ line.Number) (monthList, error) { return readMonths(body) },
+	probe:   func(o product.Order) line.Number { return o.Line },
 }
 
 var customerGet = &operation[line.Number, product.Customer]{
@@ -214,6 +228,7 @@ func readOf[In, Out any](
 
 var (
 	_ ports.BillSource     = (*Client)(nil)
+	_ ports.MonthSource    = (*Client)(nil)
 	_ ports.CustomerSource = (*Client)(nil)
 	_ ports.PlanSource     = (*Client)(nil)
 	_ ports.PlanChanger    = (*Client)(nil)

@@ -72,7 +72,7 @@ func TestEachOperationHasItsOwnPolicy(t *testing.T) {
 			return out
 		}
 		closed := operations.Breaker{Name: "bill.inquiry", State: operations.Closed, Since: start}
-		require.Len(t, states(), 5)
+		require.Len(t, states(), 6)
 		require.Equal(t, closed, states()["bill.inquiry"])
 		time.Sleep(time.Second)
 		for i := range 2 {

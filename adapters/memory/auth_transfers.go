@@ -59,7 +59,7 @@ func (l *LineTransfers) TakenBy(
 }
 
 // Waiting returns those that wait.
-func (l *LineTransfers) Waiting(_ context.Context, now time.Time, most int) ([]auth.LineTransfer, error) {
+func (l *LineTransfers) Waiting(_ context.Context, now time.Time, number, size int) ([]auth.LineTransfer, int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var waiting []auth.LineTransfer
@@ -71,7 +71,7 @@ func (l *LineTransfers) Waiting(_ context.Context, now time.Time, most int) ([]a
 	slices.SortFunc(waiting, func(a, b auth.LineTransfer) int {
 		return cmp.Or(a.ExpiresAt.Compare(b.ExpiresAt), cmp.Compare(a.ID.String(), b.ID.String()))
 	})
-	return waiting[:min(len(waiting), most)], nil
+	return page(waiting, number, size), len(waiting), nil
 }
 
 // Confirm moves the line under the locks.

@@ -67,6 +67,37 @@ func (b *Bills) Version(_ context.Context, n line.Number, m calendar.Month, vers
 	return bill.Copy{}, fault.New(fault.ResourceNotFound)
 }
 
+// BillMonths implements ports.BillMonths.
+type BillMonths struct {
+	mu sync.Mutex
+	m  map[line.Number]bill.MonthsCopy
+}
+
+// Latest returns the copy, or NOT_FOUND.
+func (b *BillMonths) Latest(_ context.Context, n line.Number) (bill.MonthsCopy, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return found(b.m, n)
+}
+
+// LatestCommitted is Latest, which never lags here.
+func (b *BillMonths) LatestCommitted(ctx context.Context, n line.Number) (bill.MonthsCopy, error) {
+	return b.Latest(ctx, n)
+}
+
+// Put replaces the copy unless the stored one is newer.
+func (b *BillMonths) Put(_ context.Context, stated bill.MonthsCopy) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.m == nil {
+		b.m = map[line.Number]bill.MonthsCopy{}
+	}
+	if n := stated.Line; !b.m[n].AsOf.After(stated.AsOf) {
+		b.m[n] = stated
+	}
+	return nil
+}
+
 // Inquiries implements ports.Inquiries and ports.Outbox[ports.BillResult]. Bills is where results find their bill; it
 // may be nil when none is delivered.
 type Inquiries struct {

@@ -152,6 +152,11 @@ func TestCustomers(t *testing.T) {
 	})
 }
 
+func TestBillMonths(t *testing.T) {
+	t.Parallel()
+	portstest.BillMonths(t, func(*testing.T) ports.BillMonths { return &memory.BillMonths{} })
+}
+
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	portstest.Plans(t, func(*testing.T) ports.Plans { return &memory.Plans{} })

@@ -19,13 +19,14 @@ import (
 	"phonebill/ports"
 )
 
-// KOS implements ports.BillSource, CustomerSource, PlanSource and PlanChanger from the given data. Down makes every
-// call fail with that error; a test that wants finer faults embeds KOS and overrides one method.
+// KOS implements ports.BillSource, MonthSource, CustomerSource, PlanSource and PlanChanger from the given data. Down
+// makes every call fail with that error; a test that wants finer faults embeds KOS and overrides one method.
 type KOS struct {
 	mu        sync.Mutex
 	customers map[line.Number]product.Customer
 	plans     []product.Plan
 	bills     map[line.Number]bill.Bill
+	months    map[line.Number][]calendar.Month
 	ledger    map[id.ID]product.Order // applied changes by transaction id
 	Down      error
 	Calls     int // made so far; read it when nothing runs any more
@@ -54,6 +55,29 @@ func (k *KOS) AddCustomer(c product.Customer, b *bill.Bill) {
 	if b != nil {
 		k.bills[c.Line] = *b
 	}
+}
+
+// SetMonths sets the months of a line that have a bill.
+func (k *KOS) SetMonths(n line.Number, months ...calendar.Month) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.months == nil {
+		k.months = map[line.Number][]calendar.Month{}
+	}
+	k.months[n] = months
+}
+
+// Months returns the months that were set for the line.
+func (k *KOS) Months(_ context.Context, _ ports.Call, n line.Number) ([]calendar.Month, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.call(); err != nil {
+		return nil, err
+	}
+	if _, ok := k.customers[n]; !ok {
+		return nil, fault.New(fault.LineNotFound)
+	}
+	return slices.Clone(k.months[n]), nil
 }
 
 func (k *KOS) call() error {

@@ -99,17 +99,26 @@ func (l *LineTransfers) TakenBy(
 	return transferNoun(row), lines[at], true, nil
 }
 
-// Waiting returns the unconfirmed transfers.
-func (l *LineTransfers) Waiting(ctx context.Context, now time.Time, most int) ([]auth.LineTransfer, error) {
-	rows, err := authdb.New(l.pool).WaitingTransfers(ctx, authdb.WaitingTransfersParams{Now: now, Most: int64(most)})
+// Waiting returns one page of the unconfirmed transfers, and how many there are.
+func (l *LineTransfers) Waiting(
+	ctx context.Context, now time.Time, page, size int,
+) ([]auth.LineTransfer, int, error) {
+	q := authdb.New(l.pool)
+	total, err := q.CountWaitingTransfers(ctx, now)
 	if err != nil {
-		return nil, translate("read line transfers", err)
+		return nil, 0, translate("count line transfers", err)
+	}
+	rows, err := q.WaitingTransfers(ctx, authdb.WaitingTransfersParams{
+		Now: now, Most: int64(size), Skipped: int64((page - 1) * size),
+	})
+	if err != nil {
+		return nil, 0, translate("read line transfers", err)
 	}
 	var waiting []auth.LineTransfer
 	for _, row := range rows {
 		waiting = append(waiting, transferNoun(row))
 	}
-	return waiting, nil
+	return waiting, int(total), nil
 }
 
 // Confirm locks the transfer, then the accounts in the order of their ids, then the line.

@@ -276,6 +276,7 @@ func ProductSealed(pool *pgxpool.Pool, vault ports.Vault) []ports.SealedRows {
 func KOSSealed(
 	pool *pgxpool.Pool, vault ports.Vault,
 	customers ports.Sealer[product.CustomerCopy], plans ports.Sealer[product.PlansCopy],
+	months ports.Sealer[bill.MonthsCopy],
 ) []ports.SealedRows {
 	q, active := kosdb.New(pool), NewActiveLines(pool, vault)
 	calls := func(ctx context.Context, after string, n int) (sealing.Batch, error) {
@@ -337,6 +338,7 @@ func KOSSealed(
 	return []ports.SealedRows{
 		sealedRows{"kos.kos_calls", q.CountCalls, calls},
 		sealedRows{"kos.customer_copies", q.CountCustomerCopies, customerCopies},
+		NewBillMonths(pool, vault, months).sealedRows(),
 		sealedRows{"kos.plan_copies", func(context.Context) (int64, error) { return 1, nil }, planCopies},
 		sealedRows{"kos.active_lines", q.CountActiveLines, activeLines},
 	}

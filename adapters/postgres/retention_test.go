@@ -11,6 +11,7 @@ import (
 
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgtest"
+	"phonebill/adapters/vault"
 	"phonebill/migrations"
 	"phonebill/ports"
 )
@@ -64,6 +65,25 @@ func TestInquiriesAreKeptTwoYears(t *testing.T) {
 	require.Equal(t, 3, count(t, db.Admin, "delivery_attempts"))
 	add(2.5, 104, "COMPLETED", "DELIVERED")
 	require.Zero(t, drain(t, postgres.PurgeInquiries(db.Pool), 3, 10), "a longer period may be asked for")
+}
+
+func TestCopiesOfMonthsAreKeptAWeek(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, migrations.KOS)
+	v := keyring(t)
+	months := postgres.NewBillMonths(db.Pool, v, vault.BillMonths(v))
+	for n, days := range []int{1, 6, 8, 9, 30} {
+		exec(t, db.Admin, `INSERT INTO month_copies (line_index, stated_at, sealed)
+			VALUES ($1, now() - make_interval(days => $2), '')`, []byte{byte(n)}, days)
+	}
+	for _, want := range []int{2, 1, 0} {
+		n, err := months.Purge(t.Context(), time.Hour, 2)
+		require.NoError(t, err)
+		require.Equal(t, want, n, "nothing younger than a week, whatever is asked for")
+	}
+	require.Equal(t, 2, count(t, db.Admin, "month_copies"))
+	_, err := months.Purge(t.Context(), 30*24*time.Hour, 2)
+	require.NoError(t, err)
 }
 
 func TestTheNewestBillIsKeptForGood(t *testing.T) {

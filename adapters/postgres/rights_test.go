@@ -46,7 +46,8 @@ func TestServicesCannotRewriteHistory(t *testing.T) {
 		},
 		migrations.KOS: {
 			"kos_calls": {change, remove}, "quota_ledger": {change}, "customer_copies": {remove}, "plan_copies": {remove},
-			"line_epochs": {remove},
+			"month_copies": {remove},
+			"line_epochs":  {remove},
 		},
 	} {
 		database := pgtest.New(t, db)
@@ -109,6 +110,8 @@ func TestNothingPersonalIsReadable(t *testing.T) {
 
 	require.NoError(t,
 		postgres.NewCustomers(kosDB.Pool, keys, vault.Customers(keys)).Put(t.Context(), portstest.CustomerCopies()[0]))
+	require.NoError(t,
+		postgres.NewBillMonths(kosDB.Pool, keys, vault.BillMonths(keys)).Put(t.Context(), portstest.MonthsCopies()[0]))
 	require.NoError(t, postgres.NewEpochs(kosDB.Pool, keys).Raise(t.Context(), owner.Lines[0], now))
 	require.NoError(t, postgres.NewCallLog(kosDB.Pool, keys).Append(t.Context(), audit.Call{
 		ID: id.ID{1}, Line: owner.Lines[0], AskedAt: now, AnsweredAt: now,

@@ -120,6 +120,9 @@ func furnish(t *testing.T, form sealing.Form) house {
 	require.NoError(t,
 		active.NoteActiveLine(ctx, freshness.Bills, []line.Number{portstest.Line(1), portstest.Line(2)}, noon, noon))
 	require.NoError(t, postgres.NewPlans(kosDB, vault.Plans(h.keys)).Put(ctx, portstest.PlansCopies()[0]))
+	for _, c := range portstest.MonthsCopies() {
+		require.NoError(t, postgres.NewBillMonths(kosDB, h.keys, vault.BillMonths(h.keys)).Put(ctx, c))
+	}
 	return h
 }
 
@@ -129,7 +132,8 @@ func (h house) rows(v *vault.Vault) []reseal.Database {
 		migrations.Auth:    postgres.AuthSealed(h.db[migrations.Auth].Pool, v),
 		migrations.Bill:    postgres.BillSealed(h.db[migrations.Bill].Pool, v, vault.Bills(v)),
 		migrations.Product: postgres.ProductSealed(h.db[migrations.Product].Pool, v),
-		migrations.KOS:     postgres.KOSSealed(h.db[migrations.KOS].Pool, v, vault.Customers(v), vault.Plans(v)),
+		migrations.KOS: postgres.KOSSealed(h.db[migrations.KOS].Pool, v, vault.Customers(v), vault.Plans(v),
+			vault.BillMonths(v)),
 	}
 	var all []reseal.Database
 	for _, db := range migrations.All() {
@@ -284,6 +288,10 @@ func TestExchangedLinesOfPreviousReleaseAreFoundByTheirIndex(t *testing.T) {
 	require.Equal(t, []auth.Part{auth.PartPhone, auth.PartEmail, auth.PartLines}, u.Unreadable)
 	swap(t, h.db[migrations.KOS], "customer_copies", "sealed")
 	_, err = postgres.NewCustomers(h.db[migrations.KOS].Pool, h.keys, vault.Customers(h.keys)).Latest(t.Context(),
+		portstest.Line(1))
+	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+	swap(t, h.db[migrations.KOS], "month_copies", "sealed")
+	_, err = postgres.NewBillMonths(h.db[migrations.KOS].Pool, h.keys, vault.BillMonths(h.keys)).Latest(t.Context(),
 		portstest.Line(1))
 	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
 	swap(t, h.db[migrations.Product], "change_orders", "line_sealed")

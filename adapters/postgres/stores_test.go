@@ -230,6 +230,15 @@ func TestCustomers(t *testing.T) {
 	})
 }
 
+func TestBillMonths(t *testing.T) {
+	t.Parallel()
+	portstest.BillMonths(t, func(t *testing.T) ports.BillMonths {
+		t.Helper()
+		v := keyring(t)
+		return postgres.NewBillMonths(pgtest.New(t, migrations.KOS).Pool, v, vault.BillMonths(v))
+	})
+}
+
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	portstest.Plans(t, func(t *testing.T) ports.Plans {

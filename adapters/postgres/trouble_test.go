@@ -78,7 +78,10 @@ func calls(
 		"list parked":   func() error { _, _, err := postgres.NewParkedOrders(productDB, v).List(ctx, 1, 9); return err },
 		"tell customer": func() error { return postgres.NewNotices(productDB, v).Notified(ctx, product.Notice{}, noon) },
 		"put customer":  func() error { return customers.Put(ctx, portstest.CustomerCopies()[0]) },
-		"put plans":     func() error { return plans.Put(ctx, portstest.PlansCopies()[0]) },
+		"put months": func() error {
+			return postgres.NewBillMonths(kosDB, v, vault.BillMonths(v)).Put(ctx, portstest.MonthsCopies()[0])
+		},
+		"put plans": func() error { return plans.Put(ctx, portstest.PlansCopies()[0]) },
 		"log call": func() error {
 			return postgres.NewCallLog(kosDB, v).Append(ctx, audit.Call{Request: []byte("x")})
 		},

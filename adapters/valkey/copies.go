@@ -166,6 +166,60 @@ func (s *cachedCustomers) Put(ctx context.Context, c product.CustomerCopy) error
 	return nil
 }
 
+type cachedMonths struct {
+	next    ports.BillMonths
+	vault   ports.Vault
+	entries entries[bill.MonthsCopy]
+}
+
+// NewCachedBillMonths returns next cached for ttl, as NewCachedBills does. No epoch hides an entry, so that it has a
+// key of its own beside the hash of its line.
+func NewCachedBillMonths(
+	c *Client, next ports.BillMonths, vault ports.Vault, sealer ports.Sealer[bill.MonthsCopy], ttl time.Duration,
+	log *slog.Logger,
+) ports.BillMonths {
+	return &cachedMonths{next: next, vault: vault, entries: entries[bill.MonthsCopy]{
+		client: c, kind: "months", ttl: ttl, asOf: func(m bill.MonthsCopy) time.Time { return m.AsOf },
+		seal: sealer.Seal, open: sealer.Open, log: log,
+	}}
+}
+
+const monthsField = "m"
+
+func (s *cachedMonths) location(n line.Number) location[bill.MonthsCopy] {
+	index := s.vault.Index(ports.LineIndex, n.Digits())
+	at := sealing.Cached("months", string(index))
+	fits := func(c bill.MonthsCopy) error {
+		if c.Line == n {
+			return nil
+		}
+		return s.vault.Refuse(at, errMisplaced)
+	}
+	key := s.entries.client.cfg.Namespace + ":months:v1:" + lineTag(index)
+	return location[bill.MonthsCopy]{key: key, field: monthsField, at: at, fits: fits}
+}
+
+// Latest reads the cache, and next on a miss.
+func (s *cachedMonths) Latest(ctx context.Context, n line.Number) (bill.MonthsCopy, error) {
+	return s.entries.get(ctx, s.location(n), origin[bill.MonthsCopy]{
+		value: func() (bill.MonthsCopy, error) { return s.next.Latest(ctx, n) },
+	})
+}
+
+// LatestCommitted reads next.
+func (s *cachedMonths) LatestCommitted(ctx context.Context, n line.Number) (bill.MonthsCopy, error) {
+	return s.next.LatestCommitted(ctx, n)
+}
+
+// Put stores in next first.
+func (s *cachedMonths) Put(ctx context.Context, c bill.MonthsCopy) error {
+	if err := s.next.Put(ctx, c); err != nil {
+		return err
+	}
+	s.entries.put(ctx, s.location(c.Line), c)
+	return nil
+}
+
 type cachedPlans struct {
 	next    ports.Plans
 	key     string

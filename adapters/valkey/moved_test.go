@@ -22,6 +22,10 @@ func (c *cache) keyOf(n line.Number) string {
 	return c.namespace + ":line:v1:{" + hex.EncodeToString(c.vault.Index(ports.LineIndex, n.Digits())[:16]) + "}"
 }
 
+func (c *cache) monthsKeyOf(n line.Number) string {
+	return c.namespace + ":months:v1:{" + hex.EncodeToString(c.vault.Index(ports.LineIndex, n.Digits())[:16]) + "}"
+}
+
 func (c *cache) move(t *testing.T, from, field, to, as string) {
 	t.Helper()
 	value, err := c.raw.Do(t.Context(), c.raw.B().Hget().Key(from).Field(field).Build()).ToString()

@@ -2,6 +2,7 @@ package valkey_test
 
 import (
 	"testing"
+	"time"
 
 	"phonebill/adapters/memory"
 	"phonebill/adapters/valkey"
@@ -34,6 +35,16 @@ func TestCustomersKeepTheContract(t *testing.T) {
 		t.Helper()
 		_, customers, epochs, _ := open(t).lines()
 		return customers, epochs
+	})
+}
+
+func TestBillMonthsKeepTheContract(t *testing.T) {
+	t.Parallel()
+	portstest.BillMonths(t, func(t *testing.T) ports.BillMonths {
+		t.Helper()
+		c := open(t)
+		return valkey.NewCachedBillMonths(c.Client, &memory.BillMonths{}, c.vault, vault.BillMonths(c.vault), time.Hour,
+			c.log)
 	})
 }
 

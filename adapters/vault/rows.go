@@ -233,6 +233,36 @@ func fromInquiryRow(r inquiryRow) (bill.Inquiry, error) {
 	}, errors.Join(err1, err2, err3, err4)
 }
 
+// BillMonths returns the sealer of copies of the months that have a bill, format version 1.
+func BillMonths(v ports.Vault) ports.Sealer[bill.MonthsCopy] {
+	return sealer[bill.MonthsCopy, monthsRow]{v, "months", 1, toMonthsRow, fromMonthsRow}
+}
+
+type monthsRow struct {
+	Line   string    `json:"line"`
+	Months []string  `json:"months"`
+	Holder string    `json:"holder"`
+	AsOf   time.Time `json:"asOf"`
+}
+
+func toMonthsRow(c bill.MonthsCopy) monthsRow {
+	row := monthsRow{Line: c.Line.Digits(), Holder: c.Holder, AsOf: c.AsOf}
+	for _, m := range c.Months {
+		row.Months = append(row.Months, m.String())
+	}
+	return row
+}
+
+func fromMonthsRow(r monthsRow) (bill.MonthsCopy, error) {
+	n, err := line.Parse(r.Line)
+	c := bill.MonthsCopy{Line: n, Holder: r.Holder, AsOf: r.AsOf}
+	for _, s := range r.Months {
+		m, wrong := calendar.ParseMonth(s)
+		c.Months, err = append(c.Months, m), errors.Join(err, wrong)
+	}
+	return c, err
+}
+
 // Customers returns the sealer of customer copies, format version 1.
 func Customers(v ports.Vault) ports.Sealer[product.CustomerCopy] {
 	return sealer[product.CustomerCopy, customerRow]{v, "customer", 1, toCustomerRow, fromCustomerRow}

@@ -44,6 +44,9 @@ func TestSealers(t *testing.T) {
 	portstest.Sealer(t,
 		func(t *testing.T) ports.Sealer[product.CustomerCopy] { t.Helper(); return vault.Customers(open(t)) },
 		portstest.CustomerCopies()...)
+	portstest.Sealer(t,
+		func(t *testing.T) ports.Sealer[bill.MonthsCopy] { t.Helper(); return vault.BillMonths(open(t)) },
+		portstest.MonthsCopies()...)
 	portstest.Sealer(t, func(t *testing.T) ports.Sealer[product.PlansCopy] { t.Helper(); return vault.Plans(open(t)) },
 		portstest.PlansCopies()...)
 }

@@ -37,6 +37,7 @@ type Limits struct {
 var (
 	Bill      = Limits{Soft: time.Hour, Hard: 7 * 24 * time.Hour, RefreshAhead: time.Hour / earlyShare}
 	Customer  = Limits{Soft: 4 * time.Hour, Hard: 7 * 24 * time.Hour, RefreshAhead: 4 * time.Hour / earlyShare}
+	MonthList = Limits{Soft: 24 * time.Hour, Hard: 7 * 24 * time.Hour, RefreshAhead: 24 * time.Hour / earlyShare}
 	PlanList  = Limits{Soft: 24 * time.Hour, Hard: 30 * 24 * time.Hour, RefreshAhead: 24 * time.Hour / earlyShare}
 	PlanCheck = Limits{Soft: 60 * time.Second, Hard: 60 * time.Second} // for a change (ADR 22)
 
@@ -120,6 +121,7 @@ const (
 	Bills     Kind = "bill"
 	Customers Kind = "customer"
 	Plans     Kind = "plans"
+	Months    Kind = "months" // which months of a line have a bill
 )
 
 // Flight is the state of the question to KOS about one subject, over all processes.

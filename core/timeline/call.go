@@ -12,7 +12,7 @@ const longWait = 100 * time.Millisecond
 
 // operations of KOS, for staff.
 var operations = map[string]string{
-	"bill.inquiry": "요금 조회", "customer.get": "고객 정보 조회", "products.list": "상품 목록 조회",
+	"bill.inquiry": "요금 조회", "bill.months": "청구 월 조회", "customer.get": "고객 정보 조회", "products.list": "상품 목록 조회",
 	"product.change": "상품 변경", "product.change.status": "상품 변경 결과 조회",
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/core/audit"
+	"phonebill/core/bill"
 	"phonebill/core/fault"
 	"phonebill/core/line"
 	"phonebill/core/product"
@@ -71,6 +72,43 @@ func Customers(t *testing.T, open func(t *testing.T) (ports.Customers, ports.Epo
 		require.NoError(t, customers.Put(t.Context(), product.CustomerCopy{Customer: Customer(Line(1)), AsOf: after(3)}))
 		_, err = customers.Latest(t.Context(), Line(1))
 		require.NoError(t, err)
+	})
+}
+
+// BillMonths is the suite of ports.BillMonths.
+func BillMonths(t *testing.T, open func(t *testing.T) ports.BillMonths) {
+	t.Helper()
+	t.Run("a copy comes back as it was put", func(t *testing.T) {
+		t.Parallel()
+		months := open(t)
+		for _, want := range MonthsCopies() {
+			_, err := months.Latest(t.Context(), want.Line)
+			requireFault(t, fault.ResourceNotFound, err)
+			require.NoError(t, months.Put(t.Context(), want))
+			for range 2 { // it may be cached now
+				got, err := months.Latest(t.Context(), want.Line)
+				require.NoError(t, err)
+				require.Equal(t, want, got)
+			}
+		}
+	})
+	t.Run("a newer copy replaces, an older one does not", func(t *testing.T) {
+		t.Parallel()
+		months := open(t)
+		older := MonthsCopies()[0]
+		newer := older
+		newer.AsOf, newer.Months = after(1), older.Months[:1]
+		for _, next := range []bill.MonthsCopy{older, newer, older} {
+			require.NoError(t, months.Put(t.Context(), next))
+			_, err := months.Latest(t.Context(), older.Line)
+			require.NoError(t, err)
+		}
+		got, err := months.Latest(t.Context(), older.Line)
+		require.NoError(t, err)
+		require.Equal(t, newer, got)
+		got, err = months.LatestCommitted(t.Context(), older.Line)
+		require.NoError(t, err)
+		require.Equal(t, newer, got)
 	})
 }
 

@@ -126,6 +126,14 @@ func Customer(n line.Number) product.Customer {
 	}
 }
 
+// MonthsCopies are copies with months, and one of a line without bills.
+func MonthsCopies() []bill.MonthsCopy {
+	return []bill.MonthsCopy{
+		{Line: Line(1), Months: []calendar.Month{Month(), Month().Add(-1)}, Holder: "C-0001", AsOf: start},
+		{Line: Line(2), Holder: "C-0002", AsOf: after(1)},
+	}
+}
+
 // CustomerCopies are copies with everything in them and with nothing that may be missing.
 func CustomerCopies() []product.CustomerCopy {
 	return []product.CustomerCopy{

@@ -32,7 +32,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: WaitingTransfers :many
 SELECT * FROM line_transfers WHERE confirmed_at IS NULL AND expires_at > @now ORDER BY expires_at, id
-LIMIT @most::bigint;
+LIMIT @most::bigint OFFSET @skipped::bigint;
+
+-- name: CountWaitingTransfers :one
+SELECT count(*) FROM line_transfers WHERE confirmed_at IS NULL AND expires_at > @now;
 
 -- name: LockTransfer :one
 SELECT * FROM line_transfers WHERE id = $1 FOR UPDATE;

@@ -55,6 +55,14 @@ INSERT INTO customer_copies AS c (line_index, told_at, sealed) VALUES ($1, $2, $
 ON CONFLICT (line_index) DO UPDATE SET told_at = excluded.told_at, sealed = excluded.sealed
 WHERE c.told_at <= excluded.told_at;
 
+-- name: MonthsCopy :one
+SELECT sealed FROM month_copies WHERE line_index = $1;
+
+-- name: PutMonthsCopy :exec
+INSERT INTO month_copies AS c (line_index, stated_at, sealed) VALUES ($1, $2, $3)
+ON CONFLICT (line_index) DO UPDATE SET stated_at = excluded.stated_at, sealed = excluded.sealed
+WHERE c.stated_at <= excluded.stated_at;
+
 -- name: PlansCopy :one
 SELECT sealed FROM plan_copies WHERE list = 'all';
 

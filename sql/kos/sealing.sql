@@ -27,6 +27,15 @@ UPDATE customer_copies SET sealed = @new WHERE line_index = @line_index AND seal
 -- name: CountCustomerCopies :one
 SELECT count(*) FROM customer_copies;
 
+-- name: MonthsCopiesToReseal :many
+SELECT line_index, sealed FROM month_copies WHERE line_index > @after ORDER BY line_index LIMIT @n::bigint;
+
+-- name: ResealMonthsCopy :execrows
+UPDATE month_copies SET sealed = @new WHERE line_index = @line_index AND sealed = @old;
+
+-- name: CountMonthsCopies :one
+SELECT count(*) FROM month_copies;
+
 -- name: PlanCopiesToReseal :many
 SELECT list, sealed FROM plan_copies WHERE list > @after ORDER BY list LIMIT @n::bigint;
 

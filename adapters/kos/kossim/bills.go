@@ -7,16 +7,24 @@ import (
 	"phonebill/core/calendar"
 )
 
-// billMonths is how far back bills go: the current month and the last 11 .
-const billMonths = 12
+// How many months have a bill, the current one included.
+const (
+	billMonths    = 12
+	newBillMonths = 2 // of a new customer
+)
+
+// billed returns how many months of the line have a bill, the current one included.
+func (l *subscriber) billed() int {
+	if months, special := map[Scenario]int{NoBill: 0, NewCustomer: newBillMonths}[l.scenario]; special {
+		return months
+	}
+	return billMonths
+}
 
 // months lists the billing months of a line, newest first.
 func (l *subscriber) months(today calendar.Date) []string {
 	out := []string{}
-	if l.scenario == NoBill {
-		return out
-	}
-	for i := range billMonths {
+	for i := range l.billed() {
 		out = append(out, today.Month().Add(-i).Compact())
 	}
 	return out
@@ -26,7 +34,7 @@ func (l *subscriber) months(today calendar.Date) []string {
 // changes, and charge = sum(charges) - sum(discounts) always holds.
 func (l *subscriber) bill(month string, today calendar.Date) (kosgen.Bill, bool) {
 	m, err := parseMonth(month)
-	if err != nil || l.scenario == NoBill || m.After(today.Month()) || today.Month().Add(-billMonths+1).After(m) {
+	if err != nil || m.After(today.Month()) || today.Month().Add(1-l.billed()).After(m) {
 		return kosgen.Bill{}, false
 	}
 	last := m.Add(1).First().AddDays(-1)

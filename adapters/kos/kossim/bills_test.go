@@ -94,6 +94,9 @@ func TestFixedLines(t *testing.T) {
 			if d.Scenario == kossim.NoBill {
 				wantBill, wantMonths = kossim.NoSuchBill, 0
 			}
+			if d.Scenario == kossim.NewCustomer {
+				wantMonths = 2
+			}
 			if d.Scenario == kossim.Failing {
 				wantBill, wantCustomer, wantStatus = kossim.SystemError, kossim.SystemError, http.StatusInternalServerError
 			}
@@ -148,6 +151,16 @@ func TestNoBillOutsideTheLastTwelveMonths(t *testing.T) {
 	}
 	require.NoError(t, sim.Advance(31*24*60*60*1e9))
 	require.Equal(t, kossim.OK, code(t, bill(t, c, "01012345678", "202612").Body), "the KOS clock moved on")
+}
+
+func TestANewCustomerHasBillsOfTwoMonths(t *testing.T) {
+	t.Parallel()
+	c := connect(t, open(t, options()))
+	for month, want := range map[string]string{
+		"202612": kossim.NoSuchBill, "202611": kossim.OK, "202610": kossim.OK, "202609": kossim.NoSuchBill,
+	} {
+		require.Equal(t, want, code(t, bill(t, c, "01012345684", month).Body), month)
+	}
 }
 
 func TestCurrentMonthIsSeouls(t *testing.T) {

@@ -24,6 +24,8 @@ const (
 	Unpaid    Scenario = "unpaid"     // last months are 연체, a change is refused with E103
 	Unknown   Scenario = "unknown"    // KOS does not know the line (E001)
 	OldDevice Scenario = "old_device" // the device cannot do 5G: such a change is refused with E102
+
+	NewCustomer Scenario = "new_customer" // bills of the current month and the last one only
 )
 
 // DemoLine is a line that always exists, except for the one with the scenario Unknown, which never does.
@@ -46,6 +48,7 @@ func DemoLines() []DemoLine {
 		{"01087654321", Normal, "정상"},
 		{"01055554444", Normal, "정상"},
 		{"01099998888", Normal, "정상"},
+		{"01012345684", NewCustomer, "신규 가입, 최근 두 달만 청구"},
 	}
 }
 

@@ -262,7 +262,7 @@ type Generate struct {
 
 // AddCustomers makes customers and returns their lines, oldest first. A line that exists stays as it is.
 func (s *Simulator) AddCustomers(g Generate) ([]string, error) {
-	possible := []Scenario{"", Normal, NoBill, Failing, Slow, Suspended, Unpaid, OldDevice}
+	possible := []Scenario{"", Normal, NoBill, Failing, Slow, Suspended, Unpaid, OldDevice, NewCustomer}
 	if !slices.Contains(possible, g.Scenario) {
 		return nil, fmt.Errorf("%w: scenario", ErrInvalid)
 	}

@@ -183,13 +183,19 @@ func (h *Handlers) EndUserSessions(
 
 // ListLineTransfers returns the transfers of lines that wait for a second person.
 func (h *Handlers) ListLineTransfers(
-	ctx context.Context, _ gen.ListLineTransfersRequestObject,
+	ctx context.Context, r gen.ListLineTransfersRequestObject,
 ) (gen.ListLineTransfersResponseObject, error) {
-	waiting, err := h.Admin.ListTransfers(ctx, acting(ctx))
+	at, err := rest.ParsePage(nil, nil, nil, r.Params.Page, r.Params.Size)
 	if err != nil {
 		return nil, err
 	}
-	data := gen.LineTransfersData{Items: make([]gen.LineTransfer, len(waiting))}
+	waiting, total, err := h.Admin.ListTransfers(ctx, acting(ctx), at.Page, at.Size)
+	if err != nil {
+		return nil, err
+	}
+	data := gen.LineTransfersData{
+		Items: make([]gen.LineTransfer, len(waiting)), Pagination: rest.Pagination(at.Page, at.Size, total),
+	}
 	for i, t := range waiting {
 		data.Items[i] = toTransfer(t)
 	}

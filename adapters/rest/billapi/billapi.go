@@ -31,7 +31,7 @@ func (h *Handlers) GetBillMenu(
 	if err != nil {
 		return nil, err
 	}
-	menu, err := h.Inquiries.Menu(contract.Principal(ctx), asked)
+	menu, err := h.Inquiries.Menu(ctx, contract.Principal(ctx), asked)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,10 @@ import (
 func toMenu(m inquiry.Menu) gen.BillMenuData {
 	data := gen.BillMenuData{
 		CustomerInfo: gen.CustomerInfo{CustomerID: m.CustomerID, LineNumber: m.Line.Hyphenated()},
-		CurrentMonth: m.Current.String(),
+		CurrentMonth: m.Current.String(), AvailableMonths: []string{}, // an empty list is one too
+	}
+	if m.Provisional {
+		data.Provisional = new(true)
 	}
 	for _, n := range m.Lines {
 		data.Lines = append(data.Lines, n.Hyphenated())

@@ -508,7 +508,7 @@ export interface paths {
         /**
          * Lines that wait for a second person
          * @description Transfers of lines that another account holds, proposed by a call that was refused with LINE_HELD. Each waits
-         *     for 24 hours; those that expire first come first, at most 100. Numbers are masked.
+         *     for 24 hours; those that expire first come first. Numbers are masked.
          */
         get: operations["listLineTransfers"];
         put?: never;
@@ -552,9 +552,11 @@ export interface paths {
         };
         /**
          * What the bill screen needs
-         * @description One of the caller's lines (the first, if none is asked for), all of them, the months that can be asked for
-         *     (the last 6 with the current one, newest first) and the current month. Computed, without a call to KOS. When
-         *     it fails, the message is 「요금 조회 메뉴 로딩에 실패하였습니다」.
+         * @description One of the caller's lines (the first, if none is asked for), all of them, the months of the last 6 that have a
+         *     bill (newest first) and the current month. It never waits for KOS: the months are those that KOS stated within
+         *     the last days; while none are known, all of the last 6 with `provisional: true`, and KOS is asked behind the
+         *     answer, so a menu that is read again some seconds later has them. A month of the last 6 that is not in the list
+         *     may be asked for all the same. When it fails, the message is 「요금 조회 메뉴 로딩에 실패하였습니다」.
          */
         get: operations["getBillMenu"];
         put?: never;
@@ -1726,6 +1728,7 @@ export interface components {
         };
         LineTransfersData: {
             items: components["schemas"]["LineTransfer"][];
+            pagination: components["schemas"]["Pagination"];
         };
         LineTransferEnvelope: {
             success: components["schemas"]["Success"];
@@ -2073,9 +2076,14 @@ export interface components {
             customerInfo: components["schemas"]["CustomerInfo"];
             /** @description The caller's lines, the main one first. */
             lines: components["schemas"]["LineNumber"][];
-            /** @description Newest first. */
+            /** @description Newest first; empty for a line that has no bill yet. */
             availableMonths: components["schemas"]["BillingMonth"][];
             currentMonth: components["schemas"]["BillingMonth"];
+            /**
+             * @description True while it is not known which months have a bill: `availableMonths` are then all that can be asked for,
+             *     and some of them may be a 404. Absent otherwise.
+             */
+            provisional?: boolean;
         };
         BillMenuEnvelope: {
             success: components["schemas"]["Success"];
@@ -4952,7 +4960,18 @@ export interface operations {
     };
     listLineTransfers: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Page, the first is 1. `page` times `size` may be at most 10,000.
+                 * @example 1
+                 */
+                page?: components["parameters"]["Page"];
+                /**
+                 * @description Items per page.
+                 * @example 20
+                 */
+                size?: components["parameters"]["Size"];
+            };
             header?: never;
             path?: never;
             cookie?: never;

@@ -15,7 +15,7 @@ func TestStaffSeeTheBreakersAndTheBudget(t *testing.T) {
 	breakers := call(t, http.MethodGet, "/ops/circuit-breakers", token, nil)
 	quota := call(t, http.MethodGet, "/ops/kos-quota", token, nil)
 	require.Contains(t, quota.raw, `"ledgerAvailable":true`)
-	for _, name := range []string{"bill.inquiry", "customer.get", "products.list", "product.change",
+	for _, name := range []string{"bill.inquiry", "bill.months", "customer.get", "products.list", "product.change",
 		"product.change.status", "mvnoap"} {
 		require.Contains(t, breakers.raw, `"`+name+`"`)
 	}

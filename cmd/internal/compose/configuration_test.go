@@ -188,8 +188,11 @@ func TestDefaultsAreThoseOfTheCore(t *testing.T) {
 	require.Equal(t, mvnoap.DefaultBreaker(), b.Links.AP.Breaker)
 	require.Equal(t, kos.BreakerPolicies(nil), b.Links.KOS.Breakers)
 	copies := b.Links.KOS.Copies
-	require.Equal(t, []freshness.Limits{freshness.Bill, freshness.Customer, freshness.Status, freshness.PlanList},
-		[]freshness.Limits{copies.Bill, copies.Customer, copies.Status, copies.Plans})
+	require.Equal(t,
+		[]freshness.Limits{
+			freshness.Bill, freshness.MonthList, freshness.Customer, freshness.Status, freshness.PlanList,
+		},
+		[]freshness.Limits{copies.Bill, copies.BillMonths, copies.Customer, copies.Status, copies.Plans})
 
 	p, err := productchange.Load(env)
 	require.NoError(t, err)

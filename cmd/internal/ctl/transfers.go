@@ -13,6 +13,9 @@ const confirmTransferHelp = `Confirm a transfer that another person proposed: th
 it and the account it was proposed for gets it. When that account does not exist yet, or the line was taken
 from its account before, the call that was refused is sent again.`
 
+// mostTransfers is how many transfers are listed; of the others the number is shown.
+const mostTransfers = 100
+
 func (c Console) transfers() *cobra.Command {
 	cmd := &cobra.Command{Use: "transfers", Short: "List and confirm transfers of lines that another account holds"}
 	list := &cobra.Command{
@@ -20,13 +23,16 @@ func (c Console) transfers() *cobra.Command {
 		Example: "  phonebillctl users transfers list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
-				waiting, err := a.Users.ListTransfers(cmd.Context(), by)
+				waiting, total, err := a.Users.ListTransfers(cmd.Context(), by, 1, mostTransfers)
 				if err != nil || len(waiting) == 0 {
 					return c.said(err, "no transfer waits\n")
 				}
 				for _, t := range waiting {
 					err = c.said(err, "%s  %s to %s, proposed by %s (%s), until %s\n",
 						t.ID, t.Line, receiver(c.lang, t), t.ProposedBy, t.Reason, stamp(t.ExpiresAt))
+				}
+				if more := total - len(waiting); more > 0 {
+					err = c.said(err, "%d more wait\n", more)
 				}
 				return err
 			})

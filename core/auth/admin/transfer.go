@@ -64,20 +64,19 @@ func (s *Service) handOver(ctx context.Context, c call, before auth.User) error 
 	return nil
 }
 
-// maxTransfers is how many waiting transfers are shown; each is over within a day.
-const maxTransfers = 100
-
-// ListTransfers returns the transfers of lines that wait for a second person, those that expire first before the
-// others.
-func (s *Service) ListTransfers(ctx context.Context, by Caller) (waiting []auth.LineTransfer, err error) {
+// ListTransfers returns one page of the transfers of lines that wait for a second person, those that expire first
+// before the others, and how many there are. Pages count from 1.
+func (s *Service) ListTransfers(
+	ctx context.Context, by Caller, page, size int,
+) (waiting []auth.LineTransfer, total int, err error) {
 	err = s.read(ctx, call{Caller: by, action: actListTransfers, subject: "line transfers"}, func() (err error) {
-		waiting, err = s.Transfers.Waiting(ctx, s.Now(), maxTransfers)
+		waiting, total, err = s.Transfers.Waiting(ctx, s.Now(), page, size)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return waiting, nil
+	return waiting, total, nil
 }
 
 // ConfirmTransfer confirms a transfer as a second member of staff: the accounts that hold the line lose it, and the

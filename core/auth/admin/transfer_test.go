@@ -40,7 +40,7 @@ func TestAHeldLineNeedsASecondPerson(t *testing.T) {
 	require.Contains(t, rows[1].Detail, `"held":{"line":"010-****-5678","index":"index-5678"},`)
 	require.Contains(t, rows[1].Detail, `"transfer":"`+tid.String()+`"`)
 
-	waiting, err := w.ListTransfers(t.Context(), boss)
+	waiting, _, err := w.ListTransfers(t.Context(), boss, 1, 20)
 	require.NoError(t, err)
 	require.Len(t, waiting, 1)
 	require.Equal(t, []any{tid, "ops", auth.UserID("kim")}, []any{waiting[0].ID, waiting[0].ProposedBy, waiting[0].To})
@@ -180,7 +180,7 @@ func TestATransferIsGuardedAsAnyChange(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.ConfirmTransfer(t.Context(), boss, id.ID{8}, why)
 	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
-	_, err = w.ListTransfers(t.Context(), customer)
+	_, _, err = w.ListTransfers(t.Context(), customer, 1, 20)
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 }
 

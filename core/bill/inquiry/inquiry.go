@@ -52,6 +52,7 @@ type Service struct {
 	Fresh          freshness.Limits // of bills
 	Now            ports.Clock
 	NewID          ports.IDs
+	Months         *Months           // nil where no menu is shown
 	Report         ports.Report      // errors after the customer has the 202
 	NoteActiveLine func(line.Number) // records that the line's customer is active
 
@@ -66,27 +67,26 @@ type Result struct {
 	Replayed bool // it is the inquiry of an earlier request under the same idempotency key
 }
 
-// Menu is what the bill menu shows (UFR-BILL-010); it needs no KOS call.
+// Menu is what the bill menu shows (UFR-BILL-010).
 type Menu struct {
-	CustomerID string
-	Line       line.Number
-	Lines      []line.Number
-	Months     []calendar.Month // newest first
-	Current    calendar.Month
+	CustomerID  string
+	Line        line.Number
+	Lines       []line.Number
+	Months      []calendar.Month // those with a bill, newest first
+	Provisional bool             // it is not known which months have a bill: Months are all that can be asked for
+	Current     calendar.Month
 }
 
 // Menu returns the menu of the caller's line asked for, or of the first one when asked is zero. It is FORBIDDEN for
-// another's line and LINE_NOT_FOUND for a caller without one.
-func (s *Service) Menu(p auth.Principal, asked line.Number) (Menu, error) {
+// another's line and LINE_NOT_FOUND for a caller without one. It never waits for KOS (R-MONTHS).
+func (s *Service) Menu(ctx context.Context, p auth.Principal, asked line.Number) (Menu, error) {
 	n, err := p.PickLine(asked)
 	if err != nil {
 		return Menu{}, fault.From(err).WithMessage("요금 조회 메뉴 로딩에 실패하였습니다")
 	}
-	now := s.Now()
-	return Menu{
-		CustomerID: p.CustomerID, Line: n, Lines: p.Lines,
-		Months: bill.SelectableMonths(now, s.Limits.Months), Current: calendar.MonthOf(now),
-	}, nil
+	menu := Menu{CustomerID: p.CustomerID, Line: n, Lines: p.Lines, Current: calendar.MonthOf(s.Now())}
+	menu.Months, menu.Provisional = s.Months.offered(ctx, p, n, s.Limits.Months)
+	return menu, nil
 }
 
 // Get returns the caller's inquiry, waiting up to wait for it to become final; NOT_FOUND when it is another customer's
@@ -150,4 +150,9 @@ func (s *Service) Step(ctx context.Context, n int) (int, error) {
 
 // Wait blocks until no attempt outlives its customer's request any more. Call it after the listener is closed, and
 // Copies.Wait after it.
-func (s *Service) Wait() { s.running.Wait() }
+func (s *Service) Wait() {
+	if s.Months != nil {
+		s.Months.Wait()
+	}
+	s.running.Wait()
+}

@@ -48,6 +48,26 @@ type source struct {
 
 	named    int   // calls for a customer
 	nameless error // what those err with
+
+	monthsAsked  int
+	monthsTakes  time.Duration
+	monthsSilent error // what Months errs with
+}
+
+func (s *source) Months(ctx context.Context, call ports.Call, n line.Number) ([]calendar.Month, error) {
+	s.mu.Lock()
+	s.monthsAsked++
+	takes, silent := s.monthsTakes, s.monthsSilent
+	s.mu.Unlock()
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+		return nil, fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNoAnswer, ctx.Err()))
+	}
+	if silent != nil {
+		return nil, silent
+	}
+	return s.KOS.Months(ctx, call, n)
 }
 
 func (s *source) Bill(ctx context.Context, call ports.Call, n line.Number, m calendar.Month) (bill.Bill, error) {
@@ -229,6 +249,8 @@ func newWorld(t *testing.T) *world {
 		ProductName: "5G 프리미엄 플랜", Total: 89000,
 	})
 	w.source.AddCustomer(product.Customer{Line: number(t, "01012345679"), CustomerID: "C1"}, nil)
+	months := &memory.BillMonths{}
+	flights := memory.NewFlights(time.Now)
 	w.Service = &inquiry.Service{
 		Holders: w.holders(t),
 		Source:  w.source, Lane: quota.Read, Bills: w.bills, NoteActiveLine: w.see,
@@ -237,9 +259,17 @@ func newWorld(t *testing.T) *world {
 			Random: func() float64 { return 0 },
 		},
 		Inquiries: w.inquiries, Keys: &w.keys, Limits: inquiry.DefaultLimits(), Fresh: freshness.Bill, Now: time.Now,
+		Months: &inquiry.Months{
+			Source: w.source, Stored: months, Flights: flights, Fresh: freshness.MonthList, Now: time.Now,
+			Copies: &copies.Copies[bill.MonthsCopy]{
+				Flights: flights, Allowances: memory.NewAllowances(nil, time.Now), Now: time.Now,
+				Random: func() float64 { return 0 },
+			},
+		},
 		NewID:  func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
 		Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
 	}
+	w.Months.Holders, w.Months.FindHolder = w.Holders, w.Holders.Find
 	return w
 }
 
@@ -332,24 +362,26 @@ func TestMenu(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.Now = func() time.Time { return time.Date(2026, 11, 30, 15, 0, 0, 0, time.UTC) }
-	m, err := w.Menu(w.me, line.Number{})
+	w.Months.Now = w.Now
+	t.Cleanup(w.Wait)
+	m, err := w.Menu(t.Context(), w.me, line.Number{})
 	require.NoError(t, err)
 	require.Equal(t, "2026-12", m.Current.String())
 	require.Len(t, m.Months, 6)
 	require.Equal(t, m.Current, m.Months[0])
 	require.Equal(t, "2026-07", m.Months[5].String())
 	require.Equal(t, []any{w.line, w.me.Lines, "C1"}, []any{m.Line, m.Lines, m.CustomerID})
-	_, err = w.Menu(auth.Principal{UserID: "staff"}, line.Number{})
+	_, err = w.Menu(t.Context(), auth.Principal{UserID: "staff"}, line.Number{})
 	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 	require.Equal(t, "요금 조회 메뉴 로딩에 실패하였습니다", fault.From(err).Message())
 	second, err := line.Parse("01099990077")
 	require.NoError(t, err)
 	two := w.me
 	two.Lines = []line.Number{w.line, second}
-	m, err = w.Menu(two, second)
+	m, err = w.Menu(t.Context(), two, second)
 	require.NoError(t, err)
 	require.Equal(t, second, m.Line)
-	_, err = w.Menu(w.me, second)
+	_, err = w.Menu(t.Context(), w.me, second)
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 	require.Zero(t, w.source.calls())
 }

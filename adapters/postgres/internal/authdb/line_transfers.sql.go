@@ -57,6 +57,17 @@ func (q *Queries) ConfirmTransfer(ctx context.Context, arg ConfirmTransferParams
 	return err
 }
 
+const countWaitingTransfers = `-- name: CountWaitingTransfers :one
+SELECT count(*) FROM line_transfers WHERE confirmed_at IS NULL AND expires_at > $1
+`
+
+func (q *Queries) CountWaitingTransfers(ctx context.Context, now time.Time) (int64, error) {
+	row := q.db.QueryRow(ctx, countWaitingTransfers, now)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const lineHeldByOther = `-- name: LineHeldByOther :one
 SELECT line_index FROM user_lines WHERE line_index = ANY($1::bytea[]) AND user_id <> $2::text LIMIT 1
 `
@@ -210,16 +221,17 @@ func (q *Queries) WaitingTransfer(ctx context.Context, arg WaitingTransferParams
 
 const waitingTransfers = `-- name: WaitingTransfers :many
 SELECT id, line_index, line_masked, to_user, proposed_by, reason, proposed_at, expires_at, confirmed_by, confirmed_at FROM line_transfers WHERE confirmed_at IS NULL AND expires_at > $1 ORDER BY expires_at, id
-LIMIT $2::bigint
+LIMIT $3::bigint OFFSET $2::bigint
 `
 
 type WaitingTransfersParams struct {
-	Now  time.Time
-	Most int64
+	Now     time.Time
+	Skipped int64
+	Most    int64
 }
 
 func (q *Queries) WaitingTransfers(ctx context.Context, arg WaitingTransfersParams) ([]LineTransfer, error) {
-	rows, err := q.db.Query(ctx, waitingTransfers, arg.Now, arg.Most)
+	rows, err := q.db.Query(ctx, waitingTransfers, arg.Now, arg.Skipped, arg.Most)
 	if err != nil {
 		return nil, err
 	}

@@ -87,6 +87,17 @@ func (q *Queries) LockQuota(ctx context.Context) error {
 	return err
 }
 
+const monthsCopy = `-- name: MonthsCopy :one
+SELECT sealed FROM month_copies WHERE line_index = $1
+`
+
+func (q *Queries) MonthsCopy(ctx context.Context, lineIndex []byte) ([]byte, error) {
+	row := q.db.QueryRow(ctx, monthsCopy, lineIndex)
+	var sealed []byte
+	err := row.Scan(&sealed)
+	return sealed, err
+}
+
 const now = `-- name: Now :one
 SELECT clock_timestamp()::timestamptz
 `
@@ -123,6 +134,23 @@ type PutCustomerCopyParams struct {
 
 func (q *Queries) PutCustomerCopy(ctx context.Context, arg PutCustomerCopyParams) error {
 	_, err := q.db.Exec(ctx, putCustomerCopy, arg.LineIndex, arg.StatedAt, arg.Sealed)
+	return err
+}
+
+const putMonthsCopy = `-- name: PutMonthsCopy :exec
+INSERT INTO month_copies AS c (line_index, stated_at, sealed) VALUES ($1, $2, $3)
+ON CONFLICT (line_index) DO UPDATE SET stated_at = excluded.stated_at, sealed = excluded.sealed
+WHERE c.stated_at <= excluded.stated_at
+`
+
+type PutMonthsCopyParams struct {
+	LineIndex []byte
+	StatedAt  time.Time
+	Sealed    []byte
+}
+
+func (q *Queries) PutMonthsCopy(ctx context.Context, arg PutMonthsCopyParams) error {
+	_, err := q.db.Exec(ctx, putMonthsCopy, arg.LineIndex, arg.StatedAt, arg.Sealed)
 	return err
 }
 

@@ -71,6 +71,12 @@ type LineEpoch struct {
 	RaisedAt  time.Time
 }
 
+type MonthCopy struct {
+	LineIndex []byte
+	StatedAt  time.Time
+	Sealed    []byte
+}
+
 type PlanCopy struct {
 	List     string
 	StatedAt time.Time

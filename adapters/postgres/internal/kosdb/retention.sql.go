@@ -24,3 +24,19 @@ func (q *Queries) PurgeKosCalls(ctx context.Context, arg PurgeKosCallsParams) (i
 	err := row.Scan(&column_1)
 	return column_1, err
 }
+
+const purgeMonthCopies = `-- name: PurgeMonthCopies :one
+SELECT purge_month_copies($1::bigint, $2::bigint)::bigint
+`
+
+type PurgeMonthCopiesParams struct {
+	KeepSeconds int64
+	Batch       int64
+}
+
+func (q *Queries) PurgeMonthCopies(ctx context.Context, arg PurgeMonthCopiesParams) (int64, error) {
+	row := q.db.QueryRow(ctx, purgeMonthCopies, arg.KeepSeconds, arg.Batch)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}

@@ -128,6 +128,17 @@ func (q *Queries) CountCustomerCopies(ctx context.Context) (int64, error) {
 	return count, err
 }
 
+const countMonthsCopies = `-- name: CountMonthsCopies :one
+SELECT count(*) FROM month_copies
+`
+
+func (q *Queries) CountMonthsCopies(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, countMonthsCopies)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const customerCopiesToReseal = `-- name: CustomerCopiesToReseal :many
 SELECT line_index, sealed FROM customer_copies WHERE line_index > $1 ORDER BY line_index LIMIT $2::bigint
 `
@@ -151,6 +162,40 @@ func (q *Queries) CustomerCopiesToReseal(ctx context.Context, arg CustomerCopies
 	var items []CustomerCopiesToResealRow
 	for rows.Next() {
 		var i CustomerCopiesToResealRow
+		if err := rows.Scan(&i.LineIndex, &i.Sealed); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const monthsCopiesToReseal = `-- name: MonthsCopiesToReseal :many
+SELECT line_index, sealed FROM month_copies WHERE line_index > $1 ORDER BY line_index LIMIT $2::bigint
+`
+
+type MonthsCopiesToResealParams struct {
+	After []byte
+	N     int64
+}
+
+type MonthsCopiesToResealRow struct {
+	LineIndex []byte
+	Sealed    []byte
+}
+
+func (q *Queries) MonthsCopiesToReseal(ctx context.Context, arg MonthsCopiesToResealParams) ([]MonthsCopiesToResealRow, error) {
+	rows, err := q.db.Query(ctx, monthsCopiesToReseal, arg.After, arg.N)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []MonthsCopiesToResealRow
+	for rows.Next() {
+		var i MonthsCopiesToResealRow
 		if err := rows.Scan(&i.LineIndex, &i.Sealed); err != nil {
 			return nil, err
 		}
@@ -275,6 +320,24 @@ type ResealCustomerCopyParams struct {
 
 func (q *Queries) ResealCustomerCopy(ctx context.Context, arg ResealCustomerCopyParams) (int64, error) {
 	result, err := q.db.Exec(ctx, resealCustomerCopy, arg.New, arg.LineIndex, arg.Old)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const resealMonthsCopy = `-- name: ResealMonthsCopy :execrows
+UPDATE month_copies SET sealed = $1 WHERE line_index = $2 AND sealed = $3
+`
+
+type ResealMonthsCopyParams struct {
+	New       []byte
+	LineIndex []byte
+	Old       []byte
+}
+
+func (q *Queries) ResealMonthsCopy(ctx context.Context, arg ResealMonthsCopyParams) (int64, error) {
+	result, err := q.db.Exec(ctx, resealMonthsCopy, arg.New, arg.LineIndex, arg.Old)
 	if err != nil {
 		return 0, err
 	}

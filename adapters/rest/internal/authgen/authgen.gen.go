@@ -389,7 +389,8 @@ type LineTransferEnvelope struct {
 
 // LineTransfersData defines model for LineTransfersData.
 type LineTransfersData struct {
-	Items []LineTransfer `json:"items"`
+	Items      []LineTransfer          `json:"items"`
+	Pagination externalRef0.Pagination `json:"pagination"`
 }
 
 // LineTransfersEnvelope defines model for LineTransfersEnvelope.
@@ -982,6 +983,15 @@ type EndUserAgent = string
 // ServiceCredential defines model for ServiceCredential.
 type ServiceCredential = string
 
+// ListLineTransfersParams defines parameters for ListLineTransfers.
+type ListLineTransfersParams struct {
+	// Page Page, the first is 1. `page` times `size` may be at most 10,000.
+	Page *externalRef0.Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size Items per page.
+	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// UserID The account of this id.
@@ -1107,7 +1117,7 @@ type ServerInterface interface {
 	GetJwks(w http.ResponseWriter, r *http.Request)
 	// ListLineTransfers Lines that wait for a second person
 	// (GET /admin/line-transfers)
-	ListLineTransfers(w http.ResponseWriter, r *http.Request)
+	ListLineTransfers(w http.ResponseWriter, r *http.Request, params ListLineTransfersParams)
 	// ConfirmLineTransfer Confirm the transfer of a line, as a second person
 	// (POST /admin/line-transfers/{transferId}/confirm)
 	ConfirmLineTransfer(w http.ResponseWriter, r *http.Request, transferID openapi_types.UUID)
@@ -1214,8 +1224,40 @@ func (siw *ServerInterfaceWrapper) GetJwks(w http.ResponseWriter, r *http.Reques
 // ListLineTransfers operation middleware
 func (siw *ServerInterfaceWrapper) ListLineTransfers(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLineTransfersParams
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", r.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "page"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "page", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.ListLineTransfers(w, r)
+		siw.Handler.ListLineTransfers(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2216,6 +2258,7 @@ func (response GetJwks200JSONResponse) VisitGetJwksResponse(w http.ResponseWrite
 }
 
 type ListLineTransfersRequestObject struct {
+	Params ListLineTransfersParams
 }
 
 type ListLineTransfersResponseObject interface {
@@ -2982,8 +3025,10 @@ func (sh *strictHandler) GetJwks(w http.ResponseWriter, r *http.Request) {
 }
 
 // ListLineTransfers operation middleware
-func (sh *strictHandler) ListLineTransfers(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) ListLineTransfers(w http.ResponseWriter, r *http.Request, params ListLineTransfersParams) {
 	var request ListLineTransfersRequestObject
+
+	request.Params = params
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.ListLineTransfers(ctx, request.(ListLineTransfersRequestObject))

@@ -367,7 +367,7 @@ type BillInquiryStatusEnvelope struct {
 
 // BillMenuData defines model for BillMenuData.
 type BillMenuData struct {
-	// AvailableMonths Newest first.
+	// AvailableMonths Newest first; empty for a line that has no bill yet.
 	AvailableMonths []externalRef0.BillingMonth `json:"availableMonths"`
 
 	// CurrentMonth A billing month `YYYY-MM`, in Korean time.
@@ -378,6 +378,10 @@ type BillMenuData struct {
 
 	// Lines The caller's lines, the main one first.
 	Lines []externalRef0.LineNumber `json:"lines"`
+
+	// Provisional True while it is not known which months have a bill: `availableMonths` are then all that can be asked for,
+	// and some of them may be a 404. Absent otherwise.
+	Provisional *bool `json:"provisional,omitempty"`
 }
 
 // BillMenuEnvelope defines model for BillMenuEnvelope.

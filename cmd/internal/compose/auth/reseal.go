@@ -63,7 +63,7 @@ func OpenReseal(
 			case migrations.Product:
 				return postgres.ProductSealed(pool, v)
 			case migrations.KOS:
-				return postgres.KOSSealed(pool, v, vault.Customers(v), vault.Plans(v))
+				return postgres.KOSSealed(pool, v, vault.Customers(v), vault.Plans(v), vault.BillMonths(v))
 			case migrations.Request: // no database of its own
 			}
 			return nil

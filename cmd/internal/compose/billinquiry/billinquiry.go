@@ -76,6 +76,7 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 		Inquiries: history, Keys: keys, Limits: inquiry.DefaultLimits(), Fresh: fresh.Bill,
 		Now: b.Now, NewID: b.NewID, Report: b.Report,
 	}
+	inquiries.Months = openMonths(b, to, at, fresh.BillMonths, inquiries.Holders, customers)
 	inquiries.NoteActiveLine = prefetchBills(b, to, at, c.Links.KOS.Prefetch, inquiries, customers)
 	b.WorkOn(service.Inquiries(), inquiries.Step)
 	b.DrainOnStop(inquiries.Wait)

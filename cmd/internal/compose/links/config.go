@@ -67,6 +67,8 @@ type KOS struct {
 type Copies struct {
 	// How long a copy of a bill is fresh, and how long it may be shown as `STALE`.
 	Bill freshness.Limits `env:"CACHE_BILL" envDefault:"1h/168h"`
+	// The same for the months of a line that have a bill, which the menu shows.
+	BillMonths freshness.Limits `env:"CACHE_BILL_MONTHS" envDefault:"24h/168h"`
 	// The same for a customer.
 	Customer freshness.Limits `env:"CACHE_CUSTOMER" envDefault:"4h/168h"`
 	// The same for the status of a line, on a screen.
