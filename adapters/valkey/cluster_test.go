@@ -56,7 +56,7 @@ func TestEverythingHoldsOnACluster(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, keys, "nothing on %s", addr)
 		for _, key := range keys {
-			require.Regexp(t, `^test-[a-z0-9]{13}:(line|plans|rate|session|throttle):v\d+:\{[^{}]+\}$`, key)
+			require.Regexp(t, `^test-[a-z0-9]{13}:(line|months|plans|rate|session|throttle):v\d+:\{[^{}]+\}$`, key)
 			kinds[strings.Split(key, ":")[1]] = true
 			ttl, err := raw.Do(t.Context(), raw.B().Pttl().Key(key).Build()).AsInt64()
 			require.NoError(t, err)

@@ -221,7 +221,7 @@ func TestDemoFileIsPrivate(t *testing.T) {
 	info, err := os.Stat(running.dir + "/demo.json")
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	require.Len(t, running.Customers, 10)
+	require.Len(t, running.Customers, 11)
 	require.Len(t, running.Databases, 4)
 }
 
