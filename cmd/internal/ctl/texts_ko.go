@@ -23,7 +23,7 @@ var korean = map[string]string{
 		"키 없는 %d행을 인정합니다. 이전 릴리스가 아직 쓸 수 있습니다",
 	"%d rows without a key came before checkpoint %d, which closed them": "" +
 		"키 없는 %d행은 체크포인트 %d 이전의 것이며 그 체크포인트로 닫혔습니다",
-	"%d more wait\n":                               "%d건이 더 기다리고 있습니다\n",
+	"%d more wait\n":                                "%d건이 더 기다리고 있습니다\n",
 	"%d sessions ended\n":                           "세션 %d개를 종료하였습니다\n",
 	"%d within the last 60 s":                       "최근 60초 동안 %d회",
 	"%q is one argument too many: %s":               "인자 %q은(는) 필요하지 않습니다: %s",
