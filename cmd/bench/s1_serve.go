@@ -97,6 +97,7 @@ func serveGateway(ctx context.Context, env boot.Env, out io.Writer, args []strin
 	if err != nil {
 		return err
 	}
+	boot.LetHeapGrow(env, boot.GatewayHeapGrowth)
 	tools := service.RealTools(boot.Logger(io.Discard, "info", "json"))
 	issuer, err := jose.NewIssuer(ctx, &memory.SigningKeys{}, auth.DefaultKeys(), tools.Now, tools.NewID)
 	if err != nil {

@@ -2,6 +2,9 @@
 package main
 
 import (
+	"context"
+	"io"
+	"log/slog"
 	"os"
 
 	"phonebill/cmd/internal/boot"
@@ -9,4 +12,10 @@ import (
 	"phonebill/cmd/internal/compose/service"
 )
 
-func main() { os.Exit(boot.Service(service.Run(gateway.Load, gateway.NewWithProxies))) }
+func main() {
+	serve := service.Run(gateway.Load, gateway.NewWithProxies)
+	os.Exit(boot.Service(func(ctx context.Context, env boot.Env, out io.Writer, log *slog.Logger) error {
+		boot.LetHeapGrow(env, boot.GatewayHeapGrowth)
+		return serve(ctx, env, out, log)
+	}))
+}

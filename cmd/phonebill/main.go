@@ -22,7 +22,7 @@ func main() {
 		if split {
 			return allinone.RunSplit(ctx, env, out, log)
 		}
-		boot.CollectForAllInOne(env)
+		boot.LetHeapGrow(env, boot.AllInOneHeapGrowth)
 		return allinone.Run(ctx, auth.WithHashWorker(env), out, log)
 	}
 	os.Exit(boot.Service(logged(run), func(f *flag.FlagSet) {

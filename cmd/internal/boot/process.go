@@ -17,8 +17,8 @@ type Process struct {
 	LogFormat string `env:"LOG_FORMAT" envDefault:"json"`
 	// A folder: each process writes a CPU profile of its whole life there when it ends.
 	CPUProfile string `env:"CPU_PROFILE"`
-	// How much a service's heap may grow before it is collected, in percent; `200` in the all-in-one. Go reads it
-	// itself.
+	// How much a service's heap may grow before it is collected, in percent; `200` in the gateway and the all-in-one.
+	// Go reads it itself.
 	GOGC string `env:"GOGC" envDefault:"50"`
 }
 
