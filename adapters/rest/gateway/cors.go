@@ -48,7 +48,7 @@ const (
 	corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
 	corsRequest = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Traceparent, Tracestate, X-Request-Id"
 	corsExposed = "Cache-Status, Deprecation, ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, " +
-		"Retry-After, Sunset, WWW-Authenticate, X-Request-Id"
+		"Retry-After, Sunset, WWW-Authenticate, X-Degradation, X-Request-Id"
 	// corsMaxAge is how long a browser may keep the answer to a preflight, in seconds: two hours, the most that Chromium
 	// takes.
 	corsMaxAge = "7200"

@@ -19,6 +19,7 @@ import (
 	"phonebill/adapters/rest/middleware"
 	"phonebill/adapters/rest/portal"
 	"phonebill/core/fault"
+	"phonebill/core/operations"
 	"phonebill/openapi"
 	"phonebill/ports"
 )
@@ -34,12 +35,13 @@ type Config struct {
 	Log           *slog.Logger
 	Registry      prometheus.Registerer
 	Clock         ports.Clock
-	Clients       middleware.Clients // which proxies are believed, and the systems that call for their users
-	Origins       Origins            // of the web pages that may call; none by default
-	Hosts         []string           // the names of this gateway; none allow every host
-	Limits        *Limits            // nil: no caller is limited
-	SandboxLogins []string           // ids of demo accounts that the portal suggests
-	Screen        Screen             // judges requests before they are routed; nil: nothing does
+	Clients       middleware.Clients            // which proxies are believed, and the systems that call for their users
+	Origins       Origins                       // of the web pages that may call; none by default
+	Hosts         []string                      // the names of this gateway; none allow every host
+	Limits        *Limits                       // nil: no caller is limited
+	SandboxLogins []string                      // ids of demo accounts that the portal suggests
+	Degradation   func() operations.Degradation // what is missing; nil: nothing is stated
+	Screen        Screen                        // judges requests before they are routed; nil: nothing does
 }
 
 // Screen returns a middleware that may refuse a request by fail. It is inside of what limits the request's size.
@@ -83,7 +85,9 @@ func New(c Config) (http.Handler, error) {
 	chain := rest.Edge{
 		Within: middleware.GatewayDeadline, Fail: errs.Write, Metrics: metrics, Log: c.Log, Clock: c.Clock,
 		Clients: c.Clients,
-		Inner:   []func(http.Handler) http.Handler{c.Origins.allow(c.Log), restrict(c.Hosts, c.Health, errs.Write)},
+		Inner: []func(http.Handler) http.Handler{
+			middleware.Degraded(c.Degradation), c.Origins.allow(c.Log), restrict(c.Hosts, c.Health, errs.Write),
+		},
 	}.Wrap(c.screened(routes, errs.Write))
 	return ownTime(chain), nil
 }

@@ -266,7 +266,7 @@ func (o *oneProcess) start(ctx context.Context) error {
 }
 
 func (o *oneProcess) begin(ctx context.Context, p part) error {
-	u, err := p.wire(ctx, o.env.With(p.own, nil), o.handlers())
+	u, err := p.wire(ctx, o.env.With(p.own, nil), o.before())
 	if err != nil {
 		return err
 	}

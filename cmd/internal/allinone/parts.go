@@ -2,7 +2,6 @@ package allinone
 
 import (
 	"context"
-	"net/http"
 	"path/filepath"
 
 	"phonebill/cmd/internal/boot"
@@ -12,6 +11,7 @@ import (
 	"phonebill/cmd/internal/compose/productchange"
 	"phonebill/cmd/internal/compose/service"
 	"phonebill/cmd/internal/compose/simulators"
+	"phonebill/core/operations"
 )
 
 // Names of the parts beside service.Bill and service.Product: those of their programs.
@@ -29,13 +29,14 @@ type part struct {
 	own       map[string]string // its variables beside those that are given to all
 	// listeners checks the configuration and returns the addresses of the two listeners.
 	listeners func(boot.Env) (service.Listen, error)
-	// wire wires the part with the handlers of the parts before it, by name.
-	wire func(ctx context.Context, env boot.Env, before handlers) (*boot.Unit, error)
+	// wire wires the part with the parts before it.
+	wire func(ctx context.Context, env boot.Env, before units) (*boot.Unit, error)
 	// url and internalURL are the variables by which the other parts find its listeners; empty for none.
 	url, internalURL string
 }
 
-type handlers = map[string]http.Handler
+// units are parts that run already, by name.
+type units = map[string]*boot.Unit
 
 // urls are the variables by which the other parts find the part.
 func (p part) urls(at site) map[string]string {
@@ -47,7 +48,7 @@ func (p part) urls(at site) map[string]string {
 // newPart returns the part whose configuration is a C. at returns the addresses of its listeners.
 func newPart[C any](
 	p part, load func(boot.Env) (C, error), at func(C) (public, internal string),
-	wire func(ctx context.Context, c C, before handlers) (*boot.Unit, error),
+	wire func(ctx context.Context, c C, before units) (*boot.Unit, error),
 ) part {
 	p.variables = boot.Variables[C]()
 	p.listeners = func(env boot.Env) (service.Listen, error) {
@@ -55,7 +56,7 @@ func newPart[C any](
 		public, internal := at(c)
 		return service.Listen{Addr: public, Internal: internal}, err
 	}
-	p.wire = func(ctx context.Context, env boot.Env, before handlers) (*boot.Unit, error) {
+	p.wire = func(ctx context.Context, env boot.Env, before units) (*boot.Unit, error) {
 		c, err := load(env)
 		if err != nil {
 			return nil, err
@@ -71,47 +72,49 @@ func (s *system) parts() []part {
 	return []part{
 		newPart(part{name: kosName, own: folder("kos"), url: "KOS_URL"}, simulators.LoadKOS,
 			func(c simulators.KOS) (string, string) { return c.Addr, c.Control },
-			func(ctx context.Context, c simulators.KOS, _ handlers) (*boot.Unit, error) {
+			func(ctx context.Context, c simulators.KOS, _ units) (*boot.Unit, error) {
 				return simulators.NewKOS(ctx, c, s.tools.Log)
 			}),
 		newPart(part{name: apName, own: folder("mvnoap"), url: "MVNOAP_URL"}, simulators.LoadAP,
 			func(c simulators.AP) (string, string) { return c.Addr, c.Control },
-			func(ctx context.Context, c simulators.AP, _ handlers) (*boot.Unit, error) {
+			func(ctx context.Context, c simulators.AP, _ units) (*boot.Unit, error) {
 				return simulators.NewAP(ctx, c, s.tools.Log)
 			}),
 		newPart(part{name: authName, url: "AUTH_URL", internalURL: "AUTH_INTERNAL_URL"}, auth.Load,
 			func(c auth.Config) (string, string) { return c.Addr, c.Internal },
-			func(ctx context.Context, c auth.Config, _ handlers) (*boot.Unit, error) {
+			func(ctx context.Context, c auth.Config, _ units) (*boot.Unit, error) {
 				c.Peers.Trusted = nil // the gateway calls its handler; any other caller is a client
 				return auth.New(ctx, c, s.tools)
 			}),
 		newPart(part{name: service.Bill, url: "BILL_URL", internalURL: "BILL_INTERNAL_URLS"}, billinquiry.Load,
 			func(c billinquiry.Config) (string, string) { return c.Addr, c.Internal },
-			func(ctx context.Context, c billinquiry.Config, _ handlers) (*boot.Unit, error) {
+			func(ctx context.Context, c billinquiry.Config, _ units) (*boot.Unit, error) {
 				c.Peers.Trusted = nil
 				return billinquiry.New(ctx, c, s.tools)
 			}),
 		newPart(part{name: service.Product, url: "PRODUCT_URL", internalURL: "PRODUCT_INTERNAL_URLS"}, productchange.Load,
 			func(c productchange.Config) (string, string) { return c.Addr, c.Internal },
-			func(ctx context.Context, c productchange.Config, _ handlers) (*boot.Unit, error) {
+			func(ctx context.Context, c productchange.Config, _ units) (*boot.Unit, error) {
 				c.Peers.Trusted = nil
 				return productchange.New(ctx, c, s.tools)
 			}),
 		newPart(part{name: gatewayName}, gateway.Load,
 			func(c gateway.Config) (string, string) { return c.Addr, c.Internal },
-			func(ctx context.Context, c gateway.Config, before handlers) (*boot.Unit, error) {
+			func(ctx context.Context, c gateway.Config, before units) (*boot.Unit, error) {
+				auth, bill, product := before[authName], before[service.Bill], before[service.Product]
 				return gateway.New(ctx, c, gateway.Upstreams{
-					Auth: before[authName], Bill: before[service.Bill], Product: before[service.Product],
+					Auth: auth.Handler, Bill: bill.Handler, Product: product.Handler,
+					Causes: []func() operations.Causes{auth.Causes, bill.Causes, product.Causes},
 				}, s.tools)
 			}),
 	}
 }
 
-// handlers are those of the parts that run already, by name.
-func (o *oneProcess) handlers() handlers {
-	all := handlers{}
+// before are the parts that were started before the next one.
+func (o *oneProcess) before() units {
+	all := units{}
 	for _, u := range o.units {
-		all[u.Name] = u.Handler
+		all[u.Name] = u
 	}
 	return all
 }

@@ -14,6 +14,7 @@ import (
 
 	"phonebill/adapters/rest/middleware"
 	"phonebill/core/fault"
+	"phonebill/core/operations"
 	"phonebill/ports"
 )
 
@@ -52,6 +53,14 @@ type TLS struct {
 // NewUnit returns a unit whose health is not ready yet.
 func NewUnit(name, addr, internal string, health *Health) *Unit {
 	return &Unit{Name: name, Addr: addr, Internal: internal, health: health, after: time.After}
+}
+
+// Causes are what the unit goes on without now.
+func (u *Unit) Causes() operations.Causes {
+	if u.health.Degradation == nil {
+		return 0
+	}
+	return u.health.Degradation().Causes
 }
 
 // OnClose remembers what to close; the last opened is closed first.

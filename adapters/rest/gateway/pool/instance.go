@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"phonebill/adapters/rest/middleware"
+	"phonebill/core/operations"
 	"phonebill/core/upstream"
 )
 
@@ -30,6 +32,7 @@ type instance struct {
 	answered  prometheus.Counter
 	failed    prometheus.Counter
 	abandoned prometheus.Counter // nobody waited for the answer any more
+	causes    atomic.Uint32      // operations.Causes that its last health check stated
 	ejections prometheus.Counter
 
 	mu     sync.Mutex
@@ -92,7 +95,7 @@ func (i *instance) free() {
 	}
 }
 
-// probe asks the instance whether it takes requests.
+// probe asks the instance whether it takes requests, and notes what it says that it goes on without.
 func (i *instance) probe(ctx context.Context, timeout time.Duration) upstream.Probe {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -104,6 +107,7 @@ func (i *instance) probe(ctx context.Context, timeout time.Duration) upstream.Pr
 	if err != nil {
 		return upstream.ProbeFailed
 	}
+	i.causes.Store(uint32(operations.ParseCauses(res.Header.Get(middleware.DegradationHeader))))
 	_, err = io.Copy(io.Discard, io.LimitReader(res.Body, heldSize))
 	switch err := errors.Join(err, res.Body.Close()); {
 	case err != nil:

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"phonebill/core/operations"
 	"phonebill/core/upstream"
 )
 
@@ -94,6 +95,19 @@ func (p *Pool) probed(i *instance, outcome upstream.Probe) {
 	if is == upstream.Down {
 		i.free()
 	}
+}
+
+// Causes returns what the instances go on without, as their last health checks stated: all of what any of them stated,
+// those that are down left out.
+func (p *Pool) Causes() (all operations.Causes) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, i := range p.all {
+		if i.known.Health != upstream.Down {
+			all |= operations.Causes(i.causes.Load()) //nolint:gosec // what ParseCauses returned
+		}
+	}
+	return all
 }
 
 // lookUp brings the instances up to date with the targets. A target whose look-up fails, or finds nothing, keeps the

@@ -24,11 +24,16 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/auth/keys"
 	"phonebill/core/fault"
+	"phonebill/core/operations"
 	"phonebill/core/personal"
 )
 
-// Upstreams are the services behind the gateway: proxies when deployed, their own handlers in the all-in-one.
-type Upstreams struct{ Auth, Bill, Product http.Handler }
+// Upstreams are the services behind the gateway: proxies when deployed, their own handlers in the all-in-one. Causes are
+// what the services go on without; none may block.
+type Upstreams struct {
+	Auth, Bill, Product http.Handler
+	Causes              []func() operations.Causes
+}
 
 // NewWithProxies wires the gateway in front of the services' instances at their origins.
 func NewWithProxies(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
@@ -114,6 +119,9 @@ func finish(
 		Requests: staff.Requests(trail),
 	}
 
+	for _, causes := range up.Causes {
+		b.DegradedBy(causes)
+	}
 	limits, err := c.rateLimits(b, cache)
 	if err != nil {
 		return b.Fail(err)
@@ -126,7 +134,7 @@ func finish(
 		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Operations: own.Mount, Health: b.Probes(),
 		Authenticator: contract.AccessGuard{Guard: guard, Log: b.Log}, Log: b.Log, Registry: b.Registry, Clock: b.Now,
 		Clients: clients, Origins: c.Origins, Hosts: c.Hosts, Limits: limits, SandboxLogins: c.Portal.SandboxLogins,
-		Screen: screen,
+		Screen: screen, Degradation: b.Degradation,
 	})
 	if err != nil {
 		return b.Fail(err)

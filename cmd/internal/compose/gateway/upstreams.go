@@ -9,6 +9,7 @@ import (
 	"phonebill/adapters/rest/gateway"
 	"phonebill/adapters/rest/gateway/pool"
 	"phonebill/cmd/internal/compose/service"
+	"phonebill/core/operations"
 	"phonebill/openapi"
 )
 
@@ -50,5 +51,8 @@ func (p pools) proxies(b *service.Builder) (Upstreams, error) {
 	auth, err1 := proxy(openapi.Auth, p.auth)
 	bill, err2 := proxy(openapi.Bill, p.bill)
 	product, err3 := proxy(openapi.Product, p.product)
-	return Upstreams{auth, bill, product}, errors.Join(err1, err2, err3)
+	return Upstreams{
+		Auth: auth, Bill: bill, Product: product,
+		Causes: []func() operations.Causes{p.auth.Causes, p.bill.Causes, p.product.Causes},
+	}, errors.Join(err1, err2, err3)
 }

@@ -16,6 +16,7 @@ import (
 	"phonebill/cmd/internal/compose/service"
 	"phonebill/cmd/internal/compose/stores"
 	"phonebill/core/freshness/copies"
+	"phonebill/core/operations"
 	"phonebill/core/quota"
 	"phonebill/migrations"
 	"phonebill/ports"
@@ -85,6 +86,7 @@ func (l *Links) openKOS(ctx context.Context, c KOS) (err error) {
 	if err != nil {
 		return err
 	}
+	b.DegradedBy(func() operations.Causes { return operations.KOSCauses(l.KOS.Breakers()) })
 	b.Worker("kos-probes", probeInterval, l.KOS.Probe)
 	b.Worker("kos-call-log", callLogInterval, l.KOS.WritePendingCalls)
 	b.Unit.OnClose(l.writeLastCalls)

@@ -24,6 +24,7 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth/access"
+	"phonebill/core/operations"
 )
 
 // What the services are called in logs, metrics and /ops.
@@ -35,17 +36,18 @@ const (
 // Builder is a unit under construction: what it has opened, what its probes ask, what its metrics count.
 type Builder struct {
 	Tools
-	Unit     *boot.Unit
-	Checks   map[string]boot.Check // by what they check
-	Registry *prometheus.Registry
-	Alerts   *logsink.Alerts
-	Mux      *http.ServeMux       // of the internal listener
-	Internal internalapi.Handlers // the internal API there
-	Identity *tlsfiles.Files      // what the unit shows to gateway and services; nil without mutual TLS
-	Via      http.RoundTripper    // how gateway and services are reached; nil the ordinary way
-	health   *boot.Health
-	trusted  []netip.Prefix
-	calls    []func() // each waits for calls to KOS under way
+	Unit        *boot.Unit
+	Checks      map[string]boot.Check // by what they check
+	Registry    *prometheus.Registry
+	Alerts      *logsink.Alerts
+	Mux         *http.ServeMux       // of the internal listener
+	Internal    internalapi.Handlers // the internal API there
+	Identity    *tlsfiles.Files      // what the unit shows to gateway and services; nil without mutual TLS
+	Via         http.RoundTripper    // how gateway and services are reached; nil the ordinary way
+	health      *boot.Health
+	degradation *degradation
+	trusted     []netip.Prefix
+	calls       []func() // each waits for calls to KOS under way
 }
 
 // IdleInterval is how often workers look again when nothing was due.
@@ -62,6 +64,8 @@ func Begin(name string, l Listen, t Tools) *Builder {
 	b.Alerts = logsink.NewAlerts(b.Log, b.Registry)
 	b.health = boot.NewHealth(b.Checks)
 	b.Unit = boot.NewUnit(name, l.Addr, l.Internal, b.health)
+	b.watchDegradation()
+	b.health.Degradation = b.Degradation
 	b.Unit.Fail = middleware.WithTrace(rest.NewProblemWriter(b.Log, b.Now).Write)
 	b.Unit.DrainDelay = time.Duration(l.Draining.Delay)
 	b.Registry.MustRegister(collectors.NewGoCollector(),
@@ -86,6 +90,7 @@ func (b *Builder) OpenCache(ctx context.Context, c Cache) (*valkey.Client, error
 		return nil, err
 	}
 	b.Unit.OnClose(client.Close)
+	b.DegradedWithout(operations.CacheAway, client.Ping)
 	return client, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose/service"
+	"phonebill/core/operations"
 	"phonebill/core/personal"
 	"phonebill/migrations"
 )
@@ -73,6 +74,7 @@ func Pool(
 	}
 	b.Unit.OnClose(pool.Close)
 	b.Checks[name] = postgres.Ping(pool)
+	b.DegradedWithout(operations.DatabaseAway, postgres.Ping(pool))
 	return pool, nil
 }
 
