@@ -22,6 +22,7 @@ import (
 	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/rest/resttest"
 	"phonebill/core/fault"
+	"phonebill/core/operations"
 	"phonebill/core/staff/cases"
 	"phonebill/openapi"
 )
@@ -145,6 +146,26 @@ func TestTheGatewayAnswersForItselfInTheEnvelope(t *testing.T) {
 			resttest.Validate(t, resttest.Bill(t), req, res)
 			require.Contains(t, body(t, res), string(c.code))
 		})
+	}
+}
+
+// TestEveryAnswerSaysWhatIsMissing: errors and answers of services alike.
+func TestEveryAnswerSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	var is operations.Degradation
+	c := config()
+	c.Degradation = func() operations.Degradation { return is }
+	h := newGateway(t, c)
+	for _, path := range []string{"/api/v1/bills/menu", "/api/v1/nowhere"} {
+		res := send(h, http.MethodGet, path, "good")
+		require.Empty(t, res.Header.Values("X-Degradation"), path)
+		body(t, res)
+	}
+	is.Causes = is.Causes.With(operations.KOSAway).With(operations.DatabaseAway)
+	for _, path := range []string{"/api/v1/bills/menu", "/api/v1/nowhere"} {
+		res := send(h, http.MethodGet, path, "good")
+		require.Equal(t, []string{"DATABASE_AWAY, KOS_AWAY"}, res.Header.Values("X-Degradation"), path)
+		body(t, res)
 	}
 }
 

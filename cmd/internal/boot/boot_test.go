@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/cmd/internal/boot"
+	"phonebill/core/operations"
 	"phonebill/ports"
 )
 
@@ -57,6 +58,36 @@ func TestHealth(t *testing.T) {
 	require.Contains(t, body, "draining")
 	status, _ = probe(t, h, "/livez")
 	require.Equal(t, http.StatusOK, status)
+}
+
+// TestHealthSaysWhatIsMissing: a unit that goes on with less is UP, and says with what.
+func TestHealthSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	is := operations.Degradation{Since: time.Date(2026, 3, 15, 1, 0, 0, 0, time.FixedZone("KST", 9*3600))}
+	h := boot.NewHealth(nil)
+	h.Degradation = func() operations.Degradation { return is }
+	mux := http.NewServeMux()
+	h.Routes(mux)
+	ask := func(path string) *httptest.ResponseRecorder {
+		rec := httptest.NewRecorder()
+		mux.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, http.NoBody))
+		return rec
+	}
+	rec := ask("/health")
+	require.JSONEq(t, `{"status":"UP","degradation":{"rung":"NORMAL","causes":[],"since":"2026-03-14T16:00:00Z"}}`,
+		rec.Body.String())
+	require.Empty(t, rec.Header().Values("X-Degradation"))
+	is.Causes = is.Causes.With(operations.KOSAway).With(operations.CacheAway)
+	rec = ask("/readyz")
+	require.Equal(t, http.StatusOK, rec.Code)
+	require.JSONEq(t, `{"status":"UP","degradation":{"rung":"CACHE_AWAY","causes":["CACHE_AWAY","KOS_AWAY"],`+
+		`"since":"2026-03-14T16:00:00Z"}}`, rec.Body.String())
+	require.Equal(t, "CACHE_AWAY, KOS_AWAY", rec.Header().Get("X-Degradation"))
+	h.Drain()
+	rec = ask("/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, rec.Code)
+	require.Equal(t, "CACHE_AWAY, KOS_AWAY", rec.Header().Get("X-Degradation"), "the gateway learns it also from a 503")
+	require.NotContains(t, ask("/livez").Body.String(), "degradation")
 }
 
 func get(t *testing.T, url string) (int, string) {
