@@ -30,6 +30,7 @@ const eventTimeout = 30 * time.Second
 type backend struct {
 	addr     string
 	draining atomic.Bool
+	causes   atomic.Pointer[string] // what its health check states as X-Degradation
 	mu       sync.Mutex
 	seen     map[string]int // by the id that each request has
 	served   atomic.Int64
@@ -88,6 +89,9 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if r.URL.Path == "/readyz" {
+		if causes := b.causes.Load(); causes != nil {
+			w.Header().Set("X-Degradation", *causes)
+		}
 		if b.draining.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
@@ -344,6 +348,26 @@ func TestADrainingInstanceGetsNothingNew(t *testing.T) {
 
 // TestAChangeThatMayHaveLeftIsSentOnce: an instance that takes it and breaks off, and one that never answers; the
 // error says which.
+// TestWhatAnyInstanceGoesOnWithout: also one that is not ready states it; one that is down states nothing.
+func TestWhatAnyInstanceGoesOnWithout(t *testing.T) {
+	t.Parallel()
+	one, two := newBackend(t, nil), newBackend(t, nil)
+	p := open(t, true, nil, one, two)
+	becomes := func(want string) {
+		eventually(t, func() bool { return p.Causes().String() == want }, "the causes are "+want)
+	}
+	kos, database, nothing := "KOS_AWAY", "DATABASE_AWAY, NEBULA", ""
+	one.causes.Store(&kos)
+	becomes("KOS_AWAY")
+	two.causes.Store(&database)
+	two.draining.Store(true)
+	becomes("DATABASE_AWAY, KOS_AWAY")
+	one.causes.Store(&nothing)
+	becomes("DATABASE_AWAY")
+	two.kill()
+	becomes("")
+}
+
 func TestAChangeThatMayHaveLeftIsSentOnce(t *testing.T) {
 	t.Parallel()
 	breaks := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
