@@ -62,3 +62,16 @@ func (f *Finder) Find(ctx context.Context, timeout time.Duration) []Endpoint {
 	}
 	return once
 }
+
+// Missing returns the targets that nothing was ever found for.
+func (f *Finder) Missing() []Target {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []Target
+	for n, t := range f.targets {
+		if f.last[n] == nil {
+			all = append(all, t)
+		}
+	}
+	return all
+}

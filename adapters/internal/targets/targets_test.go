@@ -136,6 +136,9 @@ func TestWhatIsNotFoundIsKept(t *testing.T) {
 	require.Equal(t, []string{"bill:9", "bill:9", "bill:9"}, *missed)
 	never, _ := finder(t, r, "dns+http://other:9")
 	require.Empty(t, find(t, never))
+	require.Len(t, never.Missing(), 1)
+	require.Equal(t, "other:9", never.Missing()[0].String())
+	require.Empty(t, f.Missing())
 	list, _ := finder(t, nil, "http://x:1")
 	require.False(t, list.HasNames())
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"phonebill/adapters/internalclient"
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose/gateway"
 	"phonebill/cmd/internal/compose/service"
@@ -84,11 +86,11 @@ func (c Console) staff(log ports.AuditLog) (*gateway.Staff, error) {
 	if err != nil {
 		return nil, err
 	}
-	via, err := config.Identity.Via(time.Now())
-	if err != nil {
+	to := internalclient.Access{Token: config.InternalAPI.Token}
+	if to.DialTLS, err = config.Identity.DialAs(time.Now()); err != nil {
 		return nil, err
 	}
-	return gateway.NewStaff(via, config.Instances, config.InternalAPI.Token, log, func(ctx context.Context, err error) {
+	return gateway.NewStaff(to, config.Instances.WithAuth(config.AuthInside), log, func(ctx context.Context, err error) {
 		c.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())
 	}, service.RealTools(c.Log))
 }
@@ -98,16 +100,22 @@ type servicesConfig struct {
 	Instances   gateway.Instances
 	InternalAPI service.InternalAPI
 	Identity    service.Identity
+	AuthInside  []string `env:"AUTH_INTERNAL_URL" envDefault:"http://127.0.0.1:9081"`
 }
 
 // Validate implements boot.Config.
-func (servicesConfig) Validate(*boot.Faults) {}
+func (c servicesConfig) Validate(f *boot.Faults) { c.Instances.Validate(f) }
 
 // services are those of the environment, or of the system that "make run" started.
 func (c Console) services() (servicesConfig, error) {
 	services, err := boot.Load[servicesConfig](c.Env)
-	if err != nil || c.Env("BILL_INTERNAL_URLS") != "" || c.Env("PRODUCT_INTERNAL_URLS") != "" ||
-		c.Env("AUTH_DATABASE_URL") != "" {
+	if len(services.Instances.Gateway) == 0 {
+		services.Instances.Gateway = []string{"http://127.0.0.1:9080"}
+	}
+	named := slices.ContainsFunc([]string{
+		"BILL_INTERNAL_URLS", "PRODUCT_INTERNAL_URLS", "AUTH_INTERNAL_URLS", "GATEWAY_INTERNAL_URLS", "AUTH_DATABASE_URL",
+	}, func(key string) bool { return c.Env(key) != "" })
+	if err != nil || named {
 		return services, err
 	}
 	config, err := c.config()
@@ -119,7 +127,9 @@ func (c Console) services() (servicesConfig, error) {
 		return services, err
 	}
 	inside := func(service string) []string { return []string{strings.TrimSuffix(f.Metrics[service], "/metrics")} }
-	services.Instances = gateway.Instances{Bill: inside("bill"), Product: inside("product")}
+	services.Instances = gateway.Instances{
+		Bill: inside("bill"), Product: inside("product"), Auth: inside("auth"), Gateway: inside("gateway"),
+	}
 	services.InternalAPI, services.Identity = config.InternalAPI, f.TLS
 	return services, nil
 }

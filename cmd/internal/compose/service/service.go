@@ -24,12 +24,15 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth/access"
+	"phonebill/core/operations"
 )
 
 // What the services are called in logs, metrics and /ops.
 const (
-	Bill    = "bill-inquiry"
-	Product = "product-change"
+	Auth    = operations.Auth
+	Bill    = operations.Bill
+	Product = operations.Product
+	Gateway = operations.Gateway
 )
 
 // Builder is a unit under construction: what it has opened, what its probes ask, what its metrics count.
@@ -43,6 +46,7 @@ type Builder struct {
 	Internal internalapi.Handlers // the internal API there
 	Identity *tlsfiles.Files      // what the unit shows to gateway and services; nil without mutual TLS
 	Via      http.RoundTripper    // how gateway and services are reached; nil the ordinary way
+	process  operations.Process   // as it was at the start
 	health   *boot.Health
 	trusted  []netip.Prefix
 	calls    []func() // each waits for calls to KOS under way
@@ -62,6 +66,8 @@ func Begin(name string, l Listen, t Tools) *Builder {
 	b.Alerts = logsink.NewAlerts(b.Log, b.Registry)
 	b.health = boot.NewHealth(b.Checks)
 	b.Unit = boot.NewUnit(name, l.Addr, l.Internal, b.health)
+	b.process = operations.Process{ID: b.NewID().String(), Release: boot.Release(), Started: b.Now()}
+	b.Internal.Status = b.Status
 	b.Unit.Fail = middleware.WithTrace(rest.NewProblemWriter(b.Log, b.Now).Write)
 	b.Unit.DrainDelay = time.Duration(l.Draining.Delay)
 	b.Registry.MustRegister(collectors.NewGoCollector(),
