@@ -3,6 +3,7 @@ package ports
 import (
 	"context"
 	"errors"
+	"time"
 
 	"phonebill/core/id"
 	"phonebill/core/operations"
@@ -15,12 +16,20 @@ var ErrRefused = errors.New("the instance refuses the internal token")
 // ErrBadAnswer is in the chain of an error of Instances when the response is not that of an instance of the service.
 var ErrBadAnswer = errors.New("the response is not that of an instance of the service")
 
-// Instances are the configured processes of the services, running or not.
+// GoneError is the error of Instances for an instance that its name does not lead to any more.
+type GoneError struct{ Since time.Time } // when it was found for the last time
+
+// Error implements error.
+func (e *GoneError) Error() string { return "its name does not lead to it any more" }
+
+// Instances are the processes of the services, running or not, where they are found now.
 type Instances interface {
-	// All lists them, those of one service together, always in the same order.
-	All() []operations.Instance
-	// Status asks one instance for its status. It fails with ErrRefused, ErrBadAnswer, ctx's error, or any other error
-	// when there is no connection.
+	// All finds those of the named services, of all services when none is named. Those of one service stand together, in
+	// an order that changes only as instances come and go. What cannot be looked up in a short time is as it was found
+	// last. An instance that its name does not lead to any more is listed for some minutes yet.
+	All(ctx context.Context, services ...string) []operations.Instance
+	// Status asks one instance for its status. It fails with ErrRefused, ErrBadAnswer, *GoneError (then nothing was
+	// sent), ctx's error, or any other error when there is no connection.
 	Status(ctx context.Context, i operations.Instance) (operations.Status, error)
 }
 

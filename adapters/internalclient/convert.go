@@ -14,6 +14,7 @@ import (
 	"phonebill/core/quota"
 	"phonebill/core/staff"
 	"phonebill/core/timeline"
+	"phonebill/core/upstream"
 )
 
 // convertAll converts a list; an empty one is nil.
@@ -74,7 +75,25 @@ func fromStatus(s gen.Status) operations.Status {
 	if s.Quota != nil {
 		out.Quota = new(fromQuota(*s.Quota))
 	}
+	if p := s.Process; p != (gen.Process{}) {
+		out.Process = operations.Process{
+			ID: p.ID, Release: p.Release, Started: p.StartedAt, Uptime: seconds(p.UptimeSeconds),
+			Readiness: operations.Readiness(p.Readiness),
+		}
+	}
+	out.Upstreams = convertAll(s.Upstreams, fromUpstream)
 	return out
+}
+
+func fromUpstream(u gen.Upstream) operations.Upstream {
+	return operations.Upstream{
+		Service: u.Service, Breaker: fromBreaker(u.Breaker), Limit: u.Limit, InFlight: u.InFlight, Waiting: u.Waiting,
+		Instances: convertAll(u.Instances, func(i gen.UpstreamInstance) operations.UpstreamInstance {
+			return operations.UpstreamInstance{
+				Name: i.Instance, State: upstream.State(i.State), InFlight: i.InFlight, Failures: i.Failures, Since: i.Since,
+			}
+		}),
+	}
 }
 
 func fromBreaker(b gen.Breaker) operations.Breaker {

@@ -45,7 +45,7 @@ func serveDeliveries(t *testing.T, s *store) string {
 
 func ask(t *testing.T, token string, origins ...string) *internalclient.Deliveries {
 	t.Helper()
-	l, err := internalclient.NewServices(nil, personal.NewSecret(token), internalclient.Service{
+	l, err := internalclient.NewServices(internalclient.Access{Token: personal.NewSecret(token)}, internalclient.Service{
 		Name: service, Origins: origins,
 	},
 		internalclient.Service{Name: "product-change", Origins: []string{"http://127.0.0.1:1"}})

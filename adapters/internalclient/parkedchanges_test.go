@@ -52,7 +52,7 @@ func serveParked(t *testing.T, u *undecided) string {
 
 func askParked(t *testing.T, token string, origins ...string) *internalclient.ParkedChanges {
 	t.Helper()
-	l, err := internalclient.NewServices(nil, personal.NewSecret(token), internalclient.Service{
+	l, err := internalclient.NewServices(internalclient.Access{Token: personal.NewSecret(token)}, internalclient.Service{
 		Name: "bill-inquiry", Origins: []string{"http://127.0.0.1:1"},
 	},
 		internalclient.Service{Name: "product-change", Origins: origins})

@@ -44,7 +44,7 @@ func serveBooks(t *testing.T, c *compared) string {
 
 func askBooks(t *testing.T, origins ...string) *internalclient.Reconciliations {
 	t.Helper()
-	l, err := internalclient.NewServices(nil, personal.NewSecret("s3cret"), internalclient.Service{
+	l, err := internalclient.NewServices(internalclient.Access{Token: personal.NewSecret("s3cret")}, internalclient.Service{
 		Name: "product-change", Origins: origins,
 	})
 	require.NoError(t, err)

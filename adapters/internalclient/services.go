@@ -1,14 +1,18 @@
 package internalclient
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
+	"slices"
+	"sync"
 	"time"
 
+	"phonebill/adapters/internal/targets"
 	gen "phonebill/adapters/internalclient/internal/internalgen"
 	"phonebill/core/fault"
 	"phonebill/core/operations"
@@ -16,55 +20,221 @@ import (
 	"phonebill/ports"
 )
 
-const maxAnswer = 1 << 20 // bytes
+const (
+	maxAnswer = 1 << 20 // bytes
+	// lookupTimeout is how long the name server may take when instances are asked for; then those that were found last
+	// are asked.
+	lookupTimeout = 500 * time.Millisecond
+	// goneFor is how long an instance is listed that its name does not lead to any more: long enough for a person who
+	// looks after an alarm to see which one it was.
+	goneFor = 5 * time.Minute
+	// connections to an instance that are kept for the next question
+	idlePerInstance = 16
+	idleTimeout     = time.Minute
+)
 
-// Services asks the instances of the services; it implements ports.Instances. It is safe for concurrent use. How long a
-// Status may take is up to the caller's context.
-type Services struct {
-	all     []operations.Instance
-	clients map[operations.Instance]*gen.Client
+// Access is how the instances of the services are found and reached. The zero value is the ordinary way, without a
+// token.
+type Access struct {
+	Token personal.Secret // what all services share; the empty token is not sent
+	// DialTLS connects to an address as the server of that name; nil for the system's roots.
+	DialTLS  func(ctx context.Context, network, address, name string) (net.Conn, error)
+	Resolver targets.Resolver // nil means net.DefaultResolver
+	Now      ports.Clock      // nil means time.Now
+	// NotFound receives a name that could not be looked up (err), or that has no address; may be nil.
+	NotFound func(ctx context.Context, service, name string, err error)
 }
 
-var _ ports.Instances = (*Services)(nil)
-
-// Service names the instances of one service by the origins of their internal listeners.
+// Service names the instances of one service by the origins of their internal listeners, or by names that stand for
+// them (docs/upstreams.md).
 type Service struct {
 	Name    string
 	Origins []string
 }
 
-// NewServices returns a client of all instances. via is how to reach them, nil the ordinary way. token is what all
-// services share; the empty token is not sent. An instance is named by its host and port. It fails when an origin is
-// malformed or named twice.
-func NewServices(via http.RoundTripper, token personal.Secret, services ...Service) (*Services, error) {
-	s := &Services{clients: map[operations.Instance]*gen.Client{}}
-	doer := newDoer(via, 0)
+// Services asks the instances of the services; it implements ports.Instances. It is safe for concurrent use. How long a
+// Status may take is up to the caller's context.
+type Services struct {
+	access Access
+	doer   *http.Client
+	fleets []*fleet
+
+	mu    sync.Mutex
+	known map[operations.Instance]*found
+}
+
+// fleet is where the instances of one service are.
+type fleet struct {
+	name   string
+	finder *targets.Finder
+}
+
+// found is an instance that was found.
+type found struct {
+	at     targets.Endpoint
+	client *gen.Client
+	last   time.Time // when it was found for the last time
+	gone   bool      // its name does not lead to it any more
+}
+
+var _ ports.Instances = (*Services)(nil)
+
+// NewServices returns a client of all instances. One is named by its host and port. A service may have
+// none. It fails when an origin is malformed or named twice.
+func NewServices(a Access, services ...Service) (*Services, error) {
+	if a.Now == nil {
+		a.Now = time.Now
+	}
+	if a.Resolver == nil {
+		a.Resolver = net.DefaultResolver
+	}
+	s := &Services{access: a, known: map[operations.Instance]*found{}}
+	s.doer = newDoer(&http.Transport{
+		DialTLSContext: s.dialTLS, MaxIdleConnsPerHost: idlePerInstance, IdleConnTimeout: idleTimeout,
+	}, 0)
 	for _, service := range services {
-		for _, origin := range service.Origins {
-			u, err := url.Parse(origin)
-			if err != nil || u.Host == "" || u.Path != "" {
-				return nil, fmt.Errorf("internalclient: %q is not an origin like http://host:9082", origin)
+		var all []targets.Target
+		if len(service.Origins) > 0 {
+			var err error
+			all, err = targets.Parse(service.Origins)
+			if err != nil {
+				return nil, fmt.Errorf("internalclient: instances of %s: %w", service.Name, err)
 			}
-			i := operations.Instance{Service: service.Name, Name: u.Host}
-			if _, twice := s.clients[i]; twice {
-				return nil, fmt.Errorf("internalclient: %s has %s twice", service.Name, u.Host)
-			}
-			s.all, s.clients[i] = append(s.all, i), newClient(u.Scheme+"://"+u.Host, token, doer)
 		}
+		s.fleets = append(s.fleets, &fleet{service.Name, targets.NewFinder(all, a.Resolver, s.notFound(service.Name))})
 	}
 	return s, nil
 }
 
-// All implements ports.Instances.
-func (s *Services) All() []operations.Instance { return append([]operations.Instance(nil), s.all...) }
+func (s *Services) notFound(service string) func(context.Context, targets.Target, error) {
+	return func(ctx context.Context, t targets.Target, err error) {
+		if s.access.NotFound != nil {
+			s.access.NotFound(ctx, service, t.String(), err)
+		}
+	}
+}
 
-var errUnknown = errors.New("internalclient: no such instance")
+// dialTLS connects to an instance. Its certificate is for the name that it was found by.
+func (s *Services) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	name := s.nameOf(address)
+	if s.access.DialTLS != nil {
+		return s.access.DialTLS(ctx, network, address, name)
+	}
+	dialer := tls.Dialer{Config: &tls.Config{ServerName: name, MinVersion: tls.VersionTLS12}}
+	return dialer.DialContext(ctx, network, address) //nolint:wrapcheck // the caller tells errors of connecting apart
+}
+
+// nameOf returns the name that the instance at an address was found by.
+func (s *Services) nameOf(address string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.known {
+		if k.at.Address == address {
+			if name, _, err := net.SplitHostPort(k.at.Host); err == nil {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// HasNames reports whether instances are found by names, so that they may come and go.
+func (s *Services) HasNames() bool {
+	return slices.ContainsFunc(s.fleets, func(f *fleet) bool { return f.finder.HasNames() })
+}
+
+// All implements ports.Instances: names are looked up anew.
+func (s *Services) All(ctx context.Context, services ...string) []operations.Instance {
+	per := make([][]operations.Instance, len(s.fleets))
+	var looking sync.WaitGroup
+	for n, f := range s.fleets {
+		if len(services) == 0 || slices.Contains(services, f.name) {
+			looking.Go(func() { per[n] = s.find(ctx, f) })
+		}
+	}
+	looking.Wait()
+	return slices.Concat(per...)
+}
+
+// find returns the instances of a service: those that are found now; then, in the place of its instances, each name that
+// none was ever found by, so that it is seen to be missing; and those that have gone lately, the last first.
+func (s *Services) find(ctx context.Context, f *fleet) []operations.Instance {
+	endpoints := f.finder.Find(ctx, lookupTimeout)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.access.Now()
+	var all []operations.Instance
+	for _, e := range endpoints {
+		i := operations.Instance{Service: f.name, Name: e.Label()}
+		if slices.Contains(all, i) {
+			continue // found by two names
+		}
+		all = append(all, i)
+		k := s.known[i]
+		if k == nil || k.at != e {
+			k = &found{at: e, client: s.newClient(e)}
+			s.known[i] = k
+		}
+		k.last, k.gone = now, false
+	}
+	for _, t := range f.finder.Missing() {
+		all = append(all, operations.Instance{Service: f.name, Name: t.String()})
+	}
+	return append(all, s.goneOf(f.name, all, now)...)
+}
+
+// goneOf forgets the instances of a service that have been gone for too long and returns the other ones that are not
+// among those found, the last first. The caller holds the lock.
+func (s *Services) goneOf(service string, foundNow []operations.Instance, now time.Time) []operations.Instance {
+	var gone []operations.Instance
+	for i, k := range s.known {
+		if i.Service != service || slices.Contains(foundNow, i) {
+			continue
+		}
+		if k.gone = true; now.Sub(k.last) > goneFor {
+			delete(s.known, i)
+			continue
+		}
+		gone = append(gone, i)
+	}
+	slices.SortFunc(gone, func(a, b operations.Instance) int {
+		return cmp.Or(s.known[b].last.Compare(s.known[a].last), cmp.Compare(a.Name, b.Name))
+	})
+	return gone
+}
+
+// newClient returns the client of one instance: it connects to the address, and names the host.
+func (s *Services) newClient(e targets.Endpoint) *gen.Client {
+	client := newClient(e.Scheme+"://"+e.Address, s.access.Token, s.doer)
+	client.RequestEditors = append(client.RequestEditors, func(_ context.Context, r *http.Request) error {
+		r.Host = e.Host
+		return nil
+	})
+	return client
+}
+
+var errUnknown = errors.New("internalclient: it is not found")
+
+// client returns the client of an instance that was found. One that has gone is not asked: its address may be another
+// program's by now, which must not be sent the token.
+func (s *Services) client(i operations.Instance) (*gen.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch k, known := s.known[i]; {
+	case !known:
+		return nil, errUnknown
+	case k.gone:
+		return nil, &ports.GoneError{Since: k.last}
+	default:
+		return k.client, nil
+	}
+}
 
 // Status implements ports.Instances.
 func (s *Services) Status(ctx context.Context, i operations.Instance) (operations.Status, error) {
-	client, known := s.clients[i]
-	if !known {
-		return operations.Status{}, errUnknown
+	client, err := s.client(i)
+	if err != nil {
+		return operations.Status{}, err
 	}
 	body, err := read(func() (*http.Response, error) { return client.GetStatus(ctx) }, http.StatusOK, maxAnswer)
 	var answered *statusError
@@ -121,11 +291,13 @@ func answered[T any](body []byte, err error) (answer T, _ error) {
 
 func (s service) ask(ctx context.Context, want int, send request, mayRepeat func(error) bool) ([]byte, error) {
 	var failure error = fault.New(fault.ServiceUnavailable)
-	for _, i := range s.of.all {
-		if i.Service != s.name {
+	for _, i := range s.of.All(ctx, s.name) {
+		client, err := s.of.client(i)
+		if err != nil {
+			failure = unavailable(err)
 			continue
 		}
-		body, err := s.askOne(ctx, s.of.clients[i], want, send)
+		body, err := s.askOne(ctx, client, want, send)
 		if err == nil {
 			return body, nil
 		}

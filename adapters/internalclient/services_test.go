@@ -52,7 +52,7 @@ func TestInstances(t *testing.T) {
 	portstest.Instances(t, func(t *testing.T, well operations.Status) ports.Instances {
 		hangs := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 		token := personal.NewSecret("s3cret")
-		l, err := internalclient.NewServices(nil, token, internalclient.Service{Name: well.Service, Origins: []string{
+		l, err := internalclient.NewServices(internalclient.Access{Token: token}, internalclient.Service{Name: well.Service, Origins: []string{
 			internal(t, "s3cret", well), internal(t, "s3cret", operations.Status{Service: well.Service}),
 			internal(t, "another", well), internal(t, "s3cret", operations.Status{Service: "product-change"}), hangs,
 			"http://127.0.0.1:1",
@@ -74,25 +74,25 @@ func TestWhatIsNoAnswer(t *testing.T) {
 		"a list":      answering(http.StatusOK, `[]`),
 		"ten million": answering(http.StatusOK, `{"service":"bill-inquiry","x":"`+strings.Repeat("x", 10_000_000)+`"}`),
 	} {
-		l, err := internalclient.NewServices(nil, personal.Secret{}, internalclient.Service{
+		l, err := internalclient.NewServices(internalclient.Access{}, internalclient.Service{
 			Name: service, Origins: []string{serve(t, h)},
 		})
 		require.NoError(t, err)
-		_, err = l.Status(t.Context(), l.All()[0])
+		_, err = l.Status(t.Context(), l.All(t.Context())[0])
 		require.ErrorIs(t, err, ports.ErrBadAnswer, name)
 	}
 }
 
 func TestAConnectionThatBreaksIsNoAnswer(t *testing.T) {
 	t.Parallel()
-	l, err := internalclient.NewServices(nil, personal.Secret{}, internalclient.Service{Name: service, Origins: []string{
+	l, err := internalclient.NewServices(internalclient.Access{}, internalclient.Service{Name: service, Origins: []string{
 		serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "99")
 			_, _ = io.WriteString(w, `{"service":`)
 		})),
 	}})
 	require.NoError(t, err)
-	_, err = l.Status(t.Context(), l.All()[0])
+	_, err = l.Status(t.Context(), l.All(t.Context())[0])
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.NotErrorIs(t, err, ports.ErrBadAnswer)
 }
@@ -102,9 +102,9 @@ func TestWhatANewerReleaseAddsIsLeftOut(t *testing.T) {
 	newer := serve(t, answering(http.StatusOK,
 		`{"service":"bill-inquiry","new":1,"quota":{"budget":9,"spent":{"read":4,"lane of tomorrow":5}}}`))
 	instances := internalclient.Service{Name: service, Origins: []string{newer}}
-	l, err := internalclient.NewServices(nil, personal.Secret{}, instances)
+	l, err := internalclient.NewServices(internalclient.Access{}, instances)
 	require.NoError(t, err)
-	got, err := l.Status(t.Context(), l.All()[0])
+	got, err := l.Status(t.Context(), l.All(t.Context())[0])
 	require.NoError(t, err)
 	require.Equal(t, 9, got.Quota.Budget)
 	require.Equal(t, 4, got.Quota.Used())
@@ -112,18 +112,18 @@ func TestWhatANewerReleaseAddsIsLeftOut(t *testing.T) {
 
 func TestInstancesAreNamedByTheirAddress(t *testing.T) {
 	t.Parallel()
-	l, err := internalclient.NewServices(nil, personal.Secret{},
+	l, err := internalclient.NewServices(internalclient.Access{},
 		internalclient.Service{Name: "bill-inquiry", Origins: []string{"http://b:2", "http://a:1"}},
 		internalclient.Service{Name: "product-change", Origins: []string{"https://a:1"}})
 	require.NoError(t, err)
 	require.Equal(t, []operations.Instance{
 		{Service: "bill-inquiry", Name: "b:2"}, {Service: "bill-inquiry", Name: "a:1"},
 		{Service: "product-change", Name: "a:1"},
-	}, l.All())
+	}, l.All(t.Context()))
 	for _, origins := range [][]string{
 		{"b:2"}, {"http://"}, {"http://a b"}, {"http://a:1/path"}, {"http://a:1", "http://a:1"},
 	} {
-		_, err := internalclient.NewServices(nil, personal.Secret{}, internalclient.Service{Name: service, Origins: origins})
+		_, err := internalclient.NewServices(internalclient.Access{}, internalclient.Service{Name: service, Origins: origins})
 		require.ErrorContains(t, err, "internalclient: ", origins)
 	}
 }

@@ -36,7 +36,7 @@ func serveTimelines(t *testing.T, of ports.Timelines) string {
 
 func askTimelines(t *testing.T, token string, origins ...string) *internalclient.Timelines {
 	t.Helper()
-	l, err := internalclient.NewServices(nil, personal.NewSecret(token), internalclient.Service{
+	l, err := internalclient.NewServices(internalclient.Access{Token: personal.NewSecret(token)}, internalclient.Service{
 		Name: service, Origins: origins,
 	})
 	require.NoError(t, err)

@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"phonebill/core/operations"
@@ -30,10 +31,16 @@ func (f *Instances) Add(i operations.Instance, answer func(context.Context) (ope
 }
 
 // All implements ports.Instances.
-func (f *Instances) All() []operations.Instance {
+func (f *Instances) All(_ context.Context, services ...string) []operations.Instance {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]operations.Instance(nil), f.all...)
+	var all []operations.Instance
+	for _, i := range f.all {
+		if len(services) == 0 || slices.Contains(services, i.Service) {
+			all = append(all, i)
+		}
+	}
+	return all
 }
 
 var errDead = errors.New("memory: nothing listens")

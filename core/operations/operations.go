@@ -11,11 +11,40 @@ import (
 // Status is what one instance of a service reports about itself. What it does not have is empty. Its name is not
 // included: the caller knows which instance it asked, also when that does not respond (Instance).
 type Status struct {
-	Service  string
-	Breakers []Breaker
-	Quota    *Quota
-	Caches   []Cache
+	Service   string
+	Process   Process
+	Breakers  []Breaker
+	Quota     *Quota
+	Caches    []Cache
+	Upstreams []Upstream // of a gateway
 }
+
+// The services, as they are called in logs, metrics and on the pages of staff.
+const (
+	Auth    = "auth"
+	Bill    = "bill-inquiry"
+	Product = "product-change"
+	Gateway = "gateway"
+)
+
+// Process is what an instance says about its own process; all of it is empty for one of a release that does not say it.
+type Process struct {
+	ID        string // made anew with each start; it tells whether two addresses lead to the same process
+	Release   string
+	Started   time.Time
+	Uptime    time.Duration // by the instance's own clock
+	Readiness Readiness
+}
+
+// Readiness is whether an instance takes requests.
+type Readiness string
+
+// The kinds of readiness.
+const (
+	Ready    Readiness = "READY"
+	NotReady Readiness = "NOT_READY" // something that it cannot work without is not there
+	Draining Readiness = "DRAINING"  // it is about to end
+)
 
 // BreakerState of a circuit breaker.
 type BreakerState string
@@ -29,7 +58,7 @@ const (
 
 // Breaker is one circuit breaker as one instance sees it.
 type Breaker struct {
-	Name     string // operation of KOS, or mvnoap
+	Name     string // operation of KOS, or mvnoap; of a gateway the service behind it
 	State    BreakerState
 	Failures int       // in a row
 	Since    time.Time // of the state

@@ -1,11 +1,14 @@
 package operations
 
 import (
+	"slices"
+	"time"
+
 	"phonebill/core/freshness"
 	"phonebill/core/quota"
 )
 
-// Instance is one process of a service, as it is configured.
+// Instance is one process of a service, as it was found.
 type Instance struct {
 	Service string
 	Name    string // distinguishes it from the others of its service: host and port of its internal listener
@@ -20,6 +23,7 @@ const (
 	TooSlow      Trouble = "TOO_SLOW"
 	Refused      Trouble = "REFUSED"    // it refuses the internal token
 	BadAnswer    Trouble = "BAD_ANSWER" // it responds, but not as an instance of this service does
+	Gone         Trouble = "GONE"       // its name does not lead to it any more, so that it is not asked
 )
 
 // Message returns the text of the failure, for the screen.
@@ -33,6 +37,8 @@ func (t Trouble) Message() string {
 		return "인스턴스가 내부 인증 토큰을 거부하였습니다"
 	case BadAnswer:
 		return "인스턴스의 응답을 해석할 수 없습니다"
+	case Gone:
+		return "DNS에 더 이상 등록되어 있지 않은 인스턴스입니다"
 	default:
 		return ""
 	}
@@ -41,8 +47,9 @@ func (t Trouble) Message() string {
 // Answer is the result of asking one instance: Status, or Trouble when that is not empty.
 type Answer struct {
 	Instance
-	Status  Status
-	Trouble Trouble
+	Status    Status
+	Trouble   Trouble
+	GoneSince time.Time // when its name was seen to lead to it for the last time; zero unless it is Gone
 }
 
 // Reached returns the results of the instances that responded, in their order.
@@ -63,6 +70,27 @@ func filter(all []Answer, keep func(Answer) bool) []Answer {
 		}
 	}
 	return kept
+}
+
+// WithSelf returns the results with that of the instance that asks, which needs no network for it. When it was found and
+// asked as well, its own result stands in the place of that answer, under the name that it was found by; else it is the
+// first of its service.
+func WithSelf(all []Answer, self Answer) []Answer {
+	all = slices.Clone(all)
+	same := func(a Answer) bool {
+		return a.Service == self.Service && a.Trouble == "" && a.Status.Process.ID == self.Status.Process.ID
+	}
+	if at := slices.IndexFunc(all, same); at >= 0 {
+		self.Name = all[at].Name
+		all[at] = self
+		later := slices.DeleteFunc(slices.Clone(all[at+1:]), same) // further addresses of the same process
+		return append(all[:at+1], later...)
+	}
+	at := slices.IndexFunc(all, func(a Answer) bool { return a.Service == self.Service })
+	if at < 0 {
+		at = len(all)
+	}
+	return slices.Insert(all, at, self)
 }
 
 // Ledger returns the part of the KOS budget that all instances share, as reported by the first of those that can read

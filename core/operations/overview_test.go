@@ -107,7 +107,7 @@ func TestTroublesHaveTexts(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, trouble := range []operations.Trouble{operations.NoConnection, operations.TooSlow, operations.Refused,
-		operations.BadAnswer} {
+		operations.BadAnswer, operations.Gone} {
 		require.NotEmpty(t, trouble.Message())
 		require.False(t, seen[trouble.Message()])
 		seen[trouble.Message()] = true

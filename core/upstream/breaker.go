@@ -50,3 +50,9 @@ func (b Breaker) Quiet() bool { return b == Breaker{} }
 
 // Open reports whether the breaker is open.
 func (b Breaker) Open() bool { return !b.until.IsZero() }
+
+// Failures returns how many requests in a row no instance answered.
+func (b Breaker) Failures() int { return b.failures }
+
+// RetryAt returns when the next trial may be made; zero while the breaker is closed.
+func (b Breaker) RetryAt() time.Time { return b.until }

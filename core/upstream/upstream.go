@@ -116,6 +116,9 @@ func (i Instance) Answered() Instance {
 // Failing reports whether the last request failed, so that Answered would change something.
 func (i Instance) Failing() bool { return i.failed > 0 }
 
+// Failures returns how many requests in a row it did not answer; an ejection begins the count anew.
+func (i Instance) Failures() int { return i.failed }
+
 // Ejected reports whether the instance is ejected at now.
 func (i Instance) Ejected(now time.Time) bool { return now.Before(i.ejectedUntil) }
 

@@ -10,6 +10,7 @@ import (
 	"phonebill/core/freshness"
 	"phonebill/core/operations"
 	"phonebill/core/quota"
+	"phonebill/core/upstream"
 	"phonebill/ports"
 )
 
@@ -45,15 +46,29 @@ func Instances(t *testing.T, open func(t *testing.T, well operations.Status) por
 			{Kind: freshness.Bills, Counts: freshness.Counts{Hits: 1, Stale: 2, Misses: 3, Coalesced: 4}},
 			{Kind: freshness.Plans},
 		},
+		Process: operations.Process{
+			ID: "3f", Release: "0.9.0", Started: start, Uptime: 90 * time.Minute, Readiness: operations.Draining,
+		},
+		Upstreams: []operations.Upstream{
+			{
+				Service: "auth", Limit: 256, InFlight: 3, Waiting: 2,
+				Breaker: operations.Breaker{Name: "auth", State: operations.Open, Failures: 6, Since: start, RetryAt: start},
+				Instances: []operations.UpstreamInstance{
+					{Name: "a:1", State: upstream.Up, InFlight: 4, Since: start},
+					{Name: "a:2", State: upstream.Away, Failures: 2, Since: start.Add(time.Second)},
+				},
+			},
+			{Service: "product-change", Breaker: operations.Breaker{Name: "product-change", State: operations.Closed, Since: start}},
+		},
 	}
 	all := open(t, status)
-	configured := all.All()
+	configured := all.All(t.Context())
 	require.Len(t, configured, int(DeadInstance)+1)
 	ask := func(kind InstanceKind) (operations.Status, error) { return all.Status(t.Context(), configured[kind]) }
 
 	t.Run("all are listed, always the same, each by its own name", func(t *testing.T) {
 		t.Parallel()
-		require.Equal(t, configured, all.All())
+		require.Equal(t, configured, all.All(t.Context()))
 		seen := map[operations.Instance]bool{}
 		for _, i := range configured {
 			require.Equal(t, status.Service, i.Service)
@@ -61,8 +76,10 @@ func Instances(t *testing.T, open func(t *testing.T, well operations.Status) por
 			require.False(t, seen[i])
 			seen[i] = true
 		}
-		clear(all.All())
-		require.Equal(t, configured, all.All(), "the list is the caller's own")
+		clear(all.All(t.Context()))
+		require.Equal(t, configured, all.All(t.Context()), "the list is the caller's own")
+		require.Equal(t, configured, all.All(t.Context(), "auth", status.Service))
+		require.Empty(t, all.All(t.Context(), "auth"))
 	})
 	t.Run("the whole status is returned", func(t *testing.T) {
 		t.Parallel()

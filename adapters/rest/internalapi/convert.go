@@ -42,7 +42,26 @@ func toStatus(s operations.Status) gen.Status {
 	if s.Quota != nil {
 		out.Quota = new(toQuota(*s.Quota))
 	}
+	if p := s.Process; p != (operations.Process{}) {
+		out.Process = gen.Process{
+			ID: p.ID, Release: p.Release, StartedAt: p.Started, UptimeSeconds: p.Uptime.Seconds(), Readiness: string(p.Readiness),
+		}
+	}
+	if len(s.Upstreams) > 0 {
+		out.Upstreams = convertAll(s.Upstreams, toUpstream)
+	}
 	return out
+}
+
+func toUpstream(u operations.Upstream) gen.Upstream {
+	return gen.Upstream{
+		Service: u.Service, Breaker: toBreaker(u.Breaker), Limit: u.Limit, InFlight: u.InFlight, Waiting: u.Waiting,
+		Instances: convertAll(u.Instances, func(i operations.UpstreamInstance) gen.UpstreamInstance {
+			return gen.UpstreamInstance{
+				Instance: i.Name, State: string(i.State), InFlight: i.InFlight, Failures: i.Failures, Since: i.Since,
+			}
+		}),
+	}
 }
 
 func toBreaker(b operations.Breaker) gen.Breaker {

@@ -14,6 +14,7 @@ import (
 	"phonebill/core/freshness"
 	"phonebill/core/operations"
 	"phonebill/core/quota"
+	"phonebill/core/upstream"
 )
 
 func askStatus(t *testing.T, s operations.Status) string {
@@ -51,6 +52,24 @@ func TestVersionOne(t *testing.T) {
 			{Kind: freshness.Bills, Counts: freshness.Counts{Hits: 1, Stale: 2, Misses: 3, Coalesced: 4}},
 		},
 	}))
+	require.JSONEq(t, `{"service":"gateway","breakers":[],"caches":[],
+		"process":{"id":"3f","release":"0.9.0","startedAt":"2026-11-21T03:00:00Z","uptimeSeconds":90,"readiness":"READY"},
+		"upstreams":[{"service":"auth","limit":256,"inFlight":3,"waiting":2,
+			"breaker":{"name":"auth","state":"CLOSED","failures":0,"since":"2026-11-21T03:00:00Z"},
+			"instances":[{"instance":"a:1","state":"not_ready","inFlight":4,"failures":1,"since":"2026-11-21T03:00:00Z"}]}]}`,
+		askStatus(t, operations.Status{
+			Service: "gateway",
+			Process: operations.Process{
+				ID: "3f", Release: "0.9.0", Started: at, Uptime: 90 * time.Second, Readiness: operations.Ready,
+			},
+			Upstreams: []operations.Upstream{{
+				Service: "auth", Limit: 256, InFlight: 3, Waiting: 2,
+				Breaker: operations.Breaker{Name: "auth", State: operations.Closed, Since: at},
+				Instances: []operations.UpstreamInstance{
+					{Name: "a:1", State: upstream.Refusing, InFlight: 4, Failures: 1, Since: at},
+				},
+			}},
+		}))
 	require.JSONEq(t, `{"service":"x","breakers":[],"caches":[]}`, askStatus(t, operations.Status{
 		Service: "x",
 	}), "never null")

@@ -8,6 +8,7 @@ import (
 	"phonebill/adapters/rest"
 	"phonebill/adapters/rest/contract"
 	gen "phonebill/adapters/rest/internal/opsgen"
+	"phonebill/core/operations"
 	"phonebill/core/staff/cases"
 )
 
@@ -24,7 +25,7 @@ type Handlers struct {
 func (h *Handlers) ListCircuitBreakers(
 	ctx context.Context, _ gen.ListCircuitBreakersRequestObject,
 ) (gen.ListCircuitBreakersResponseObject, error) {
-	answers, err := h.Overview.Ask(ctx, contract.Principal(ctx))
+	answers, err := h.Overview.Ask(ctx, contract.Principal(ctx), operations.Gateway, operations.Bill, operations.Product)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +38,7 @@ func (h *Handlers) ListCircuitBreakers(
 func (h *Handlers) GetKosQuota(
 	ctx context.Context, _ gen.GetKosQuotaRequestObject,
 ) (gen.GetKosQuotaResponseObject, error) {
-	answers, err := h.Overview.Ask(ctx, contract.Principal(ctx))
+	answers, err := h.Overview.Ask(ctx, contract.Principal(ctx), operations.Bill, operations.Product)
 	if err != nil {
 		return nil, err
 	}
@@ -48,11 +49,37 @@ func (h *Handlers) GetKosQuota(
 
 // GetCache returns how many lookups were hits, stale answers and misses.
 func (h *Handlers) GetCache(ctx context.Context, _ gen.GetCacheRequestObject) (gen.GetCacheResponseObject, error) {
-	answers, err := h.Overview.Ask(ctx, contract.Principal(ctx))
+	answers, err := h.Overview.Ask(ctx, contract.Principal(ctx), operations.Bill, operations.Product)
 	if err != nil {
 		return nil, err
 	}
 	return gen.GetCache200JSONResponse{Success: true, Message: "캐시 현황을 조회하였습니다", Data: toCache(answers)}, nil
+}
+
+// ListInstances returns every instance, and all of each service in sum.
+func (h *Handlers) ListInstances(
+	ctx context.Context, _ gen.ListInstancesRequestObject,
+) (gen.ListInstancesResponseObject, error) {
+	answers, err := h.Overview.Ask(ctx, contract.Principal(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return gen.ListInstances200JSONResponse{
+		Success: true, Message: "인스턴스 현황을 조회하였습니다", Data: toInstances(answers),
+	}, nil
+}
+
+// ListUpstreams returns how each gateway sees the services, and all gateways in sum.
+func (h *Handlers) ListUpstreams(
+	ctx context.Context, _ gen.ListUpstreamsRequestObject,
+) (gen.ListUpstreamsResponseObject, error) {
+	answers, err := h.Overview.Ask(ctx, contract.Principal(ctx), operations.Gateway)
+	if err != nil {
+		return nil, err
+	}
+	return gen.ListUpstreams200JSONResponse{
+		Success: true, Message: "게이트웨이가 보는 서비스 상태를 조회하였습니다", Data: toUpstreams(answers),
+	}, nil
 }
 
 // Mount registers the operations on a router.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +27,8 @@ import (
 	"phonebill/core/operations"
 	"phonebill/core/quota"
 	"phonebill/core/staff/cases"
+	"phonebill/core/upstream"
+	"phonebill/ports"
 )
 
 var at = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
@@ -174,6 +177,68 @@ func TestCache(t *testing.T) {
 				{"kind":"bill","hits":12,"stale":4,"misses":2,"coalesced":2,"hitRate":0.6}]}],`+dead+`}`, f.data(t, "/ops/cache"))
 }
 
+func TestTheCopiesOfMonthsStandApart(t *testing.T) {
+	t.Parallel()
+	counts := operations.Cache{Kind: freshness.Months, Counts: freshness.Counts{Hits: 3, Misses: 1}}
+	f := open(t, twoAndADead(operations.Status{Caches: []operations.Cache{counts}},
+		operations.Status{Caches: []operations.Cache{counts}}))
+	const row = `"kinds":[],"months":{"hits":3,"stale":0,"misses":1,"coalesced":0,"hitRate":0.75}}`
+	require.JSONEq(t, `{"total":[],"months":{"hits":6,"stale":0,"misses":2,"coalesced":0,"hitRate":0.75},"instances":[
+		{"service":"bill-inquiry","instance":"b:1",`+row+`,{"service":"bill-inquiry","instance":"b:2",`+row+`],`+dead+`}`,
+		f.data(t, "/ops/cache"))
+}
+
+func TestInstances(t *testing.T) {
+	t.Parallel()
+	all := twoAndADead(operations.Status{Process: operations.Process{
+		ID: "1", Release: "v0.9.0", Started: at, Uptime: 90 * time.Second, Readiness: operations.Draining,
+	}}, operations.Status{})
+	all.Add(operations.Instance{Service: "auth", Name: "a:1"}, func(context.Context) (operations.Status, error) {
+		return operations.Status{}, &ports.GoneError{Since: at}
+	})
+	f := open(t, all)
+	require.JSONEq(t, `{"services":[
+			{"service":"bill-inquiry","found":2,"ready":0,"notReady":0,"draining":1,"unknown":1,"unreachable":0,
+				"releases":["v0.9.0"]},
+			{"service":"product-change","found":1,"ready":0,"notReady":0,"draining":0,"unknown":0,"unreachable":1,
+				"releases":[]},
+			{"service":"auth","found":1,"ready":0,"notReady":0,"draining":0,"unknown":0,"unreachable":1,"releases":[]}],
+		"instances":[
+			{"service":"bill-inquiry","instance":"b:1","release":"v0.9.0","startedAt":"2026-11-21T03:00:00Z",
+				"uptimeSeconds":90,"readiness":"DRAINING"},
+			{"service":"bill-inquiry","instance":"b:2"}],
+		`+strings.TrimSuffix(dead, "]")+`,{"service":"auth","instance":"a:1","reason":"NO_CONNECTION",
+			"message":"DNS에 더 이상 등록되어 있지 않은 인스턴스입니다","goneSince":"2026-11-21T03:00:00Z"}]}`,
+		f.data(t, "/ops/instances"))
+}
+
+func TestUpstreams(t *testing.T) {
+	t.Parallel()
+	sees := func(breaker operations.BreakerState, state upstream.State) operations.Status {
+		return operations.Status{Upstreams: []operations.Upstream{{
+			Service: "bill-inquiry", Limit: 256, InFlight: 3, Waiting: 1,
+			Breaker:   operations.Breaker{Name: "bill-inquiry", State: breaker, Since: at},
+			Instances: []operations.UpstreamInstance{{Name: "b:8082", State: state, InFlight: 2, Failures: 4, Since: at}},
+		}}}
+	}
+	all := twoAndADead(operations.Status{}, operations.Status{}) // of services, which are not asked for this
+	gate := func(name string) operations.Instance { return operations.Instance{Service: "gateway", Name: name} }
+	all.Add(gate("g:1"), answering(sees(operations.Closed, upstream.Up)))
+	all.Add(gate("g:2"), answering(sees(operations.Open, upstream.Refusing)))
+	all.Add(gate("g:3"), nil)
+	one := func(name, breaker, state string) string {
+		return `{"instance":"` + name + `","upstreams":[{"service":"bill-inquiry","limit":256,"inFlight":3,"waiting":1,
+			"breaker":{"name":"bill-inquiry","state":"` + breaker + `","failures":0,"since":"2026-11-21T03:00:00Z"},
+			"instances":[{"instance":"b:8082","state":"` + state + `","inFlight":2,"failures":4,
+				"since":"2026-11-21T03:00:00Z"}]}]}`
+	}
+	require.JSONEq(t, `{"services":[{"service":"bill-inquiry","gateways":2,"breakersOpen":1,"inFlight":6,"waiting":2,
+			"best":{"up":1,"ejected":0,"notReady":0,"down":0},"worst":{"up":0,"ejected":0,"notReady":1,"down":0}}],
+		"gateways":[`+one("g:1", "CLOSED", "UP")+`,`+one("g:2", "OPEN", "NOT_READY")+`],
+		"unreachable":[{"service":"gateway","instance":"g:3","reason":"NO_CONNECTION",
+			"message":"인스턴스에 연결할 수 없습니다"}]}`, open(t, all).data(t, "/ops/upstreams"))
+}
+
 func TestNoInstanceAnswers(t *testing.T) {
 	t.Parallel()
 	all := &memory.Instances{}
@@ -187,7 +252,7 @@ func TestNoInstanceAnswers(t *testing.T) {
 func TestWhoMayLook(t *testing.T) {
 	t.Parallel()
 	f := open(t, &memory.Instances{})
-	for _, path := range []string{"/ops/circuit-breakers", "/ops/kos-quota", "/ops/cache"} {
+	for _, path := range []string{"/ops/circuit-breakers", "/ops/kos-quota", "/ops/cache", "/ops/instances", "/ops/upstreams"} {
 		for _, role := range []auth.Role{auth.Operator, auth.Admin} {
 			res, raw := f.get(t, path, role, auth.Operations)
 			require.Equal(t, http.StatusOK, res.StatusCode, raw)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,6 +38,7 @@ type Unit struct {
 	Drain      func()        // waits for work that outlives its request; may be nil
 	closers    []func()
 	health     *Health
+	inside     atomic.Pointer[string]               // the address of the internal listener while it serves
 	after      func(time.Duration) <-chan time.Time // time.After
 }
 
@@ -124,6 +126,7 @@ func (u *Unit) Start(ctx context.Context, log *slog.Logger) (*Running, error) {
 	for _, w := range u.Workers {
 		r.work.Go(func() { w(work) })
 	}
+	u.inside.Store(new(internal.Addr().String()))
 	log.InfoContext(ctx, "listening", "unit", u.Name, "url", r.URL, "internal", r.InternalURL)
 	return r, nil
 }
@@ -248,6 +251,14 @@ func (u *Unit) requireCertificate(next http.Handler) http.Handler {
 		}
 		w.WriteHeader(http.StatusUnauthorized)
 	})
+}
+
+// InternalAddr returns the address of the internal listener: the one that it was bound to, before that the configured one.
+func (u *Unit) InternalAddr() string {
+	if bound := u.inside.Load(); bound != nil {
+		return *bound
+	}
+	return u.Internal
 }
 
 // Failing names a probe that fails; empty when the unit is ready.

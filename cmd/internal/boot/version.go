@@ -17,6 +17,26 @@ func Version() string {
 	return describe(version, info)
 }
 
+// Release returns the version of this program in short; the commit when it is no release build.
+func Release() string {
+	info, _ := debug.ReadBuildInfo()
+	return release(version, info)
+}
+
+// release returns what is known of it; info is nil when the program has no build information.
+func release(version string, info *debug.BuildInfo) string {
+	const short = 12 // letters of a commit that tell it from the others
+	if version != "" || info == nil {
+		return cmp.Or(version, "unknown")
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return "commit " + s.Value[:min(short, len(s.Value))]
+		}
+	}
+	return "unknown"
+}
+
 // describe returns what is known; info is nil when the program has no build information.
 func describe(version string, info *debug.BuildInfo) string {
 	vcs := map[string]string{}

@@ -31,6 +31,7 @@ func looked(t *testing.T, s operations.Status, page string) string {
 	t.Cleanup(srv.Close)
 	env := map[string]string{
 		"BILL_INTERNAL_URLS": srv.URL, "PRODUCT_INTERNAL_URLS": "http://127.0.0.1:1", "INTERNAL_TOKEN": "s3cret",
+		"AUTH_INTERNAL_URL": "http://127.0.0.1:2", "GATEWAY_INTERNAL_URLS": "http://127.0.0.1:3",
 	}
 	var out, log bytes.Buffer
 	require.NoError(t, Run(t.Context(), Console{

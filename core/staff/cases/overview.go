@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,22 +21,31 @@ const instanceTimeout = time.Second
 type Overview struct {
 	Instances ports.Instances
 	Report    ports.Report // receives the reason when an instance could not be reached
+	// Self is the instance that asks, which lists itself whether it is found or not; nil for a program that is none.
+	Self func(context.Context) operations.Answer
 }
 
-// Ask returns the status of each instance, or why it could not be read, in the order of ports.Instances. A failing
-// instance is no error. Ask fails with FORBIDDEN for a caller that is no member of staff, whatever the caller's
-// permissions.
-func (s *Overview) Ask(ctx context.Context, p auth.Principal) ([]operations.Answer, error) {
+// Ask returns the status of each instance of the named services (of all services when none is named), or why it could
+// not be read, in the order of ports.Instances. A failing instance is no error. Ask fails with FORBIDDEN for a caller
+// that is no member of staff, whatever the caller's permissions.
+func (s *Overview) Ask(ctx context.Context, p auth.Principal, services ...string) ([]operations.Answer, error) {
 	if !p.Staff() {
 		return nil, fault.New(fault.PermissionDenied)
 	}
-	instances := s.Instances.All()
+	instances := s.Instances.All(ctx, services...)
 	results := make([]operations.Answer, len(instances))
 	var asked sync.WaitGroup
 	for i, instance := range instances {
 		asked.Go(func() { results[i] = s.one(ctx, instance) })
 	}
+	var self operations.Answer
+	if s.Self != nil {
+		self = s.Self(ctx)
+	}
 	asked.Wait()
+	if s.Self != nil && (len(services) == 0 || slices.Contains(services, self.Service)) {
+		return operations.WithSelf(results, self), nil
+	}
 	return results, nil
 }
 
@@ -46,13 +56,21 @@ func (s *Overview) one(ctx context.Context, i operations.Instance) operations.An
 	if err != nil && ctx.Err() == nil { // otherwise the caller has gone
 		s.Report(ctx, fmt.Errorf("%s %s cannot be asked: %w", i.Service, i.Name, err))
 	}
-	return operations.Answer{Instance: i, Status: status, Trouble: troubleOf(err)}
+	answer := operations.Answer{Instance: i, Status: status, Trouble: troubleOf(err)}
+	var gone *ports.GoneError
+	if errors.As(err, &gone) {
+		answer.GoneSince = gone.Since
+	}
+	return answer
 }
 
 func troubleOf(err error) operations.Trouble {
+	var gone *ports.GoneError
 	switch {
 	case err == nil:
 		return ""
+	case errors.As(err, &gone):
+		return operations.Gone
 	case errors.Is(err, context.DeadlineExceeded):
 		return operations.TooSlow
 	case errors.Is(err, ports.ErrRefused):

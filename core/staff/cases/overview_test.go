@@ -66,6 +66,38 @@ func TestEveryInstanceIsListed(t *testing.T) {
 	require.Contains(t, log.errs, "bill-inquiry dead cannot be asked: memory: nothing listens")
 }
 
+// TestAPageAsksItsServices, and the one that asks is among them under its own name.
+func TestAPageAsksItsServices(t *testing.T) {
+	t.Parallel()
+	instances := &memory.Instances{}
+	since := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	gone, auths := operations.Instance{Service: "gateway", Name: "g"}, operations.Instance{Service: "auth", Name: "a"}
+	instances.Add(gone, failing(&ports.GoneError{Since: since}))
+	instances.Add(auths, answering(operations.Status{Service: "auth"}))
+	self := operations.Answer{
+		Instance: operations.Instance{Service: "gateway", Name: "own"},
+		Status:   operations.Status{Service: "gateway", Process: operations.Process{ID: "1"}},
+	}
+	s := cases.Overview{
+		Instances: instances, Report: (&reports{}).report,
+		Self: func(context.Context) operations.Answer { return self },
+	}
+	left := operations.Answer{Instance: gone, Trouble: operations.Gone, GoneSince: since}
+	there := operations.Answer{Instance: auths, Status: operations.Status{Service: "auth"}}
+	for name, c := range map[string]struct {
+		services []string
+		want     []operations.Answer
+	}{
+		"all":     {nil, []operations.Answer{self, left, there}},
+		"its own": {[]string{"gateway"}, []operations.Answer{self, left}},
+		"another": {[]string{"auth"}, []operations.Answer{there}},
+	} {
+		got, err := s.Ask(t.Context(), signedIn, c.services...)
+		require.NoError(t, err)
+		require.Equal(t, c.want, got, name)
+	}
+}
+
 // TestASlowInstanceDelaysNoOther: all are asked at once, so any number of hanging ones costs a second.
 func TestASlowInstanceDelaysNoOther(t *testing.T) {
 	t.Parallel()

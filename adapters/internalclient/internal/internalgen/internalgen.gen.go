@@ -135,6 +135,18 @@ type ParkedChangePage struct {
 // PerLane defines model for PerLane.
 type PerLane map[string]int
 
+// Process What this process is. Absent in a release before this one.
+type Process struct {
+	// ID Made anew with each start.
+	ID string `json:"id"`
+
+	// Readiness READY, NOT_READY or DRAINING.
+	Readiness     string    `json:"readiness"`
+	Release       string    `json:"release"`
+	StartedAt     time.Time `json:"startedAt"`
+	UptimeSeconds float64   `json:"uptimeSeconds"`
+}
+
 // Quota The quota of calls to KOS. What is per lane is by the lane's name. Both budgets are the largest int64 when
 // there is no limit.
 type Quota struct {
@@ -281,8 +293,14 @@ type ServiceKeys struct {
 type Status struct {
 	Breakers []Breaker `json:"breakers"`
 	Caches   []Cache   `json:"caches"`
-	Quota    *Quota    `json:"quota,omitempty"`
-	Service  string    `json:"service"`
+
+	// Process What this process is. Absent in a release before this one.
+	Process Process `json:"process,omitempty,omitzero"`
+	Quota   *Quota  `json:"quota,omitempty"`
+	Service string  `json:"service"`
+
+	// Upstreams The services behind a gateway.
+	Upstreams []Upstream `json:"upstreams,omitempty,omitzero"`
 }
 
 // Timeline defines model for Timeline.
@@ -306,6 +324,35 @@ type TimelineEvent struct {
 	Source string            `json:"source"`
 	Text   string            `json:"text"`
 	What   string            `json:"what"`
+}
+
+// Upstream One service as this gateway sees it.
+type Upstream struct {
+	// Breaker A circuit breaker.
+	Breaker   Breaker            `json:"breaker"`
+	InFlight  int                `json:"inFlight"`
+	Instances []UpstreamInstance `json:"instances"`
+
+	// Limit Requests that may be under way.
+	Limit   int    `json:"limit"`
+	Service string `json:"service"`
+	Waiting int    `json:"waiting"`
+}
+
+// UpstreamInstance defines model for UpstreamInstance.
+type UpstreamInstance struct {
+	// Failures Requests in a row that it did not answer.
+	Failures int `json:"failures"`
+	InFlight int `json:"inFlight"`
+
+	// Instance Host and port of its public listener.
+	Instance string `json:"instance"`
+
+	// Since When it took this state.
+	Since time.Time `json:"since"`
+
+	// State up, ejected, not_ready or down.
+	State string `json:"state"`
 }
 
 // Verdict defines model for Verdict.
@@ -533,7 +580,7 @@ type ClientInterface interface {
 	// Corresponds with POST /internal/v1/exact-searches (the `CountExactSearch` operationId).
 	CountExactSearch(ctx context.Context, params *CountExactSearchParams, body CountExactSearchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetStatus Circuit breakers, KOS quota and lookups of this instance
+	// GetStatus Process, circuit breakers, KOS quota, lookups and upstreams of this instance
 	//
 	// Corresponds with GET /internal/v1/operations/status (the `GetStatus` operationId).
 	GetStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -775,7 +822,7 @@ func (c *Client) CountExactSearch(ctx context.Context, params *CountExactSearchP
 	return c.Client.Do(req)
 }
 
-// GetStatus Circuit breakers, KOS quota and lookups of this instance
+// GetStatus Process, circuit breakers, KOS quota, lookups and upstreams of this instance
 //
 // Corresponds with GET /internal/v1/operations/status (the `GetStatus` operationId).
 func (c *Client) GetStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {

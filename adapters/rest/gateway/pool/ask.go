@@ -48,7 +48,7 @@ func (p *Pool) ask(ctx context.Context, r *http.Request, i *instance, reads, aga
 	res, err := i.transport.RoundTrip(out)
 	if err == nil && refusedBelow(res) {
 		_ = res.Body.Close()
-		err = fmt.Errorf("%s answered %d", i.label(), res.StatusCode)
+		err = fmt.Errorf("%s answered %d", i.Label(), res.StatusCode)
 	}
 	if err == nil {
 		err = hold(res, reads, over)
@@ -85,7 +85,7 @@ func refusedBelow(res *http.Response) bool {
 func (p *Pool) outgoing(ctx context.Context, r *http.Request, i *instance, again bool) *http.Request {
 	out := r.WithContext(ctx)
 	url := *r.URL
-	url.Scheme, url.Host = i.scheme, i.host
+	url.Scheme, url.Host = i.Scheme, i.Host
 	out.URL = &url
 	if r.GetBody != nil {
 		out.Body, _ = r.GetBody() // a copy in memory

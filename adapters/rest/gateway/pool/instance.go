@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"phonebill/adapters/internal/targets"
 	"phonebill/adapters/rest/middleware"
 	"phonebill/core/operations"
 	"phonebill/core/upstream"
@@ -24,9 +25,11 @@ const (
 
 // instance is one instance of the service, with its own connections.
 type instance struct {
-	endpoint
+	targets.Endpoint
 	transport *http.Transport
-	known     upstream.Instance // guarded by Pool.mu
+	known     upstream.Instance // guarded by Pool.mu, as are state and since
+	state     upstream.State    // as it was last noted
+	since     time.Time         // of the state, as exactly as refreshEvery
 	failing   atomic.Bool       // known.Failing(), to be read without the lock
 	inFlight  atomic.Int64      // requests under way
 	answered  prometheus.Counter
@@ -40,14 +43,14 @@ type instance struct {
 	remove context.CancelFunc                    // stops its health checks; nil before Run
 }
 
-func (p *Pool) newInstance(e endpoint, known upstream.Instance) *instance {
+func (p *Pool) newInstance(e targets.Endpoint, known upstream.Instance) *instance {
 	dialer := &net.Dialer{Timeout: p.c.DialTimeout, KeepAlive: 30 * time.Second}
 	count := func(outcome string) prometheus.Counter {
-		return p.metrics.requests.WithLabelValues(p.c.Service, e.label(), outcome)
+		return p.metrics.requests.WithLabelValues(p.c.Service, e.Label(), outcome)
 	}
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, e.address)
+			return dialer.DialContext(ctx, network, e.Address)
 		},
 		MaxIdleConnsPerHost: idlePerInstance, IdleConnTimeout: idleTimeout,
 		DisableCompression: true, // the request's deadline bounds the wait for an answer
@@ -58,14 +61,23 @@ func (p *Pool) newInstance(e endpoint, known upstream.Instance) *instance {
 			if err != nil {
 				return nil, err
 			}
-			return p.c.DialTLS(ctx, network, e.address, name)
+			return p.c.DialTLS(ctx, network, e.Address, name)
 		}
 	}
-	return &instance{
-		endpoint: e, known: known, transport: transport,
+	i := &instance{
+		Endpoint: e, known: known, transport: transport,
 		answered: count("answered"), failed: count("failed"), abandoned: count("abandoned"),
-		ejections: p.metrics.ejections.WithLabelValues(p.c.Service, e.label()),
+		ejections: p.metrics.ejections.WithLabelValues(p.c.Service, e.Label()),
 		polls:     map[*context.CancelCauseFunc]struct{}{},
+	}
+	i.note(p.c.Now())
+	return i
+}
+
+// note remembers since when the instance has been in its state. The caller holds the pool's lock.
+func (i *instance) note(now time.Time) {
+	if is := i.known.State(now); is != i.state {
+		i.state, i.since = is, now
 	}
 }
 
@@ -99,7 +111,7 @@ func (i *instance) free() {
 func (i *instance) probe(ctx context.Context, timeout time.Duration) upstream.Probe {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, i.scheme+"://"+i.host+"/readyz", http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, i.Scheme+"://"+i.Host+"/readyz", http.NoBody)
 	if err != nil {
 		return upstream.ProbeFailed
 	}

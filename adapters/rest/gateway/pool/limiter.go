@@ -53,6 +53,9 @@ func newLimiter(policy upstream.LoadPolicy, now ports.Clock) *limiter {
 // Limit returns how many requests may be under way now.
 func (l *limiter) Limit() int { return int(l.limit.Load()) }
 
+// Running returns how many requests are under way.
+func (l *limiter) Running() int { return int(l.running.Load()) }
+
 // Waiting returns how many requests wait.
 func (l *limiter) Waiting() int { return int(l.waiting.Load()) }
 

@@ -93,7 +93,7 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 			gauge(m.instances, float64(in[state]), s.Service, string(state))
 		}
 		open := 0.0
-		if s.BreakerOpen {
+		if s.Breaker.Open {
 			open = 1
 		}
 		gauge(m.breaker, open, s.Service)
@@ -104,18 +104,29 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 
 // Snapshot is the state of a pool at one time.
 type Snapshot struct {
-	Service     string
-	BreakerOpen bool
-	Limit       int // requests that may be under way
-	Waiting     int // requests that wait for their turn
-	Instances   []InstanceState
+	Service   string
+	Breaker   BreakerState
+	Limit     int // requests that may be under way; long polls take no place
+	InFlight  int // requests that have a place
+	Waiting   int // requests that wait for their turn
+	Instances []InstanceState
+}
+
+// BreakerState is the state of the circuit breaker of a service.
+type BreakerState struct {
+	Open     bool
+	Failures int       // requests in a row that no instance answered
+	Since    time.Time // of the state
+	RetryAt  time.Time // when the next trial may be made; zero while it is closed
 }
 
 // InstanceState is the state of one instance.
 type InstanceState struct {
 	Address  string
 	State    upstream.State
-	InFlight int64
+	InFlight int64     // requests under way, long polls included
+	Failures int       // requests in a row that it did not answer
+	Since    time.Time // of the state
 }
 
 // Snapshot returns the state of the pool now.
@@ -125,10 +136,14 @@ func (p *Pool) snapshot(now time.Time) Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := Snapshot{
-		Service: p.c.Service, BreakerOpen: p.breaker.Open(), Limit: p.load.Limit(), Waiting: p.load.Waiting(),
+		Service: p.c.Service, Limit: p.load.Limit(), InFlight: p.load.Running(), Waiting: p.load.Waiting(),
+		Breaker: BreakerState{p.breaker.Open(), p.breaker.Failures(), p.since, p.breaker.RetryAt()},
 	}
 	for _, i := range p.all {
-		s.Instances = append(s.Instances, InstanceState{i.label(), i.known.State(now), i.inFlight.Load()})
+		i.note(now)
+		s.Instances = append(s.Instances, InstanceState{
+			i.Label(), i.state, i.inFlight.Load(), i.known.Failures(), i.since,
+		})
 	}
 	return s
 }

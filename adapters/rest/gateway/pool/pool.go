@@ -16,9 +16,25 @@ import (
 	"sync/atomic"
 	"time"
 
+	"phonebill/adapters/internal/targets"
 	"phonebill/core/upstream"
 	"phonebill/ports"
 )
+
+// Target is where instances of a service are, and Resolver looks names up.
+type (
+	Target   = targets.Target
+	Resolver = targets.Resolver
+)
+
+// ParseTargets reads a list of targets (targets.Parse).
+func ParseTargets(list []string) ([]Target, error) {
+	all, err := targets.Parse(list)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it names the target
+	}
+	return all, nil
+}
 
 // Config is the configuration of a pool; Default has everything but what differs from service to service.
 type Config struct {
@@ -60,14 +76,15 @@ type Pool struct {
 	c       Config
 	metrics *Metrics
 	load    *limiter
+	finder  *targets.Finder
 	savings atomic.Int64 // upstream.Savings
 	quiet   atomic.Bool  // breaker.Quiet(), to be read without the lock
 	now     atomic.Pointer[selection]
 
 	mu      sync.Mutex
 	breaker upstream.Breaker
+	since   time.Time // of the breaker's state
 	all     []*instance
-	last    [][]endpoint    // what was found for each target when it was last found
 	spawn   func(*instance) // starts the health checks of an instance; nil before Run
 }
 
@@ -86,7 +103,8 @@ type candidate struct {
 // New returns a pool that knows the instances of its targets. A name that cannot be looked up is no error: Run looks it
 // up again. Without Run nothing is probed.
 func New(ctx context.Context, c Config) *Pool {
-	p := &Pool{c: c, metrics: c.Metrics, load: newLimiter(c.Load, c.Now)}
+	p := &Pool{c: c, metrics: c.Metrics, load: newLimiter(c.Load, c.Now), since: c.Now()}
+	p.finder = targets.NewFinder(c.Targets, c.Resolver, p.notFound)
 	p.savings.Store(int64(c.Retries.Begin()))
 	p.quiet.Store(true)
 	p.now.Store(&selection{})
@@ -164,6 +182,7 @@ func (p *Pool) settle(answered bool) {
 	}
 	p.quiet.Store(p.breaker.Quiet())
 	if is := p.breaker.Open(); is != was {
+		p.since = p.c.Now()
 		p.c.Log.Warn("circuit breaker of an upstream", "service", p.c.Service, "open", is)
 	}
 }
@@ -240,6 +259,7 @@ func (p *Pool) refresh() {
 	known := make([]upstream.Instance, len(p.all))
 	for n, i := range p.all {
 		known[n] = i.known
+		i.note(now)
 	}
 	use, state := upstream.Eligible(known, now)
 	s := &selection{state: state}
@@ -287,7 +307,7 @@ func (p *Pool) failed(i *instance, cause error) {
 	i.failing.Store(i.known.Failing())
 	if ejected {
 		i.ejections.Inc()
-		p.c.Log.Warn("an instance is ejected", "service", p.c.Service, "instance", i.label(), "cause", cause.Error())
+		p.c.Log.Warn("an instance is ejected", "service", p.c.Service, "instance", i.Label(), "cause", cause.Error())
 		p.refresh()
 	}
 }

@@ -494,7 +494,7 @@ func TestTheServicesOwn503IsAnAnswer(t *testing.T) {
 		require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
 	}
 	require.InDelta(t, 10, metric(t, registry, "gateway_upstream_requests_total", "answered"), 0)
-	require.False(t, p.Snapshot().BreakerOpen)
+	require.False(t, p.Snapshot().Breaker.Open)
 }
 
 func TestTheBreakerOpensAndClosesByItself(t *testing.T) {
@@ -513,7 +513,13 @@ func TestTheBreakerOpensAndClosesByItself(t *testing.T) {
 	for range 5 {
 		require.Error(t, admit())
 	}
-	require.True(t, p.Snapshot().BreakerOpen)
+	seen := p.Snapshot()
+	require.True(t, seen.Breaker.Open)
+	require.Equal(t, 5, seen.Breaker.Failures)
+	require.False(t, seen.Breaker.RetryAt.IsZero())
+	require.Equal(t, 5, seen.Instances[0].Failures, "the last one is not ejected")
+	require.Equal(t, upstream.Up, seen.Instances[0].State)
+	require.Zero(t, seen.InFlight)
 	a.start(t)
 	eventually(t, func() bool {
 		err := admit()
@@ -521,7 +527,9 @@ func TestTheBreakerOpensAndClosesByItself(t *testing.T) {
 		require.True(t, err == nil || assertAs(err, &unanswered) && unanswered.RetryIn > 0)
 		return err == nil
 	}, "it closes")
-	require.False(t, p.Snapshot().BreakerOpen)
+	closed := p.Snapshot().Breaker
+	require.Equal(t, pool.BreakerState{Since: closed.Since}, closed)
+	require.False(t, closed.Since.Before(seen.Breaker.Since))
 	require.NoError(t, admit())
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"phonebill/adapters/internal/targets"
 	"phonebill/core/operations"
 	"phonebill/core/upstream"
 )
@@ -31,7 +32,7 @@ func (p *Pool) Run(ctx context.Context) {
 	look, refresh := time.NewTicker(p.c.LookupEvery), time.NewTicker(refreshEvery)
 	defer look.Stop()
 	defer refresh.Stop()
-	names := slices.ContainsFunc(p.c.Targets, func(t Target) bool { return t.lookup != listed })
+	names := p.finder.HasNames()
 	for {
 		select {
 		case <-ctx.Done():
@@ -88,7 +89,7 @@ func (p *Pool) probed(i *instance, outcome upstream.Probe) {
 	if is == was {
 		return
 	}
-	p.c.Log.Info("health of an instance", "service", p.c.Service, "instance", i.label(), "health", is.String())
+	p.c.Log.Info("health of an instance", "service", p.c.Service, "instance", i.Label(), "health", is.String())
 	if is != upstream.Ready {
 		i.transport.CloseIdleConnections()
 	}
@@ -113,40 +114,24 @@ func (p *Pool) Causes() (all operations.Causes) {
 // lookUp brings the instances up to date with the targets. A target whose look-up fails, or finds nothing, keeps the
 // instances that it had.
 func (p *Pool) lookUp(ctx context.Context, as upstream.Instance) {
-	found := make([][]endpoint, len(p.c.Targets))
-	for n, t := range p.c.Targets {
-		ctx, cancel := context.WithTimeout(ctx, p.c.LookupEvery)
-		var err error
-		found[n], err = t.endpoints(ctx, p.c.Resolver)
-		cancel()
-		if err != nil || len(found[n]) == 0 {
-			p.c.Log.WarnContext(ctx, "instances are not found; those that were known are kept", "service", p.c.Service,
-				"target", t.host, "error", err)
-			found[n] = nil
-		}
-	}
+	found := p.finder.Find(ctx, p.c.LookupEvery)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.last == nil {
-		p.last = make([][]endpoint, len(found))
-	}
-	for n := range found {
-		if found[n] != nil {
-			p.last[n] = found[n]
-		}
-	}
-	p.replace(slices.Concat(p.last...), as)
+	p.replace(found, as)
+}
+
+// notFound logs a target that could not be looked up.
+func (p *Pool) notFound(ctx context.Context, t Target, err error) {
+	p.c.Log.WarnContext(ctx, "instances are not found; those that were known are kept", "service", p.c.Service,
+		"target", t.String(), "error", err)
 }
 
 // replace makes the endpoints the pool's instances: those that stay keep what is known about them. The caller holds the
 // lock.
-func (p *Pool) replace(wanted []endpoint, as upstream.Instance) {
+func (p *Pool) replace(wanted []targets.Endpoint, as upstream.Instance) {
 	var all []*instance
 	for _, e := range wanted {
-		same := func(i *instance) bool { return i.endpoint == e }
-		if slices.ContainsFunc(all, same) {
-			continue
-		}
+		same := func(i *instance) bool { return i.Endpoint == e }
 		at := slices.IndexFunc(p.all, same)
 		if at >= 0 {
 			all = append(all, p.all[at])
@@ -166,7 +151,7 @@ func (p *Pool) replace(wanted []endpoint, as upstream.Instance) {
 			i.remove()
 		}
 		i.transport.CloseIdleConnections()
-		p.metrics.forget(p.c.Service, i.label())
+		p.metrics.forget(p.c.Service, i.Label())
 	}
 	p.all = all
 	p.refresh()

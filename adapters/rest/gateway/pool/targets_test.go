@@ -20,27 +20,6 @@ import (
 	"phonebill/adapters/rest/gateway/pool"
 )
 
-func TestTargets(t *testing.T) {
-	t.Parallel()
-	_, err := pool.ParseTargets([]string{
-		"http://a:1", "https://a:1", "http://[::1]:8081", "https://a", "dns+http://bill:8082", "dns+https://bill",
-		"dns+srv+http://_http._tcp.bill", "dns+srv+https://_http._tcp.bill", "http://a:2/",
-	})
-	require.NoError(t, err)
-	for text, want := range map[string]string{
-		"a:1": "not an origin", "http://": "not an origin", "http://a/path": "not an origin", "http://a?q=1": "not an origin",
-		"http://user@a": "not an origin", "http://:80": "names no host", "ftp://a": "another scheme",
-		"dns+ftp://a": "another scheme", "dns+srv+http://_http._tcp.bill:80": "has a port", "%": "not an origin",
-	} {
-		_, err := pool.ParseTargets([]string{text})
-		require.ErrorContains(t, err, want, text)
-	}
-	_, err = pool.ParseTargets(nil)
-	require.ErrorContains(t, err, "no instance")
-	_, err = pool.ParseTargets([]string{"http://a:80", "http://a"})
-	require.ErrorContains(t, err, "twice")
-}
-
 // names is a resolver whose records the test changes.
 type names struct {
 	mu        sync.Mutex

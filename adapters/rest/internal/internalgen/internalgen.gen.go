@@ -136,6 +136,18 @@ type ParkedChangePage struct {
 // PerLane defines model for PerLane.
 type PerLane map[string]int
 
+// Process What this process is. Absent in a release before this one.
+type Process struct {
+	// ID Made anew with each start.
+	ID string `json:"id"`
+
+	// Readiness READY, NOT_READY or DRAINING.
+	Readiness     string    `json:"readiness"`
+	Release       string    `json:"release"`
+	StartedAt     time.Time `json:"startedAt"`
+	UptimeSeconds float64   `json:"uptimeSeconds"`
+}
+
 // Quota The quota of calls to KOS. What is per lane is by the lane's name. Both budgets are the largest int64 when
 // there is no limit.
 type Quota struct {
@@ -282,8 +294,14 @@ type ServiceKeys struct {
 type Status struct {
 	Breakers []Breaker `json:"breakers"`
 	Caches   []Cache   `json:"caches"`
-	Quota    *Quota    `json:"quota,omitempty"`
-	Service  string    `json:"service"`
+
+	// Process What this process is. Absent in a release before this one.
+	Process Process `json:"process,omitempty,omitzero"`
+	Quota   *Quota  `json:"quota,omitempty"`
+	Service string  `json:"service"`
+
+	// Upstreams The services behind a gateway.
+	Upstreams []Upstream `json:"upstreams,omitempty,omitzero"`
 }
 
 // Timeline defines model for Timeline.
@@ -307,6 +325,35 @@ type TimelineEvent struct {
 	Source string            `json:"source"`
 	Text   string            `json:"text"`
 	What   string            `json:"what"`
+}
+
+// Upstream One service as this gateway sees it.
+type Upstream struct {
+	// Breaker A circuit breaker.
+	Breaker   Breaker            `json:"breaker"`
+	InFlight  int                `json:"inFlight"`
+	Instances []UpstreamInstance `json:"instances"`
+
+	// Limit Requests that may be under way.
+	Limit   int    `json:"limit"`
+	Service string `json:"service"`
+	Waiting int    `json:"waiting"`
+}
+
+// UpstreamInstance defines model for UpstreamInstance.
+type UpstreamInstance struct {
+	// Failures Requests in a row that it did not answer.
+	Failures int `json:"failures"`
+	InFlight int `json:"inFlight"`
+
+	// Instance Host and port of its public listener.
+	Instance string `json:"instance"`
+
+	// Since When it took this state.
+	Since time.Time `json:"since"`
+
+	// State up, ejected, not_ready or down.
+	State string `json:"state"`
 }
 
 // Verdict defines model for Verdict.
@@ -410,7 +457,7 @@ type ServerInterface interface {
 	// CountExactSearch Count a member of staff's search for one line against the limit
 	// (POST /internal/v1/exact-searches)
 	CountExactSearch(w http.ResponseWriter, r *http.Request, params CountExactSearchParams)
-	// GetStatus Circuit breakers, KOS quota and lookups of this instance
+	// GetStatus Process, circuit breakers, KOS quota, lookups and upstreams of this instance
 	// (GET /internal/v1/operations/status)
 	GetStatus(w http.ResponseWriter, r *http.Request)
 	// ListParkedChanges One page of the plan changes that wait for a decision by staff
@@ -1353,7 +1400,7 @@ type StrictServerInterface interface {
 	// CountExactSearch Count a member of staff's search for one line against the limit
 	// (POST /internal/v1/exact-searches)
 	CountExactSearch(ctx context.Context, request CountExactSearchRequestObject) (CountExactSearchResponseObject, error)
-	// GetStatus Circuit breakers, KOS quota and lookups of this instance
+	// GetStatus Process, circuit breakers, KOS quota, lookups and upstreams of this instance
 	// (GET /internal/v1/operations/status)
 	GetStatus(ctx context.Context, request GetStatusRequestObject) (GetStatusResponseObject, error)
 	// ListParkedChanges One page of the plan changes that wait for a decision by staff

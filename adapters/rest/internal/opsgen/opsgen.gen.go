@@ -49,6 +49,13 @@ const (
 	LaneRefresh  Lane = "refresh"
 )
 
+// Defines values for Readiness.
+const (
+	ReadinessDRAINING Readiness = "DRAINING"
+	ReadinessNOTREADY Readiness = "NOT_READY"
+	ReadinessREADY    Readiness = "READY"
+)
+
 // Defines values for RequestKind.
 const (
 	RequestKindCHANGE  RequestKind = "CHANGE"
@@ -113,6 +120,14 @@ const (
 	UnreachableReasonTOOSLOW      UnreachableReason = "TOO_SLOW"
 )
 
+// Defines values for UpstreamState.
+const (
+	UpstreamStateDOWN     UpstreamState = "DOWN"
+	UpstreamStateEJECTED  UpstreamState = "EJECTED"
+	UpstreamStateNOTREADY UpstreamState = "NOT_READY"
+	UpstreamStateUP       UpstreamState = "UP"
+)
+
 // Defines values for ListDeliveriesParamsKind.
 const (
 	ListDeliveriesParamsKindBill    ListDeliveriesParamsKind = "bill"
@@ -128,7 +143,7 @@ type Breaker struct {
 	// Example: 0
 	Failures int `json:"failures"`
 
-	// Name An operation of KOS, or `mvnoap`.
+	// Name An operation of KOS, or `mvnoap`; of a gateway the service behind it.
 	//
 	// Example: bill.inquiry
 	Name string `json:"name"`
@@ -186,6 +201,10 @@ type CacheCounts struct {
 // CacheData defines model for CacheData.
 type CacheData struct {
 	Instances []InstanceCache `json:"instances"`
+
+	// Months The same of the copies of which months of a line have a bill. No customer waits for these: with an old copy, or
+	// none, KOS is asked behind the answer. Absent when no instance reports it.
+	Months *MonthsCounts `json:"months,omitempty"`
 
 	// Total Over all instances that answered.
 	Total       []CacheCounts         `json:"total"`
@@ -397,16 +416,60 @@ type DeliveryAttempt struct {
 // Example: PARKED
 type DeliveryState string
 
-// InstanceBreakers defines model for InstanceBreakers.
-type InstanceBreakers struct {
-	Breakers []Breaker `json:"breakers"`
+// GatewayUpstreams defines model for GatewayUpstreams.
+type GatewayUpstreams struct {
+	// Instance Host and port of its internal listener, as it was found.
+	//
+	// Example: 10.0.1.7:9082
+	Instance  InstanceName `json:"instance"`
+	Upstreams []Upstream   `json:"upstreams"`
+}
 
-	// Instance Host and port of its internal listener, as the gateway is configured.
+// Instance defines model for Instance.
+type Instance struct {
+	// Instance Host and port of its internal listener, as it was found.
 	//
 	// Example: 10.0.1.7:9082
 	Instance InstanceName `json:"instance"`
 
-	// Service bill-inquiry or product-change.
+	// Readiness READY: it takes requests. NOT_READY: something that it cannot work without is not there. DRAINING: it is about
+	// to end.
+	//
+	//
+	// Example: READY
+	Readiness *Readiness `json:"readiness,omitempty"`
+
+	// Release What it runs; absent, as what follows, in a release before this one.
+	//
+	// Example: v0.9.0
+	Release *string `json:"release,omitempty"`
+
+	// Service bill-inquiry, product-change, auth or gateway.
+	//
+	// Example: bill-inquiry
+	Service ServiceName `json:"service"`
+
+	// StartedAt When the process started.
+	//
+	// Example: 2026-03-15T01:29:40Z
+	StartedAt *time.Time `json:"startedAt,omitempty"`
+
+	// UptimeSeconds For how long it has run, by its own clock.
+	//
+	// Example: 30.5
+	UptimeSeconds *float64 `json:"uptimeSeconds,omitempty"`
+}
+
+// InstanceBreakers defines model for InstanceBreakers.
+type InstanceBreakers struct {
+	Breakers []Breaker `json:"breakers"`
+
+	// Instance Host and port of its internal listener, as it was found.
+	//
+	// Example: 10.0.1.7:9082
+	Instance InstanceName `json:"instance"`
+
+	// Service bill-inquiry, product-change, auth or gateway.
 	//
 	// Example: bill-inquiry
 	Service ServiceName `json:"service"`
@@ -414,26 +477,30 @@ type InstanceBreakers struct {
 
 // InstanceCache defines model for InstanceCache.
 type InstanceCache struct {
-	// Instance Host and port of its internal listener, as the gateway is configured.
+	// Instance Host and port of its internal listener, as it was found.
 	//
 	// Example: 10.0.1.7:9082
 	Instance InstanceName  `json:"instance"`
 	Kinds    []CacheCounts `json:"kinds"`
 
-	// Service bill-inquiry or product-change.
+	// Months The same of the copies of which months of a line have a bill. No customer waits for these: with an old copy, or
+	// none, KOS is asked behind the answer. Absent when no instance reports it.
+	Months *MonthsCounts `json:"months,omitempty"`
+
+	// Service bill-inquiry, product-change, auth or gateway.
 	//
 	// Example: bill-inquiry
 	Service ServiceName `json:"service"`
 }
 
-// InstanceName Host and port of its internal listener, as the gateway is configured.
+// InstanceName Host and port of its internal listener, as it was found.
 //
 // Example: 10.0.1.7:9082
 type InstanceName = string
 
 // InstanceQueue defines model for InstanceQueue.
 type InstanceQueue struct {
-	// Instance Host and port of its internal listener, as the gateway is configured.
+	// Instance Host and port of its internal listener, as it was found.
 	//
 	// Example: 10.0.1.7:9082
 	Instance InstanceName `json:"instance"`
@@ -444,7 +511,7 @@ type InstanceQueue struct {
 	// LedgerAvailable This instance can ask the ledger.
 	LedgerAvailable bool `json:"ledgerAvailable"`
 
-	// Service bill-inquiry or product-change.
+	// Service bill-inquiry, product-change, auth or gateway.
 	//
 	// Example: bill-inquiry
 	Service ServiceName `json:"service"`
@@ -453,6 +520,26 @@ type InstanceQueue struct {
 	//
 	// Example: 3
 	Waiting int `json:"waiting"`
+}
+
+// InstancesData defines model for InstancesData.
+type InstancesData struct {
+	Instances   []Instance            `json:"instances"`
+	Services    []ServiceInstances    `json:"services"`
+	Unreachable []UnreachableInstance `json:"unreachable"`
+}
+
+// InstancesEnvelope defines model for InstancesEnvelope.
+type InstancesEnvelope struct {
+	Data InstancesData `json:"data"`
+
+	// Message Korean, fit to be shown.
+	Message string `json:"message"`
+
+	// Success Always true.
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // KosLedger What all instances share. Absent when no instance answered.
@@ -550,6 +637,35 @@ type LaneUse struct {
 	Used int `json:"used"`
 }
 
+// MonthsCounts The same of the copies of which months of a line have a bill. No customer waits for these: with an old copy, or
+// none, KOS is asked behind the answer. Absent when no instance reports it.
+type MonthsCounts struct {
+	// Coalesced Waited for a question that another caller had already asked.
+	//
+	// Example: 5
+	Coalesced int64 `json:"coalesced"`
+
+	// HitRate Share of hits in all, 0 when nothing was asked.
+	//
+	// Example: 0.997
+	HitRate float64 `json:"hitRate"`
+
+	// Hits From a fresh copy, or from KOS's no a short while ago.
+	//
+	// Example: 9970
+	Hits int64 `json:"hits"`
+
+	// Misses KOS had to be asked.
+	//
+	// Example: 15
+	Misses int64 `json:"misses"`
+
+	// Stale From an old copy, labelled so; no hit.
+	//
+	// Example: 10
+	Stale int64 `json:"stale"`
+}
+
 // ParkedChange defines model for ParkedChange.
 type ParkedChange struct {
 	// EffectiveDate Example: 2026-04-01
@@ -643,6 +759,12 @@ type Proposal struct {
 	// Example: KOS 화면에서 변경 완료를 확인함
 	Reason string `json:"reason"`
 }
+
+// Readiness READY: it takes requests. NOT_READY: something that it cannot work without is not there. DRAINING: it is about
+// to end.
+//
+// Example: READY
+type Readiness string
 
 // ReplayRequest defines model for ReplayRequest.
 type ReplayRequest struct {
@@ -744,7 +866,40 @@ type ResolvedEnvelope struct {
 	Success externalRef0.Success `json:"success"`
 }
 
-// ServiceName bill-inquiry or product-change.
+// ServiceInstances defines model for ServiceInstances.
+type ServiceInstances struct {
+	// Draining Example: 1
+	Draining int `json:"draining"`
+
+	// Found All of them, reached or not.
+	//
+	// Example: 2
+	Found int `json:"found"`
+
+	// NotReady Example: 0
+	NotReady int `json:"notReady"`
+
+	// Ready Example: 1
+	Ready int `json:"ready"`
+
+	// Releases Those that run now, each once.
+	Releases []string `json:"releases"`
+
+	// Service bill-inquiry, product-change, auth or gateway.
+	//
+	// Example: bill-inquiry
+	Service ServiceName `json:"service"`
+
+	// Unknown Reached, of a release that does not say whether it is ready.
+	//
+	// Example: 0
+	Unknown int `json:"unknown"`
+
+	// Unreachable Example: 0
+	Unreachable int `json:"unreachable"`
+}
+
+// ServiceName bill-inquiry, product-change, auth or gateway.
 //
 // Example: bill-inquiry
 type ServiceName = string
@@ -838,7 +993,14 @@ type TimelineSource string
 
 // UnreachableInstance defines model for UnreachableInstance.
 type UnreachableInstance struct {
-	// Instance Host and port of its internal listener, as the gateway is configured.
+	// GoneSince When its name was seen to lead to it for the last time. It is listed for five minutes and not asked. Absent
+	// for an instance that is still found.
+	//
+	//
+	// Example: 2026-03-15T01:29:40Z
+	GoneSince *time.Time `json:"goneSince,omitempty"`
+
+	// Instance Host and port of its internal listener, as it was found.
 	//
 	// Example: 10.0.1.7:9082
 	Instance InstanceName `json:"instance"`
@@ -848,7 +1010,8 @@ type UnreachableInstance struct {
 	// Example: 인스턴스에 연결할 수 없습니다
 	Message string `json:"message"`
 
-	// Reason NO_CONNECTION: nothing listens there, or the connection broke. TOO_SLOW: no answer within a second. REFUSED:
+	// Reason NO_CONNECTION: nothing listens there, the connection broke, or its name does not lead to it any more
+	// (`goneSince`). TOO_SLOW: no answer within a second. REFUSED:
 	// it does not accept the gateway's INTERNAL_TOKEN. BAD_ANSWER: it answers, but not as an instance of this
 	// service does.
 	//
@@ -856,18 +1019,146 @@ type UnreachableInstance struct {
 	// Example: NO_CONNECTION
 	Reason UnreachableReason `json:"reason"`
 
-	// Service bill-inquiry or product-change.
+	// Service bill-inquiry, product-change, auth or gateway.
 	//
 	// Example: bill-inquiry
 	Service ServiceName `json:"service"`
 }
 
-// UnreachableReason NO_CONNECTION: nothing listens there, or the connection broke. TOO_SLOW: no answer within a second. REFUSED:
+// UnreachableReason NO_CONNECTION: nothing listens there, the connection broke, or its name does not lead to it any more
+// (`goneSince`). TOO_SLOW: no answer within a second. REFUSED:
 // it does not accept the gateway's INTERNAL_TOKEN. BAD_ANSWER: it answers, but not as an instance of this
 // service does.
 //
 // Example: NO_CONNECTION
 type UnreachableReason string
+
+// Upstream defines model for Upstream.
+type Upstream struct {
+	Breaker Breaker `json:"breaker"`
+
+	// InFlight Requests that have a place.
+	//
+	// Example: 12
+	InFlight  int                `json:"inFlight"`
+	Instances []UpstreamInstance `json:"instances"`
+
+	// Limit How many requests may be under way now; it adapts. Long polls take no place.
+	//
+	// Example: 256
+	Limit int `json:"limit"`
+
+	// Service bill-inquiry, product-change, auth or gateway.
+	//
+	// Example: bill-inquiry
+	Service ServiceName `json:"service"`
+
+	// Waiting Requests that wait for a place.
+	//
+	// Example: 0
+	Waiting int `json:"waiting"`
+}
+
+// UpstreamCounts How many instances one gateway sees in each state.
+type UpstreamCounts struct {
+	// Down Example: 0
+	Down int `json:"down"`
+
+	// Ejected Example: 1
+	Ejected int `json:"ejected"`
+
+	// NotReady Example: 0
+	NotReady int `json:"notReady"`
+
+	// Up Example: 1
+	Up int `json:"up"`
+}
+
+// UpstreamInstance defines model for UpstreamInstance.
+type UpstreamInstance struct {
+	// Failures Requests in a row that it did not answer; an ejection begins the count anew.
+	//
+	// Example: 0
+	Failures int `json:"failures"`
+
+	// InFlight Requests of this gateway under way there, long polls included.
+	//
+	// Example: 12
+	InFlight int `json:"inFlight"`
+
+	// Instance Host and port of its public listener.
+	//
+	// Example: 10.0.1.7:8082
+	Instance string `json:"instance"`
+
+	// Since When it took this state.
+	//
+	// Example: 2026-03-15T01:29:40Z
+	Since time.Time `json:"since"`
+
+	// State UP: it is asked. EJECTED: requests to it failed, and it is left out for a while. NOT_READY: it says that it
+	// wants no requests. DOWN: it does not answer health checks.
+	//
+	//
+	// Example: UP
+	State UpstreamState `json:"state"`
+}
+
+// UpstreamState UP: it is asked. EJECTED: requests to it failed, and it is left out for a while. NOT_READY: it says that it
+// wants no requests. DOWN: it does not answer health checks.
+//
+// Example: UP
+type UpstreamState string
+
+// UpstreamSum defines model for UpstreamSum.
+type UpstreamSum struct {
+	// Best How many instances one gateway sees in each state.
+	Best UpstreamCounts `json:"best"`
+
+	// BreakersOpen Of those, whose circuit breaker of the service is not closed.
+	//
+	// Example: 0
+	BreakersOpen int `json:"breakersOpen"`
+
+	// Gateways Gateways that have answered and see this service.
+	//
+	// Example: 1
+	Gateways int `json:"gateways"`
+
+	// InFlight Example: 12
+	InFlight int `json:"inFlight"`
+
+	// Service bill-inquiry, product-change, auth or gateway.
+	//
+	// Example: bill-inquiry
+	Service ServiceName `json:"service"`
+
+	// Waiting Example: 0
+	Waiting int `json:"waiting"`
+
+	// Worst How many instances one gateway sees in each state.
+	Worst UpstreamCounts `json:"worst"`
+}
+
+// UpstreamsData defines model for UpstreamsData.
+type UpstreamsData struct {
+	Gateways    []GatewayUpstreams    `json:"gateways"`
+	Services    []UpstreamSum         `json:"services"`
+	Unreachable []UnreachableInstance `json:"unreachable"`
+}
+
+// UpstreamsEnvelope defines model for UpstreamsEnvelope.
+type UpstreamsEnvelope struct {
+	Data UpstreamsData `json:"data"`
+
+	// Message Korean, fit to be shown.
+	Message string `json:"message"`
+
+	// Success Always true.
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
+}
 
 // ListDeliveriesParams defines parameters for ListDeliveries.
 type ListDeliveriesParams struct {
@@ -948,6 +1239,9 @@ type ServerInterface interface {
 	// ReplayDelivery Tell a result again
 	// (POST /ops/deliveries/{eventId}/replay)
 	ReplayDelivery(w http.ResponseWriter, r *http.Request, eventID openapi_types.UUID)
+	// ListInstances Which instances run?
+	// (GET /ops/instances)
+	ListInstances(w http.ResponseWriter, r *http.Request)
 	// GetKosQuota What is left of KOS?
 	// (GET /ops/kos-quota)
 	GetKosQuota(w http.ResponseWriter, r *http.Request)
@@ -966,6 +1260,9 @@ type ServerInterface interface {
 	// GetTimeline What happened to one request, and why?
 	// (GET /ops/requests/{requestId}/timeline)
 	GetTimeline(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID)
+	// ListUpstreams How do the gateways see the services?
+	// (GET /ops/upstreams)
+	ListUpstreams(w http.ResponseWriter, r *http.Request)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -1107,6 +1404,20 @@ func (siw *ServerInterfaceWrapper) ReplayDelivery(w http.ResponseWriter, r *http
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ReplayDelivery(w, r, eventID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListInstances operation middleware
+func (siw *ServerInterfaceWrapper) ListInstances(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListInstances(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1365,6 +1676,20 @@ func (siw *ServerInterfaceWrapper) GetTimeline(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// ListUpstreams operation middleware
+func (siw *ServerInterfaceWrapper) ListUpstreams(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUpstreams(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 type UnescapedCookieParamError struct {
 	ParamName string
 	Err       error
@@ -1489,12 +1814,14 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/circuit-breakers", wrapper.ListCircuitBreakers)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/deliveries", wrapper.ListDeliveries)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/deliveries/{eventId}/replay", wrapper.ReplayDelivery)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/instances", wrapper.ListInstances)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/kos-quota", wrapper.GetKosQuota)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/parked-changes", wrapper.ListParkedChanges)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/parked-changes/{requestId}/resolve", wrapper.ResolveParkedChange)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/requests", wrapper.ListRequests)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/requests/{requestId}/cancel", wrapper.CancelRequest)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/requests/{requestId}/timeline", wrapper.GetTimeline)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/upstreams", wrapper.ListUpstreams)
 
 	return m
 }
@@ -1582,6 +1909,27 @@ func (response ReplayDelivery202JSONResponse) VisitReplayDeliveryResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInstancesRequestObject struct {
+}
+
+type ListInstancesResponseObject interface {
+	VisitListInstancesResponse(w http.ResponseWriter) error
+}
+
+type ListInstances200JSONResponse InstancesEnvelope
+
+func (response ListInstances200JSONResponse) VisitListInstancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1733,6 +2081,27 @@ func (response GetTimeline200JSONResponse) VisitGetTimelineResponse(w http.Respo
 	return err
 }
 
+type ListUpstreamsRequestObject struct {
+}
+
+type ListUpstreamsResponseObject interface {
+	VisitListUpstreamsResponse(w http.ResponseWriter) error
+}
+
+type ListUpstreams200JSONResponse UpstreamsEnvelope
+
+func (response ListUpstreams200JSONResponse) VisitListUpstreamsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// GetCache How often does memory do?
@@ -1747,6 +2116,9 @@ type StrictServerInterface interface {
 	// ReplayDelivery Tell a result again
 	// (POST /ops/deliveries/{eventId}/replay)
 	ReplayDelivery(ctx context.Context, request ReplayDeliveryRequestObject) (ReplayDeliveryResponseObject, error)
+	// ListInstances Which instances run?
+	// (GET /ops/instances)
+	ListInstances(ctx context.Context, request ListInstancesRequestObject) (ListInstancesResponseObject, error)
 	// GetKosQuota What is left of KOS?
 	// (GET /ops/kos-quota)
 	GetKosQuota(ctx context.Context, request GetKosQuotaRequestObject) (GetKosQuotaResponseObject, error)
@@ -1765,6 +2137,9 @@ type StrictServerInterface interface {
 	// GetTimeline What happened to one request, and why?
 	// (GET /ops/requests/{requestId}/timeline)
 	GetTimeline(ctx context.Context, request GetTimelineRequestObject) (GetTimelineResponseObject, error)
+	// ListUpstreams How do the gateways see the services?
+	// (GET /ops/upstreams)
+	ListUpstreams(ctx context.Context, request ListUpstreamsRequestObject) (ListUpstreamsResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error)
@@ -1906,6 +2281,30 @@ func (sh *strictHandler) ReplayDelivery(w http.ResponseWriter, r *http.Request, 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ReplayDeliveryResponseObject); ok {
 		if err := validResponse.VisitReplayDeliveryResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListInstances operation middleware
+func (sh *strictHandler) ListInstances(w http.ResponseWriter, r *http.Request) {
+	var request ListInstancesRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListInstances(ctx, request.(ListInstancesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListInstances")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListInstancesResponseObject); ok {
+		if err := validResponse.VisitListInstancesResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -2074,6 +2473,30 @@ func (sh *strictHandler) GetTimeline(w http.ResponseWriter, r *http.Request, req
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetTimelineResponseObject); ok {
 		if err := validResponse.VisitGetTimelineResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUpstreams operation middleware
+func (sh *strictHandler) ListUpstreams(w http.ResponseWriter, r *http.Request) {
+	var request ListUpstreamsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUpstreams(ctx, request.(ListUpstreamsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUpstreams")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListUpstreamsResponseObject); ok {
+		if err := validResponse.VisitListUpstreamsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

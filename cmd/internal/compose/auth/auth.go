@@ -46,7 +46,7 @@ const (
 
 // New wires the auth service.
 func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
-	b := service.Begin("auth", service.Listen{
+	b := service.Begin(service.Auth, service.Listen{
 		Addr: c.Addr, Internal: c.Internal, Trusted: c.Peers.Trusted, Draining: c.Draining,
 	}, t)
 	if err := b.UseIdentity(c.Identity); err != nil {

@@ -90,7 +90,10 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	b.Internal.Timelines = postgres.NewBillTimelines(at.Pool, to.Pool, at.Keyring)
 	b.Internal.Requests, b.Internal.RequestKind = postgres.NewInquiryRequests(at.Pool, at.Keyring), staff.Inquiry
 	at.ReportBacklog(b, postgres.BillBacklog)
-	to.ReportStatus(links.Lookups{Kind: freshness.Bills, Tally: &inquiries.Copies.Tally})
+	to.ReportStatus(
+		links.Lookups{Kind: freshness.Bills, Tally: &inquiries.Copies.Tally},
+		links.Lookups{Kind: freshness.Months, Tally: &inquiries.Months.Copies.Tally},
+	)
 
 	// What is dropped when its time is over.
 	stores.ForgetKeys(b, "inquiry-keys", keys.Forget)

@@ -88,11 +88,38 @@ func (o Origins) Validate(f *boot.Faults) {
 
 // Instances are the instances of the services that staff look at, by the origins of their internal listeners.
 type Instances struct {
-	// The internal origins of the bill inquiry service's instances, separated by commas: those that the gateway's
-	// `/ops` pages show ([docs/operations.md](docs/operations.md)).
+	// The internal origins of the bill inquiry service's instances, separated by commas, or names that stand for them, in
+	// the forms of `BILL_URL`: those that the gateway's `/ops` pages show ([docs/operations.md](docs/operations.md)).
 	Bill []string `env:"BILL_INTERNAL_URLS" envDefault:"http://127.0.0.1:9082"`
 	// The same of the product change service.
 	Product []string `env:"PRODUCT_INTERNAL_URLS" envDefault:"http://127.0.0.1:9083"`
+	// The same of the auth service; without it the origins of `AUTH_INTERNAL_URL`, which takes no names.
+	Auth []string `env:"AUTH_INTERNAL_URLS"`
+	// The same of the gateways. A gateway shows itself in any case, and without it itself alone; `phonebillctl` then asks
+	// `http://127.0.0.1:9080`.
+	Gateway []string `env:"GATEWAY_INTERNAL_URLS"`
+}
+
+// Validate implements boot.Config.
+func (i Instances) Validate(f *boot.Faults) {
+	for key, list := range map[string][]string{
+		"BILL_INTERNAL_URLS": i.Bill, "PRODUCT_INTERNAL_URLS": i.Product, "AUTH_INTERNAL_URLS": i.Auth,
+		"GATEWAY_INTERNAL_URLS": i.Gateway,
+	} {
+		if len(list) > 0 {
+			_, err := pool.ParseTargets(list)
+			f.Add(key, err)
+		}
+	}
+}
+
+// WithAuth returns the instances with those of the auth service when they are not named: the origins of
+// AUTH_INTERNAL_URL.
+func (i Instances) WithAuth(authLink []string) Instances {
+	if len(i.Auth) == 0 {
+		i.Auth = authLink
+	}
+	return i
 }
 
 // Portal is the developer portal, `/docs`.
@@ -137,6 +164,7 @@ func (c Config) Validate(f *boot.Faults) {
 	c.Auth.Validate(f)
 	c.Audit.Validate(f)
 	c.Upstreams.Validate(f)
+	c.Instances.Validate(f)
 	c.Firewall.Validate(f)
 	f.Weakens("PORTAL_SANDBOX_LOGINS", len(c.Portal.SandboxLogins) > 0, "it shows ids of accounts to everybody")
 	c.Process.Validate(f)

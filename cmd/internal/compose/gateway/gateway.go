@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/pires/go-proxyproto"
@@ -15,6 +17,8 @@ import (
 	"phonebill/adapters/internalclient"
 	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/gateway"
+	"phonebill/adapters/rest/gateway/pool"
+	"phonebill/adapters/rest/internalapi"
 	"phonebill/adapters/rest/middleware"
 	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/tlsfiles"
@@ -49,7 +53,7 @@ func NewWithProxies(ctx context.Context, c Config, t service.Tools) (*boot.Unit,
 	if err != nil {
 		return b.Fail(err)
 	}
-	return finish(ctx, c, up, p.auth, b)
+	return finish(ctx, c, up, p, b)
 }
 
 // New wires the gateway in front of the upstreams.
@@ -58,18 +62,16 @@ func New(ctx context.Context, c Config, up Upstreams, t service.Tools) (*boot.Un
 	if err := b.UseIdentity(c.Identity); err != nil {
 		return b.Fail(err)
 	}
-	return finish(ctx, c, up, nil, b)
+	return finish(ctx, c, up, pools{}, b)
 }
 
 func begin(c Config, t service.Tools) *service.Builder {
-	return service.Begin("gateway", service.Listen{Addr: c.Addr, Internal: c.Internal, Draining: c.Draining}, t)
+	return service.Begin(service.Gateway, service.Listen{Addr: c.Addr, Internal: c.Internal, Draining: c.Draining}, t)
 }
 
-// finish wires everything behind the proxies. publicKeys is how those of the auth service are fetched; nil for
-// directly.
-func finish(
-	ctx context.Context, c Config, up Upstreams, publicKeys http.RoundTripper, b *service.Builder,
-) (*boot.Unit, error) {
+// finish wires everything behind the proxies. The public keys of the auth service are fetched through its pool, and
+// directly when there is none.
+func finish(ctx context.Context, c Config, up Upstreams, p pools, b *service.Builder) (*boot.Unit, error) {
 	if err := c.Audit.Distinct(c.Auth.Token); err != nil {
 		return b.Fail(err)
 	}
@@ -93,8 +95,8 @@ func finish(
 		}
 	}
 	link := internalclient.NewAuth(b.Via, c.Auth.URL, c.Auth.InternalURL, c.Auth.Token)
-	if publicKeys != nil {
-		link = link.WithKeysThrough(publicKeys)
+	if p.auth != nil {
+		link = link.WithKeysThrough(p.auth)
 	}
 	guard, err := b.GuardBy(link, c.Auth.Token, cache)
 	if err != nil {
@@ -106,11 +108,23 @@ func finish(
 
 	// What staff do, recorded by the auth service.
 	trail := link.WithAuditCredential(c.Audit.AuditToken)
-	staff, err := NewStaff(b.Via, c.Instances, c.Auth.Token, trail, b.Report, b.Tools)
+	staff, err := NewStaff(staffAccess(b, c.Auth.Token), c.Instances.WithAuth(c.Auth.InternalURL), trail, b.Report, b.Tools)
 	if err != nil {
 		return b.Fail(err)
 	}
+	if staff.services.HasNames() {
+		b.Worker("instances for staff", pool.Default().LookupEvery, staff.lookUp)
+	}
+	b.Internal.Token = c.Auth.Token
+	b.Internal.Status = func(ctx context.Context) operations.Status { return p.status(b.Status(ctx)) }
+	b.Mux.Handle(internalapi.Base, b.Internal.Handler())
 	overview := staff.Overview()
+	overview.Self = func(ctx context.Context) operations.Answer {
+		return operations.Answer{
+			Instance: operations.Instance{Service: service.Gateway, Name: ownName(b.Unit.InternalAddr())},
+			Status:   b.Internal.Status(ctx),
+		}
+	}
 	overview.Report = func(ctx context.Context, err error) {
 		b.Log.WarnContext(ctx, "staff asked for an instance that does not answer", "error", err.Error())
 	}
@@ -141,6 +155,33 @@ func finish(
 	}
 	b.Unit.Handler, b.Unit.InternalHandler = handler, b.Mux
 	return b.Unit, nil
+}
+
+// staffAccess is how staff's questions reach the instances.
+func staffAccess(b *service.Builder, token personal.Secret) internalclient.Access {
+	to := internalclient.Access{Token: token, Now: b.Now}
+	if b.Identity != nil {
+		to.DialTLS = b.Identity.DialAs
+	}
+	to.NotFound = func(ctx context.Context, service, name string, err error) {
+		b.Log.WarnContext(ctx, "instances for staff are not found; those that were known are kept", "service", service,
+			"target", name, "error", err)
+	}
+	return to
+}
+
+// ownName is what a gateway calls itself when no other name leads to it: the address of its internal listener, with the
+// machine's name in place of an address that stands for all.
+func ownName(listener string) string {
+	at, err := netip.ParseAddrPort(listener)
+	if err != nil || !at.Addr().IsUnspecified() {
+		return listener
+	}
+	machine, err := os.Hostname()
+	if err != nil {
+		return listener
+	}
+	return net.JoinHostPort(machine, strconv.Itoa(int(at.Port())))
 }
 
 // proxied returns the listener whose connections have the client's address where a trusted proxy states it. A trusted

@@ -1,12 +1,11 @@
 package gateway
 
 import (
-	"net/http"
+	"context"
 
 	"phonebill/adapters/internalclient"
 	"phonebill/cmd/internal/compose/service"
 	"phonebill/core/audit/trail"
-	"phonebill/core/personal"
 	"phonebill/core/staff/cases"
 	"phonebill/ports"
 )
@@ -20,13 +19,14 @@ type Staff struct {
 	tools    service.Tools
 }
 
-// NewStaff returns what staff do to these instances. via is how to reach them, nil the ordinary way; token is what all
-// services share; audit records what staff do, and
+// NewStaff returns what staff do to these instances. to is how to find and reach them; audit records what staff do, and
 // may be nil for what is not recorded: the overview and the reconciliations.
 func NewStaff(
-	via http.RoundTripper, i Instances, token personal.Secret, audit ports.AuditLog, report ports.Report, t service.Tools,
+	to internalclient.Access, i Instances, audit ports.AuditLog, report ports.Report, t service.Tools,
 ) (*Staff, error) {
-	services, err := internalclient.NewServices(via, token,
+	services, err := internalclient.NewServices(to,
+		internalclient.Service{Name: service.Gateway, Origins: i.Gateway},
+		internalclient.Service{Name: service.Auth, Origins: i.Auth},
 		internalclient.Service{Name: service.Bill, Origins: i.Bill},
 		internalclient.Service{Name: service.Product, Origins: i.Product})
 	if err != nil {
@@ -37,6 +37,12 @@ func NewStaff(
 
 func (s *Staff) log() trail.Log {
 	return trail.Log{Audit: s.audit, Report: s.report, Now: s.tools.Now, NewID: s.tools.NewID}
+}
+
+// lookUp finds all instances, so that one that goes while nobody looks is known when somebody does.
+func (s *Staff) lookUp(ctx context.Context) (done int, err error) {
+	s.services.All(ctx)
+	return 0, nil
 }
 
 // Overview is the state of the instances.

@@ -37,7 +37,7 @@ func newPools(ctx context.Context, o Origins, b *service.Builder) (pools, error)
 		b.Unit.Workers = append(b.Unit.Workers, p.Run)
 		return p, nil
 	}
-	auth, err1 := open("auth", o.Auth)
+	auth, err1 := open(service.Auth, o.Auth)
 	bill, err2 := open(service.Bill, o.Bill)
 	product, err3 := open(service.Product, o.Product)
 	return pools{auth, bill, product}, errors.Join(err1, err2, err3)
@@ -55,4 +55,35 @@ func (p pools) proxies(b *service.Builder) (Upstreams, error) {
 		Auth: auth, Bill: bill, Product: product,
 		Causes: []func() operations.Causes{p.auth.Causes, p.bill.Causes, p.product.Causes},
 	}, errors.Join(err1, err2, err3)
+}
+
+// status adds to what the gateway says about itself how it sees the services: nothing when it calls their handlers.
+func (p pools) status(own operations.Status) operations.Status {
+	if p.auth == nil {
+		return own
+	}
+	for _, one := range []*pool.Pool{p.auth, p.bill, p.product} {
+		u := toUpstream(one.Snapshot())
+		own.Upstreams, own.Breakers = append(own.Upstreams, u), append(own.Breakers, u.Breaker)
+	}
+	return own
+}
+
+func toUpstream(s pool.Snapshot) operations.Upstream {
+	u := operations.Upstream{
+		Service: s.Service, Limit: s.Limit, InFlight: s.InFlight, Waiting: s.Waiting,
+		Breaker: operations.Breaker{
+			Name: s.Service, State: operations.Closed, Failures: s.Breaker.Failures, Since: s.Breaker.Since,
+			RetryAt: s.Breaker.RetryAt,
+		},
+	}
+	if s.Breaker.Open {
+		u.Breaker.State = operations.Open
+	}
+	for _, i := range s.Instances {
+		u.Instances = append(u.Instances, operations.UpstreamInstance{
+			Name: i.Address, State: i.State, InFlight: int(i.InFlight), Failures: i.Failures, Since: i.Since,
+		})
+	}
+	return u
 }

@@ -3,6 +3,7 @@ package links
 import (
 	"context"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,7 +42,15 @@ func (l *Links) ReportStatus(lookups ...Lookups) {
 }
 
 func report(b *service.Builder, s status) {
-	b.Internal.Status = func(ctx context.Context) operations.Status { return s.of(ctx, b.Unit.Name) }
+	b.Internal.Status = func(ctx context.Context) operations.Status {
+		var own operations.Status
+		var asked sync.WaitGroup
+		asked.Go(func() { own = b.Status(ctx) })
+		all := s.of(ctx, b.Unit.Name)
+		asked.Wait()
+		all.Process = own.Process
+		return all
+	}
 	b.Registry.MustRegister(newGauges(s))
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"phonebill/adapters/internalclient"
 	"phonebill/cmd/internal/compose/gateway"
 	"phonebill/cmd/internal/compose/service"
 	"phonebill/core/auth"
@@ -37,7 +38,7 @@ func instance(t *testing.T, name string, token personal.Secret, w status) string
 
 func ask(t *testing.T, i gateway.Instances, token personal.Secret) []operations.Answer {
 	t.Helper()
-	staff, err := gateway.NewStaff(nil, i, token, nil, func(context.Context, error) {}, silent())
+	staff, err := gateway.NewStaff(internalclient.Access{Token: token}, i, nil, func(context.Context, error) {}, silent())
 	require.NoError(t, err)
 	answers, err := staff.Overview().Ask(t.Context(), auth.Principal{Roles: []auth.Role{auth.Operator}})
 	require.NoError(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -63,6 +64,21 @@ func (i Identity) Via(now time.Time) (http.RoundTripper, error) {
 		return nil, err
 	}
 	return via(files), nil
+}
+
+// DialAs returns how a program that ends soon connects to an address as the server of a name; nil, the ordinary way,
+// without an identity.
+func (i Identity) DialAs(
+	now time.Time,
+) (dial func(ctx context.Context, network, address, name string) (net.Conn, error), err error) {
+	if i.Cert == "" {
+		return nil, nil
+	}
+	files, err := tlsfiles.Open(i.paths(), now)
+	if err != nil {
+		return nil, err
+	}
+	return files.DialAs, nil
 }
 
 func via(files *tlsfiles.Files) http.RoundTripper {

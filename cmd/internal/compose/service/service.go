@@ -29,8 +29,10 @@ import (
 
 // What the services are called in logs, metrics and /ops.
 const (
-	Bill    = "bill-inquiry"
-	Product = "product-change"
+	Auth    = operations.Auth
+	Bill    = operations.Bill
+	Product = operations.Product
+	Gateway = operations.Gateway
 )
 
 // Builder is a unit under construction: what it has opened, what its probes ask, what its metrics count.
@@ -44,6 +46,7 @@ type Builder struct {
 	Internal    internalapi.Handlers // the internal API there
 	Identity    *tlsfiles.Files      // what the unit shows to gateway and services; nil without mutual TLS
 	Via         http.RoundTripper    // how gateway and services are reached; nil the ordinary way
+	process     operations.Process   // as it was at the start
 	health      *boot.Health
 	degradation *degradation
 	trusted     []netip.Prefix
@@ -66,6 +69,8 @@ func Begin(name string, l Listen, t Tools) *Builder {
 	b.Unit = boot.NewUnit(name, l.Addr, l.Internal, b.health)
 	b.watchDegradation()
 	b.health.Degradation = b.Degradation
+	b.process = operations.Process{ID: b.NewID().String(), Release: boot.Release(), Started: b.Now()}
+	b.Internal.Status = b.Status
 	b.Unit.Fail = middleware.WithTrace(rest.NewProblemWriter(b.Log, b.Now).Write)
 	b.Unit.DrainDelay = time.Duration(l.Draining.Delay)
 	b.Registry.MustRegister(collectors.NewGoCollector(),

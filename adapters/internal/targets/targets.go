@@ -1,6 +1,9 @@
-package pool
+// Package targets finds the instances of a service: by a list of origins, or by the records of a name, which are looked
+// up again and again (docs/upstreams.md). Begin with Parse and Finder.
+package targets
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,10 +31,10 @@ type Target struct {
 	lookup lookup
 }
 
-// ParseTargets reads a list of targets: http://host:port or https://host:port is one instance,
+// Parse reads a list of targets: http://host:port or https://host:port is one instance,
 // dns+http://name:port (dns+https) one for each address of the name, dns+srv+http://_service._tcp.name
 // (dns+srv+https) one for each SRV record.
-func ParseTargets(list []string) ([]Target, error) {
+func Parse(list []string) ([]Target, error) {
 	all := make([]Target, 0, len(list))
 	for _, text := range list {
 		t, err := parseTarget(text)
@@ -83,27 +86,35 @@ type Resolver interface {
 	LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
 }
 
-// endpoint is one instance as it was found.
-type endpoint struct {
-	scheme  string
-	host    string // host:port that requests name, and certificates have
-	address string // host:port to connect to
+// Endpoint is one instance as it was found.
+type Endpoint struct {
+	Scheme  string
+	Host    string // host:port that requests name, and certificates have
+	Address string // host:port to connect to
 }
 
-// label names the endpoint in metrics and logs.
-func (e endpoint) label() string { return e.address }
+// Label names the endpoint in metrics, in logs and for staff.
+func (e Endpoint) Label() string { return e.Address }
 
-// endpoints returns the instances of the target.
-func (t Target) endpoints(ctx context.Context, r Resolver) ([]endpoint, error) {
+// String returns the name whose records are looked up, or the host and port of the one instance.
+func (t Target) String() string { return t.host }
+
+// IsName reports whether the target is a name whose records change.
+func (t Target) IsName() bool { return t.lookup != listed }
+
+// Endpoints returns the instances of the target, in the order of their addresses: name servers return records in a
+// changing order.
+func (t Target) Endpoints(ctx context.Context, r Resolver) ([]Endpoint, error) {
 	switch t.lookup {
 	case byAddress:
-		return resolve(ctx, r, t.scheme, t.host)
+		all, err := resolve(ctx, r, t.scheme, t.host)
+		return ordered(all), err
 	case byServices:
 		_, records, err := r.LookupSRV(ctx, "", "", t.host)
 		if err != nil {
-			return nil, fmt.Errorf("pool: %w", err)
+			return nil, fmt.Errorf("targets: %w", err)
 		}
-		var all []endpoint
+		var all []Endpoint
 		for _, record := range records {
 			host := net.JoinHostPort(strings.TrimSuffix(record.Target, "."), strconv.Itoa(int(record.Port)))
 			found, err := resolve(ctx, r, t.scheme, host)
@@ -112,27 +123,32 @@ func (t Target) endpoints(ctx context.Context, r Resolver) ([]endpoint, error) {
 			}
 			all = append(all, found...)
 		}
-		return all, nil
+		return ordered(all), nil
 	case listed:
 	}
-	return []endpoint{{t.scheme, t.host, t.host}}, nil
+	return []Endpoint{{t.scheme, t.host, t.host}}, nil
 }
 
-func resolve(ctx context.Context, r Resolver, scheme, hostPort string) ([]endpoint, error) {
+func ordered(all []Endpoint) []Endpoint {
+	slices.SortFunc(all, func(a, b Endpoint) int { return cmp.Compare(a.Address, b.Address) })
+	return all
+}
+
+func resolve(ctx context.Context, r Resolver, scheme, hostPort string) ([]Endpoint, error) {
 	host, port, err := net.SplitHostPort(hostPort)
 	if err != nil {
-		return nil, fmt.Errorf("pool: %w", err)
+		return nil, fmt.Errorf("targets: %w", err)
 	}
 	addresses, err := r.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return nil, fmt.Errorf("pool: %w", err)
+		return nil, fmt.Errorf("targets: %w", err)
 	}
 	if len(addresses) == 0 {
-		return nil, fmt.Errorf("pool: %s has no address", host)
+		return nil, fmt.Errorf("targets: %s has no address", host)
 	}
-	all := make([]endpoint, 0, len(addresses))
+	all := make([]Endpoint, 0, len(addresses))
 	for _, a := range addresses {
-		all = append(all, endpoint{scheme, hostPort, net.JoinHostPort(a.Unmap().String(), port)})
+		all = append(all, Endpoint{scheme, hostPort, net.JoinHostPort(a.Unmap().String(), port)})
 	}
 	return all, nil
 }
