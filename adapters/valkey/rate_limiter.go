@@ -3,6 +3,7 @@ package valkey
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -27,7 +28,8 @@ const (
 	decideMargin   = 5 * time.Millisecond  // longer than a trip may take a request waits for that of another one
 	tableShards    = 64
 	defaultBuckets = 100_000
-	evictionSample = 8 // buckets looked at to find one to drop
+	senderLength   = 12 // letters and digits of base32: 60 bits, so that no two instances have the same
+	evictionSample = 8  // buckets looked at to find one to drop
 )
 
 // RateLimiterConfig is what a RateLimiter needs beside its cache.
@@ -45,6 +47,7 @@ type RateLimiter struct {
 	client    *Client // nil: there is no cache, and each instance counts for itself
 	instances int
 	secret    []byte
+	sender    string // of this instance's trips
 	log       *slog.Logger
 	shards    [tableShards]shard
 	perShard  int
@@ -89,7 +92,7 @@ func NewRateLimiter(client *Client, c RateLimiterConfig) (*RateLimiter, error) {
 		c.Buckets = defaultBuckets
 	}
 	r := &RateLimiter{
-		client: client, instances: max(1, c.Instances), secret: []byte(c.Secret.Reveal()), log: c.Log,
+		client: client, instances: max(1, c.Instances), secret: []byte(c.Secret.Reveal()), log: c.Log, sender: rand.Text()[:senderLength],
 		perShard: max(1, c.Buckets/tableShards),
 		trips: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rate_limit_cache_trips_total",
@@ -170,7 +173,7 @@ func (r *RateLimiter) keyOf(key limitedKey) string {
 	if r.client != nil {
 		namespace = r.client.cfg.Namespace
 	}
-	return namespace + ":rate:v1:{" + hex.EncodeToString(mac.Sum(nil)) + "}"
+	return namespace + ":rate:v2:{" + hex.EncodeToString(mac.Sum(nil)) + "}"
 }
 
 // evict drops the entry of a sample that was used longest ago. Requests that wait for it are still decided, and what it
@@ -242,28 +245,29 @@ func (l *limited) wait(late <-chan time.Time) bool {
 
 // travel makes a trip for all who wait and reports whether it has come back. The caller holds the entry's lock.
 func (r *RateLimiter) travel(ctx context.Context, l *limited, p ratelimit.Policy) bool {
-	sent := time.Now()
-	trip := l.begin(p, sent, l.waiting)
+	trip := r.begin(l, p, time.Now(), l.waiting)
 	l.mu.Unlock()
 	state, err := use(ctx, r.client, r.log, l.key, func(ctx context.Context, conn valkeygo.Client) (state, error) {
 		return readState(rateScript.Exec(ctx, conn, []string{l.key}, rateArguments(p, trip, 0)))
 	})
 	l.mu.Lock()
-	l.end(p, trip, state, err, sent)
+	l.end(p, trip, state, err)
 	r.counted("request", err)
 	return err == nil
 }
 
-func (l *limited) begin(p ratelimit.Policy, now time.Time, waiting int) ratelimit.Trip {
+func (r *RateLimiter) begin(l *limited, p ratelimit.Policy, now time.Time, waiting int) ratelimit.Trip {
 	l.trip = make(chan struct{})
-	return l.bucket.Begin(p, now, waiting)
+	trip := l.bucket.Begin(p, now, waiting)
+	trip.Sender = r.sender
+	return trip
 }
 
-func (l *limited) end(p ratelimit.Policy, t ratelimit.Trip, s state, err error, sent time.Time) {
-	if now := time.Now(); err == nil {
-		l.bucket.End(p, t, ratelimit.State(s), sent, now)
+func (l *limited) end(p ratelimit.Policy, t ratelimit.Trip, s state, err error) {
+	if err == nil {
+		l.bucket.End(p, t, ratelimit.State(s), time.Now())
 	} else {
-		l.bucket.Fail(p, t, now)
+		l.bucket.Fail(t)
 	}
 	close(l.trip)
 	l.trip = nil

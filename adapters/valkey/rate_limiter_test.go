@@ -93,7 +93,7 @@ func TestTheScriptIsTheWindow(t *testing.T) {
 	var run atomic.Int64
 	rapid.Check(t, func(rt *rapid.T) {
 		p := ratelimit.Policy{Quota: rapid.IntRange(1, 20).Draw(rt, "quota"), Window: 10 * time.Second}
-		key := fmt.Sprintf("%s:rate:v1:{%d}", c.namespace, run.Add(1))
+		key := fmt.Sprintf("%s:rate:v2:{%d}", c.namespace, run.Add(1))
 		var w ratelimit.Window
 		now, slot := start.Add(365*24*time.Hour), int64(0)
 		for range rapid.IntRange(1, 30).Draw(rt, "trips") {
@@ -101,6 +101,7 @@ func TestTheScriptIsTheWindow(t *testing.T) {
 			trip := ratelimit.Trip{
 				Quota: p.Quota, Charge: rapid.IntRange(0, 3).Draw(rt, "charge"), Want: rapid.IntRange(0, 5).Draw(rt, "want"),
 				Back: rapid.IntRange(0, 2).Draw(rt, "back"), BackSlot: slot,
+				Sender: rapid.SampledFrom([]string{"A", "B"}).Draw(rt, "sender"), Number: rapid.Int64Range(0, 2).Draw(rt, "number"),
 			}
 			for range rapid.IntRange(0, 2).Draw(rt, "earlier") {
 				trip.Earlier = append(trip.Earlier, ratelimit.Earlier{
@@ -123,7 +124,7 @@ func TestRateWindowsHideCallersAndExpire(t *testing.T) {
 	require.True(t, r.Take(t.Context(), "user:hong1234", p).OK)
 	keys := c.keys(t)
 	require.Len(t, keys, 1)
-	require.Regexp(t, `:rate:v1:\{[0-9a-f]{64}\}$`, keys[0])
+	require.Regexp(t, `:rate:v2:\{[0-9a-f]{64}\}$`, keys[0])
 	ttl, err := c.raw.Do(t.Context(), c.raw.B().Pttl().Key(keys[0]).Build()).AsInt64()
 	require.NoError(t, err)
 	require.Greater(t, ttl, int64(59_000))

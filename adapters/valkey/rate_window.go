@@ -15,11 +15,11 @@ import (
 )
 
 // rateLua is ratelimit.Window.Apply in one step. The window is a hash: the number of a slot, and how many requests
-// count in it. Times are whole microseconds of the cache's own clock, which a Lua number holds exactly.
+// count in it; and for each sender, after an s, the number of its last trip, what it was granted, and in which slot. Times are whole microseconds of the cache's own clock, which a Lua number holds exactly.
 //
 // KEYS: window. ARGV: length of a slot, slots that count before the current one, quota, requests to count anyhow,
-// unused units to take back, the slot of these, requests that want to pass, the time (0: the cache's own), and in pairs
-// how many slots ago how many requests have passed. It returns how many may pass, how many count, the current slot, and
+// unused units to take back, the slot of these, requests that want to pass, the time (0: the cache's own), the sender, the
+// number of its trip (0: none), and in pairs how many slots ago how many requests have passed. It returns how many may pass, how many count, the current slot, and
 // when the oldest slot is over (0: none counts).
 const rateLua = `
 local length, keep, quota, charge = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -29,28 +29,48 @@ if now == 0 then
   now = tonumber(t[1]) * 1000000 + tonumber(t[2])
 end
 local slot = math.floor(now / length)
-for i = 9, #ARGV, 2 do
-  redis.call('HINCRBY', KEYS[1], string.format('%.0f', slot - tonumber(ARGV[i])), ARGV[i + 1])
+local sender, number, known = 's' .. ARGV[9], ARGV[10], false
+local before, beforeSlot = 0, 0
+if number ~= '0' then
+  local last = redis.call('HGET', KEYS[1], sender)
+  if last then
+    local n, g, s = string.match(last, '(%d+):(%d+):(%d+)')
+    if n == number then known, before, beforeSlot = true, tonumber(g), tonumber(s) end
+  end
+end
+if known then
+  charge, back, want = 0, 0, 0
+else
+  for i = 11, #ARGV, 2 do
+    redis.call('HINCRBY', KEYS[1], string.format('%.0f', slot - tonumber(ARGV[i])), ARGV[i + 1])
+  end
 end
 local all, used, oldest = redis.call('HGETALL', KEYS[1]), 0, slot
 for i = 1, #all, 2 do
   local at, n = tonumber(all[i]), tonumber(all[i + 1])
-  if back > 0 and at == backSlot then
-    n = math.max(0, n - back)
-    redis.call('HSET', KEYS[1], all[i], n)
-  end
-  if at < slot - keep or n == 0 then
-    redis.call('HDEL', KEYS[1], all[i])
-  else
-    used = used + n
-    if at < oldest then oldest = at end
+  if at then
+    if back > 0 and at == backSlot then
+      n = math.max(0, n - back)
+      redis.call('HSET', KEYS[1], all[i], n)
+    end
+    if at < slot - keep or n == 0 then
+      redis.call('HDEL', KEYS[1], all[i])
+    else
+      used = used + n
+      if at < oldest then oldest = at end
+    end
   end
 end
 local granted = math.max(0, math.min(want, quota - used - charge))
 local added = charge + granted
 used = used + added
 if added > 0 then redis.call('HINCRBY', KEYS[1], string.format('%.0f', slot), added) end
-if added > 0 or #ARGV > 8 then
+if known then
+  granted, slot = before, beforeSlot
+elseif number ~= '0' then
+  redis.call('HSET', KEYS[1], sender, string.format('%s:%.0f:%.0f', number, granted, slot))
+end
+if added > 0 or number ~= '0' or #ARGV > 10 then
   redis.call('PEXPIRE', KEYS[1], math.ceil((keep + 2) * length / 1000))
 end
 local free = 0
@@ -73,7 +93,7 @@ func rateArguments(p ratelimit.Policy, t ratelimit.Trip, now int64) []string {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	all := []string{
 		number(s.Length.Microseconds()), number(s.Keep), number(int64(t.Quota)), number(int64(t.Charge)),
-		number(int64(t.Back)), number(t.BackSlot), number(int64(t.Want)), number(now),
+		number(int64(t.Back)), number(t.BackSlot), number(int64(t.Want)), number(now), t.Sender, number(t.Number),
 	}
 	for _, e := range t.Earlier {
 		all = append(all, number(e.Slots), number(int64(e.Count)))
@@ -129,7 +149,7 @@ func (r *RateLimiter) settle(ctx context.Context) {
 		if !trouble[part] {
 			var s settling
 			var due bool
-			if s, due, listed = l.due(); due {
+			if s, due, listed = r.due(l); due {
 				batches[part] = append(batches[part], s)
 			}
 		}
@@ -150,7 +170,7 @@ func (r *RateLimiter) settle(ctx context.Context) {
 
 // due begins the entry's trip when one is due and none is under way. listed is false when there is nothing to settle,
 // now or later; else the entry stays on the list.
-func (l *limited) due() (s settling, due, listed bool) {
+func (r *RateLimiter) due(l *limited) (s settling, due, listed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -158,7 +178,7 @@ func (l *limited) due() (s settling, due, listed bool) {
 	case l.trip != nil:
 		return settling{}, false, true
 	case l.bucket.Due(now):
-		return settling{l, l.policy, l.begin(l.policy, now, 0)}, true, true
+		return settling{l, l.policy, r.begin(l, l.policy, now, 0)}, true, true
 	default:
 		l.listed = l.bucket.Pending()
 		return settling{}, false, l.listed
@@ -167,7 +187,6 @@ func (l *limited) due() (s settling, due, listed bool) {
 
 // settleSome makes trips of one part of the cache in one pipeline.
 func (r *RateLimiter) settleSome(ctx context.Context, all []settling) error {
-	sent := time.Now()
 	states := make([]state, len(all))
 	got, err := use(ctx, r.client, r.log, all[0].of.key, func(ctx context.Context, c valkeygo.Client) ([]state, error) {
 		commands := make(valkeygo.Commands, len(all))
@@ -193,7 +212,7 @@ func (r *RateLimiter) settleSome(ctx context.Context, all []settling) error {
 	}
 	for n, s := range all {
 		s.of.mu.Lock()
-		s.of.end(s.policy, s.trip, states[n], err, sent)
+		s.of.end(s.policy, s.trip, states[n], err)
 		s.of.mu.Unlock()
 		r.counted("background", err)
 	}

@@ -14,8 +14,11 @@ type Bucket struct {
 	held         int       // units of a block that are not used yet
 	heldUntil    time.Time
 	heldSlot     int64
-	uncounted    int // requests that have passed and are in no trip yet
-	travelling   int // requests that have passed and are in a trip under way
+	uncounted    int       // requests that have passed and are in no trip yet
+	travelling   int       // requests that have passed and are in a trip under way, or in one whose answer was lost
+	number       int64     // of the last trip
+	begun        time.Time // when it was sent first
+	unsure       *Trip     // the last trip, when its answer was lost; it is sent again before any other
 	own          ownWindow
 }
 
@@ -66,10 +69,19 @@ func (b *Bucket) Fallback(p Policy, now time.Time, instances int) Decision {
 	return Decision{OK: true, Remaining: share - used - 1, Reset: min(free, p.Window), Source: ByFallback}
 }
 
-// Begin returns the trip to make now for so many requests that wait; 0 of them settle what has passed. End or Fail
-// must follow it, and no other trip of the bucket is made meanwhile.
+// Begin returns the trip to make now for so many requests that wait; 0 of them settle what has passed. A trip whose
+// answer was lost is returned again first. End or Fail must follow, and no other trip of the bucket is made meanwhile.
 func (b *Bucket) Begin(p Policy, now time.Time, waiting int) Trip {
-	t := Trip{Quota: p.Quota}
+	if b.unsure != nil {
+		slots := int64(now.Sub(b.begun) / p.slot())
+		if slots <= p.keep() {
+			return b.unsure.again(slots)
+		}
+		b.unsure, b.travelling = nil, 0 // nothing of it counts any more
+	}
+	b.number++
+	b.begun = now
+	t := Trip{Number: b.number, Quota: p.Quota}
 	t.Charge, t.Earlier = b.own.newest(p, now, b.uncounted)
 	if waiting > 0 {
 		t.Want = waiting + p.block() - 1
@@ -82,39 +94,54 @@ func (b *Bucket) Begin(p Policy, now time.Time, waiting int) Trip {
 	return t
 }
 
-// End takes over what a trip has brought. sent is when it began: what it brought may be used for
-// Policy.hold from then.
-func (b *Bucket) End(p Policy, t Trip, s State, sent, now time.Time) {
-	b.travelling = 0
+// again returns the trip as it is sent so many slots later: what had passed is counted in its own time, and nothing more
+// is wanted, since those who waited have been decided without it.
+func (t Trip) again(slots int64) Trip {
+	earlier := make([]Earlier, 0, len(t.Earlier)+1)
+	for _, e := range t.Earlier {
+		earlier = append(earlier, Earlier{Slots: e.Slots + slots, Count: e.Count})
+	}
+	if slots > 0 && t.Charge > 0 {
+		earlier = append(earlier, Earlier{Slots: slots, Count: t.Charge})
+		t.Charge = 0
+	}
+	t.Earlier, t.Want, t.Repeated = earlier, 0, true
+	return t
+}
+
+// End takes over what a trip has brought. What it brought may be used for Policy.hold from when the trip began first.
+func (b *Bucket) End(p Policy, t Trip, s State, now time.Time) {
+	b.travelling, b.unsure = 0, nil
 	b.used, b.seenAt = s.Used, now
 	b.freeAt, b.refusedUntil = now.Add(s.Free), time.Time{}
-	if t.Want > 0 {
-		b.held, b.heldUntil, b.heldSlot = s.Granted, sent.Add(p.hold()), s.Slot
+	if t.Repeated { // what was granted, and counted, the first time is for those who passed without an answer
+		covered := min(s.Granted, b.uncounted)
+		b.uncounted -= covered
+		s.Granted -= covered
+	}
+	if t.Want > 0 || s.Granted > 0 {
+		b.held, b.heldUntil, b.heldSlot = s.Granted, b.begun.Add(p.hold()), s.Slot
 	}
 	if s.Used >= p.Quota {
 		b.refusedUntil = b.freeAt
 	}
 }
 
-// Fail takes back a trip that may or may not have arrived. What has passed is sent again: counted twice is on the safe
-// side. No more than what still counts is sent after a long absence.
-func (b *Bucket) Fail(p Policy, t Trip, now time.Time) {
-	b.travelling = 0
-	mine, _ := b.own.count(p, now)
-	for _, e := range t.Earlier {
-		b.uncounted += e.Count
+// Fail takes note that the answer of a trip was lost, which may or may not have been carried out.
+func (b *Bucket) Fail(t Trip) {
+	if b.unsure == nil {
+		b.unsure = &t
 	}
-	b.uncounted = min(b.uncounted+t.Charge, mine)
 }
 
-// Due reports whether a trip should be made in the background: something has passed that is not counted, or units of a
-// block are over. Pending reports whether that will be so.
+// Due reports whether a trip should be made in the background: something has passed that is not counted, an answer was
+// lost, or units of a block are over. Pending reports whether that will be so.
 func (b *Bucket) Due(now time.Time) bool {
-	return b.uncounted > 0 || b.held > 0 && !now.Before(b.heldUntil)
+	return b.uncounted > 0 || b.unsure != nil || b.held > 0 && !now.Before(b.heldUntil)
 }
 
 // Pending reports whether something is to be settled, now or later.
-func (b *Bucket) Pending() bool { return b.uncounted > 0 || b.held > 0 }
+func (b *Bucket) Pending() bool { return b.uncounted > 0 || b.unsure != nil || b.held > 0 }
 
 // Idle reports whether nothing that the bucket knows is of use at now.
 func (b *Bucket) Idle(p Policy, now time.Time) bool {

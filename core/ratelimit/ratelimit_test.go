@@ -113,7 +113,7 @@ func TestABucketDecidesByItselfWhileItIsSafe(t *testing.T) {
 	trip := func(now time.Time, waiting int) ratelimit.State {
 		made := b.Begin(p, now, waiting)
 		s := shared.Apply(p.Slots(), made, now)
-		b.End(p, made, s, now, now)
+		b.End(p, made, s, now)
 		return s
 	}
 	d, ask := b.Take(p, start, 3)
@@ -167,7 +167,7 @@ func TestABlockThatIsNotUsedGoesBack(t *testing.T) {
 	shared.Apply(p.Slots(), ratelimit.Trip{Quota: p.Quota, Charge: 9000}, start)
 	asked := b.Begin(p, start, 1)
 	require.Equal(t, 100, asked.Want, "a block")
-	b.End(p, asked, shared.Apply(p.Slots(), asked, start), start, start)
+	b.End(p, asked, shared.Apply(p.Slots(), asked, start), start)
 	d, ask := b.Take(p, start, 3)
 	require.False(t, ask)
 	require.Equal(t, 999, d.Remaining)
@@ -190,7 +190,7 @@ func TestWithoutTheSharedWindowAnInstanceCountsItsShare(t *testing.T) {
 	for n := range 3 {
 		_, ask := b.Take(p, now, 3)
 		require.True(t, ask, "so small a quota leaves no room")
-		b.Fail(p, b.Begin(p, now, 1), now)
+		b.Fail(b.Begin(p, now, 1))
 		d := b.Fallback(p, now, 3)
 		require.True(t, d.OK)
 		require.Equal(t, 2-n, d.Remaining)
@@ -201,17 +201,48 @@ func TestWithoutTheSharedWindowAnInstanceCountsItsShare(t *testing.T) {
 	require.False(t, d.OK)
 	require.Greater(t, d.RetryIn, 55*time.Second)
 	require.LessOrEqual(t, d.RetryIn, time.Minute)
-	settled := b.Begin(p, now.Add(30*time.Second), 0)
+	later := now.Add(30 * time.Second)
+	again := b.Begin(p, later, 0)
+	require.True(t, again.Repeated)
+	require.EqualValues(t, 1, again.Number, "the trip whose answer was lost comes first")
+	require.Zero(t, again.Want+again.Charge+len(again.Earlier))
+	b.End(p, again, ratelimit.State{}, later)
+	settled := b.Begin(p, later, 0)
 	require.Zero(t, settled.Charge)
 	require.Equal(t, []ratelimit.Earlier{{Slots: 122, Count: 3}}, settled.Earlier,
 		"what has passed meanwhile is counted in its own time when the window is back")
-	b.Fail(p, settled, now.Add(30*time.Second))
+	b.Fail(settled)
+	again = b.Begin(p, later.Add(10*p.Slots().Length), 0)
+	require.Equal(t, []ratelimit.Earlier{{Slots: 132, Count: 3}}, again.Earlier, "also when it is sent again")
+	b.Fail(again)
 
 	now = now.Add(d.RetryIn)
 	require.True(t, b.Fallback(p, now, 3).OK)
-	settled = b.Begin(p, now, 0)
-	require.Equal(t, 1, settled.Charge, "but not what is over")
+	settled = b.Begin(p, now.Add(time.Hour), 0)
+	require.False(t, settled.Repeated, "nothing of it counts any more")
+	require.Zero(t, settled.Charge)
 	require.Empty(t, settled.Earlier)
-	b.Fail(p, settled, now.Add(time.Hour))
-	require.Zero(t, b.Begin(p, now.Add(time.Hour), 0).Charge)
+}
+
+// TestATripIsCountedOnceHoweverOftenItIsSent: what was granted by an answer that was lost is for those who passed
+// without one.
+func TestATripIsCountedOnceHoweverOftenItIsSent(t *testing.T) {
+	t.Parallel()
+	p := ratelimit.Policy{Quota: 20, Window: time.Minute}
+	var b ratelimit.Bucket
+	var shared ratelimit.Window
+	first := b.Begin(p, start, 1)
+	require.Equal(t, 1, shared.Apply(p.Slots(), first, start).Granted)
+	b.Fail(first)
+	require.True(t, b.Fallback(p, start, 2).OK)
+	for range 3 {
+		again := b.Begin(p, start, 1)
+		require.Equal(t, ratelimit.State{Granted: 1, Used: 1, Slot: start.UnixMicro() / p.Slots().Length.Microseconds(),
+			Free: shared.Apply(p.Slots(), again, start).Free}, shared.Apply(p.Slots(), again, start))
+		b.Fail(again)
+	}
+	again := b.Begin(p, start, 0)
+	b.End(p, again, shared.Apply(p.Slots(), again, start), start)
+	require.False(t, b.Pending(), "the request that passed is the one that was granted")
+	require.Equal(t, 1, shared.Apply(p.Slots(), ratelimit.Trip{Quota: p.Quota}, start).Used)
 }

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sort"
+	"strconv"
 	"testing"
 	"time"
 
@@ -15,17 +16,19 @@ import (
 
 // world is several instances and the window that they share, under virtual time.
 type world struct {
-	policy ratelimit.Policy
-	shared ratelimit.Window
-	all    []*instance
-	now    time.Time
-	queue  []event
-	rnd    *rand.Rand
-	delay  time.Duration // the longest way to the shared window, and back
-	away   bool          // the shared window cannot be asked
-	passed []time.Time
-	trips  int
-	seq    int
+	policy  ratelimit.Policy
+	shared  ratelimit.Window
+	all     []*instance
+	now     time.Time
+	queue   []event
+	rnd     *rand.Rand
+	delay   time.Duration // the longest way to the shared window, and back
+	away    bool          // the shared window cannot be asked
+	lost    float64       // the part of trips that fail, half of them after they were carried out
+	refused int
+	passed  []time.Time
+	trips   int
+	seq     int
 }
 
 type event struct {
@@ -36,6 +39,7 @@ type event struct {
 
 // instance is a bucket with what an adapter does about it: one trip at a time, others wait for it.
 type instance struct {
+	name      string
 	bucket    ratelimit.Bucket
 	waiting   int
 	traveling bool
@@ -70,8 +74,25 @@ func (w *world) request(i *instance) {
 	case ask:
 		i.waiting++
 		w.travel(i)
-	case d.OK:
+	default:
+		w.note(d)
+	}
+}
+
+func (w *world) note(d ratelimit.Decision) {
+	if d.OK {
 		w.passed = append(w.passed, w.now)
+	} else {
+		w.refused++
+	}
+}
+
+// fail ends a trip without an answer: who waited is decided without it.
+func (w *world) fail(i *instance, trip ratelimit.Trip) {
+	i.traveling = false
+	i.bucket.Fail(trip)
+	for ; i.waiting > 0; i.waiting-- {
+		w.note(i.bucket.Fallback(w.policy, w.now, len(w.all)))
 	}
 }
 
@@ -80,32 +101,30 @@ func (w *world) travel(i *instance) {
 		return
 	}
 	i.traveling = true
-	sent, trip := w.now, i.bucket.Begin(w.policy, w.now, i.waiting)
+	trip := i.bucket.Begin(w.policy, w.now, i.waiting)
+	trip.Sender = i.name
 	w.trips++
 	w.at(w.now.Add(w.way()), func() {
-		if w.away {
-			i.traveling = false
-			i.bucket.Fail(w.policy, trip, w.now)
-			for ; i.waiting > 0; i.waiting-- {
-				if i.bucket.Fallback(w.policy, w.now, len(w.all)).OK {
-					w.passed = append(w.passed, w.now)
-				}
-			}
+		lost := w.rnd.Float64() < w.lost
+		if w.away || lost && w.rnd.IntN(2) == 0 {
+			w.fail(i, trip)
 			return
 		}
 		state := w.shared.Apply(w.policy.Slots(), trip, w.now)
 		w.at(w.now.Add(w.way()), func() {
+			if lost {
+				w.fail(i, trip)
+				return
+			}
 			i.traveling = false
-			i.bucket.End(w.policy, trip, state, sent, w.now)
+			i.bucket.End(w.policy, trip, state, w.now)
 			for range i.waiting {
 				d, ask := i.bucket.Take(w.policy, w.now, len(w.all))
 				if ask {
 					break
 				}
 				i.waiting--
-				if d.OK {
-					w.passed = append(w.passed, w.now)
-				}
+				w.note(d)
 			}
 			if i.waiting > 0 {
 				w.travel(i)
@@ -142,8 +161,8 @@ var start = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 
 func newWorld(p ratelimit.Policy, instances int, seed uint64, delay time.Duration) *world {
 	w := &world{policy: p, now: start, rnd: rand.New(rand.NewPCG(seed, 1)), delay: delay}
-	for range instances {
-		w.all = append(w.all, &instance{})
+	for n := range instances {
+		w.all = append(w.all, &instance{name: strconv.Itoa(n)})
 	}
 	return w
 }
@@ -236,5 +255,42 @@ func TestAnOutageKeepsItsBound(t *testing.T) {
 		}
 		require.LessOrEqual(t, most(during, p.Window), instances*p.Share(instances), "once the window has passed as a whole")
 		require.NotEmpty(t, w.passed)
+	})
+}
+
+// TestLostAnswersCostNobodyARequest has a caller stay well below the limit while many answers of the shared window are
+// lost: each request is counted once all the same, and none is refused.
+func TestLostAnswersCostNobodyARequest(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		p := ratelimit.Policy{Quota: rapid.SampledFrom([]int{20, 100, 2000}).Draw(t, "quota"), Window: 10 * time.Second}
+		instances := rapid.IntRange(1, 4).Draw(t, "instances")
+		w := newWorld(p, instances, rapid.Uint64().Draw(t, "seed"), 20*time.Millisecond)
+		w.lost = rapid.Float64Range(0, 0.9).Draw(t, "lost")
+		const long = 40 * time.Second
+		gap := p.Window * 10 / time.Duration(6*p.Quota) // 60 % of the limit
+		sent := 0
+		for at := start; at.Before(start.Add(long)); at = at.Add(gap) {
+			i := w.all[sent%instances]
+			w.at(at, func() { w.request(i) })
+			sent++
+		}
+		w.settle(10*time.Millisecond, start.Add(long+p.Window))
+		w.at(start.Add(long), func() { w.lost = 0 })
+		counted := 0
+		w.at(start.Add(long+time.Second), func() {
+			counted = w.shared.Apply(p.Slots(), ratelimit.Trip{Quota: p.Quota}, w.now).Used
+		})
+		w.run()
+		require.Zero(t, w.refused)
+		require.Len(t, w.passed, sent)
+		since := 0 // that must still count
+		for _, at := range w.passed {
+			if at.After(start.Add(long + time.Second - p.Window)) {
+				since++
+			}
+		}
+		require.GreaterOrEqual(t, counted, since)
+		require.LessOrEqual(t, 10*counted, 11*since+10*(2+p.Quota/50), "once each, and blocks that are held")
 	})
 }

@@ -13,7 +13,13 @@ func (p Policy) Slots() Slots { return Slots{Length: p.slot(), Keep: p.keep()} }
 
 // Trip is what an instance sends to a shared window: requests that have passed already and must be counted, units of a
 // block that were not used, and how many requests want to pass.
+//
+// A trip whose answer was lost is sent again under its number: it is counted once, and the answer says what was granted
+// the first time.
 type Trip struct {
+	Sender   string // the instance; unique
+	Number   int64  // of the bucket's trips; 0 = never sent again
+	Repeated bool   // its answer was lost before
 	Quota    int
 	Charge   int // counted whether or not the quota is used up
 	Earlier  []Earlier
@@ -37,17 +43,32 @@ type State struct {
 }
 
 // Window is the shared window of one bucket: the reference of what a store does in one step. The zero value is empty.
-type Window struct{ counts map[int64]int }
+type Window struct {
+	counts map[int64]int
+	last   map[string]outcome // by sender
+}
+
+// outcome is what became of a sender's last trip.
+type outcome struct {
+	number  int64
+	granted int
+	slot    int64
+}
 
 // Apply carries out a trip at now: what passed earlier is counted in its slot, what is over is forgotten, the
 // unused units are taken back, and what has just passed is counted, then as many requests as the quota has left.
 func (w *Window) Apply(s Slots, t Trip, now time.Time) State {
 	if w.counts == nil {
-		w.counts = map[int64]int{}
+		w.counts, w.last = map[int64]int{}, map[string]outcome{}
 	}
 	length := s.Length.Microseconds()
 	slot := now.UnixMicro() / length
 	used, oldest := 0, slot
+	last := w.last[t.Sender]
+	known := t.Number != 0 && last.number == t.Number
+	if known {
+		t.Charge, t.Earlier, t.Back, t.Want = 0, nil, 0, 0
+	}
 	for _, e := range t.Earlier {
 		w.counts[slot-e.Slots] += e.Count
 	}
@@ -67,6 +88,11 @@ func (w *Window) Apply(s Slots, t Trip, now time.Time) State {
 	used += t.Charge + granted
 	if added := t.Charge + granted; added > 0 {
 		w.counts[slot] += added
+	}
+	if known {
+		granted, slot = last.granted, last.slot
+	} else if t.Number != 0 {
+		w.last[t.Sender] = outcome{t.Number, granted, slot}
 	}
 	state := State{Granted: granted, Used: used, Slot: slot}
 	if used > 0 {
