@@ -851,8 +851,9 @@ export interface paths {
         };
         /**
          * Which calls are let through?
-         * @description The circuit breakers of every instance: one per operation of KOS and one for the MVNO AP server. CLOSED lets
-         *     all calls through, OPEN none until `retryAt`, HALF_OPEN a few, to see whether the other side is well again.
+         * @description The circuit breakers of every instance: one per operation of KOS and one for the MVNO AP server, and of every
+         *     gateway (`service` is `gateway`) one per service behind it, by the service's name. CLOSED lets all calls
+         *     through, OPEN none until `retryAt`, HALF_OPEN a few, to see whether the other side is well again.
          *     Instances learn on their own, so one may be open where another is closed.
          */
         get: operations["listCircuitBreakers"];
@@ -901,6 +902,52 @@ export interface paths {
          *     is waiting for a question that another caller had already asked (`coalesced`).
          */
         get: operations["getCache"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ops/instances": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which instances run?
+         * @description Every instance of the gateway and of the services that is found now: its release, since when it runs, and
+         *     whether it takes requests; and in sum for each service. An instance of a release before this one does not say
+         *     these things, and counts as `unknown`.
+         */
+        get: operations["listInstances"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ops/upstreams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How do the gateways see the services?
+         * @description Each gateway chooses the instances that it asks by itself, so that what they see may differ. `gateways` is what
+         *     each of them sees: for each service its circuit breaker, how many requests are under way and may be, and the
+         *     state of each instance by the address of its public listener. `services` is the sum over all gateways, with the
+         *     instances as the gateway sees them that sees the most up (`best`), and the one that sees the fewest (`worst`).
+         *     In the all-in-one the gateway calls the services' handlers and has no upstreams.
+         */
+        get: operations["listUpstreams"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3307,17 +3354,18 @@ export interface components {
             data: components["schemas"]["ResolvedData"];
         };
         /**
-         * @description bill-inquiry or product-change.
+         * @description bill-inquiry, product-change, auth or gateway.
          * @example bill-inquiry
          */
         ServiceName: string;
         /**
-         * @description Host and port of its internal listener, as the gateway is configured.
+         * @description Host and port of its internal listener, as it was found.
          * @example 10.0.1.7:9082
          */
         InstanceName: string;
         /**
-         * @description NO_CONNECTION: nothing listens there, or the connection broke. TOO_SLOW: no answer within a second. REFUSED:
+         * @description NO_CONNECTION: nothing listens there, the connection broke, or its name does not lead to it any more
+         *     (`goneSince`). TOO_SLOW: no answer within a second. REFUSED:
          *     it does not accept the gateway's INTERNAL_TOKEN. BAD_ANSWER: it answers, but not as an instance of this
          *     service does.
          * @example NO_CONNECTION
@@ -3333,6 +3381,13 @@ export interface components {
              * @example 인스턴스에 연결할 수 없습니다
              */
             message: string;
+            /**
+             * Format: date-time
+             * @description When its name was seen to lead to it for the last time. It is listed for five minutes and not asked. Absent
+             *     for an instance that is still found.
+             * @example 2026-03-15T01:29:40Z
+             */
+            goneSince?: string;
         };
         /**
          * @example CLOSED
@@ -3341,7 +3396,7 @@ export interface components {
         BreakerState: "CLOSED" | "HALF_OPEN" | "OPEN";
         Breaker: {
             /**
-             * @description An operation of KOS, or `mvnoap`.
+             * @description An operation of KOS, or `mvnoap`; of a gateway the service behind it.
              * @example bill.inquiry
              */
             name: string;
@@ -3378,6 +3433,165 @@ export interface components {
             /** @description Korean, fit to be shown. */
             message: string;
             data: components["schemas"]["CircuitBreakersData"];
+        };
+        /**
+         * @description READY: it takes requests. NOT_READY: something that it cannot work without is not there. DRAINING: it is about
+         *     to end.
+         * @example READY
+         * @enum {string}
+         */
+        Readiness: "READY" | "NOT_READY" | "DRAINING";
+        Instance: {
+            service: components["schemas"]["ServiceName"];
+            instance: components["schemas"]["InstanceName"];
+            /**
+             * @description What it runs; absent, as what follows, in a release before this one.
+             * @example v0.9.0
+             */
+            release?: string;
+            /**
+             * Format: date-time
+             * @description When the process started.
+             * @example 2026-03-15T01:29:40Z
+             */
+            startedAt?: string;
+            /**
+             * Format: double
+             * @description For how long it has run, by its own clock.
+             * @example 30.5
+             */
+            uptimeSeconds?: number;
+            readiness?: components["schemas"]["Readiness"];
+        };
+        ServiceInstances: {
+            service: components["schemas"]["ServiceName"];
+            /**
+             * @description All of them, reached or not.
+             * @example 2
+             */
+            found: number;
+            /** @example 1 */
+            ready: number;
+            /** @example 0 */
+            notReady: number;
+            /** @example 1 */
+            draining: number;
+            /**
+             * @description Reached, of a release that does not say whether it is ready.
+             * @example 0
+             */
+            unknown: number;
+            /** @example 0 */
+            unreachable: number;
+            /** @description Those that run now, each once. */
+            releases: string[];
+        };
+        InstancesData: {
+            services: components["schemas"]["ServiceInstances"][];
+            instances: components["schemas"]["Instance"][];
+            unreachable: components["schemas"]["UnreachableInstance"][];
+        };
+        InstancesEnvelope: {
+            success: components["schemas"]["Success"];
+            /** @description Korean, fit to be shown. */
+            message: string;
+            data: components["schemas"]["InstancesData"];
+        };
+        /**
+         * @description UP: it is asked. EJECTED: requests to it failed, and it is left out for a while. NOT_READY: it says that it
+         *     wants no requests. DOWN: it does not answer health checks.
+         * @example UP
+         * @enum {string}
+         */
+        UpstreamState: "UP" | "EJECTED" | "NOT_READY" | "DOWN";
+        UpstreamInstance: {
+            /**
+             * @description Host and port of its public listener.
+             * @example 10.0.1.7:8082
+             */
+            instance: string;
+            state: components["schemas"]["UpstreamState"];
+            /**
+             * @description Requests of this gateway under way there, long polls included.
+             * @example 12
+             */
+            inFlight: number;
+            /**
+             * @description Requests in a row that it did not answer; an ejection begins the count anew.
+             * @example 0
+             */
+            failures: number;
+            /**
+             * Format: date-time
+             * @description When it took this state.
+             * @example 2026-03-15T01:29:40Z
+             */
+            since: string;
+        };
+        Upstream: {
+            service: components["schemas"]["ServiceName"];
+            breaker: components["schemas"]["Breaker"];
+            /**
+             * @description How many requests may be under way now; it adapts. Long polls take no place.
+             * @example 256
+             */
+            limit: number;
+            /**
+             * @description Requests that have a place.
+             * @example 12
+             */
+            inFlight: number;
+            /**
+             * @description Requests that wait for a place.
+             * @example 0
+             */
+            waiting: number;
+            instances: components["schemas"]["UpstreamInstance"][];
+        };
+        GatewayUpstreams: {
+            instance: components["schemas"]["InstanceName"];
+            upstreams: components["schemas"]["Upstream"][];
+        };
+        /** @description How many instances one gateway sees in each state. */
+        UpstreamCounts: {
+            /** @example 1 */
+            up: number;
+            /** @example 1 */
+            ejected: number;
+            /** @example 0 */
+            notReady: number;
+            /** @example 0 */
+            down: number;
+        };
+        UpstreamSum: {
+            service: components["schemas"]["ServiceName"];
+            /**
+             * @description Gateways that have answered and see this service.
+             * @example 1
+             */
+            gateways: number;
+            /**
+             * @description Of those, whose circuit breaker of the service is not closed.
+             * @example 0
+             */
+            breakersOpen: number;
+            /** @example 12 */
+            inFlight: number;
+            /** @example 0 */
+            waiting: number;
+            best: components["schemas"]["UpstreamCounts"];
+            worst: components["schemas"]["UpstreamCounts"];
+        };
+        UpstreamsData: {
+            services: components["schemas"]["UpstreamSum"][];
+            gateways: components["schemas"]["GatewayUpstreams"][];
+            unreachable: components["schemas"]["UnreachableInstance"][];
+        };
+        UpstreamsEnvelope: {
+            success: components["schemas"]["Success"];
+            /** @description Korean, fit to be shown. */
+            message: string;
+            data: components["schemas"]["UpstreamsData"];
         };
         /**
          * @example read
@@ -3513,14 +3727,52 @@ export interface components {
              */
             hitRate: number;
         };
+        /**
+         * @description The same of the copies of which months of a line have a bill. No customer waits for these: with an old copy, or
+         *     none, KOS is asked behind the answer. Absent when no instance reports it.
+         */
+        MonthsCounts: {
+            /**
+             * Format: int64
+             * @description From a fresh copy, or from KOS's no a short while ago.
+             * @example 9970
+             */
+            hits: number;
+            /**
+             * Format: int64
+             * @description From an old copy, labelled so; no hit.
+             * @example 10
+             */
+            stale: number;
+            /**
+             * Format: int64
+             * @description KOS had to be asked.
+             * @example 15
+             */
+            misses: number;
+            /**
+             * Format: int64
+             * @description Waited for a question that another caller had already asked.
+             * @example 5
+             */
+            coalesced: number;
+            /**
+             * Format: double
+             * @description Share of hits in all, 0 when nothing was asked.
+             * @example 0.997
+             */
+            hitRate: number;
+        };
         InstanceCache: {
             service: components["schemas"]["ServiceName"];
             instance: components["schemas"]["InstanceName"];
             kinds: components["schemas"]["CacheCounts"][];
+            months?: components["schemas"]["MonthsCounts"];
         };
         CacheData: {
             /** @description Over all instances that answered. */
             total: components["schemas"]["CacheCounts"][];
+            months?: components["schemas"]["MonthsCounts"];
             instances: components["schemas"]["InstanceCache"][];
             unreachable: components["schemas"]["UnreachableInstance"][];
         };
@@ -5793,6 +6045,62 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CacheEnvelope"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
+        };
+    };
+    listInstances: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The instances. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstancesEnvelope"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
+        };
+    };
+    listUpstreams: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the gateways see. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UpstreamsEnvelope"];
                 };
             };
             400: components["responses"]["BadRequest"];

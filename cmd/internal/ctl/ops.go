@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -23,40 +24,44 @@ import (
 	"phonebill/ports"
 )
 
-const opsHelp = `Look at the link to KOS, as the gateway's /ops pages show it.
+const opsHelp = `Look at the running system and its link to KOS, as the gateway's /ops pages show it.
 
 Every instance is asked at once, on its internal listener, for a second at most. One that does not answer
-stands in the list with the reason. The instances are those of BILL_INTERNAL_URLS and PRODUCT_INTERNAL_URLS
-(origins, separated by commas; default http://127.0.0.1:9082 and :9083), asked with INTERNAL_TOKEN; with
-neither variable and no AUTH_DATABASE_URL, those of the system that "make run" started. docs/operations.md
-says what to do when it looks bad.`
+stands in the list with the reason. The instances are those of GATEWAY_INTERNAL_URLS, AUTH_INTERNAL_URLS,
+BILL_INTERNAL_URLS and PRODUCT_INTERNAL_URLS (origins, or names like dns+http://bill:9082, separated by
+commas; default http://127.0.0.1:9080 to :9083), asked with INTERNAL_TOKEN; with none of these variables
+and no AUTH_DATABASE_URL, those of the system that "make run" started. docs/operations.md says what to do
+when it looks bad.`
 
 func (c Console) ops() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "ops", Short: "Look at the link to KOS: circuit breakers, budget, memory",
+		Use: "ops", Short: "Look at the running system: instances, circuit breakers, KOS budget, memory",
 		Long: opsHelp,
 	}
-	page := func(use, short string, show func([]operations.Answer, *printer)) *cobra.Command {
+	page := func(use, short string, show func([]operations.Answer, *printer), services ...string) *cobra.Command {
 		return &cobra.Command{
 			Use: use, Short: short, Example: "  phonebillctl ops " + use,
-			RunE: func(cmd *cobra.Command, _ []string) error { return c.look(cmd.Context(), show) },
+			RunE: func(cmd *cobra.Command, _ []string) error { return c.look(cmd.Context(), show, services...) },
 		}
 	}
 	cmd.AddCommand(
-		page("breakers", "Show which calls are let through", showBreakers),
-		page("quota", "Show what is left of the KOS budget, and the waiting calls", showQuota),
-		page("cache", "Show how often memory does", showCache),
+		page("instances", "Show which instances run", showInstances),
+		page("upstreams", "Show how the gateways see the services", showUpstreams, service.Gateway),
+		page("breakers", "Show which calls are let through", showBreakers, service.Gateway, service.Bill, service.Product),
+		page("quota", "Show what is left of the KOS budget, and the waiting calls", showQuota, service.Bill, service.Product),
+		page("cache", "Show how often memory does", showCache, service.Bill, service.Product),
 	)
 	return cmd
 }
 
-// look asks all instances and shows what they say. It needs the internal token, so it may do what an OPERATOR may.
-func (c Console) look(ctx context.Context, show func([]operations.Answer, *printer)) error {
+// look asks all instances of the services, of all when none is named, and shows what they say. It needs the internal
+// token, so it may do what an OPERATOR may.
+func (c Console) look(ctx context.Context, show func([]operations.Answer, *printer), services ...string) error {
 	seen, err := c.overview()
 	if err != nil {
 		return err
 	}
-	answers, err := seen.Ask(ctx, auth.Principal{Roles: []auth.Role{auth.Operator}})
+	answers, err := seen.Ask(ctx, auth.Principal{Roles: []auth.Role{auth.Operator}}, services...)
 	if err != nil {
 		return err
 	}
@@ -132,6 +137,48 @@ func (c Console) services() (servicesConfig, error) {
 	}
 	services.InternalAPI, services.Identity = config.InternalAPI, f.TLS
 	return services, nil
+}
+
+func showInstances(all []operations.Answer, p *printer) {
+	p.head("SERVICE", "FOUND", "READY", "NOT READY", "DRAINING", "UNKNOWN", "UNREACHABLE", "RELEASES")
+	for _, f := range operations.Fleets(all) {
+		p.line(f.Service, strconv.Itoa(f.Found()), strconv.Itoa(f.Ready), strconv.Itoa(f.NotReady), strconv.Itoa(f.Draining),
+			strconv.Itoa(f.Unknown), strconv.Itoa(f.Unreachable), joined(f.Releases, func(r string) string { return r }))
+	}
+	p.line()
+	p.head("SERVICE", "INSTANCE", "RELEASE", "STATE", "BEGAN", "RUNS FOR")
+	for _, a := range operations.Reached(all) {
+		one, runs := a.Status.Process, "-"
+		if one != (operations.Process{}) {
+			runs = one.Uptime.Round(time.Second).String()
+		}
+		p.line(a.Service, a.Name, cmp.Or(one.Release, "-"), cmp.Or(string(one.Readiness), "-"), stamp(one.Started), runs)
+	}
+}
+
+func showUpstreams(all []operations.Answer, p *printer) {
+	p.head("SERVICE", "GATEWAYS", "BREAKERS OPEN", "IN FLIGHT", "WAITING", "BEST VIEW", "WORST VIEW")
+	for _, s := range operations.SumUpstreams(all) {
+		p.line(s.Service, strconv.Itoa(s.Gateways), strconv.Itoa(s.BreakersOpen), strconv.Itoa(s.InFlight),
+			strconv.Itoa(s.Waiting), p.lang.view(s.Best), p.lang.view(s.Worst))
+	}
+	p.line()
+	p.head("GATEWAY", "SERVICE", "INSTANCE", "STATE", "IN FLIGHT", "FAILURES", "SINCE")
+	for _, a := range operations.Reached(all) {
+		for _, u := range a.Status.Upstreams {
+			p.line(a.Name, u.Service, fmt.Sprintf(p.lang.text("all: breaker %s, %d waiting"), u.Breaker.State, u.Waiting), "",
+				fmt.Sprintf("%d/%d", u.InFlight, u.Limit), strconv.Itoa(u.Breaker.Failures), stamp(u.Breaker.Since))
+			for _, i := range u.Instances {
+				p.line(a.Name, u.Service, i.Name, strings.ToUpper(string(i.State)), strconv.Itoa(i.InFlight),
+					strconv.Itoa(i.Failures), stamp(i.Since))
+			}
+		}
+	}
+}
+
+// view is how many instances a gateway sees in each state.
+func (l lang) view(c operations.StateCounts) string {
+	return fmt.Sprintf(l.text("%d up, %d ejected, %d not ready, %d down"), c.Up, c.Ejected, c.NotReady, c.Down)
 }
 
 func showBreakers(all []operations.Answer, p *printer) {

@@ -191,14 +191,24 @@ user_id, name과 password, password_hash(argon2id, PHC 형식) 중 하나는 있
 전에 건너뜁니다. 거절된 행은 줄 번호와 사유와 함께 옆 파일(imp.csv이면 imp.refused.csv, 비밀번호 제외)에
 기록하며 종료 코드는 2입니다.`,
 	opsHelp: "" +
-		`게이트웨이의 /ops와 같은 내용으로 KOS 연동 상태를 봅니다.
+		`게이트웨이의 /ops와 같은 내용으로 실행 중인 시스템과 KOS 연동 상태를 봅니다.
 
 모든 인스턴스의 내부 리스너에 동시에 최대 1초 동안 묻습니다. 응답하지 않는 인스턴스는 이유와 함께
-표시합니다. 인스턴스는 BILL_INTERNAL_URLS와 PRODUCT_INTERNAL_URLS(쉼표로 구분한 주소, 기본값
-http://127.0.0.1:9082와 :9083)이며 INTERNAL_TOKEN으로 묻습니다. 두 변수와 AUTH_DATABASE_URL이 모두 없으면
+표시합니다. 인스턴스는 GATEWAY_INTERNAL_URLS, AUTH_INTERNAL_URLS, BILL_INTERNAL_URLS,
+PRODUCT_INTERNAL_URLS(쉼표로 구분한 주소 또는 dns+http://bill:9082 같은 이름, 기본값
+http://127.0.0.1:9080~9083)이며 INTERNAL_TOKEN으로 묻습니다. 이 변수들과 AUTH_DATABASE_URL이 모두 없으면
 "make run"으로 시작한 시스템입니다. 조치 방법은 docs/operations.md에 있습니다.`,
-	"Look at the link to KOS: circuit breakers, budget, memory": "" +
-		"KOS 연동 상태를 봅니다: 회로 차단기, 호출 한도, 캐시",
+	"Look at the running system: instances, circuit breakers, KOS budget, memory": "" +
+		"실행 중인 시스템을 봅니다: 인스턴스, 회로 차단기, KOS 호출 한도, 캐시",
+	"Show which instances run":               "실행 중인 인스턴스를 봅니다",
+	"Show how the gateways see the services": "게이트웨이가 보는 서비스 상태를 봅니다",
+	"all: breaker %s, %d waiting":            "전체: 차단기 %s, 대기 %d",
+	"%d up, %d ejected, %d not ready, %d down": "" +
+		"정상 %d, 제외 %d, 준비 안 됨 %d, 중단 %d",
+	"READY": "준비됨", "NOT READY": "준비 안 됨", "DRAINING": "종료 대기", "UNKNOWN": "알 수 없음",
+	"UNREACHABLE": "무응답", "RELEASES": "릴리스", "RELEASE": "릴리스", "RUNS FOR": "가동 시간",
+	"GATEWAYS": "게이트웨이", "GATEWAY": "게이트웨이", "BREAKERS OPEN": "열린 차단기", "IN FLIGHT": "처리 중",
+	"BEST VIEW": "가장 좋은 쪽", "WORST VIEW": "가장 나쁜 쪽",
 	"Show results delivered to the MVNO AP server, and deliver them again": "" +
 		"MVNO AP 서버에 전달한 결과를 보고 다시 전달합니다",
 	deliveriesHelp: "" +
