@@ -127,10 +127,13 @@ func TestTheInternalAPIOfAGatewayWantsTheToken(t *testing.T) {
 		status, _ := ask("/internal/v1/"+path, "Bearer "+boardToken)
 		require.Equal(t, http.StatusNotFound, status, path)
 	}
-	res, err := http.Get(run.URL + "/internal/v1/operations/status") //nolint:noctx // the public listener does not serve it
+	public := run.URL + "/internal/v1/operations/status"
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, public, http.NoBody)
+	require.NoError(t, err)
+	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
-	require.Equal(t, http.StatusNotFound, res.StatusCode)
+	require.Equal(t, http.StatusNotFound, res.StatusCode, "the public listener does not serve it")
 }
 
 // TestGatewaysAreFoundAndOneIsKilled: two of them are there, and then one is unreachable, with the reason.
