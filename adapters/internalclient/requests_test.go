@@ -44,7 +44,8 @@ func serveRequests(t *testing.T, a *asked) string {
 
 func askRequests(t *testing.T, origins ...string) *internalclient.Requests {
 	t.Helper()
-	l, err := internalclient.NewServices(internalclient.Access{Token: personal.NewSecret("s3cret")}, internalclient.Service{
+	to := internalclient.Access{Token: personal.NewSecret("s3cret")}
+	l, err := internalclient.NewServices(to, internalclient.Service{
 		Name: "product-change", Origins: origins,
 	})
 	require.NoError(t, err)

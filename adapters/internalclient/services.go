@@ -156,8 +156,8 @@ func (s *Services) All(ctx context.Context, services ...string) []operations.Ins
 	return slices.Concat(per...)
 }
 
-// find returns the instances of a service: those that are found now; then, in the place of its instances, each name that
-// none was ever found by, so that it is seen to be missing; and those that have gone lately, the last first.
+// find returns the instances of a service: those that are found now; then, in the place of its instances, each name
+// that none was ever found by, so that it is seen to be missing; and those that have gone lately, the last first.
 func (s *Services) find(ctx context.Context, f *fleet) []operations.Instance {
 	endpoints := f.finder.Find(ctx, lookupTimeout)
 	s.mu.Lock()

@@ -51,8 +51,8 @@ func TestInstances(t *testing.T) {
 	t.Parallel()
 	portstest.Instances(t, func(t *testing.T, well operations.Status) ports.Instances {
 		hangs := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
-		token := personal.NewSecret("s3cret")
-		l, err := internalclient.NewServices(internalclient.Access{Token: token}, internalclient.Service{Name: well.Service, Origins: []string{
+		to := internalclient.Access{Token: personal.NewSecret("s3cret")}
+		l, err := internalclient.NewServices(to, internalclient.Service{Name: well.Service, Origins: []string{
 			internal(t, "s3cret", well), internal(t, "s3cret", operations.Status{Service: well.Service}),
 			internal(t, "another", well), internal(t, "s3cret", operations.Status{Service: "product-change"}), hangs,
 			"http://127.0.0.1:1",

@@ -107,13 +107,17 @@ func TestWithSelf(t *testing.T) {
 	other, bill := process("gateway", "g:2", "2"), process("bill-inquiry", "b:1", "3")
 	dead := operations.Answer{Instance: operations.Instance{Service: "gateway", Name: "g:9"}, Trouble: operations.TooSlow}
 	for name, c := range map[string]struct{ all, want []operations.Answer }{
-		"alone":                      {nil, []operations.Answer{self}},
-		"behind other services":      {[]operations.Answer{bill}, []operations.Answer{bill, self}},
-		"before others of its kind":  {[]operations.Answer{other, bill}, []operations.Answer{self, other, bill}},
-		"found":                      {[]operations.Answer{other, renamed, bill}, []operations.Answer{other, renamed, bill}},
-		"found by two addresses":     {[]operations.Answer{renamed, other, process("gateway", "g:3", "1")}, []operations.Answer{renamed, other}},
+		"alone":                     {nil, []operations.Answer{self}},
+		"behind other services":     {[]operations.Answer{bill}, []operations.Answer{bill, self}},
+		"before others of its kind": {[]operations.Answer{other, bill}, []operations.Answer{self, other, bill}},
+		"found":                     {[]operations.Answer{other, renamed, bill}, []operations.Answer{other, renamed, bill}},
+		"found by two addresses": {
+			[]operations.Answer{renamed, other, process("gateway", "g:3", "1")}, []operations.Answer{renamed, other},
+		},
 		"one that cannot be reached": {[]operations.Answer{dead}, []operations.Answer{self, dead}},
-		"another service's id":       {[]operations.Answer{process("auth", "a:1", "1")}, []operations.Answer{process("auth", "a:1", "1"), self}},
+		"another service's id": {
+			[]operations.Answer{process("auth", "a:1", "1")}, []operations.Answer{process("auth", "a:1", "1"), self},
+		},
 	} {
 		before := append([]operations.Answer(nil), c.all...)
 		require.Equal(t, c.want, operations.WithSelf(c.all, self), name)

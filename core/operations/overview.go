@@ -72,9 +72,9 @@ func filter(all []Answer, keep func(Answer) bool) []Answer {
 	return kept
 }
 
-// WithSelf returns the results with that of the instance that asks, which needs no network for it. When it was found and
-// asked as well, its own result stands in the place of that answer, under the name that it was found by; else it is the
-// first of its service.
+// WithSelf returns the results with that of the instance that asks, which needs no network for it. When it was found
+// and asked as well, its own result stands in the place of that answer, under the name that it was found by; else it is
+// the first of its service.
 func WithSelf(all []Answer, self Answer) []Answer {
 	all = slices.Clone(all)
 	same := func(a Answer) bool {

@@ -58,7 +58,10 @@ func Instances(t *testing.T, open func(t *testing.T, well operations.Status) por
 					{Name: "a:2", State: upstream.Away, Failures: 2, Since: start.Add(time.Second)},
 				},
 			},
-			{Service: "product-change", Breaker: operations.Breaker{Name: "product-change", State: operations.Closed, Since: start}},
+			{
+				Service: "product-change",
+				Breaker: operations.Breaker{Name: "product-change", State: operations.Closed, Since: start},
+			},
 		},
 	}
 	all := open(t, status)

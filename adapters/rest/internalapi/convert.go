@@ -44,7 +44,8 @@ func toStatus(s operations.Status) gen.Status {
 	}
 	if p := s.Process; p != (operations.Process{}) {
 		out.Process = gen.Process{
-			ID: p.ID, Release: p.Release, StartedAt: p.Started, UptimeSeconds: p.Uptime.Seconds(), Readiness: string(p.Readiness),
+			ID: p.ID, Release: p.Release, StartedAt: p.Started, UptimeSeconds: p.Uptime.Seconds(),
+			Readiness: string(p.Readiness),
 		}
 	}
 	if len(s.Upstreams) > 0 {

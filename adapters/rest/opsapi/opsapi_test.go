@@ -252,7 +252,9 @@ func TestNoInstanceAnswers(t *testing.T) {
 func TestWhoMayLook(t *testing.T) {
 	t.Parallel()
 	f := open(t, &memory.Instances{})
-	for _, path := range []string{"/ops/circuit-breakers", "/ops/kos-quota", "/ops/cache", "/ops/instances", "/ops/upstreams"} {
+	for _, path := range []string{
+		"/ops/circuit-breakers", "/ops/kos-quota", "/ops/cache", "/ops/instances", "/ops/upstreams",
+	} {
 		for _, role := range []auth.Role{auth.Operator, auth.Admin} {
 			res, raw := f.get(t, path, role, auth.Operations)
 			require.Equal(t, http.StatusOK, res.StatusCode, raw)

@@ -13,7 +13,9 @@ import (
 	"phonebill/cmd/internal/devstack"
 )
 
-var opsPages = []string{"/ops/circuit-breakers", "/ops/kos-quota", "/ops/cache"}
+var opsPages = []string{
+	"/ops/circuit-breakers", "/ops/kos-quota", "/ops/cache", "/ops/instances", "/ops/upstreams",
+}
 
 // TestStaffSeeTheInstances asks each page at the gateway and holds the answer against its specification.
 func TestStaffSeeTheInstances(t *testing.T) {
@@ -22,6 +24,8 @@ func TestStaffSeeTheInstances(t *testing.T) {
 	inside := map[string]string{
 		"bill-inquiry":   strings.TrimSuffix(strings.TrimPrefix(running.Metrics["bill"], "http://"), "/metrics"),
 		"product-change": strings.TrimSuffix(strings.TrimPrefix(running.Metrics["product"], "http://"), "/metrics"),
+		"auth":           strings.TrimSuffix(strings.TrimPrefix(running.Metrics["auth"], "http://"), "/metrics"),
+		"gateway":        strings.TrimSuffix(strings.TrimPrefix(running.Metrics["gateway"], "http://"), "/metrics"),
 	}
 	for _, who := range []devstack.Login{running.Operator, running.Admin} {
 		token := login(t, who)
@@ -30,9 +34,9 @@ func TestStaffSeeTheInstances(t *testing.T) {
 			require.Equal(t, http.StatusOK, r.status, r.raw)
 			require.Equal(t, []any{}, r.data("unreachable"), r.raw)
 		}
-		for _, page := range []string{"/ops/circuit-breakers", "/ops/cache"} {
+		for page, services := range map[string]int{"/ops/circuit-breakers": 3, "/ops/cache": 2, "/ops/instances": 4} {
 			instances, _ := call(t, http.MethodGet, page, token, nil).data("instances").([]any)
-			require.Len(t, instances, len(inside))
+			require.Len(t, instances, services, page)
 			for _, i := range instances {
 				row, _ := i.(map[string]any)
 				name, _ := row["service"].(string)
@@ -82,7 +86,7 @@ func TestTheStatusIsInside(t *testing.T) {
 func TestCommandLineLooks(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
-	for _, page := range []string{"breakers", "quota", "cache"} {
+	for _, page := range []string{"breakers", "quota", "cache", "instances", "upstreams"} {
 		out, _, err := command(t, "", "ops", page)
 		require.NoError(t, err)
 		require.NotContains(t, out, "does not answer")

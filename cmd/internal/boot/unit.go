@@ -253,7 +253,8 @@ func (u *Unit) requireCertificate(next http.Handler) http.Handler {
 	})
 }
 
-// InternalAddr returns the address of the internal listener: the one that it was bound to, before that the configured one.
+// InternalAddr returns the address of the internal listener: the one that it was bound to, before that the configured
+// one.
 func (u *Unit) InternalAddr() string {
 	if bound := u.inside.Load(); bound != nil {
 		return *bound

@@ -22,6 +22,23 @@ func TestTheVersionNamesCommitAndDate(t *testing.T) {
 		describe("", nil))
 }
 
+func TestTheReleaseIsTheVersionElseTheCommit(t *testing.T) {
+	t.Parallel()
+	built := &debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: "0123456789abcdef"}}}
+	for name, c := range map[string]struct {
+		version string
+		info    *debug.BuildInfo
+		want    string
+	}{
+		"a release":        {"v0.7.0", built, "v0.7.0"},
+		"a commit":         {"", built, "commit 0123456789ab"},
+		"without a commit": {"", &debug.BuildInfo{}, "unknown"},
+		"nothing known":    {"", nil, "unknown"},
+	} {
+		require.Equal(t, c.want, release(c.version, c.info), name)
+	}
+}
+
 func TestVersionIsAskedForAlone(t *testing.T) {
 	t.Parallel()
 	require.True(t, asksVersion([]string{"gateway", "--version"}))

@@ -21,11 +21,11 @@ import (
 	"phonebill/ports"
 )
 
-// Target is where instances of a service are, and Resolver looks names up.
-type (
-	Target   = targets.Target
-	Resolver = targets.Resolver
-)
+// Target is where instances of a service are.
+type Target = targets.Target
+
+// Resolver looks names up.
+type Resolver = targets.Resolver
 
 // ParseTargets reads a list of targets (targets.Parse).
 func ParseTargets(list []string) ([]Target, error) {

@@ -108,7 +108,8 @@ func finish(ctx context.Context, c Config, up Upstreams, p pools, b *service.Bui
 
 	// What staff do, recorded by the auth service.
 	trail := link.WithAuditCredential(c.Audit.AuditToken)
-	staff, err := NewStaff(staffAccess(b, c.Auth.Token), c.Instances.WithAuth(c.Auth.InternalURL), trail, b.Report, b.Tools)
+	instances := c.Instances.WithAuth(c.Auth.InternalURL)
+	staff, err := NewStaff(staffAccess(b, c.Auth.Token), instances, trail, b.Report, b.Tools)
 	if err != nil {
 		return b.Fail(err)
 	}

@@ -61,6 +61,21 @@ func TestInstancesAreConfiguration(t *testing.T) {
 	require.Equal(t, gateway.Instances{
 		Bill: []string{"http://b1:9082", "http://b2:9082"}, Product: []string{"http://127.0.0.1:9083"},
 	}, c.Instances)
+	require.Equal(t, []string{"http://a:9081"}, c.Instances.WithAuth([]string{"http://a:9081"}).Auth)
+	c.Instances.Auth = []string{"dns+http://auth:9081"}
+	require.Equal(t, c.Instances, c.Instances.WithAuth([]string{"http://a:9081"}))
+	for _, key := range []string{
+		"BILL_INTERNAL_URLS", "PRODUCT_INTERNAL_URLS", "AUTH_INTERNAL_URLS", "GATEWAY_INTERNAL_URLS",
+	} {
+		for value, fails := range map[string]bool{"dns+srv+https://_in._tcp.x": false, "ftp://x": true} {
+			with := map[string]string{"INTERNAL_TOKEN": secret, "GATEWAY_AUDIT_TOKEN": secret + "x", key: value}
+			_, err := gateway.Load(func(k string) string { return with[k] })
+			require.Equal(t, fails, err != nil, "%s=%s: %v", key, value, err)
+			if fails {
+				require.ErrorContains(t, err, key)
+			}
+		}
+	}
 	c = gateway.Config{Instances: gateway.Instances{Bill: []string{"b1:9082"}}}
 	_, err = gateway.New(t.Context(), c, gateway.Upstreams{}, service.RealTools(slog.New(slog.DiscardHandler)))
 	require.ErrorContains(t, err, "cannot start gateway")

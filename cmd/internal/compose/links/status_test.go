@@ -68,6 +68,12 @@ func TestTheGatewaySeesWhatAnInstanceKnows(t *testing.T) {
 		},
 	}, token)
 	require.Len(t, got, 5)
+	for n := range got {
+		process := &got[n].Status.Process
+		require.Equal(t, got[n].Trouble == "", process.ID != "" && process.Release != "" && !process.Started.IsZero())
+		require.Equal(t, got[n].Trouble == "", process.Readiness == operations.Ready)
+		*process = operations.Process{}
+	}
 	require.Equal(t, operations.Status{
 		Service: service.Bill, Breakers: w.breakers(), Quota: new(w.quota(t.Context())),
 		Caches: []operations.Cache{{Kind: freshness.Bills, Counts: freshness.Counts{Hits: 1, Stale: 1}}},
