@@ -44,3 +44,11 @@ type Timelines interface {
 // it deleted and whether there are more to examine. A store never deletes before the period prescribed
 // (core/retention/purge) ends, nor a record that is still being processed.
 type Purge func(ctx context.Context, years, n int) (dropped int, more bool, err error)
+
+// MaintenanceSwitch keeps when customers' operations are switched off.
+type MaintenanceSwitch interface {
+	// Current returns what was set last, also when it is over; the zero value when there is none.
+	Current(ctx context.Context) (operations.Maintenance, error)
+	// Set replaces it; the zero value switches it off. Of several callers the last wins.
+	Set(ctx context.Context, m operations.Maintenance) error
+}

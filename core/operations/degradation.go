@@ -14,7 +14,7 @@ const (
 	KOSAway           // an operation of KOS is not asked for a while: copies are shown, new answers wait
 	CacheAway         // everything goes on from the databases, slower
 	DatabaseAway      // what needs that database waits or is refused
-	Maintenance       // the operator has switched customers' operations off
+	Maintained        // the operator has switched customers' operations off
 	rungs
 )
 
@@ -29,7 +29,7 @@ func (r Rung) String() string {
 		return "CACHE_AWAY"
 	case DatabaseAway:
 		return "DATABASE_AWAY"
-	case Maintenance:
+	case Maintained:
 		return "MAINTENANCE"
 	case rungs:
 	}

@@ -25,7 +25,7 @@ func TestTheWorstCauseIsTheRung(t *testing.T) {
 		"KOS_AWAY":                {set(operations.KOSAway, operations.Normal), operations.KOSAway},
 		"CACHE_AWAY, KOS_AWAY":    {set(operations.KOSAway, operations.CacheAway), operations.CacheAway},
 		"DATABASE_AWAY":           {set(operations.DatabaseAway, operations.DatabaseAway), operations.DatabaseAway},
-		"MAINTENANCE, KOS_AWAY":   {set(operations.Maintenance, operations.KOSAway), operations.Maintenance},
+		"MAINTENANCE, KOS_AWAY":   {set(operations.Maintained, operations.KOSAway), operations.Maintained},
 		"DATABASE_AWAY, KOS_AWAY": {set(operations.KOSAway, operations.DatabaseAway), operations.DatabaseAway},
 	} {
 		require.Equal(t, c.rung, c.causes.Rung(), text)

@@ -41,6 +41,7 @@ type Config struct {
 	Limits        *Limits                       // nil: no caller is limited
 	SandboxLogins []string                      // ids of demo accounts that the portal suggests
 	Degradation   func() operations.Degradation // what is missing; nil: nothing is stated
+	Maintenance   Maintenance                   // nil: there never is one
 	Screen        Screen                        // judges requests before they are routed; nil: nothing does
 }
 
@@ -61,8 +62,9 @@ func New(c Config) (http.Handler, error) {
 		spec  string
 		mount func(to *contract.Router)
 	}{
-		{openapi.Auth, forward(c.Auth)}, {openapi.Bill, forward(withoutCredential(c.Bill))},
-		{openapi.Product, forward(withoutCredential(c.Product))},
+		{openapi.Auth, forward(c.Auth)},
+		{openapi.Bill, forward(c.maintained(false, errs.Write)(withoutCredential(c.Bill)))},
+		{openapi.Product, forward(c.maintained(true, errs.Write)(withoutCredential(c.Product)))},
 		{openapi.Operations, func(to *contract.Router) { c.Operations(to, hooks) }},
 	} {
 		spec, err := contract.Load(service.spec)

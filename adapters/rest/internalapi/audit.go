@@ -33,7 +33,8 @@ const gatewayService = "gateway"
 // gatewayActions are what staff do through the gateway. The auth service itself and the command line record
 // everything else.
 func gatewayActions() []string {
-	return []string{"DELIVERY_REPLAYED", "TIMELINE_SHOWN", "CHANGE_RESOLUTION", "REQUESTS_SEARCHED", "REQUEST_CANCELLED"}
+	return []string{"DELIVERY_REPLAYED", "TIMELINE_SHOWN", "CHANGE_RESOLUTION", "REQUESTS_SEARCHED", "REQUEST_CANCELLED",
+		"MAINTENANCE_STARTED", "MAINTENANCE_ENDED"}
 }
 
 // caller returns the name of the service that has the credential; FORBIDDEN when none has.

@@ -36,7 +36,8 @@ type Handlers struct {
 	SessionUse  ports.SessionUse
 	ServiceKeys ports.ServiceKeyList
 	Audit       *AuditTrail
-	Searches    ports.SearchBudget // needs Audit, which knows the callers
+	Searches    ports.SearchBudget      // needs Audit, which knows the callers
+	Maintenance ports.MaintenanceSwitch // needs Audit
 
 	// The part of the services that call KOS.
 	Status      func(context.Context) operations.Status
@@ -64,6 +65,8 @@ func (h *Handlers) serves(path string) bool {
 		return h.Audit != nil
 	case "exact-searches":
 		return h.Audit != nil && h.Searches != nil
+	case "maintenance":
+		return h.Audit != nil && h.Maintenance != nil
 	case "operations":
 		return h.Status != nil
 	case "deliveries":

@@ -14,11 +14,12 @@ import (
 
 // Handlers implements the generated strict server.
 type Handlers struct {
-	Overview  *cases.Overview
-	Desk      *cases.Deliveries
-	Parked    *cases.ParkedChanges
-	Timelines *cases.Timelines
-	Requests  *cases.Requests
+	Overview    *cases.Overview
+	Desk        *cases.Deliveries
+	Parked      *cases.ParkedChanges
+	Timelines   *cases.Timelines
+	Requests    *cases.Requests
+	Maintenance *cases.Maintenance
 }
 
 // ListCircuitBreakers returns the circuit breakers of every instance.

@@ -71,7 +71,7 @@ func (c Console) tree(began func()) *cobra.Command {
 	root.SetErr(c.Err)
 	root.AddCommand(c.users(), c.grant(), c.revoke(), c.sessions(), c.keys(), c.serviceKeys(), c.audit(),
 		c.ops(), c.deliveries(),
-		c.parked(), c.requests(), c.reconciliation(), c.timeline(), c.reseal(), c.demo(), c.otp())
+		c.parked(), c.requests(), c.maintenance(), c.reconciliation(), c.timeline(), c.reseal(), c.demo(), c.otp())
 	root.SetHelpCommand(c.help(root))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -392,6 +392,23 @@ VALKEY_ADDR(VALKEY_PASSWORD)을 쓰며, AUTH_DATABASE_URL이 없으면 "make run
 	"page %d of %d, %d in all":         "%[2]d쪽 중 %[1]d쪽, 모두 %[3]d건",
 	"page %d of %d, %d in all or more": "%[2]d쪽 중 %[1]d쪽, 모두 %[3]d건 이상",
 
+	"Switch customers' operations off for a time, and on again": "고객 기능을 일정 시간 중지하고 다시 시작합니다",
+	maintenanceHelp: "" +
+		`고객 기능을 일정 시간 중지합니다. 그동안 고객의 요청에는 안내 문구와 Retry-After를 담은 503으로 응답합니다.
+로그인, 담당자 업무, 결과 전달, 진행 중인 변경은 계속됩니다. 모든 게이트웨이에 1초 안에 적용됩니다.
+정한 시각이 되면 저절로 끝납니다. 시간대를 쓰지 않은 시각은 한국 시간입니다: 2026-03-15T05:00.
+자세한 내용은 docs/maintenance.md에 있습니다.`,
+	"Switch customers' operations off until a time":             "정한 시각까지 고객 기능을 중지합니다",
+	"Switch customers' operations on again":                     "고객 기능을 다시 시작합니다",
+	"Show the maintenance that is under way or planned":         "진행 중이거나 예정된 점검을 보여 줍니다",
+	"when it ends: a time, or how long from now (required)":     "끝나는 시각 또는 지금부터의 시간 (필수)",
+	"when it begins: a time, or how long from now; empty = now": "시작하는 시각 또는 지금부터의 시간. 비우면 지금",
+	"checks and changes of plans alone":                         "상품 변경과 사전 확인만 중지합니다",
+	"what customers read; empty = a text that names the end":    "고객에게 보이는 문구. 비우면 종료 시각 안내",
+	"there is no maintenance any more\n":                        "점검을 종료하였습니다\n",
+	"there is no maintenance\n":                                 "점검이 없습니다\n",
+	"it is planned\n":                                           "점검이 예정되어 있습니다\n",
+	"it is under way\n":                                         "점검 중입니다\n",
 	"Find the bill inquiries and plan changes of customers, and take one back": "" +
 		"고객의 요금 조회와 상품 변경 요청을 찾고 취소합니다",
 	requestsHelp: "" +

@@ -108,6 +108,26 @@ type ExactSearch struct {
 	Person string `json:"person"`
 }
 
+// Maintenance Absent means that nothing is switched off.
+type Maintenance struct {
+	// By The member of staff who switched it on.
+	By   string    `json:"by"`
+	From time.Time `json:"from"`
+
+	// Message For customers; empty is the usual text.
+	Message string `json:"message"`
+
+	// Scope ALL or CHANGES.
+	Scope string    `json:"scope"`
+	Until time.Time `json:"until"`
+}
+
+// MaintenanceSwitch defines model for MaintenanceSwitch.
+type MaintenanceSwitch struct {
+	// Maintenance Absent means that nothing is switched off.
+	Maintenance Maintenance `json:"maintenance,omitempty,omitzero"`
+}
+
 // ParkedChange defines model for ParkedChange.
 type ParkedChange struct {
 	EffectiveDate string `json:"effectiveDate"`
@@ -403,6 +423,12 @@ type CountExactSearchParams struct {
 	XAuditCredential *AuditCredential `json:"X-Audit-Credential,omitempty"`
 }
 
+// SetMaintenanceParams defines parameters for SetMaintenance.
+type SetMaintenanceParams struct {
+	// XAuditCredential Which service writes; INTERNAL_TOKEN, which every service has, does not say that.
+	XAuditCredential *AuditCredential `json:"X-Audit-Credential,omitempty"`
+}
+
 // ListParkedChangesParams defines parameters for ListParkedChanges.
 type ListParkedChangesParams struct {
 	// Page The number of the page; the first is 1.
@@ -429,6 +455,9 @@ type StartReconciliationJSONRequestBody = ReconciliationWindow
 
 // CountExactSearchJSONRequestBody defines body for CountExactSearch for application/json ContentType.
 type CountExactSearchJSONRequestBody = ExactSearch
+
+// SetMaintenanceJSONRequestBody defines body for SetMaintenance for application/json ContentType.
+type SetMaintenanceJSONRequestBody = MaintenanceSwitch
 
 // ResolveParkedChangeJSONRequestBody defines body for ResolveParkedChange for application/json ContentType.
 type ResolveParkedChangeJSONRequestBody = Resolution
@@ -579,6 +608,25 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /internal/v1/exact-searches (the `CountExactSearch` operationId).
 	CountExactSearch(ctx context.Context, params *CountExactSearchParams, body CountExactSearchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetMaintenance When customers' operations are switched off
+	//
+	// Corresponds with GET /internal/v1/maintenance (the `GetMaintenance` operationId).
+	GetMaintenance(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetMaintenanceWithBody Switch customers' operations off for a time, or on again
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /internal/v1/maintenance (the `SetMaintenance` operationId).
+	SetMaintenanceWithBody(ctx context.Context, params *SetMaintenanceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetMaintenance Switch customers' operations off for a time, or on again
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /internal/v1/maintenance (the `SetMaintenance` operationId).
+	SetMaintenance(ctx context.Context, params *SetMaintenanceParams, body SetMaintenanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetStatus Process, circuit breakers, KOS quota, lookups and upstreams of this instance
 	//
@@ -812,6 +860,55 @@ func (c *Client) CountExactSearchWithBody(ctx context.Context, params *CountExac
 // Corresponds with POST /internal/v1/exact-searches (the `CountExactSearch` operationId).
 func (c *Client) CountExactSearch(ctx context.Context, params *CountExactSearchParams, body CountExactSearchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCountExactSearchRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMaintenance When customers' operations are switched off
+//
+// Corresponds with GET /internal/v1/maintenance (the `GetMaintenance` operationId).
+func (c *Client) GetMaintenance(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMaintenanceRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetMaintenanceWithBody Switch customers' operations off for a time, or on again
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /internal/v1/maintenance (the `SetMaintenance` operationId).
+func (c *Client) SetMaintenanceWithBody(ctx context.Context, params *SetMaintenanceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetMaintenanceRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetMaintenance Switch customers' operations off for a time, or on again
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /internal/v1/maintenance (the `SetMaintenance` operationId).
+func (c *Client) SetMaintenance(ctx context.Context, params *SetMaintenanceParams, body SetMaintenanceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetMaintenanceRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1302,6 +1399,88 @@ func NewCountExactSearchRequestWithBody(server string, params *CountExactSearchP
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XAuditCredential != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "X-Audit-Credential", *params.XAuditCredential, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Audit-Credential", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetMaintenanceRequest constructs an http.Request for the GetMaintenance method
+func NewGetMaintenanceRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/internal/v1/maintenance")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSetMaintenanceRequest calls the generic SetMaintenance builder with application/json body
+func NewSetMaintenanceRequest(server string, params *SetMaintenanceParams, body SetMaintenanceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetMaintenanceRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewSetMaintenanceRequestWithBody constructs an http.Request for the SetMaintenance method, with any body, and a specified content type
+func NewSetMaintenanceRequestWithBody(server string, params *SetMaintenanceParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/internal/v1/maintenance")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}

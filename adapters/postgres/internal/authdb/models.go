@@ -79,6 +79,15 @@ type LoginHistory struct {
 	Service   string
 }
 
+type Maintenance struct {
+	One          bool
+	StartsAt     time.Time
+	EndsAt       time.Time
+	Scope        string
+	Announcement string
+	SwitchedBy   string
+}
+
 type Sealing struct {
 	One       bool
 	Form      int64

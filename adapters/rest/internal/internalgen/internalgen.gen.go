@@ -109,6 +109,26 @@ type ExactSearch struct {
 	Person string `json:"person"`
 }
 
+// Maintenance Absent means that nothing is switched off.
+type Maintenance struct {
+	// By The member of staff who switched it on.
+	By   string    `json:"by"`
+	From time.Time `json:"from"`
+
+	// Message For customers; empty is the usual text.
+	Message string `json:"message"`
+
+	// Scope ALL or CHANGES.
+	Scope string    `json:"scope"`
+	Until time.Time `json:"until"`
+}
+
+// MaintenanceSwitch defines model for MaintenanceSwitch.
+type MaintenanceSwitch struct {
+	// Maintenance Absent means that nothing is switched off.
+	Maintenance Maintenance `json:"maintenance,omitempty,omitzero"`
+}
+
 // ParkedChange defines model for ParkedChange.
 type ParkedChange struct {
 	EffectiveDate string `json:"effectiveDate"`
@@ -401,6 +421,12 @@ type CountExactSearchParams struct {
 	XAuditCredential *AuditCredential `json:"X-Audit-Credential,omitempty"`
 }
 
+// SetMaintenanceParams defines parameters for SetMaintenance.
+type SetMaintenanceParams struct {
+	// XAuditCredential Which service writes; INTERNAL_TOKEN, which every service has, does not say that.
+	XAuditCredential *AuditCredential `json:"X-Audit-Credential,omitempty"`
+}
+
 // ListParkedChangesParams defines parameters for ListParkedChanges.
 type ListParkedChangesParams struct {
 	// Page The number of the page; the first is 1.
@@ -427,6 +453,9 @@ type StartReconciliationJSONRequestBody = ReconciliationWindow
 
 // CountExactSearchJSONRequestBody defines body for CountExactSearch for application/json ContentType.
 type CountExactSearchJSONRequestBody = ExactSearch
+
+// SetMaintenanceJSONRequestBody defines body for SetMaintenance for application/json ContentType.
+type SetMaintenanceJSONRequestBody = MaintenanceSwitch
 
 // ResolveParkedChangeJSONRequestBody defines body for ResolveParkedChange for application/json ContentType.
 type ResolveParkedChangeJSONRequestBody = Resolution
@@ -457,6 +486,12 @@ type ServerInterface interface {
 	// CountExactSearch Count a member of staff's search for one line against the limit
 	// (POST /internal/v1/exact-searches)
 	CountExactSearch(w http.ResponseWriter, r *http.Request, params CountExactSearchParams)
+	// GetMaintenance When customers' operations are switched off
+	// (GET /internal/v1/maintenance)
+	GetMaintenance(w http.ResponseWriter, r *http.Request)
+	// SetMaintenance Switch customers' operations off for a time, or on again
+	// (PUT /internal/v1/maintenance)
+	SetMaintenance(w http.ResponseWriter, r *http.Request, params SetMaintenanceParams)
 	// GetStatus Process, circuit breakers, KOS quota, lookups and upstreams of this instance
 	// (GET /internal/v1/operations/status)
 	GetStatus(w http.ResponseWriter, r *http.Request)
@@ -706,6 +741,61 @@ func (siw *ServerInterfaceWrapper) CountExactSearch(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CountExactSearch(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetMaintenance operation middleware
+func (siw *ServerInterfaceWrapper) GetMaintenance(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetMaintenance(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetMaintenance operation middleware
+func (siw *ServerInterfaceWrapper) SetMaintenance(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SetMaintenanceParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "X-Audit-Credential" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Audit-Credential")]; found {
+		var XAuditCredential AuditCredential
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-Audit-Credential", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Audit-Credential", valueList[0], &XAuditCredential, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-Audit-Credential", Err: err})
+			return
+		}
+
+		params.XAuditCredential = &XAuditCredential
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetMaintenance(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1054,6 +1144,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/internal/v1/deliveries", wrapper.ListDeliveries)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/internal/v1/deliveries/{id}/replay", wrapper.ReplayDelivery)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/internal/v1/exact-searches", wrapper.CountExactSearch)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/internal/v1/maintenance", wrapper.GetMaintenance)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/internal/v1/maintenance", wrapper.SetMaintenance)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/internal/v1/operations/status", wrapper.GetStatus)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/internal/v1/parked-changes", wrapper.ListParkedChanges)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/internal/v1/parked-changes/{id}/resolve", wrapper.ResolveParkedChange)
@@ -1187,6 +1279,44 @@ func (response CountExactSearch200JSONResponse) VisitCountExactSearchResponse(w 
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type GetMaintenanceRequestObject struct {
+}
+
+type GetMaintenanceResponseObject interface {
+	VisitGetMaintenanceResponse(w http.ResponseWriter) error
+}
+
+type GetMaintenance200JSONResponse MaintenanceSwitch
+
+func (response GetMaintenance200JSONResponse) VisitGetMaintenanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMaintenanceRequestObject struct {
+	Params SetMaintenanceParams
+	Body   *SetMaintenanceJSONRequestBody
+}
+
+type SetMaintenanceResponseObject interface {
+	VisitSetMaintenanceResponse(w http.ResponseWriter) error
+}
+
+type SetMaintenance204Response struct {
+}
+
+func (response SetMaintenance204Response) VisitSetMaintenanceResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
 }
 
 type GetStatusRequestObject struct {
@@ -1400,6 +1530,12 @@ type StrictServerInterface interface {
 	// CountExactSearch Count a member of staff's search for one line against the limit
 	// (POST /internal/v1/exact-searches)
 	CountExactSearch(ctx context.Context, request CountExactSearchRequestObject) (CountExactSearchResponseObject, error)
+	// GetMaintenance When customers' operations are switched off
+	// (GET /internal/v1/maintenance)
+	GetMaintenance(ctx context.Context, request GetMaintenanceRequestObject) (GetMaintenanceResponseObject, error)
+	// SetMaintenance Switch customers' operations off for a time, or on again
+	// (PUT /internal/v1/maintenance)
+	SetMaintenance(ctx context.Context, request SetMaintenanceRequestObject) (SetMaintenanceResponseObject, error)
 	// GetStatus Process, circuit breakers, KOS quota, lookups and upstreams of this instance
 	// (GET /internal/v1/operations/status)
 	GetStatus(ctx context.Context, request GetStatusRequestObject) (GetStatusResponseObject, error)
@@ -1636,6 +1772,63 @@ func (sh *strictHandler) CountExactSearch(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(CountExactSearchResponseObject); ok {
 		if err := validResponse.VisitCountExactSearchResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMaintenance operation middleware
+func (sh *strictHandler) GetMaintenance(w http.ResponseWriter, r *http.Request) {
+	var request GetMaintenanceRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMaintenance(ctx, request.(GetMaintenanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMaintenance")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetMaintenanceResponseObject); ok {
+		if err := validResponse.VisitGetMaintenanceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetMaintenance operation middleware
+func (sh *strictHandler) SetMaintenance(w http.ResponseWriter, r *http.Request, params SetMaintenanceParams) {
+	var request SetMaintenanceRequestObject
+
+	request.Params = params
+
+	var body SetMaintenanceJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SetMaintenance(ctx, request.(SetMaintenanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetMaintenance")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SetMaintenanceResponseObject); ok {
+		if err := validResponse.VisitSetMaintenanceResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

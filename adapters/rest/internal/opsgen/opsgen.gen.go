@@ -49,6 +49,19 @@ const (
 	LaneRefresh  Lane = "refresh"
 )
 
+// Defines values for MaintenanceDataState.
+const (
+	MaintenanceDataStateOFF     MaintenanceDataState = "OFF"
+	MaintenanceDataStateON      MaintenanceDataState = "ON"
+	MaintenanceDataStatePLANNED MaintenanceDataState = "PLANNED"
+)
+
+// Defines values for MaintenanceScope.
+const (
+	MaintenanceScopeALL     MaintenanceScope = "ALL"
+	MaintenanceScopeCHANGES MaintenanceScope = "CHANGES"
+)
+
 // Defines values for Readiness.
 const (
 	ReadinessDRAINING Readiness = "DRAINING"
@@ -637,6 +650,72 @@ type LaneUse struct {
 	Used int `json:"used"`
 }
 
+// MaintenanceBody defines model for MaintenanceBody.
+type MaintenanceBody struct {
+	// From When it begins, within 30 days; left out, or in the past, means now.
+	//
+	// Example: 2026-03-15T02:00:00+09:00
+	From *time.Time `json:"from,omitempty"`
+
+	// Message What customers read, in Korean; left out means a text that names the end.
+	//
+	// Example: 시스템 점검 중입니다. 오전 5시 이후에 다시 이용해주세요
+	Message *string `json:"message,omitempty"`
+
+	// Reason Why it is done, up to 200 characters, of which at least 2 are no spaces; it is recorded in the audit log.
+	//
+	// Example: 통신사 정기 점검
+	Reason string `json:"reason"`
+
+	// Scope ALL = everything that customers do with bills and plans; CHANGES = checks and changes of plans alone.
+	Scope *MaintenanceScope `json:"scope,omitempty"`
+
+	// Until When it ends by itself, at most 24 hours after its beginning.
+	//
+	// Example: 2026-03-15T05:00:00+09:00
+	Until time.Time `json:"until"`
+}
+
+// MaintenanceData defines model for MaintenanceData.
+type MaintenanceData struct {
+	// By Who switched it on.
+	By *string `json:"by,omitempty"`
+
+	// From When it begins or began.
+	From *time.Time `json:"from,omitempty"`
+
+	// Message What customers read; absent is the usual text.
+	Message *string `json:"message,omitempty"`
+
+	// Scope ALL = everything that customers do with bills and plans; CHANGES = checks and changes of plans alone.
+	Scope *MaintenanceScope `json:"scope,omitempty"`
+
+	// State ON = it is under way; PLANNED = it begins at `from`; OFF = there is none.
+	State MaintenanceDataState `json:"state"`
+
+	// Until When it ends by itself.
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// MaintenanceDataState ON = it is under way; PLANNED = it begins at `from`; OFF = there is none.
+type MaintenanceDataState string
+
+// MaintenanceEnvelope defines model for MaintenanceEnvelope.
+type MaintenanceEnvelope struct {
+	Data MaintenanceData `json:"data"`
+
+	// Message Korean, fit to be shown.
+	Message string `json:"message"`
+
+	// Success Always true.
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
+}
+
+// MaintenanceScope ALL = everything that customers do with bills and plans; CHANGES = checks and changes of plans alone.
+type MaintenanceScope string
+
 // MonthsCounts The same of the copies of which months of a line have a bill. No customer waits for these: with an old copy, or
 // none, KOS is asked behind the answer. Absent when no instance reports it.
 type MonthsCounts struct {
@@ -1219,6 +1298,9 @@ type ListRequestsParams struct {
 // ReplayDeliveryJSONRequestBody defines body for ReplayDelivery for application/json ContentType.
 type ReplayDeliveryJSONRequestBody = ReplayRequest
 
+// StartMaintenanceJSONRequestBody defines body for StartMaintenance for application/json ContentType.
+type StartMaintenanceJSONRequestBody = MaintenanceBody
+
 // ResolveParkedChangeJSONRequestBody defines body for ResolveParkedChange for application/json ContentType.
 type ResolveParkedChangeJSONRequestBody = ResolveRequest
 
@@ -1245,6 +1327,15 @@ type ServerInterface interface {
 	// GetKosQuota What is left of KOS?
 	// (GET /ops/kos-quota)
 	GetKosQuota(w http.ResponseWriter, r *http.Request)
+	// EndMaintenance Switch customers' operations on again
+	// (DELETE /ops/maintenance)
+	EndMaintenance(w http.ResponseWriter, r *http.Request)
+	// GetMaintenance Are customers' operations switched off?
+	// (GET /ops/maintenance)
+	GetMaintenance(w http.ResponseWriter, r *http.Request)
+	// StartMaintenance Switch customers' operations off for a time
+	// (PUT /ops/maintenance)
+	StartMaintenance(w http.ResponseWriter, r *http.Request)
 	// ListParkedChanges Which plan changes wait for a person?
 	// (GET /ops/parked-changes)
 	ListParkedChanges(w http.ResponseWriter, r *http.Request, params ListParkedChangesParams)
@@ -1432,6 +1523,48 @@ func (siw *ServerInterfaceWrapper) GetKosQuota(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetKosQuota(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndMaintenance operation middleware
+func (siw *ServerInterfaceWrapper) EndMaintenance(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndMaintenance(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetMaintenance operation middleware
+func (siw *ServerInterfaceWrapper) GetMaintenance(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetMaintenance(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// StartMaintenance operation middleware
+func (siw *ServerInterfaceWrapper) StartMaintenance(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.StartMaintenance(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1816,6 +1949,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/deliveries/{eventId}/replay", wrapper.ReplayDelivery)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/instances", wrapper.ListInstances)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/kos-quota", wrapper.GetKosQuota)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/ops/maintenance", wrapper.EndMaintenance)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/maintenance", wrapper.GetMaintenance)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/ops/maintenance", wrapper.StartMaintenance)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/parked-changes", wrapper.ListParkedChanges)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/parked-changes/{requestId}/resolve", wrapper.ResolveParkedChange)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/requests", wrapper.ListRequests)
@@ -1944,6 +2080,70 @@ type GetKosQuotaResponseObject interface {
 type GetKosQuota200JSONResponse KosQuotaEnvelope
 
 func (response GetKosQuota200JSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMaintenanceRequestObject struct {
+}
+
+type EndMaintenanceResponseObject interface {
+	VisitEndMaintenanceResponse(w http.ResponseWriter) error
+}
+
+type EndMaintenance200JSONResponse MaintenanceEnvelope
+
+func (response EndMaintenance200JSONResponse) VisitEndMaintenanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMaintenanceRequestObject struct {
+}
+
+type GetMaintenanceResponseObject interface {
+	VisitGetMaintenanceResponse(w http.ResponseWriter) error
+}
+
+type GetMaintenance200JSONResponse MaintenanceEnvelope
+
+func (response GetMaintenance200JSONResponse) VisitGetMaintenanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartMaintenanceRequestObject struct {
+	Body *StartMaintenanceJSONRequestBody
+}
+
+type StartMaintenanceResponseObject interface {
+	VisitStartMaintenanceResponse(w http.ResponseWriter) error
+}
+
+type StartMaintenance200JSONResponse MaintenanceEnvelope
+
+func (response StartMaintenance200JSONResponse) VisitStartMaintenanceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2122,6 +2322,15 @@ type StrictServerInterface interface {
 	// GetKosQuota What is left of KOS?
 	// (GET /ops/kos-quota)
 	GetKosQuota(ctx context.Context, request GetKosQuotaRequestObject) (GetKosQuotaResponseObject, error)
+	// EndMaintenance Switch customers' operations on again
+	// (DELETE /ops/maintenance)
+	EndMaintenance(ctx context.Context, request EndMaintenanceRequestObject) (EndMaintenanceResponseObject, error)
+	// GetMaintenance Are customers' operations switched off?
+	// (GET /ops/maintenance)
+	GetMaintenance(ctx context.Context, request GetMaintenanceRequestObject) (GetMaintenanceResponseObject, error)
+	// StartMaintenance Switch customers' operations off for a time
+	// (PUT /ops/maintenance)
+	StartMaintenance(ctx context.Context, request StartMaintenanceRequestObject) (StartMaintenanceResponseObject, error)
 	// ListParkedChanges Which plan changes wait for a person?
 	// (GET /ops/parked-changes)
 	ListParkedChanges(ctx context.Context, request ListParkedChangesRequestObject) (ListParkedChangesResponseObject, error)
@@ -2329,6 +2538,85 @@ func (sh *strictHandler) GetKosQuota(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetKosQuotaResponseObject); ok {
 		if err := validResponse.VisitGetKosQuotaResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EndMaintenance operation middleware
+func (sh *strictHandler) EndMaintenance(w http.ResponseWriter, r *http.Request) {
+	var request EndMaintenanceRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EndMaintenance(ctx, request.(EndMaintenanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndMaintenance")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EndMaintenanceResponseObject); ok {
+		if err := validResponse.VisitEndMaintenanceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMaintenance operation middleware
+func (sh *strictHandler) GetMaintenance(w http.ResponseWriter, r *http.Request) {
+	var request GetMaintenanceRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMaintenance(ctx, request.(GetMaintenanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMaintenance")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetMaintenanceResponseObject); ok {
+		if err := validResponse.VisitGetMaintenanceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// StartMaintenance operation middleware
+func (sh *strictHandler) StartMaintenance(w http.ResponseWriter, r *http.Request) {
+	var request StartMaintenanceRequestObject
+
+	var body StartMaintenanceJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.StartMaintenance(ctx, request.(StartMaintenanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StartMaintenance")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(StartMaintenanceResponseObject); ok {
+		if err := validResponse.VisitStartMaintenanceResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -128,9 +128,11 @@ type Admin struct {
 	Attest *trail.Attester
 	Audit  ports.AuditLog
 	Log    *trail.Reader // how the audit log is read
-	Now    ports.Clock
-	NewID  ports.IDs
-	close  []func()
+	// Maintenance is when customers' operations are switched off.
+	Maintenance ports.MaintenanceSwitch
+	Now         ports.Clock
+	NewID       ports.IDs
+	close       []func()
 }
 
 // OpenAdmin wires it; Close it at the end.
@@ -145,6 +147,7 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t service.Tools) (*Admin, err
 		return nil, err
 	}
 	a.close = append(a.close, pool.Close)
+	a.Maintenance = postgres.NewMaintenance(pool)
 	a.followForms(ctx, keyring, pool)
 	if err := postgres.Ping(pool)(ctx); err != nil {
 		a.Close()

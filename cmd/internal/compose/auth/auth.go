@@ -120,6 +120,7 @@ func New(ctx context.Context, c Config, t service.Tools) (*boot.Unit, error) {
 	b.Internal.Token, b.Internal.Revocations, b.Internal.SessionUse = c.InternalAPI.Token, revocations, guard.Live
 	serviceKeys := postgres.NewServiceKeys(at.Pool)
 	b.Internal.ServiceKeys = serviceKeys
+	b.Internal.Maintenance = postgres.NewMaintenance(at.Pool)
 	b.Internal.Searches, b.Internal.Audit = admins, &internalapi.AuditTrail{
 		Log: auditLog, Accounts: users.ByID, Gateway: c.Audit.AuditToken,
 		AcceptsUncredentialed: func() bool { return at.Keyring.Form().Older() },

@@ -131,7 +131,7 @@ func finish(ctx context.Context, c Config, up Upstreams, p pools, b *service.Bui
 	}
 	own := &opsapi.Handlers{
 		Overview: overview, Desk: staff.Deliveries(), Parked: staff.ParkedChanges(), Timelines: staff.Timelines(),
-		Requests: staff.Requests(trail),
+		Requests: staff.Requests(trail), Maintenance: staff.Maintenance(trail.Maintenance()),
 	}
 
 	for _, causes := range up.Causes {
@@ -149,7 +149,7 @@ func finish(ctx context.Context, c Config, up Upstreams, p pools, b *service.Bui
 		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Operations: own.Mount, Health: b.Probes(),
 		Authenticator: contract.AccessGuard{Guard: guard, Log: b.Log}, Log: b.Log, Registry: b.Registry, Clock: b.Now,
 		Clients: clients, Origins: c.Origins, Hosts: c.Hosts, Limits: limits, SandboxLogins: c.Portal.SandboxLogins,
-		Screen: screen, Degradation: b.Degradation,
+		Screen: screen, Degradation: b.Degradation, Maintenance: followMaintenance(b, link.Maintenance()),
 	})
 	if err != nil {
 		return b.Fail(err)

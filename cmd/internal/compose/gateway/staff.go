@@ -82,6 +82,11 @@ func (s *Staff) Requests(searches ports.SearchBudget) *cases.Requests {
 	}
 }
 
+// Maintenance is where staff switch customers' operations off.
+func (s *Staff) Maintenance(at ports.MaintenanceSwitch) *cases.Maintenance {
+	return &cases.Maintenance{Switch: at, Log: s.log()}
+}
+
 // Reconciliations is where staff have orders, KOS and deliveries compared.
 func (s *Staff) Reconciliations() ports.Reconciler {
 	return s.services.Reconciliations(service.Product)
