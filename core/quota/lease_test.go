@@ -105,3 +105,49 @@ func TestFloorsAndLedgerStayWithinTheBudget(t *testing.T) {
 	require.Positive(t, caughtEarlyEnd, "a ledger that does not wait one window after the expiry is caught")
 	require.Positive(t, caughtEarlyStart, "a holder that does not wait one window after the grant is caught")
 }
+
+func TestALeaseIsGivenOutAgainOneWindowAfterItsExpiry(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	rule := quota.Leases{Places: 1, Calls: 2, Life: 10 * time.Minute, Per: time.Minute}
+	w := quota.Window{Budget: 10, Per: time.Minute}
+	held, first, ok := rule.Grant(nil, "a", at)
+	require.True(t, ok)
+	require.Equal(t, 8, rule.Rest(w, held, at).Budget)
+
+	held, renewed, ok := rule.Grant(held, "a", at.Add(time.Minute))
+	require.True(t, ok)
+	require.Equal(t, first.Granted, renewed.Granted)
+	require.Equal(t, at.Add(11*time.Minute), renewed.Expires)
+
+	free := renewed.Expires.Add(time.Minute)
+	_, _, ok = rule.Grant(held, "b", free.Add(-1))
+	require.False(t, ok)
+	require.Equal(t, 8, rule.Rest(w, held, free.Add(-1)).Budget)
+	require.Equal(t, 10, rule.Rest(w, held, free).Budget)
+	_, _, ok = rule.Grant(held, "b", free)
+	require.True(t, ok)
+
+	held = rule.GiveBack(held, "a", at.Add(2*time.Minute))
+	_, _, ok = rule.Grant(held, "b", at.Add(3*time.Minute-1))
+	require.False(t, ok)
+	_, _, ok = rule.Grant(held, "b", at.Add(3*time.Minute))
+	require.True(t, ok, "one window after it was given back")
+}
+
+func TestAHoldEndsBeforeTheLeaseAndOpensOnce(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	rule := quota.Leases{Places: 1, Calls: 2, Life: 10 * time.Minute, Per: time.Minute}
+	lease := quota.Lease{Holder: "a", Calls: 2, Granted: at, Expires: at.Add(rule.Life)}
+	h := rule.Hold(quota.Hold{}, lease, at, at.Add(time.Second))
+	opens := at.Add(time.Minute + time.Second)
+	require.False(t, h.Open(opens.Add(-1)))
+	require.True(t, h.Open(opens))
+	require.True(t, h.Open(at.Add(rule.Life-1)))
+	require.False(t, h.Open(at.Add(rule.Life)))
+	h = rule.Hold(h, lease, opens, opens.Add(time.Second))
+	require.True(t, h.Open(opens), "a renewal does not close it")
+	lease.Granted = opens
+	require.False(t, rule.Hold(h, lease, opens, opens).Open(opens), "a new grant opens one window later")
+}
