@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -16,6 +17,14 @@ import (
 type opsPage struct {
 	Instances   []struct{ Service, Instance string }
 	Unreachable []struct{ Service, Instance, Reason string }
+	Services    []upstreamSum
+}
+
+// upstreamSum is a service as the gateways see it.
+type upstreamSum struct {
+	Service  string
+	Gateways int
+	Worst    struct{ Up, Down int }
 }
 
 // look asks for a page as the demo's operator.
@@ -46,12 +55,13 @@ func TestAHangingInstanceIsSeenAndKeepsNobodyWaiting(t *testing.T) {
 
 	page := s.look(t, token, "/ops/circuit-breakers")
 	require.Empty(t, page.Unreachable)
-	require.Len(t, page.Instances, 2)
+	require.Len(t, page.Instances, 3, "the gateway, and the two services that call KOS")
+	require.Len(t, s.look(t, token, "/ops/instances").Instances, 4)
 
 	bill := childOf(t, s.cmd.Process.Pid, filepath.Join(binaries(t), "bill-inquiry"))
 	require.NoError(t, syscall.Kill(bill, syscall.SIGSTOP))
 	t.Cleanup(func() { _ = syscall.Kill(bill, syscall.SIGCONT) })
-	for _, path := range []string{"/ops/circuit-breakers", "/ops/kos-quota", "/ops/cache"} {
+	for _, path := range []string{"/ops/circuit-breakers", "/ops/kos-quota", "/ops/cache", "/ops/instances"} {
 		began := time.Now()
 		page := s.look(t, token, path)
 		took := time.Since(began)
@@ -63,8 +73,15 @@ func TestAHangingInstanceIsSeenAndKeepsNobodyWaiting(t *testing.T) {
 		require.Equal(t, "TOO_SLOW", page.Unreachable[0].Reason)
 	}
 	page = s.look(t, token, "/ops/circuit-breakers")
-	require.Len(t, page.Instances, 1, "the others are told")
-	require.Equal(t, "product-change", page.Instances[0].Service)
+	require.Len(t, page.Instances, 2, "the others are told")
+	for _, i := range page.Instances {
+		require.NotEqual(t, "bill-inquiry", i.Service)
+	}
+	require.Eventually(t, func() bool {
+		page := s.look(t, token, "/ops/upstreams")
+		at := slices.IndexFunc(page.Services, func(u upstreamSum) bool { return u.Service == "bill-inquiry" })
+		return at >= 0 && page.Services[at].Gateways == 1 && page.Services[at].Worst.Down == 1
+	}, eventTimeout, 100*time.Millisecond, "the gateway sees that it is down")
 
 	require.NoError(t, syscall.Kill(bill, syscall.SIGCONT))
 	require.Eventually(t, func() bool { return len(s.look(t, token, "/ops/cache").Instances) == 2 }, eventTimeout,

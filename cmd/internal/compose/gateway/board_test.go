@@ -55,12 +55,18 @@ func gate(t *testing.T, bills []string, others ...string) *boot.Running {
 // board is what the instances say, as the command line asks them.
 func board(t *testing.T, gateways ...string) []operations.Answer {
 	t.Helper()
+	return asked(t, gateway.Instances{Gateway: gateways}, service.Gateway)
+}
+
+// asked is what the instances of the services say.
+func asked(t *testing.T, instances gateway.Instances, services ...string) []operations.Answer {
+	t.Helper()
 	staff, err := gateway.NewStaff(internalclient.Access{Token: personal.NewSecret(boardToken)},
-		gateway.Instances{Gateway: gateways}, nil, nil, service.RealTools(slog.New(slog.DiscardHandler)))
+		instances, nil, nil, service.RealTools(slog.New(slog.DiscardHandler)))
 	require.NoError(t, err)
 	overview := staff.Overview()
 	overview.Report = func(context.Context, error) {}
-	all, err := overview.Ask(t.Context(), auth.Principal{Roles: []auth.Role{auth.Operator}}, service.Gateway)
+	all, err := overview.Ask(t.Context(), auth.Principal{Roles: []auth.Role{auth.Operator}}, services...)
 	require.NoError(t, err)
 	return all
 }
@@ -157,4 +163,65 @@ func TestGatewaysAreFoundAndOneIsKilled(t *testing.T) {
 	require.Equal(t, []operations.Fleet{{
 		Service: service.Gateway, NotReady: 1, Unreachable: 1, Releases: []string{all[0].Status.Process.Release},
 	}}, operations.Fleets(all), "and the one that is there has no keys to verify tokens with")
+}
+
+// billed is an instance of the bill service by its two listeners.
+type billed struct{ public, internal *httptest.Server }
+
+func newBilled(t *testing.T) billed {
+	t.Helper()
+	b := service.Begin(service.Bill, service.Listen{}, service.RealTools(slog.New(slog.DiscardHandler)))
+	b.Internal.Token = personal.NewSecret(boardToken)
+	i := billed{public: ready(t), internal: httptest.NewServer(b.Internal.Handler())}
+	t.Cleanup(i.internal.Close)
+	return i
+}
+
+// kill breaks the connections and gives both ports back, as the end of a process does.
+func (i billed) kill() {
+	for _, srv := range []*httptest.Server{i.public, i.internal} {
+		srv.CloseClientConnections()
+		srv.Close()
+	}
+}
+
+// TestOneOfTwoInstancesOfAServiceIsKilled: it is unreachable, with the reason, the other one is shown as before, and
+// the gateway says that the one is down.
+func TestOneOfTwoInstancesOfAServiceIsKilled(t *testing.T) {
+	t.Parallel()
+	stays, killed := newBilled(t), newBilled(t)
+	run := gate(t, []string{stays.public.URL, killed.public.URL})
+	look := func() []operations.Answer {
+		return asked(t, gateway.Instances{
+			Bill: []string{stays.internal.URL, killed.internal.URL}, Gateway: []string{run.InternalURL},
+		}, service.Bill, service.Gateway)
+	}
+	bills := func(all []operations.Answer) operations.Fleet {
+		fleets := operations.Fleets(all)
+		at := slices.IndexFunc(fleets, func(f operations.Fleet) bool { return f.Service == service.Bill })
+		require.GreaterOrEqual(t, at, 0)
+		return fleets[at]
+	}
+	before := look()
+	require.Empty(t, operations.Unreached(before))
+	require.Len(t, operations.Reached(before), 3)
+	fleet := bills(before)
+	require.Equal(t, 2, fleet.Ready)
+
+	killed.kill()
+	after := look()
+	lost := operations.Unreached(after)
+	require.Len(t, lost, 1)
+	require.Equal(t, operations.Instance{
+		Service: service.Bill, Name: strings.TrimPrefix(killed.internal.URL, "http://"),
+	}, lost[0].Instance)
+	require.Equal(t, operations.NoConnection, lost[0].Trouble)
+	require.True(t, lost[0].GoneSince.IsZero(), "the list still leads to it")
+	require.Equal(t, operations.Fleet{
+		Service: service.Bill, Ready: 1, Unreachable: 1, Releases: fleet.Releases,
+	}, bills(after))
+	require.Eventually(t, func() bool {
+		sums := operations.SumUpstreams(look())
+		return sums[1].Service == service.Bill && sums[1].Worst == operations.StateCounts{Up: 1, Down: 1}
+	}, 30*time.Second, 20*time.Millisecond)
 }

@@ -32,8 +32,8 @@ import (
 	"phonebill/core/personal"
 )
 
-// Upstreams are the services behind the gateway: proxies when deployed, their own handlers in the all-in-one. Causes are
-// what the services go on without; none may block.
+// Upstreams are the services behind the gateway: proxies when deployed, their own handlers in the all-in-one. Causes
+// are what the services go on without; none may block.
 type Upstreams struct {
 	Auth, Bill, Product http.Handler
 	Causes              []func() operations.Causes
