@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheRungFollowsWhatIsAway takes KOS, a database and the cache away in turn: /health and the header X-Degradation
+// TestTheRungFollowsWhatIsAway takes KOS, a database and the cache away in turn, with a maintenance in between: /health and the header X-Degradation
 // say so, and say that all is well once it is back. In one process, and with each service in its own.
 func TestTheRungFollowsWhatIsAway(t *testing.T) {
 	t.Parallel()
@@ -42,6 +45,8 @@ func TestTheRungFollowsWhatIsAway(t *testing.T) {
 				execute(t, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'phonebill_product'")
 				s.isOn(t, map[string]string{"false": "DATABASE_AWAY", "true": "NORMAL"}[allowed])
 			}
+
+			s.maintains(t, dir, token, line)
 
 			cache, err := net.ResolveTCPAddr("tcp", s.Cache.Address)
 			require.NoError(t, err)
@@ -91,4 +96,33 @@ func (s *system) fetch(t *testing.T, path string) *http.Response {
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	return res
+}
+
+// maintains switches customers' operations off by the command line, and on again.
+func (s *system) maintains(t *testing.T, dir, token, line string) {
+	t.Helper()
+	status := func(want int) {
+		require.Eventually(t, func() bool {
+			got, _, err := s.call(t.Context(), http.MethodPost, "/bills/inquiry", token, map[string]string{"lineNumber": line})
+			return err == nil && got == want
+		}, eventTimeout, 50*time.Millisecond, "status %d", want)
+	}
+	status(http.StatusOK)
+	ctl(t, dir, "maintenance", "on", "--until", "10m", "--reason", "drill")
+	status(http.StatusServiceUnavailable)
+	s.isOn(t, "MAINTENANCE")
+	_, _ = s.login(t, 0)
+	ctl(t, dir, "maintenance", "on", "--until", "10m", "--changes", "--reason", "drill")
+	status(http.StatusOK)
+	ctl(t, dir, "maintenance", "off")
+	s.isOn(t, "NORMAL")
+}
+
+// ctl runs the command line on the data folder of a running system.
+func ctl(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), filepath.Join(binaries(t), "phonebillctl"), args...)
+	command.Env = append(os.Environ(), "PHONEBILL_DATA="+dir, "PHONEBILL_ENV=development")
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, string(out))
 }

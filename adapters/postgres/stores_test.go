@@ -322,6 +322,14 @@ func TestBindings(t *testing.T) {
 	})
 }
 
+func TestMaintenance(t *testing.T) {
+	t.Parallel()
+	portstest.Maintenance(t, func(t *testing.T) ports.MaintenanceSwitch {
+		t.Helper()
+		return postgres.NewMaintenance(pgtest.New(t, migrations.Auth).Pool)
+	})
+}
+
 func TestServiceKeys(t *testing.T) {
 	t.Parallel()
 	portstest.ServiceKeys(t, func(t *testing.T) ports.ServiceKeys {
