@@ -956,6 +956,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/ops/maintenance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Are customers' operations switched off?
+         * @description The maintenance that is under way or planned, and who switched it.
+         */
+        get: operations["getMaintenance"];
+        /**
+         * Switch customers' operations off for a time
+         * @description From `from` (left out: now) until `until` customers' operations on bills and plans are 503 `SERVICE_UNAVAILABLE`
+         *     with the message, `Retry-After` and `details.reason` MAINTENANCE; with the scope CHANGES only checks and changes
+         *     of plans are. Logging in and out and what staff do go on, and so do deliveries and orders under way. Every
+         *     gateway knows within a second, also later while the auth service is away. It ends by itself, and replaces what
+         *     was switched before. Recorded in the audit log (`MAINTENANCE_STARTED`), before and after.
+         */
+        put: operations["startMaintenance"];
+        post?: never;
+        /**
+         * Switch customers' operations on again
+         * @description Also when they are on. Recorded in the audit log (`MAINTENANCE_ENDED`), before and after.
+         */
+        delete: operations["endMaintenance"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/ops/deliveries": {
         parameters: {
             query?: never;
@@ -3213,6 +3245,64 @@ export interface components {
             /** @description Korean, fit to be shown. */
             message: string;
             data: components["schemas"]["RequestsData"];
+        };
+        /**
+         * @description ALL = everything that customers do with bills and plans; CHANGES = checks and changes of plans alone.
+         * @enum {string}
+         */
+        MaintenanceScope: "ALL" | "CHANGES";
+        MaintenanceBody: {
+            /**
+             * Format: date-time
+             * @description When it begins, within 30 days; left out, or in the past, means now.
+             * @example 2026-03-15T02:00:00+09:00
+             */
+            from?: string;
+            /**
+             * Format: date-time
+             * @description When it ends by itself, at most 24 hours after its beginning.
+             * @example 2026-03-15T05:00:00+09:00
+             */
+            until: string;
+            scope?: components["schemas"]["MaintenanceScope"];
+            /**
+             * @description What customers read, in Korean; left out means a text that names the end.
+             * @example 시스템 점검 중입니다. 오전 5시 이후에 다시 이용해주세요
+             */
+            message?: string;
+            /**
+             * @description Why it is done, up to 200 characters, of which at least 2 are no spaces; it is recorded in the audit log.
+             * @example 통신사 정기 점검
+             */
+            reason: string;
+        };
+        MaintenanceData: {
+            /**
+             * @description ON = it is under way; PLANNED = it begins at `from`; OFF = there is none.
+             * @enum {string}
+             */
+            state: "OFF" | "PLANNED" | "ON";
+            /**
+             * Format: date-time
+             * @description When it begins or began.
+             */
+            from?: string;
+            /**
+             * Format: date-time
+             * @description When it ends by itself.
+             */
+            until?: string;
+            scope?: components["schemas"]["MaintenanceScope"];
+            /** @description What customers read; absent is the usual text. */
+            message?: string;
+            /** @description Who switched it on. */
+            by?: string;
+        };
+        MaintenanceEnvelope: {
+            success: components["schemas"]["Success"];
+            /** @description Korean, fit to be shown. */
+            message: string;
+            data: components["schemas"]["MaintenanceData"];
         };
         CancelRequestBody: {
             /**
@@ -6101,6 +6191,96 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UpstreamsEnvelope"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
+        };
+    };
+    getMaintenance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is on, planned, or off. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MaintenanceEnvelope"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
+        };
+    };
+    startMaintenance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MaintenanceBody"];
+            };
+        };
+        responses: {
+            /** @description What is in force. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MaintenanceEnvelope"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            502: components["responses"]["BadGateway"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["GatewayTimeout"];
+        };
+    };
+    endMaintenance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MaintenanceEnvelope"];
                 };
             };
             400: components["responses"]["BadRequest"];

@@ -398,6 +398,8 @@ VALKEY_ADDR(VALKEY_PASSWORD)을 쓰며, AUTH_DATABASE_URL이 없으면 "make run
 로그인, 담당자 업무, 결과 전달, 진행 중인 변경은 계속됩니다. 모든 게이트웨이에 1초 안에 적용됩니다.
 정한 시각이 되면 저절로 끝납니다. 시간대를 쓰지 않은 시각은 한국 시간입니다: 2026-03-15T05:00.
 자세한 내용은 docs/maintenance.md에 있습니다.`,
+	"restore of the cache":                                      "캐시 복구",
+	"carrier at work":                                           "통신사 작업",
 	"Switch customers' operations off until a time":             "정한 시각까지 고객 기능을 중지합니다",
 	"Switch customers' operations on again":                     "고객 기능을 다시 시작합니다",
 	"Show the maintenance that is under way or planned":         "진행 중이거나 예정된 점검을 보여 줍니다",
