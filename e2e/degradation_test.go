@@ -16,8 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheRungFollowsWhatIsAway takes KOS, a database and the cache away in turn, with a maintenance in between: /health and the header X-Degradation
-// say so, and say that all is well once it is back. In one process, and with each service in its own.
+// TestTheRungFollowsWhatIsAway takes KOS, a database and the cache away in turn, with a maintenance in between: /health
+// and the header X-Degradation say so, and say that all is well once it is back. In one process, and with each service
+// in its own.
 func TestTheRungFollowsWhatIsAway(t *testing.T) {
 	t.Parallel()
 	binaries(t)

@@ -15,12 +15,13 @@ import (
 )
 
 // rateLua is ratelimit.Window.Apply in one step. The window is a hash: the number of a slot, and how many requests
-// count in it; and for each sender, after an s, the number of its last trip, what it was granted, and in which slot. Times are whole microseconds of the cache's own clock, which a Lua number holds exactly.
+// count in it; and for each sender, after an s, the number of its last trip, what it was granted, and in which slot.
+// Times are whole microseconds of the cache's own clock, which a Lua number holds exactly.
 //
 // KEYS: window. ARGV: length of a slot, slots that count before the current one, quota, requests to count anyhow,
-// unused units to take back, the slot of these, requests that want to pass, the time (0: the cache's own), the sender, the
-// number of its trip (0: none), and in pairs how many slots ago how many requests have passed. It returns how many may pass, how many count, the current slot, and
-// when the oldest slot is over (0: none counts).
+// unused units to take back, the slot of these, requests that want to pass, the time (0: the cache's own), the sender,
+// the number of its trip (0: none), and in pairs how many slots ago how many requests have passed. It returns how many
+// may pass, how many count, the current slot, and when the oldest slot is over (0: none counts).
 const rateLua = `
 local length, keep, quota, charge = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local back, backSlot, want, now = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])

@@ -94,8 +94,8 @@ func (b *Bucket) Begin(p Policy, now time.Time, waiting int) Trip {
 	return t
 }
 
-// again returns the trip as it is sent so many slots later: what had passed is counted in its own time, and nothing more
-// is wanted, since those who waited have been decided without it.
+// again returns the trip as it is sent so many slots later: what had passed is counted in its own time, and nothing
+// more is wanted, since those who waited have been decided without it.
 func (t Trip) again(slots int64) Trip {
 	earlier := make([]Earlier, 0, len(t.Earlier)+1)
 	for _, e := range t.Earlier {

@@ -18,7 +18,10 @@ import (
 	"phonebill/cmd/internal/boot"
 )
 
-// Bad input of every kind is a 4xx in the envelope that names the field; nothing is a 500.
+// Bad input of every kind is a 4xx in the envelope that names the field; nothing is a 500. It is tried one after the
+// other, before other tests' logins of this customer end the session.
+//
+//nolint:paralleltest,tparallel // see above
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
@@ -68,7 +71,6 @@ func TestBadInput(t *testing.T) {
 		"kos is nowhere": {"POST", "/kos/bill/inquiry", `{}`, 404, ""},
 		"wrong method":   {"DELETE", "/bills/menu", nil, 405, ""},
 	} {
-		//nolint:paralleltest // one after the other, before other tests' logins of this customer end the session
 		t.Run(name, func(t *testing.T) {
 			r := call(t, c.method, c.path, token, c.body)
 			require.Equal(t, c.status, r.status, r.raw)

@@ -14,8 +14,8 @@ import (
 // maintenanceInterval is how often a gateway asks for the maintenance: within a second of the switch all know.
 const maintenanceInterval = 500 * time.Millisecond
 
-// followMaintenance adds the worker that asks when customers' operations are switched off. While it gets no answer, what
-// it knew last holds, and ends in time by itself.
+// followMaintenance adds the worker that asks when customers' operations are switched off. While it gets no answer,
+// what it knew last holds, and ends in time by itself.
 func followMaintenance(b *service.Builder, at ports.MaintenanceSwitch) gateway.Maintenance {
 	var known atomic.Pointer[operations.Maintenance]
 	current := func() (m operations.Maintenance) {

@@ -3,7 +3,6 @@ package service_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"sync/atomic"
 	"testing"
@@ -16,12 +15,12 @@ import (
 	"phonebill/core/operations"
 )
 
-// TestAUnitFollowsWhatIsAway: two failed checks in a row are an outage, a check that hangs fails, and what others report
-// counts at once.
+// TestAUnitFollowsWhatIsAway: two failed checks in a row are an outage, a check that hangs fails, and what others
+// report counts at once.
 func TestAUnitFollowsWhatIsAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tools := service.RealTools(slog.New(slog.NewTextHandler(io.Discard, nil)))
+		tools := service.RealTools(slog.New(slog.DiscardHandler))
 		b := service.Begin("test", service.Listen{}, tools)
 		var database, cache atomic.Bool // away
 		var kos atomic.Uint32
