@@ -104,9 +104,11 @@ func calls(
 		"add service key": func() error {
 			return postgres.NewServiceKeys(authDB).Add(ctx, auth.ServiceKey{Service: "x", CreatedAt: noon})
 		},
-		"read maintenance":   func() error { _, err := postgres.NewMaintenance(authDB).Current(ctx); return err },
-		"end maintenance":    func() error { return postgres.NewMaintenance(authDB).Set(ctx, operations.Maintenance{}) },
-		"set maintenance":    func() error { return postgres.NewMaintenance(authDB).Set(ctx, operations.Maintenance{By: "x"}) },
+		"read maintenance": func() error { _, err := postgres.NewMaintenance(authDB).Current(ctx); return err },
+		"end maintenance":  func() error { return postgres.NewMaintenance(authDB).Set(ctx, operations.Maintenance{}) },
+		"set maintenance": func() error {
+			return postgres.NewMaintenance(authDB).Set(ctx, operations.Maintenance{By: "x"})
+		},
 		"list service keys":  func() error { _, err := postgres.NewServiceKeys(authDB).List(ctx); return err },
 		"retire service key": func() error { return postgres.NewServiceKeys(authDB).Retire(ctx, auth.KeyHash{}, noon) },
 		"create session": func() error {

@@ -92,7 +92,8 @@ func NewRateLimiter(client *Client, c RateLimiterConfig) (*RateLimiter, error) {
 		c.Buckets = defaultBuckets
 	}
 	r := &RateLimiter{
-		client: client, instances: max(1, c.Instances), secret: []byte(c.Secret.Reveal()), log: c.Log, sender: rand.Text()[:senderLength],
+		client: client, instances: max(1, c.Instances), secret: []byte(c.Secret.Reveal()), log: c.Log,
+		sender:   rand.Text()[:senderLength],
 		perShard: max(1, c.Buckets/tableShards),
 		trips: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rate_limit_cache_trips_total",

@@ -55,7 +55,8 @@ func (h *Handlers) toMaintenance(m operations.Maintenance) gen.MaintenanceData {
 		return gen.MaintenanceData{State: gen.MaintenanceDataStateOFF}
 	}
 	data := gen.MaintenanceData{
-		State: gen.MaintenanceDataStatePLANNED, From: rest.OptionalTime(m.From.UTC()), Until: rest.OptionalTime(m.Until.UTC()),
+		State: gen.MaintenanceDataStatePLANNED, From: rest.OptionalTime(m.From.UTC()),
+		Until: rest.OptionalTime(m.Until.UTC()),
 		Scope: new(gen.MaintenanceScope(m.Scope)), Message: rest.Optional(m.Message), By: rest.Optional(m.By),
 	}
 	if m.On(now) {
