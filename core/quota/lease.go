@@ -23,9 +23,9 @@ type Lease struct {
 // floor in a window. Without a call of the ledger in the window only floors are spent, which Grant keeps below Budget.
 //
 // The holder's times are by its own clock (Hold): it opens a window after it received the answer, which is after the
-// grant, and closes Life after it sent the request, which is before the ledger reckoned the expiry. A clock that is slow
-// by 500 parts in a million, the most that a clock is slewed by, ends a lease of an hour 1.8 s late. Per is 2 s longer
-// than KOS's window, which covers that; so Life is an hour at most (LongestLease).
+// grant, and closes Life after it sent the request, which is before the ledger reckoned the expiry. A clock that is
+// slow by 500 parts in a million, the most that a clock is slewed by, ends a lease of an hour 1.8 s late. Per is 2 s
+// longer than KOS's window, which covers that; so Life is an hour at most (LongestLease).
 type Leases struct {
 	Places, Calls int
 	Budget        int
@@ -103,8 +103,8 @@ type Hold struct {
 
 // Hold returns the holder's view after an answer of the ledger. asked is when the request was sent, so that the view
 // ends before the ledger's lease; answered is when the answer came, so that it opens a whole window after the grant. A
-// renewal opens nothing later, for the lease has counted ever since its grant. A holder without an answer keeps the view
-// that it has; one that was refused has none any more: the zero Hold is never open.
+// renewal opens nothing later, for the lease has counted ever since its grant. A holder without an answer keeps the
+// view that it has; one that was refused has none any more: the zero Hold is never open.
 func (r Leases) Hold(before Hold, granted Lease, asked, answered time.Time) Hold {
 	h := Hold{Lease: granted, Opens: answered.Add(r.Per), Closes: asked.Add(r.Life)}
 	if before.Lease.Granted.Equal(granted.Granted) {
