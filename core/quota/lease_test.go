@@ -2,6 +2,7 @@ package quota_test
 
 import (
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strconv"
 	"testing"
@@ -192,12 +193,24 @@ func run(seed uint64, r rule) (most, floors int) {
 	return most, floors
 }
 
+// seeds is how many worlds a run simulates: 300, or what SIMULATION_SEEDS says (`make verify` and `make drills`,
+// without the race detector).
+func seeds(t *testing.T) uint64 {
+	t.Helper()
+	if os.Getenv("SIMULATION_SEEDS") == "" {
+		return 300
+	}
+	n, err := strconv.ParseUint(os.Getenv("SIMULATION_SEEDS"), 10, 32)
+	require.NoError(t, err)
+	return n
+}
+
 // TestFloorsAndLedgerStayWithinTheBudget simulates processes that are cut off, crash, stop and are replaced, with
 // clocks of different rates, a ledger that goes away and comes back, and messages that are late or lost.
 func TestFloorsAndLedgerStayWithinTheBudget(t *testing.T) {
 	t.Parallel()
 	floors := 0
-	for seed := range uint64(2000) {
+	for seed := range seeds(t) {
 		most, spent := run(seed, soundRule())
 		require.LessOrEqual(t, most, simulatedWindow().Budget, "seed %d", seed)
 		floors += spent

@@ -13,6 +13,8 @@ var korean = map[string]string{
 	" (cannot be opened: %s)":                " (열 수 없음: %s)",
 	" until %s":                              " (%s까지)",
 	"%d (%d reserved)":                       "%d (예약 %d)",
+	"%d calls are leased":                    "호출 %d회 대여 중",
+	"floors":                                 "최소 몫",
 	"%d of %d calls per %s":                  "%[3]s당 %[2]d회 중 %[1]d회",
 	"%d of %d rows checked, about %s left\n": "%[2]d행 중 %[1]d행 확인, 남은 시간 약 %[3]s\n",
 	"%d orders compared, %d differences so far, about %s left\n": "%d건 비교, 지금까지 차이 %d건, 남은 시간 약 %s\n",
@@ -370,8 +372,8 @@ VALKEY_ADDR(VALKEY_PASSWORD)을 쓰며, AUTH_DATABASE_URL이 없으면 "make run
 	"the customer asks what is stored": "고객 본인 확인 요청",
 	"the file that `make run` wrote":   "`make run`이 쓴 파일",
 	"the key may be known":             "키 유출 의심",
-	"the ledger cannot be asked: each instance spends its floor alone": "" +
-		"한도 장부에 물을 수 없어 각 인스턴스가 최소 몫만 씁니다",
+	"the ledger cannot be asked: each instance spends the floor that it holds": "" +
+		"한도 장부에 물을 수 없어 각 인스턴스가 빌린 최소 몫만 씁니다",
 	"unreachable": "응답 없음",
 	"until when, like 2026-11-20T00:00:00+09:00 (default now)": "언제까지, 예: 2026-11-20T00:00:00+09:00 (기본값 지금)",
 	"used":    "사용",
@@ -435,7 +437,7 @@ VALKEY_ADDR(VALKEY_PASSWORD)을 쓰며, AUTH_DATABASE_URL이 없으면 "make run
 	"SENT": "전송", "ASKED": "질의",
 	"TRANSACTION": "거래", "KOS ORDER": "KOS 주문", "PROPOSAL": "제안", "INSTANCE": "인스턴스", "BREAKER": "차단기",
 	"FAILURES": "실패",
-	"SINCE":    "부터", "TRIED AGAIN": "재시도", "LANE": "차선", "WAITING": "대기", "ETA": "예상", "KIND": "종류",
+	"SINCE":    "부터", "TRIED AGAIN": "재시도", "LANE": "차선", "FLOOR": "최소 몫", "HELD UNTIL": "보유 기한", "WAITING": "대기", "ETA": "예상", "KIND": "종류",
 	"HITS": "적중", "STALE": "만료",
 	"MISSES": "실패", "COALESCED": "합침", "HIT RATE": "적중률", "FOUND": "발견", "WHAT": "내용", "SOURCE": "출처",
 	"FACTS": "사실", "TEXT": "설명",
