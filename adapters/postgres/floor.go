@@ -21,8 +21,8 @@ type Floor struct {
 }
 
 // floor is the floor of this instance. quota.Leases states the rule and why it holds. Its times are by the clock of the
-// instance (Quota.now), those of the leases in the database by the database's. A process has a holder's name of its own,
-// so a restarted one begins without a floor: it does not know what the process before it spent.
+// instance (Quota.now), those of the leases in the database by the database's. A process has a holder's name of its
+// own, so a restarted one begins without a floor: it does not know what the process before it spent.
 type floor struct {
 	rule   quota.Leases
 	holder string

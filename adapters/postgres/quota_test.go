@@ -119,7 +119,8 @@ func TestUsageOfTheQuota(t *testing.T) {
 	db := pgtest.New(t, migrations.KOS)
 	window := quota.Window{Budget: 20, Per: time.Hour, Reserve: quota.Shares{quota.Change: 4}}
 	open := func() *postgres.Quota {
-		return postgres.NewQuota(db.Pool, window, postgres.Floor{Instances: 2, Calls: 3, Lease: time.Hour}, &memory.Alerts{}, time.Now)
+		floor := postgres.Floor{Instances: 2, Calls: 3, Lease: time.Hour}
+		return postgres.NewQuota(db.Pool, window, floor, &memory.Alerts{}, time.Now)
 	}
 	one, other := open(), open()
 	for _, q := range []*postgres.Quota{one, other} {

@@ -271,7 +271,8 @@ func TestTheFloorIsAllWithoutTheLedger(t *testing.T) {
 	t.Parallel()
 	db, alerts := pgtest.New(t, migrations.KOS), &memory.Alerts{}
 	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
-	window, floor := quota.Window{Budget: 10, Per: time.Minute}, postgres.Floor{Instances: 3, Calls: 2, Lease: 4 * time.Minute}
+	window := quota.Window{Budget: 10, Per: time.Minute}
+	floor := postgres.Floor{Instances: 3, Calls: 2, Lease: 4 * time.Minute}
 	open := func() *postgres.Quota {
 		return postgres.NewQuota(db.Pool, window, floor, alerts, func() time.Time { return now })
 	}

@@ -138,7 +138,8 @@ func TestKOSQuota(t *testing.T) {
 			{"lane":"change","waiting":0,"etaSeconds":0},{"lane":"read","waiting":2,"etaSeconds":0},
 			{"lane":"refresh","waiting":0,"etaSeconds":0},{"lane":"prefetch","waiting":0,"etaSeconds":0}]}`
 	f := open(t, twoAndADead(operations.Status{Quota: &alone}, operations.Status{Quota: &known}))
-	require.JSONEq(t, `{"ledger":{"available":true,"limited":true,"budget":71,"fullBudget":95,"leasedFloors":3,"windowSeconds":62,
+	require.JSONEq(t, `{"ledger":{"available":true,"limited":true,"budget":71,"fullBudget":95,"leasedFloors":3,
+			"windowSeconds":62,
 			"squeezedUntil":"2026-11-21T03:01:00Z","used":66,"lanes":[{"lane":"change","used":4,"reserved":20},
 			{"lane":"read","used":60,"reserved":40},{"lane":"refresh","used":2,"reserved":5},{"lane":"prefetch","used":0,
 			"reserved":0}]},

@@ -123,7 +123,8 @@ func TestOpsQuota(t *testing.T) {
 		"bill-inquiry b:1 change 0 0s\nbill-inquiry b:1 read 3 2.6s\nbill-inquiry b:1 refresh 0 0s\nbill-inquiry b:1 " +
 		"prefetch 0 0s\n" + nobody
 	require.Equal(t,
-		"budget 71 of 95 calls per 1m2s, KOS has said E429: until 2026-11-21 03:01:00Z\nfloors 3 calls are leased\nused 66 within the last 60 s\n"+
+		"budget 71 of 95 calls per 1m2s, KOS has said E429: until 2026-11-21 03:01:00Z\n"+
+			"floors 3 calls are leased\nused 66 within the last 60 s\n"+
 			" change 4 (20 reserved)\n read 60 (40 reserved)\n refresh 2 (5 reserved)\n prefetch 0 (0 reserved)\n"+queues,
 		looked(t, operations.Status{Quota: &q}, "quota"))
 	q.Window, q.Squeezed = quota.Unlimited(), time.Time{}
@@ -131,7 +132,8 @@ func TestOpsQuota(t *testing.T) {
 	q.Ledger = false
 	require.Equal(t, "budget the ledger cannot be asked: each instance spends the floor that it holds\n"+queues,
 		looked(t, operations.Status{Quota: &q}, "quota"))
-	require.Equal(t, "budget no instance reports it\n\nSERVICE INSTANCE FLOOR HELD UNTIL\n\nSERVICE INSTANCE LANE WAITING ETA\n"+nobody,
+	require.Equal(t, "budget no instance reports it\n\nSERVICE INSTANCE FLOOR HELD UNTIL\n\n"+
+		"SERVICE INSTANCE LANE WAITING ETA\n"+nobody,
 		looked(t, operations.Status{}, "quota"))
 }
 

@@ -107,7 +107,8 @@ func newGauges(s status) gauges {
 		ledger: desc("phonebill_kos_ledger_available",
 			"1 = this instance can ask the ledger of calls to KOS; 0 = it spends the floor that it holds."),
 		floor: desc("phonebill_kos_floor_lease",
-			"1 = this instance holds the lease of a floor; 0 = it calls nothing while the ledger is away. Absent without a limit."),
+			"1 = this instance holds the lease of a floor; 0 = it calls nothing while the ledger is away. "+
+				"Absent without a limit."),
 		leased: desc("phonebill_kos_floors_leased",
 			"Calls to KOS per window of all floors that are leased. Absent while the ledger is away."),
 	}
