@@ -87,6 +87,7 @@ DRILL_UPGRADE_FROM ?= b0e8e26 f1f5ff2 c4cb397
 drills: deps ## the drills at full size: 200 kills, 200 orders under every fault, 3,000 simulated worlds, upgrades
 	@mkdir -p bin && go build -o bin/testenv ./e2e/testenv
 	SIMULATION_SEEDS=3000 go test -count=1 -run TestSimulation -v ./core/product/change
+	SIMULATION_SEEDS=3000 go test -count=1 -run TestFloors -v ./core/quota
 	DRILL_FULL=1 bin/testenv go test -count=1 -timeout 30m -run 'Rows|Indexes|Guessers|ResponseTimes' \
 	  ./adapters/postgres ./cmd/internal/compose/auth
 	DRILL_FULL=1 DRILL_KILLS=200 DRILL_ROUNDS=200 DRILL_UPGRADE_FROM="$(DRILL_UPGRADE_FROM)" \

@@ -113,6 +113,10 @@ func fromQuota(q gen.Quota) operations.Quota {
 	out := operations.Quota{
 		Window: quota.Window{Budget: q.FullBudget, Per: seconds(q.WindowSeconds), Reserve: shares(q.Reserved)},
 		Budget: q.Budget, Squeezed: q.SqueezedUntil, Ledger: q.Ledger, Spent: shares(q.Spent), Waiting: shares(q.Waiting),
+		Leased: q.Leased,
+	}
+	if q.Floor != nil {
+		out.Floor = operations.Floor{Calls: q.Floor.Calls, Until: q.Floor.Until}
 	}
 	for _, lane := range quota.Lanes() {
 		out.ETA[lane] = seconds(q.EtaSeconds[lane.String()])

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"sync"
 	"time"
@@ -26,27 +27,21 @@ import (
 // its record: Per is longer than KOS's own window by as much as we allow for that (quota.Default: 2 s). A step of the
 // database's clock forwards by more than that could admit too many; clocks are slewed, not stepped.
 //
-// Floors: each of at most Floor.Instances instances may spend Floor.Calls of the budget without the ledger, and does so
-// only while the ledger is not available; the ledger's own budget is smaller by all floors together. A new process does
-// not know what the previous one spent, so its floor opens one window after its start. The floor is measured by now,
-// the one use of an instance's own clock, which needs a monotonic reading (time.Now).
+// While the ledger is not available, an instance spends its floor, if it holds a lease of one (floor.go); the ledger's
+// own budget is smaller by all floors that are leased (quota.Leases).
 type Quota struct {
 	pool   *pgxpool.Pool
-	window quota.Window // of the ledger
-	floor  quota.Window // of this instance
+	window quota.Window // of the ledger and all floors
+	floor  floor
 	alerts ports.Alerts
 	now    ports.Clock
 
 	mu         sync.Mutex
-	floorSpent []quota.Spent // of the floor
-	away       bool          // the ledger was not available the last time
-	restsUntil time.Time     // the ledger is not used before then
+	away       bool      // the ledger was not available the last time
+	restsUntil time.Time // the ledger is not used before then
 }
 
 var _ ports.Quota = (*Quota)(nil)
-
-// Floor is what each instance may spend while the ledger is not available; the zero Floor is nothing.
-type Floor struct{ Instances, Calls int }
 
 // ledgerTimeout is how long the ledger may take.
 const ledgerTimeout = 2 * time.Second
@@ -61,14 +56,15 @@ var errLedgerRests = errors.New("the ledger has just hung")
 const keepFactor = 10
 
 // NewQuota works on the kos database. With an unlimited window (load tests) Take admits every call. A floor that does
-// not fit the window is lowered (quota.Window.Apart).
-func NewQuota(pool *pgxpool.Pool, window quota.Window, floor Floor, alerts ports.Alerts, now ports.Clock) *Quota {
-	rest, calls := window.Apart(floor.Instances, floor.Calls)
-	q := &Quota{pool: pool, window: rest, floor: quota.Window{Budget: calls, Per: window.Per}, alerts: alerts, now: now}
-	for range calls {
-		q.floorSpent = append(q.floorSpent, quota.Spent{At: now()})
+// not fit the window is lowered (quota.Window.Apart). now measures the floor and needs a monotonic reading (time.Now).
+func NewQuota(pool *pgxpool.Pool, window quota.Window, f Floor, alerts ports.Alerts, now ports.Clock) *Quota {
+	_, calls := window.Apart(f.Instances, f.Calls)
+	return &Quota{
+		pool: pool, window: window, alerts: alerts, now: now,
+		floor: floor{holder: rand.Text(), rule: quota.Leases{
+			Places: f.Instances, Calls: calls, Budget: window.Budget, Life: f.Lease, Per: window.Per,
+		}},
 	}
-	return q
 }
 
 // Take spends one call of the ledger, or of the floor when the ledger is in trouble. When neither admits the call it
@@ -79,7 +75,7 @@ func (q *Quota) Take(ctx context.Context, lane quota.Lane) error {
 	}
 	admitted, wait, err := q.ask(ctx, lane)
 	if err != nil && ctx.Err() == nil {
-		admitted, wait = q.spendFloor(lane)
+		admitted, wait = q.floor.spend(lane, q.now())
 	}
 	switch {
 	case admitted:
@@ -128,23 +124,13 @@ func (q *Quota) noteLedger(ctx context.Context, err error) {
 	case turned && err != nil:
 		q.alerts.Raise(ctx,
 			operations.Alert{
-				Kind: operations.LedgerAway, Subject: "quota", Note: "KOS is called within this instance's floor only",
+				Kind: operations.LedgerAway, Subject: "quota", Note: "KOS is called within the floor that this instance holds",
 			})
 	case turned:
 		q.alerts.Raise(ctx, operations.Alert{
 			Kind: operations.LedgerBack, Subject: "quota", Note: "the whole budget is spent again",
 		})
 	}
-}
-
-func (q *Quota) spendFloor(lane quota.Lane) (admitted bool, wait time.Duration) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	now := q.now()
-	if admitted, wait = q.floor.Admit(q.floorSpent, lane, now); admitted {
-		q.floorSpent = append(q.floorSpent[max(0, len(q.floorSpent)-q.floor.Budget):], quota.Spent{At: now, Lane: lane})
-	}
-	return admitted, wait
 }
 
 // spend runs in the transaction of the ledger's lock.
@@ -154,15 +140,19 @@ func (q *Quota) spend(
 	if err := ledger.LockQuota(ctx); err != nil {
 		return false, 0, err
 	}
+	held, now, err := floorLeases(ctx, ledger)
+	if err != nil {
+		return false, 0, err
+	}
+	rest := q.floor.rule.Rest(q.window, held, now)
 	rows, err := ledger.Spent(ctx, kosdb.SpentParams{Seconds: q.window.Per.Seconds(), Budget: int64(q.window.Budget)})
 	if err != nil {
 		return false, 0, err
 	}
-	spent, window := make([]quota.Spent, len(rows)), q.window
-	var now time.Time
+	spent, window := make([]quota.Spent, len(rows)), rest
 	for i, row := range rows {
 		spent[i], now = quota.Spent{At: row.SpentAt, Lane: quota.LaneOf(row.Lane)}, row.Now
-		window = quota.Squeeze{Percent: int(row.Percent), Until: row.Until}.In(q.window, now)
+		window = quota.Squeeze{Percent: int(row.Percent), Until: row.Until}.In(rest, now)
 	}
 	if admitted, wait = window.Admit(spent, lane, now); !admitted {
 		return false, wait, nil
@@ -179,16 +169,26 @@ func (q *Quota) Usage(ctx context.Context) operations.Quota {
 	if q.window.IsUnlimited() {
 		return usage
 	}
+	now := q.now()
+	usage.Floor = q.floor.holds(now)
 	asking, cancel := context.WithTimeout(ctx, ledgerTimeout)
 	defer cancel()
-	rows, err := kosdb.New(q.pool).Usage(asking)
+	ledger := kosdb.New(q.pool)
+	rows, err := ledger.Usage(asking)
+	if err == nil {
+		var held []quota.Lease
+		var at time.Time
+		held, at, err = floorLeases(asking, ledger)
+		usage.Leased = quota.Leased(q.floor.rule.Counting(held, at))
+	}
 	if err != nil {
-		usage.Budget, usage.Ledger = q.floor.Budget, false
+		usage.Budget, usage.Leased, usage.Ledger = q.floor.open(now), 0, false
 		return usage
 	}
+	usage.Window = q.window.Less(usage.Leased)
 	for _, row := range rows {
 		squeeze := quota.Squeeze{Percent: int(row.Percent), Until: row.Until}
-		if usage.Budget = squeeze.In(q.window, row.Now).Budget; usage.Budget < q.window.Budget {
+		if usage.Budget = squeeze.In(usage.Window, row.Now).Budget; usage.Budget < usage.Window.Budget {
 			usage.Squeezed = row.Until.UTC()
 		}
 		usage.Spent[quota.LaneOf(row.Lane)] += int(row.Calls)

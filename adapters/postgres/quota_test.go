@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -82,8 +83,11 @@ func TestALedgerThatHangsIsAway(t *testing.T) {
 	t.Parallel()
 	db, alerts := pgtest.New(t, migrations.KOS), &memory.Alerts{}
 	start, passed := time.Now(), time.Duration(0)
-	q := postgres.NewQuota(db.Pool, quota.Window{Budget: 10, Per: time.Minute}, postgres.Floor{Instances: 1, Calls: 1},
-		alerts, func() time.Time { return start.Add(passed) })
+	q := postgres.NewQuota(db.Pool, quota.Window{Budget: 10, Per: time.Minute},
+		postgres.Floor{Instances: 1, Calls: 1, Lease: time.Hour}, alerts, func() time.Time { return start.Add(passed) })
+	held, err := q.RenewFloor(t.Context())
+	require.NoError(t, err)
+	require.True(t, held)
 	hung, err := db.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	_, err = hung.Exec(t.Context(), "SELECT pg_advisory_xact_lock(hashtext('phonebill.quota_ledger'))")
@@ -115,11 +119,21 @@ func TestUsageOfTheQuota(t *testing.T) {
 	db := pgtest.New(t, migrations.KOS)
 	window := quota.Window{Budget: 20, Per: time.Hour, Reserve: quota.Shares{quota.Change: 4}}
 	open := func() *postgres.Quota {
-		return postgres.NewQuota(db.Pool, window, postgres.Floor{Instances: 2, Calls: 3}, &memory.Alerts{}, time.Now)
+		floor := postgres.Floor{Instances: 2, Calls: 3, Lease: time.Hour}
+		return postgres.NewQuota(db.Pool, window, floor, &memory.Alerts{}, time.Now)
 	}
 	one, other := open(), open()
+	for _, q := range []*postgres.Quota{one, other} {
+		held, err := q.RenewFloor(t.Context())
+		require.NoError(t, err)
+		require.True(t, held)
+	}
+	var until time.Time
+	require.NoError(t, db.Pool.QueryRow(t.Context(), "SELECT min(expires_at) FROM floor_leases").Scan(&until))
 	used := func(q *postgres.Quota) operations.Quota { return q.Usage(t.Context()) }
-	want := operations.Quota{Window: window.Less(6), Budget: 14, Ledger: true}
+	want := operations.Quota{
+		Window: window.Less(6), Budget: 14, Ledger: true, Leased: 6, Floor: operations.Floor{Calls: 3, Until: until.UTC()},
+	}
 	require.Equal(t, want, used(one))
 	for _, lane := range []quota.Lane{quota.Change, quota.Read, quota.Read, quota.Prefetch} {
 		require.NoError(t, other.Take(t.Context(), lane))
@@ -139,8 +153,8 @@ func TestUsageOfTheQuota(t *testing.T) {
 	leave()
 	require.False(t, one.Usage(gone).Ledger)
 	db.Pool.Close()
-	require.Equal(t, operations.Quota{Window: window.Less(6), Budget: 3}, used(one),
-		"away: its floor is all that it knows of")
+	require.Equal(t, operations.Quota{Window: window, Floor: want.Floor}, used(one),
+		"away: its floor, which opens in an hour, is all that it knows of")
 
 	free := postgres.NewQuota(nil, quota.Unlimited(), postgres.Floor{}, &memory.Alerts{}, time.Now).Usage(t.Context())
 	require.Equal(t, operations.Quota{Window: quota.Unlimited(), Budget: quota.Unlimited().Budget, Ledger: true}, free)
@@ -255,27 +269,44 @@ func TestTheBudgetHoldsThroughRestartsOfTheLedger(t *testing.T) {
 	require.NoError(t, postgres.Migrate(t.Context(), access.OwnerURLOf(migrations.KOS, "ledger"), migrations.KOS))
 	url := access.AppURLOf(migrations.KOS, "ledger")
 
-	window, floor := quota.Window{Budget: 12, Per: 600 * time.Millisecond}, postgres.Floor{Instances: 3, Calls: 2}
+	window := quota.Window{Budget: 12, Per: 600 * time.Millisecond}
+	floor := postgres.Floor{Instances: 3, Calls: 2, Lease: time.Minute}
 	seen := &admissions{}
 	ctx, end := context.WithCancel(t.Context())
 	var all sync.WaitGroup
+	var steady atomic.Bool // no process is replaced, so that each keeps its floor
+	var holding atomic.Int32
 	for range floor.Instances {
 		all.Go(func() {
 			for ctx.Err() == nil { // one process of the instance after the other
 				pool := l.pool(t, url)
 				q := postgres.NewQuota(pool, window, floor, &memory.Alerts{}, time.Now)
-				for range 11 {
+				holds := false
+				for n := 0; ctx.Err() == nil && (n < 11 || steady.Load()); n++ {
+					if !holds {
+						if holds, _ = q.RenewFloor(ctx); holds {
+							holding.Add(1)
+						}
+					}
 					seen.take(ctx, q)
 				}
+				if holds {
+					holding.Add(-1)
+				}
+				_ = q.GiveFloorBack(context.Background())
 				pool.Close()
 			}
 		})
 	}
 	for i, crash := range []bool{false, true} {
 		running := seen.more(t, 2*window.Budget)
+		steady.Store(true)
+		require.Eventually(t, func() bool { return int(holding.Load()) == floor.Instances }, time.Minute,
+			5*time.Millisecond)
 		l.stop(t, crash)
 		alone := seen.more(t, 2*floor.Instances*floor.Calls)
 		l.start(t)
+		steady.Store(false)
 		t.Logf("restart %d: %d admissions before it, %d by the floors meanwhile", i+1, running, alone)
 	}
 	seen.more(t, 2*window.Budget)

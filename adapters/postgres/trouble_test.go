@@ -270,42 +270,51 @@ func TestAnUnlimitedQuotaUsesNoLedger(t *testing.T) {
 	}
 }
 
-// TestTheFloorIsAllWithoutTheLedger: an instance without the ledger spends its floor and no more, from one window after
-// its start on, and all floors together with the ledger are the budget.
+// TestTheFloorIsAllWithoutTheLedger: an instance without the ledger spends the floor that it holds and no more, from
+// one window after the grant until the lease ends; one that holds none spends nothing.
 func TestTheFloorIsAllWithoutTheLedger(t *testing.T) {
 	t.Parallel()
-	nowhere := pgtest.New(t, migrations.KOS)
-	nowhere.Pool.Close()
-	alerts := &memory.Alerts{}
+	db, alerts := pgtest.New(t, migrations.KOS), &memory.Alerts{}
 	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
-	q := postgres.NewQuota(nowhere.Pool, quota.Window{Budget: 10, Per: time.Minute},
-		postgres.Floor{Instances: 3, Calls: 2}, alerts, func() time.Time { return now })
+	window := quota.Window{Budget: 10, Per: time.Minute}
+	floor := postgres.Floor{Instances: 3, Calls: 2, Lease: 4 * time.Minute}
+	open := func() *postgres.Quota {
+		return postgres.NewQuota(db.Pool, window, floor, alerts, func() time.Time { return now })
+	}
+	q, without := open(), open()
+	held, err := q.RenewFloor(t.Context())
+	require.NoError(t, err)
+	require.True(t, held)
+	require.Equal(t, 2, q.Usage(t.Context()).Leased)
+	db.Pool.Close()
+
 	take := func() error { return q.Take(t.Context(), quota.Change) }
-	require.ErrorIs(t, take(), ports.ErrNotAsked, "the process before may just have spent it")
-	for range 3 {
+	err = take()
+	require.ErrorIs(t, err, ports.ErrNotAsked, "the ledger may just have spent it")
+	require.Equal(t, time.Minute, fault.From(err).RetryAfter())
+	for range 2 {
 		now = now.Add(time.Minute)
 		require.NoError(t, take())
 		require.NoError(t, take())
 		err := take()
 		require.ErrorIs(t, err, ports.ErrNotAsked)
 		require.Equal(t, time.Minute, fault.From(err).RetryAfter())
+		require.ErrorIs(t, without.Take(t.Context(), quota.Change), ports.ErrNotAsked, "it holds no lease")
 	}
-	require.Len(t, alerts.Raised(), 1, "one alert for an outage")
+	require.Len(t, alerts.Raised(), 2, "one alert for an outage, of each instance")
 	require.Equal(t, operations.LedgerAway, alerts.Raised()[0].Kind)
 	hungUp, cancel := context.WithCancel(t.Context())
 	cancel()
 	now = now.Add(time.Minute)
 	require.Error(t, q.Take(hungUp, quota.Change), "a caller who hung up spends nothing")
 	require.NoError(t, take())
-	require.NoError(t, take())
+	_, err = q.RenewFloor(t.Context())
+	require.Error(t, err)
+	require.NoError(t, take(), "a renewal that fails takes nothing away")
 
-	q = postgres.NewQuota(pgtest.New(t, migrations.KOS).Pool, quota.Window{Budget: 10, Per: time.Minute},
-		postgres.Floor{Instances: 3, Calls: 2}, alerts, time.Now)
-	admitted := 0
-	for q.Take(t.Context(), quota.Read) == nil {
-		admitted++
-	}
-	require.Equal(t, 4, admitted)
+	now = now.Add(time.Minute)
+	require.ErrorIs(t, take(), ports.ErrNotAsked, "the lease is over")
+	require.Zero(t, q.Usage(t.Context()).Floor)
 }
 
 // TestLedgerIsSwept: entries older than every window are deleted.

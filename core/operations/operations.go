@@ -67,13 +67,21 @@ type Breaker struct {
 
 // Quota is the KOS budget. Budget and Spent are of the ledger that all instances share, the rest of the instance.
 type Quota struct {
-	Window   quota.Window // as configured, the floors taken off
+	Window   quota.Window // as configured, the leased floors taken off while the ledger can be asked
 	Budget   int          // in force now; less than Window.Budget under a squeeze
 	Squeezed time.Time    // until when; zero = not
 	Spent    quota.Shares // within the last 60 s, per lane
 	Ledger   bool         // the ledger can be asked; else Spent and Squeezed are unknown and only the floor is spent
+	Leased   int          // calls of the floors that count against the budget, in sum; unknown without the ledger
+	Floor    Floor        // of this instance
 	Waiting  quota.Shares // callers per lane
 	ETA      [len(quota.Shares{})]time.Duration
+}
+
+// Floor is what an instance may spend in a window while the ledger cannot be asked; zero when it holds no lease.
+type Floor struct {
+	Calls int
+	Until time.Time // when the lease expires unless it is renewed, by the ledger's clock
 }
 
 // Cache counts how requests of one kind were served since the instance started.

@@ -39,6 +39,7 @@ func Instances(t *testing.T, open func(t *testing.T, well operations.Status) por
 		},
 		Quota: &operations.Quota{
 			Window: quota.Default(), Budget: 68, Squeezed: start.Add(time.Minute), Ledger: true,
+			Leased: 3, Floor: operations.Floor{Calls: 2, Until: start.Add(10 * time.Minute)},
 			Spent: quota.Shares{1, 2, 3, 4}, Waiting: quota.Shares{quota.Read: 7},
 			ETA: [len(quota.Shares{})]time.Duration{quota.Read: 1500 * time.Millisecond},
 		},

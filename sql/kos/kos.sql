@@ -21,6 +21,20 @@ ON CONFLICT (one) DO UPDATE SET percent = excluded.percent, until = excluded.unt
 -- name: Now :one
 SELECT clock_timestamp()::timestamptz;
 
+-- The leases of floors. Without any there is one row, whose holder is empty.
+-- name: FloorLeases :many
+SELECT n.now::timestamptz AS now, coalesce(l.holder, '')::text AS holder, coalesce(l.calls, 0)::bigint AS calls,
+    coalesce(l.granted_at, n.now)::timestamptz AS granted_at, coalesce(l.expires_at, n.now)::timestamptz AS expires_at
+FROM (SELECT clock_timestamp() AS now) n LEFT JOIN floor_leases l ON true
+ORDER BY l.holder;
+
+-- name: PutFloorLease :exec
+INSERT INTO floor_leases (holder, calls, granted_at, expires_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (holder) DO UPDATE SET expires_at = excluded.expires_at;
+
+-- name: ForgetFloorLease :exec
+DELETE FROM floor_leases WHERE holder = $1;
+
 -- name: Spend :exec
 WITH forgotten AS (
     DELETE FROM quota_ledger

@@ -81,11 +81,16 @@ func toQuota(q operations.Quota) gen.Quota {
 	for _, lane := range quota.Lanes() {
 		eta[lane.String()] = q.ETA[lane].Seconds()
 	}
-	return gen.Quota{
+	out := gen.Quota{
 		Budget: q.Budget, FullBudget: q.Window.Budget, WindowSeconds: q.Window.Per.Seconds(),
 		Reserved: perLane(q.Window.Reserve), SqueezedUntil: q.Squeezed, Ledger: q.Ledger,
 		Spent: perLane(q.Spent), Waiting: perLane(q.Waiting), EtaSeconds: eta,
+		Leased: q.Leased,
 	}
+	if q.Floor.Calls > 0 {
+		out.Floor = &gen.Floor{Calls: q.Floor.Calls, Until: q.Floor.Until}
+	}
+	return out
 }
 
 func perLane(shares quota.Shares) gen.PerLane {

@@ -35,7 +35,8 @@ func TestVersionOne(t *testing.T) {
 	require.JSONEq(t, `{"service":"bill-inquiry",
 		"breakers":[{"name":"bill.inquiry","state":"OPEN","failures":5,"since":"2026-11-21T03:00:00Z",
 		"retryAt":"2026-11-21T03:00:30Z"}],
-		"quota":{"budget":68,"fullBudget":95,"windowSeconds":62,"ledger":true,"squeezedUntil":"2026-11-21T03:01:00Z",
+		"quota":{"budget":68,"leased":3,"floor":{"calls":2,"until":"2026-11-21T03:10:00Z"},
+			"fullBudget":95,"windowSeconds":62,"ledger":true,"squeezedUntil":"2026-11-21T03:01:00Z",
 			"reserved":{"change":20,"read":40,"refresh":5,"prefetch":0},"spent":{"change":1,"read":2,"refresh":3,"prefetch":4},
 			"waiting":{"change":0,"read":7,"refresh":0,"prefetch":0},"etaSeconds":{"change":0,"read":1.5,"refresh":0,
 			"prefetch":0}},
@@ -46,6 +47,7 @@ func TestVersionOne(t *testing.T) {
 		},
 		Quota: &operations.Quota{
 			Window: quota.Default(), Budget: 68, Squeezed: at.Add(time.Minute), Spent: quota.Shares{1, 2, 3, 4}, Ledger: true,
+			Leased: 3, Floor: operations.Floor{Calls: 2, Until: at.Add(10 * time.Minute)},
 			Waiting: quota.Shares{quota.Read: 7}, ETA: [4]time.Duration{quota.Read: 1500 * time.Millisecond},
 		},
 		Caches: []operations.Cache{

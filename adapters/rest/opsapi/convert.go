@@ -37,6 +37,9 @@ func toQuota(all []operations.Answer) gen.KosQuotaData {
 	for _, a := range operations.Reached(all) {
 		if q := a.Status.Quota; q != nil {
 			row := gen.InstanceQueue{Service: a.Service, Instance: a.Name, LedgerAvailable: q.Ledger, Waiting: q.Queued()}
+			if q.Floor.Calls > 0 {
+				row.Floor = &gen.HeldFloor{Calls: q.Floor.Calls, Until: q.Floor.Until}
+			}
 			for _, lane := range quota.Lanes() {
 				row.Lanes = append(row.Lanes, gen.LaneQueue{
 					Lane: gen.Lane(lane.String()), Waiting: q.Waiting[lane], EtaSeconds: q.ETA[lane].Seconds(),
@@ -57,7 +60,7 @@ func toLedger(q operations.Quota) *gen.KosLedger {
 		return out
 	}
 	if out.Limited {
-		out.Budget = new(q.Budget)
+		out.Budget, out.LeasedFloors = new(q.Budget), new(q.Leased)
 	}
 	out.Used, out.SqueezedUntil = new(q.Used()), rest.OptionalTime(q.Squeezed)
 	for _, lane := range quota.Lanes() {

@@ -129,6 +129,7 @@ func TestKOSQuota(t *testing.T) {
 	alone := operations.Quota{Window: quota.Default(), Waiting: quota.Shares{quota.Read: 2}}
 	known := operations.Quota{
 		Window: quota.Default(), Budget: 71, Squeezed: at.Add(time.Minute), Spent: quota.Shares{4, 60, 2, 0}, Ledger: true,
+		Leased: 3, Floor: operations.Floor{Calls: 2, Until: at.Add(10 * time.Minute)},
 		Waiting: quota.Shares{quota.Change: 1, quota.Prefetch: 9},
 		ETA:     [4]time.Duration{quota.Prefetch: 2600 * time.Millisecond},
 	}
@@ -137,11 +138,13 @@ func TestKOSQuota(t *testing.T) {
 			{"lane":"change","waiting":0,"etaSeconds":0},{"lane":"read","waiting":2,"etaSeconds":0},
 			{"lane":"refresh","waiting":0,"etaSeconds":0},{"lane":"prefetch","waiting":0,"etaSeconds":0}]}`
 	f := open(t, twoAndADead(operations.Status{Quota: &alone}, operations.Status{Quota: &known}))
-	require.JSONEq(t, `{"ledger":{"available":true,"limited":true,"budget":71,"fullBudget":95,"windowSeconds":62,
+	require.JSONEq(t, `{"ledger":{"available":true,"limited":true,"budget":71,"fullBudget":95,"leasedFloors":3,
+			"windowSeconds":62,
 			"squeezedUntil":"2026-11-21T03:01:00Z","used":66,"lanes":[{"lane":"change","used":4,"reserved":20},
 			{"lane":"read","used":60,"reserved":40},{"lane":"refresh","used":2,"reserved":5},{"lane":"prefetch","used":0,
 			"reserved":0}]},
-		`+queues+`,{"service":"bill-inquiry","instance":"b:2","ledgerAvailable":true,"waiting":10,"lanes":[
+		`+queues+`,{"service":"bill-inquiry","instance":"b:2","ledgerAvailable":true,"waiting":10,
+			"floor":{"calls":2,"until":"2026-11-21T03:10:00Z"},"lanes":[
 			{"lane":"change","waiting":1,"etaSeconds":0},{"lane":"read","waiting":0,"etaSeconds":0},
 			{"lane":"refresh","waiting":0,"etaSeconds":0},{"lane":"prefetch","waiting":9,"etaSeconds":2.6}]}],`+dead+`}`,
 		f.data(t, "/ops/kos-quota"))

@@ -3704,8 +3704,8 @@ export interface components {
         /** @description What all instances share. Absent when no instance answered. */
         KosLedger: {
             /**
-             * @description The ledger can be asked. Otherwise `budget`, `used`, `lanes` and `squeezedUntil` are absent and each
-             *     instance spends no more than its floor.
+             * @description The ledger can be asked. Otherwise `budget`, `used`, `leasedFloors`, `lanes` and `squeezedUntil` are absent
+             *     and each instance spends no more than the floor that it holds.
              */
             available: boolean;
             /** @description There is a budget; false in load tests alone. */
@@ -3716,10 +3716,17 @@ export interface components {
              */
             budget?: number;
             /**
-             * @description The budget without a squeeze, the floors of the instances taken off. Absent without a limit.
+             * @description The budget without a squeeze. While the ledger can be asked, the leased floors of the instances are taken
+             *     off. Absent without a limit.
              * @example 91
              */
             fullBudget?: number;
+            /**
+             * @description Calls per window of all floors that are leased, in sum; a floor counts until one window after its lease
+             *     expired. Absent without a limit.
+             * @example 4
+             */
+            leasedFloors?: number;
             /**
              * Format: double
              * @description Length of the sliding window; a little longer than KOS's own.
@@ -3754,11 +3761,26 @@ export interface components {
              */
             etaSeconds: number;
         };
+        /**
+         * @description What this instance may call per window while it cannot ask the ledger. Absent when it holds no lease of a floor:
+         *     then it calls nothing meanwhile.
+         */
+        HeldFloor: {
+            /** @example 1 */
+            calls: number;
+            /**
+             * Format: date-time
+             * @description When the lease expires unless it is renewed, by the clock of the ledger.
+             * @example 2026-03-15T01:40:00Z
+             */
+            until: string;
+        };
         InstanceQueue: {
             service: components["schemas"]["ServiceName"];
             instance: components["schemas"]["InstanceName"];
             /** @description This instance can ask the ledger. */
             ledgerAvailable: boolean;
+            floor?: components["schemas"]["HeldFloor"];
             /**
              * @description Callers who wait, all lanes.
              * @example 3

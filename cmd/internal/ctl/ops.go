@@ -192,6 +192,13 @@ func showBreakers(all []operations.Answer, p *printer) {
 
 func showQuota(all []operations.Answer, p *printer) {
 	showLedger(operations.Ledger(all), p)
+	p.head("SERVICE", "INSTANCE", "FLOOR", "HELD UNTIL")
+	for _, a := range operations.Reached(all) {
+		if q := a.Status.Quota; q != nil {
+			p.line(a.Service, a.Name, strconv.Itoa(q.Floor.Calls), stamp(q.Floor.Until))
+		}
+	}
+	p.line()
 	p.head("SERVICE", "INSTANCE", "LANE", "WAITING", "ETA")
 	for _, a := range operations.Reached(all) {
 		if q := a.Status.Quota; q != nil {
@@ -207,7 +214,7 @@ func showLedger(q *operations.Quota, p *printer) {
 	case q == nil:
 		p.row("budget", p.lang.text("no instance reports it"))
 	case !q.Ledger:
-		p.row("budget", p.lang.text("the ledger cannot be asked: each instance spends its floor alone"))
+		p.row("budget", p.lang.text("the ledger cannot be asked: each instance spends the floor that it holds"))
 	default:
 		budget := p.lang.text("no limit")
 		if !q.Window.IsUnlimited() {
@@ -217,6 +224,9 @@ func showLedger(q *operations.Quota, p *printer) {
 			budget += fmt.Sprintf(p.lang.text(", KOS has said E429: until %s"), stamp(q.Squeezed))
 		}
 		p.row("budget", budget)
+		if !q.Window.IsUnlimited() {
+			p.row("floors", fmt.Sprintf(p.lang.text("%d calls are leased"), q.Leased))
+		}
 		p.row("used", fmt.Sprintf(p.lang.text("%d within the last 60 s"), q.Used()))
 		for _, lane := range quota.Lanes() {
 			p.line("  "+lane.String(), fmt.Sprintf(p.lang.text("%d (%d reserved)"), q.Spent[lane], q.Window.Reserve[lane]))

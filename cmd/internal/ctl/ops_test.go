@@ -115,21 +115,25 @@ func TestOpsQuota(t *testing.T) {
 	q := operations.Quota{
 		Window: quota.Default(), Budget: 71, Ledger: true, Squeezed: time.Date(2026, 11, 21, 3, 1, 0, 0, time.UTC),
 		Spent: quota.Shares{4, 60, 2, 0}, Waiting: quota.Shares{quota.Read: 3},
-		ETA: [4]time.Duration{quota.Read: 2640 * time.Millisecond},
+		ETA:    [4]time.Duration{quota.Read: 2640 * time.Millisecond},
+		Leased: 3, Floor: operations.Floor{Calls: 1, Until: time.Date(2026, 11, 21, 3, 10, 0, 0, time.UTC)},
 	}
-	queues := "\nSERVICE INSTANCE LANE WAITING ETA\n" +
+	queues := "\nSERVICE INSTANCE FLOOR HELD UNTIL\nbill-inquiry b:1 1 2026-11-21 03:10:00Z\n" +
+		"\nSERVICE INSTANCE LANE WAITING ETA\n" +
 		"bill-inquiry b:1 change 0 0s\nbill-inquiry b:1 read 3 2.6s\nbill-inquiry b:1 refresh 0 0s\nbill-inquiry b:1 " +
 		"prefetch 0 0s\n" + nobody
 	require.Equal(t,
-		"budget 71 of 95 calls per 1m2s, KOS has said E429: until 2026-11-21 03:01:00Z\nused 66 within the last 60 s\n"+
+		"budget 71 of 95 calls per 1m2s, KOS has said E429: until 2026-11-21 03:01:00Z\n"+
+			"floors 3 calls are leased\nused 66 within the last 60 s\n"+
 			" change 4 (20 reserved)\n read 60 (40 reserved)\n refresh 2 (5 reserved)\n prefetch 0 (0 reserved)\n"+queues,
 		looked(t, operations.Status{Quota: &q}, "quota"))
 	q.Window, q.Squeezed = quota.Unlimited(), time.Time{}
 	require.Contains(t, looked(t, operations.Status{Quota: &q}, "quota"), "budget no limit\nused 66 ")
 	q.Ledger = false
-	require.Equal(t, "budget the ledger cannot be asked: each instance spends its floor alone\n"+queues,
+	require.Equal(t, "budget the ledger cannot be asked: each instance spends the floor that it holds\n"+queues,
 		looked(t, operations.Status{Quota: &q}, "quota"))
-	require.Equal(t, "budget no instance reports it\n\nSERVICE INSTANCE LANE WAITING ETA\n"+nobody,
+	require.Equal(t, "budget no instance reports it\n\nSERVICE INSTANCE FLOOR HELD UNTIL\n\n"+
+		"SERVICE INSTANCE LANE WAITING ETA\n"+nobody,
 		looked(t, operations.Status{}, "quota"))
 }
 

@@ -78,6 +78,57 @@ func (q *Queries) Epoch(ctx context.Context, lineIndex []byte) (time.Time, error
 	return at, err
 }
 
+const floorLeases = `-- name: FloorLeases :many
+SELECT n.now::timestamptz AS now, coalesce(l.holder, '')::text AS holder, coalesce(l.calls, 0)::bigint AS calls,
+    coalesce(l.granted_at, n.now)::timestamptz AS granted_at, coalesce(l.expires_at, n.now)::timestamptz AS expires_at
+FROM (SELECT clock_timestamp() AS now) n LEFT JOIN floor_leases l ON true
+ORDER BY l.holder
+`
+
+type FloorLeasesRow struct {
+	Now       time.Time
+	Holder    string
+	Calls     int64
+	GrantedAt time.Time
+	ExpiresAt time.Time
+}
+
+// The leases of floors. Without any there is one row, whose holder is empty.
+func (q *Queries) FloorLeases(ctx context.Context) ([]FloorLeasesRow, error) {
+	rows, err := q.db.Query(ctx, floorLeases)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FloorLeasesRow
+	for rows.Next() {
+		var i FloorLeasesRow
+		if err := rows.Scan(
+			&i.Now,
+			&i.Holder,
+			&i.Calls,
+			&i.GrantedAt,
+			&i.ExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const forgetFloorLease = `-- name: ForgetFloorLease :exec
+DELETE FROM floor_leases WHERE holder = $1
+`
+
+func (q *Queries) ForgetFloorLease(ctx context.Context, holder string) error {
+	_, err := q.db.Exec(ctx, forgetFloorLease, holder)
+	return err
+}
+
 const lockQuota = `-- name: LockQuota :exec
 SELECT pg_advisory_xact_lock(hashtext('phonebill.quota_ledger'))
 `
@@ -134,6 +185,28 @@ type PutCustomerCopyParams struct {
 
 func (q *Queries) PutCustomerCopy(ctx context.Context, arg PutCustomerCopyParams) error {
 	_, err := q.db.Exec(ctx, putCustomerCopy, arg.LineIndex, arg.StatedAt, arg.Sealed)
+	return err
+}
+
+const putFloorLease = `-- name: PutFloorLease :exec
+INSERT INTO floor_leases (holder, calls, granted_at, expires_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (holder) DO UPDATE SET expires_at = excluded.expires_at
+`
+
+type PutFloorLeaseParams struct {
+	Holder    string
+	Calls     int64
+	GrantedAt time.Time
+	ExpiresAt time.Time
+}
+
+func (q *Queries) PutFloorLease(ctx context.Context, arg PutFloorLeaseParams) error {
+	_, err := q.db.Exec(ctx, putFloorLease,
+		arg.Holder,
+		arg.Calls,
+		arg.GrantedAt,
+		arg.ExpiresAt,
+	)
 	return err
 }
 

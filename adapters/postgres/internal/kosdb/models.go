@@ -49,6 +49,13 @@ type Flight struct {
 	At        time.Time
 }
 
+type FloorLease struct {
+	Holder    string
+	Calls     int64
+	GrantedAt time.Time
+	ExpiresAt time.Time
+}
+
 type KosCall struct {
 	ID            uuid.UUID
 	Operation     string

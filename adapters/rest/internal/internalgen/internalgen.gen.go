@@ -109,6 +109,15 @@ type ExactSearch struct {
 	Person string `json:"person"`
 }
 
+// Floor What this instance may call per window while it cannot reach the ledger. Absent when it holds no lease of a
+// floor.
+type Floor struct {
+	Calls int `json:"calls"`
+
+	// Until When the lease expires unless it is renewed, by the clock of the ledger.
+	Until time.Time `json:"until"`
+}
+
 // Maintenance Absent means that nothing is switched off.
 type Maintenance struct {
 	// By The member of staff who switched it on.
@@ -176,9 +185,14 @@ type Quota struct {
 
 	// EtaSeconds When one more caller of this instance would have its call.
 	EtaSeconds map[string]float64 `json:"etaSeconds"`
+	Floor      *Floor             `json:"floor,omitempty"`
 
 	// FullBudget Calls per window while KOS does not ask for fewer.
 	FullBudget int `json:"fullBudget"`
+
+	// Leased Calls per window of all floors that are leased, in sum; taken off both budgets. Absent in a release before
+	// this one, and while the ledger cannot be reached.
+	Leased int `json:"leased,omitempty,omitzero"`
 
 	// Ledger Whether this instance can reach the ledger of calls.
 	Ledger   bool    `json:"ledger"`

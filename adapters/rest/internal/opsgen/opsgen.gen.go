@@ -438,6 +438,18 @@ type GatewayUpstreams struct {
 	Upstreams []Upstream   `json:"upstreams"`
 }
 
+// HeldFloor What this instance may call per window while it cannot ask the ledger. Absent when it holds no lease of a floor:
+// then it calls nothing meanwhile.
+type HeldFloor struct {
+	// Calls Example: 1
+	Calls int `json:"calls"`
+
+	// Until When the lease expires unless it is renewed, by the clock of the ledger.
+	//
+	// Example: 2026-03-15T01:40:00Z
+	Until time.Time `json:"until"`
+}
+
 // Instance defines model for Instance.
 type Instance struct {
 	// Instance Host and port of its internal listener, as it was found.
@@ -513,6 +525,10 @@ type InstanceName = string
 
 // InstanceQueue defines model for InstanceQueue.
 type InstanceQueue struct {
+	// Floor What this instance may call per window while it cannot ask the ledger. Absent when it holds no lease of a floor:
+	// then it calls nothing meanwhile.
+	Floor *HeldFloor `json:"floor,omitempty"`
+
 	// Instance Host and port of its internal listener, as it was found.
 	//
 	// Example: 10.0.1.7:9082
@@ -557,8 +573,8 @@ type InstancesEnvelope struct {
 
 // KosLedger What all instances share. Absent when no instance answered.
 type KosLedger struct {
-	// Available The ledger can be asked. Otherwise `budget`, `used`, `lanes` and `squeezedUntil` are absent and each
-	// instance spends no more than its floor.
+	// Available The ledger can be asked. Otherwise `budget`, `used`, `leasedFloors`, `lanes` and `squeezedUntil` are absent
+	// and each instance spends no more than the floor that it holds.
 	Available bool `json:"available"`
 
 	// Budget Calls per window in force now. Absent without a limit.
@@ -566,13 +582,22 @@ type KosLedger struct {
 	// Example: 91
 	Budget *int `json:"budget,omitempty"`
 
-	// FullBudget The budget without a squeeze, the floors of the instances taken off. Absent without a limit.
+	// FullBudget The budget without a squeeze. While the ledger can be asked, the leased floors of the instances are taken
+	// off. Absent without a limit.
+	//
 	//
 	// Example: 91
 	FullBudget *int `json:"fullBudget,omitempty"`
 
 	// Lanes Most urgent first.
 	Lanes []LaneUse `json:"lanes,omitempty"`
+
+	// LeasedFloors Calls per window of all floors that are leased, in sum; a floor counts until one window after its lease
+	// expired. Absent without a limit.
+	//
+	//
+	// Example: 4
+	LeasedFloors *int `json:"leasedFloors,omitempty"`
 
 	// Limited There is a budget; false in load tests alone.
 	Limited bool `json:"limited"`

@@ -50,12 +50,16 @@ type KOS struct {
 	// has no limit); then the last good copy, or 429; at least two a window, since a change needs two; 0 = no limit
 	// ([docs/kos-link.md](docs/kos-link.md)).
 	PerCustomer string `env:"KOS_PER_CUSTOMER"`
-	// Processes that call KOS at most, bill and product services together.
+	// Processes that may hold a floor at the same time, bill and product services together; one more has none.
 	Instances int `env:"KOS_INSTANCES" envDefault:"4" range:"1..100"`
 	// What each of those processes may spend a minute while the quota's ledger cannot be asked. Taken off the common
-	// budget, and must leave something of it ([ADR 10](docs/adr/0010-turnstile.md)). The default, `-1`, is 1, or 0 on a
-	// budget too small for one each.
+	// budget while it is leased, and must leave something of it ([ADR 10](docs/adr/0010-turnstile.md)). The default,
+	// `-1`, is 1, or 0 on a budget too small for one each.
 	FloorCalls int `env:"KOS_FLOOR" envDefault:"-1" range:"0..100"`
+	// How long the lease of a floor is good after it was granted or renewed, `3m` to `1h`: so long a process goes on
+	// calling KOS, and its place stays taken, when the ledger is away or the process is gone
+	// ([docs/kos-link.md](docs/kos-link.md)).
+	FloorLease time.Duration `env:"KOS_FLOOR_LEASE" envDefault:"10m"`
 	// Circuit breakers that differ from `5/30s/3`, by KOS operation: failures in a row that open, how long, successes
 	// that close: `bill.inquiry=5/30s/3,product.change=3/60s/2`.
 	Breakers kos.BreakerPolicies `env:"KOS_BREAKERS"`
@@ -93,6 +97,9 @@ func (k KOS) Validate(f *boot.Faults) {
 	f.Add("KOS_PER_CUSTOMER", err)
 	_, err = k.Floor()
 	f.Add("KOS_FLOOR", err)
+	if k.FloorLease < quota.ShortestLease || k.FloorLease > quota.LongestLease {
+		f.Add("KOS_FLOOR_LEASE", fmt.Errorf("%s: %w", k.FloorLease, errFloorLease))
+	}
 }
 
 // Budget is what all processes together may spend.
@@ -114,11 +121,13 @@ func (k KOS) Allowance() (quota.Allowance, error) {
 	return quota.DefaultAllowance(), nil
 }
 
+var errFloorLease = fmt.Errorf("want %s to %s", quota.ShortestLease, quota.LongestLease)
+
 // Floor is what each process may spend while the ledger cannot be asked.
 func (k KOS) Floor() (postgres.Floor, error) {
 	budget := k.Budget()
 	_, fits := budget.Apart(k.Instances, 1)
-	floor := postgres.Floor{Instances: k.Instances, Calls: k.FloorCalls}
+	floor := postgres.Floor{Instances: k.Instances, Calls: k.FloorCalls, Lease: k.FloorLease}
 	if k.FloorCalls < 0 {
 		floor.Calls = fits
 	}

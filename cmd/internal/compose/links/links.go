@@ -78,6 +78,7 @@ func (l *Links) openKOS(ctx context.Context, c KOS) (err error) {
 		return err
 	}
 	l.quota = postgres.NewQuota(l.Pool, c.Budget(), floor, b.Alerts, time.Now) // the floor needs a clock that is not set
+	l.leaseFloor(floor)
 	l.KOS, err = kos.New(kos.Config{URL: c.URL, Keys: keys, Connect: time.Second}, kos.Deps{
 		Quota: l.quota, Log: postgres.NewCallLog(l.Pool, l.at.Keyring),
 		Breakers: kos.NewBreakers(c.Breakers, b.Log, b.Alerts, b.Registry), Alerts: b.Alerts,
@@ -91,6 +92,24 @@ func (l *Links) openKOS(ctx context.Context, c KOS) (err error) {
 	b.Worker("kos-call-log", callLogInterval, l.KOS.WritePendingCalls)
 	b.Unit.OnClose(l.writeLastCalls)
 	return nil
+}
+
+// leaseFloor keeps the lease of this instance's floor renewed, and gives it back when all calls are done.
+func (l *Links) leaseFloor(f postgres.Floor) {
+	missing := &missingFloor{log: l.b.Log, now: time.Now, patience: f.Lease + 2*quota.Default().Per}
+	l.b.Worker("kos-floor", f.Lease/quota.Renewals, func(ctx context.Context) (int, error) {
+		held, err := l.quota.RenewFloor(ctx)
+		if err == nil {
+			missing.note(ctx, held)
+		}
+		return 0, err
+	})
+	l.b.Unit.OnClose(func() {
+		if err := l.quota.GiveFloorBack(context.Background()); err != nil {
+			l.b.Log.Warn("the floor of calls to KOS is not given back: its place is free after its lease",
+				"error", err.Error())
+		}
+	})
 }
 
 // writeLastCalls is the last chance of calls that the log did not take while the process ran.

@@ -87,7 +87,7 @@ func (s status) budget(ctx context.Context) *operations.Quota {
 // gauges reports a status to Prometheus. It is collected when it is scraped and costs nothing otherwise.
 type gauges struct {
 	status
-	looked, budgeted, used, waiting, eta, ledger *prometheus.Desc
+	looked, budgeted, used, waiting, eta, ledger, floor, leased *prometheus.Desc
 }
 
 func newGauges(s status) gauges {
@@ -105,13 +105,18 @@ func newGauges(s status) gauges {
 		waiting: desc("phonebill_kos_waiting", "Callers of this instance who wait for a call to KOS.", "lane"),
 		eta:     desc("phonebill_kos_eta_seconds", "When one more caller of this instance would have a call.", "lane"),
 		ledger: desc("phonebill_kos_ledger_available",
-			"1 = this instance can ask the ledger of calls to KOS; 0 = it spends its floor alone."),
+			"1 = this instance can ask the ledger of calls to KOS; 0 = it spends the floor that it holds."),
+		floor: desc("phonebill_kos_floor_lease",
+			"1 = this instance holds the lease of a floor; 0 = it calls nothing while the ledger is away. "+
+				"Absent without a limit."),
+		leased: desc("phonebill_kos_floors_leased",
+			"Calls to KOS per window of all floors that are leased. Absent while the ledger is away."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.looked, g.budgeted, g.used, g.waiting, g.eta, g.ledger} {
+	for _, d := range []*prometheus.Desc{g.looked, g.budgeted, g.used, g.waiting, g.eta, g.ledger, g.floor, g.leased} {
 		to <- d
 	}
 }
@@ -141,6 +146,9 @@ func (g gauges) collect(q operations.Quota, to chan<- prometheus.Metric) {
 		gauge(g.waiting, float64(q.Waiting[lane]), lane.String())
 		gauge(g.eta, q.ETA[lane].Seconds(), lane.String())
 	}
+	if !q.Window.IsUnlimited() {
+		gauge(g.floor, float64(min(1, q.Floor.Calls)))
+	}
 	if !q.Ledger {
 		gauge(g.ledger, 0)
 		return
@@ -154,4 +162,5 @@ func (g gauges) collect(q operations.Quota, to chan<- prometheus.Metric) {
 		return
 	}
 	gauge(g.budgeted, float64(q.Budget))
+	gauge(g.leased, float64(q.Leased))
 }

@@ -144,6 +144,7 @@ func TestMetrics(t *testing.T) {
 	asked := 0
 	reported := operations.Quota{
 		Window: quota.Default(), Budget: 71, Ledger: true, Spent: quota.Shares{1, 2, 3, 4},
+		Leased: 6, Floor: operations.Floor{Calls: 2},
 		Waiting: quota.Shares{quota.Read: 5},
 		ETA:     [4]time.Duration{quota.Read: 1500 * time.Millisecond},
 	}
@@ -170,12 +171,16 @@ func TestMetrics(t *testing.T) {
 		"phonebill_kos_ledger_available": 1, "phonebill_kos_budget": 71, "phonebill_kos_used change": 1,
 		"phonebill_kos_used read":    2,
 		"phonebill_kos_used refresh": 3, "phonebill_kos_used prefetch": 4,
+		"phonebill_kos_floor_lease": 1, "phonebill_kos_floors_leased": 6,
 	}
 	require.Equal(t, joined(lookups, queues, ledger), scrape(t, w))
 	reported.Window, reported.Budget = quota.Unlimited(), math.MaxInt
 	require.InDelta(t, math.Inf(1), scrape(t, w)["phonebill_kos_budget"], 0)
-	reported.Ledger = false
-	require.Equal(t, joined(lookups, queues, map[string]float64{"phonebill_kos_ledger_available": 0}), scrape(t, w),
+	require.NotContains(t, scrape(t, w), "phonebill_kos_floor_lease")
+	reported.Window, reported.Ledger, reported.Floor = quota.Default(), false, operations.Floor{}
+	require.Equal(t, joined(lookups, queues, map[string]float64{
+		"phonebill_kos_ledger_available": 0, "phonebill_kos_floor_lease": 0,
+	}), scrape(t, w),
 		"what is not known is absent, not 0")
 	require.Empty(t, scrape(t, status{}))
 }
